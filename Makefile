@@ -1,0 +1,66 @@
+# make up            everything from nothing: environment, local clouds, the dev stack
+# make help          the other targets
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+STACK ?= dev
+PYTHON ?= python3
+VENV := .venv
+FACTORY := $(VENV)/bin/factory
+# Bytecode is compiled once at install; without it every import takes three times as long.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help setup up preview refresh down test check format lock bench clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  STACK=name picks another stack than dev"
+
+setup: $(VENV)/.installed ## Install the locked environment into .venv
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "model-factory needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Setting up $(VENV) from requirements.lock (once; about a minute)"
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(VENV)/bin/uv || awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' requirements.lock > $(VENV)/uv.lock
+	@test -x $(VENV)/bin/uv || $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
+	@$(VENV)/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python $(VENV)/bin/python requirements.lock
+	@$(VENV)/bin/uv pip install --quiet --no-deps --no-build-isolation --python $(VENV)/bin/python --editable .
+	@touch $@
+
+up: setup ## Create or update the stack (starts the local clouds for dev)
+	@$(FACTORY) up --stack $(STACK) --yes
+
+preview: setup ## Show what `make up` would change
+	@$(FACTORY) preview --stack $(STACK)
+
+refresh: setup ## Compare the state with the clouds and show drift
+	@$(FACTORY) refresh --stack $(STACK) --yes
+
+down: setup ## Delete everything the stack created, then stop the local clouds
+	@$(FACTORY) destroy --stack $(STACK) --yes --stop-clouds
+
+test: setup ## Run every test
+	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+check: setup ## Check format, lint, types and import rules
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/basedpyright
+	@PYTHONPATH=. $(VENV)/bin/lint-imports
+
+format: setup ## Format the code
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+lock: setup ## Resolve pyproject.toml into requirements.lock again
+	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements.lock
+
+bench: setup ## Measure the engine (prints figures and what they are compared with)
+	@$(VENV)/bin/python benchmarks/engine.py
+
+clean: ## Remove the environment and all local state (stops the local clouds first)
+	@test ! -x $(FACTORY) || $(FACTORY) clouds stop
+	@rm -rf $(VENV) .factory .pytest_cache .ruff_cache .hypothesis
