@@ -1,0 +1,348 @@
+"""Control calls of a local cloud: status, reset, seed, latency, faults, transition time.
+
+The core (`Controls`) knows no web framework: a server asks it before each call (`before`) and hands it every request under
+`/_cloud/`. `wsgi` and `asgi` are the two thin adapters. All of it lives in memory: a restarted cloud has no faults and no
+latency. What a cloud stores, and how it words an error, is the cloud's own business (`Cloud`).
+
+    GET  /_cloud/status      {cloud, version, pid, data, uptime_seconds, resources, faults, latency_ms, transition_seconds}
+    POST /_cloud/reset       forget every resource, fault and latency; the transition time is kept
+    POST /_cloud/seed        {…} facts about the world: capacity and what else the cloud offers
+    GET, PUT /_cloud/faults      [{operation, error, status, message, count, skip}]: replaces the list
+    GET, PUT /_cloud/latency     {milliseconds, operation?}; 0 milliseconds without an operation removes all of it
+    GET, PUT /_cloud/transition  {seconds}
+
+Operations are matched with shell-style patterns, letter case counts: `eks:Create*`, `container.projects.*.clusters.create`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+PREFIX: Final = "/_cloud/"
+ALWAYS: Final = -1
+"""A fault's `count` that never runs out."""
+MAXIMUM_BODY_BYTES: Final = 8 * 2**20
+
+JsonObject = dict[str, Any]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+AsgiApplication = Callable[
+    [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+
+
+class ControlError(Exception):
+    """A control call that cannot be done: what is wrong with it, in one sentence. Answered with status 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error to answer instead of doing the call.
+
+    The first `skip` calls that match pass, the next `count` get the error; `ALWAYS` (-1) never runs out.
+    """
+
+    operation: str
+    error: str
+    status: int = 500
+    message: str = "injected fault"
+    count: int = 1
+    skip: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.operation or not self.error:
+            raise ControlError("a fault needs an operation (a pattern such as eks:Create*) and an error code")
+        if not 400 <= self.status <= 599:
+            raise ControlError(f"fault status {self.status} is not an HTTP error; use 400 to 599")
+        if self.count < ALWAYS or self.skip < 0:
+            raise ControlError(
+                f"fault count {self.count} or skip {self.skip} is negative; use count -1 for always"
+            )
+
+    @classmethod
+    def parse(cls, value: object) -> Fault:
+        if not isinstance(value, Mapping):
+            raise ControlError(f"a fault is an object with an operation and an error, not {value!r}")
+        return cls(**_fields(value, _FAULT_FIELDS, "fault"))
+
+
+_FAULT_FIELDS: Final[Mapping[str, type]] = {
+    "operation": str,
+    "error": str,
+    "status": int,
+    "message": str,
+    "count": int,
+    "skip": int,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to a control call."""
+
+    status: int
+    body: bytes
+
+
+class Cloud(Protocol):
+    """What a local cloud tells its control calls. The methods are called from several threads."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def data(self) -> str:
+        """The directory that holds the state, or "" where it is in memory only."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """How many resources of each kind there are; kinds without any are left out."""
+        ...
+
+    def reset(self) -> None: ...
+
+    def seed(self, document: JsonObject) -> None:
+        """Take facts about the world. Raises ControlError naming what it does not understand."""
+        ...
+
+
+@dataclass(slots=True)
+class _Latency:
+    everywhere: float = 0.0
+    operations: dict[str, float] = field(default_factory=dict[str, float])
+
+
+class Controls:
+    """Faults, latency and transition time of one cloud, and the control calls over them. Thread safe."""
+
+    def __init__(self, cloud: Cloud, *, transition_seconds: float = 0.3) -> None:
+        self._cloud = cloud
+        self._transition_seconds = transition_seconds
+        self._faults: list[Fault] = []
+        self._latency = _Latency()
+        self._lock = threading.Lock()
+        self._started = time.monotonic()
+
+    @property
+    def transition_seconds(self) -> float:
+        """How long a resource stays CREATING, UPDATING or DELETING, from now on."""
+        return self._transition_seconds
+
+    def fault(self, operation: str) -> Fault | None:
+        """The fault this call must answer, used up by asking; None where it should be done."""
+        with self._lock:
+            for index, fault in enumerate(self._faults):
+                if not fnmatch.fnmatchcase(operation, fault.operation):
+                    continue
+                if fault.skip:
+                    self._faults[index] = replace(fault, skip=fault.skip - 1)
+                    continue
+                if fault.count == ALWAYS:
+                    return fault
+                if fault.count == 1:
+                    del self._faults[index]
+                else:
+                    self._faults[index] = replace(fault, count=fault.count - 1)
+                return fault
+        return None
+
+    def delay_seconds(self, operation: str) -> float:
+        """How long to wait before this call is done: the general latency plus those that match."""
+        with self._lock:
+            matching = (
+                seconds
+                for pattern, seconds in self._latency.operations.items()
+                if fnmatch.fnmatchcase(operation, pattern)
+            )
+            return self._latency.everywhere + sum(matching)
+
+    def handle(self, method: str, path: str, body: bytes) -> Reply:
+        """Answer a control call. `path` begins with `PREFIX`."""
+        try:
+            return _reply(HTTPStatus.OK, self._route(method, path.removeprefix(PREFIX), body))
+        except ControlError as error:
+            return _reply(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        except LookupError as error:
+            return _reply(HTTPStatus.NOT_FOUND, {"error": str(error.args[0])})
+
+    def _route(self, method: str, name: str, body: bytes) -> object:
+        match method, name:
+            case "GET", "status":
+                return self._status()
+            case "POST", "reset":
+                self._cloud.reset()
+                with self._lock:
+                    self._faults.clear()
+                    self._latency = _Latency()
+                return self._status()
+            case "POST", "seed":
+                self._cloud.seed(_object(body))
+                return self._status()
+            case "PUT", "faults":
+                document: object = _document(body)
+                if not isinstance(document, Sequence) or isinstance(document, str):
+                    raise ControlError("faults are a list of objects; an empty list removes them")
+                faults = [Fault.parse(item) for item in document]
+                with self._lock:
+                    self._faults = [fault for fault in faults if fault.count != 0]
+                return self._fault_list()
+            case "GET", "faults":
+                return self._fault_list()
+            case "PUT", "latency":
+                self._set_latency(_object(body))
+                return self._latency_document()
+            case "GET", "latency":
+                return self._latency_document()
+            case "PUT", "transition":
+                self._transition_seconds = _duration(_object(body), "seconds")
+                return {"seconds": self._transition_seconds}
+            case "GET", "transition":
+                return {"seconds": self._transition_seconds}
+            case _:
+                raise LookupError(
+                    f"no control call {method} {PREFIX}{name}; there are GET status, POST reset, POST seed, "
+                    "GET and PUT faults, latency, transition"
+                )
+
+    def _set_latency(self, document: JsonObject) -> None:
+        unknown = set(document) - {"milliseconds", "operation"}
+        if unknown:
+            raise ControlError(f"latency has no field {min(unknown)!r}; it has milliseconds and operation")
+        seconds = _duration(document, "milliseconds") / 1000
+        operation = document.get("operation")
+        if operation is not None and not isinstance(operation, str):
+            raise ControlError(f"latency operation {operation!r} is not a pattern such as eks:Create*")
+        with self._lock:
+            if operation is None:
+                self._latency = _Latency(seconds, self._latency.operations if seconds else {})
+            elif seconds:
+                self._latency.operations[operation] = seconds
+            else:
+                self._latency.operations.pop(operation, None)
+
+    def _latency_document(self) -> JsonObject:
+        with self._lock:
+            operations = {pattern: seconds * 1000 for pattern, seconds in self._latency.operations.items()}
+            return {"milliseconds": self._latency.everywhere * 1000, "operations": operations}
+
+    def _fault_list(self) -> list[JsonObject]:
+        with self._lock:
+            return [asdict(fault) for fault in self._faults]
+
+    def _status(self) -> JsonObject:
+        return {
+            "cloud": self._cloud.name,
+            "version": self._cloud.version,
+            "pid": os.getpid(),
+            "data": self._cloud.data,
+            "uptime_seconds": round(time.monotonic() - self._started, 3),
+            "resources": dict(sorted(self._cloud.counts().items())),
+            "faults": self._fault_list(),
+            "latency_ms": self._latency_document()["milliseconds"],
+            "transition_seconds": self._transition_seconds,
+        }
+
+
+def wsgi(controls: Controls, app: WSGIApplication) -> WSGIApplication:
+    """`app`, with the control calls in front of it."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path: str = environ.get("PATH_INFO", "")
+        if not path.startswith(PREFIX):
+            return app(environ, start_response)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if length > MAXIMUM_BODY_BYTES:
+            reply = _too_large()
+        else:
+            reply = controls.handle(environ["REQUEST_METHOD"], path, environ["wsgi.input"].read(length))
+        status = HTTPStatus(reply.status)
+        start_response(
+            f"{status.value} {status.phrase}",
+            [("Content-Type", "application/json"), ("Content-Length", str(len(reply.body)))],
+        )
+        return [reply.body]
+
+    return application
+
+
+def asgi(controls: Controls, app: AsgiApplication) -> AsgiApplication:
+    """`app`, with the control calls in front of it. A control call runs on a worker thread: a reset may take a while."""
+
+    async def application(
+        scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await app(scope, receive, send)
+            return
+        body = b""
+        more = True
+        while more and len(body) <= MAXIMUM_BODY_BYTES:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if len(body) > MAXIMUM_BODY_BYTES:
+            reply = _too_large()
+        else:
+            reply = await asyncio.to_thread(controls.handle, scope["method"], scope["path"], body)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(reply.body)).encode())]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    return application
+
+
+def _reply(status: int, document: object) -> Reply:
+    return Reply(int(status), json.dumps(document).encode() + b"\n")
+
+
+def _too_large() -> Reply:
+    message = f"the body is over {MAXIMUM_BODY_BYTES // 2**20} MiB"
+    return _reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": message})
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return json.loads(body or b"{}")
+    except ValueError as error:
+        raise ControlError(f"the body is not JSON: {error}") from error
+
+
+def _object(body: bytes) -> JsonObject:
+    document = _document(body)
+    if not isinstance(document, dict):
+        raise ControlError(f"the body is not a JSON object but {document!r}")
+    return document
+
+
+def _fields(value: Mapping[Any, Any], known: Mapping[str, type], what: str) -> dict[str, Any]:
+    for key, item in value.items():
+        expected = known.get(key)
+        if expected is None:
+            raise ControlError(f"a {what} has no field {key!r}; it has {', '.join(known)}")
+        if not isinstance(item, expected) or isinstance(item, bool):
+            raise ControlError(f"{what} field {key} is {item!r}, not of type {expected.__name__}")
+    missing = [key for key in ("operation", "error") if key not in value]
+    if missing:
+        raise ControlError(f"a {what} needs the field {missing[0]}")
+    return dict(value)
+
+
+def _duration(document: JsonObject, key: str) -> float:
+    value = document.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ControlError(f"{key} is {value!r}; give a number of {key}, 0 or more")
+    return float(value)

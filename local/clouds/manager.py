@@ -1,0 +1,309 @@
+"""Starts, finds and stops the local clouds that are processes (aws, gcp), one a port, on loopback.
+
+A cloud's files lie under `<root>/.factory/clouds/<name>/`: `process.json` (pid, its start time, port), `server.log`, `data/`.
+A pid is trusted only together with its start time, so a reused pid is never taken for a cloud, nor killed. Starting a cloud
+that runs is a no-op. The Kubernetes "cloud" is a folder, not a process: `local.clouds.kubernetes` has the same calls for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+HOST: Final = "127.0.0.1"
+SOURCE: Final = Path(__file__).parents[2]
+"""The directory that holds the package `local`: the clouds are started from this very code."""
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 5.0
+CALL_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.03
+LOG_TAIL_LINES: Final = 15
+
+
+class CloudError(Exception):
+    """A local cloud could not be started, reached or told: which one, why, and what to do."""
+
+
+class PortBusyError(CloudError):
+    """Something else listens on the cloud's port."""
+
+
+class NotRunningError(CloudError):
+    """The cloud does not run."""
+
+
+# A cloud outlives the call that started it; a dropped Popen would warn of that.
+_STARTED: Final[dict[int, subprocess.Popen[bytes]]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSpec:
+    """A local cloud to run: its name is its package under `local.clouds`."""
+
+    name: str
+    port: int
+    transition_seconds: float = 0.3
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def directory(self, root: Path) -> Path:
+        return root.resolve() / ".factory" / "clouds" / self.name
+
+    def data(self, root: Path) -> Path:
+        return self.directory(root) / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudStatus:
+    """What a cloud says of itself. `resources` counts what it holds, by kind."""
+
+    name: str
+    port: int
+    running: bool
+    pid: int | None = None
+    version: str = ""
+    uptime_seconds: float = 0.0
+    resources: Mapping[str, int] | None = None
+    faults: Sequence[Mapping[str, Any]] = ()
+    latency_ms: float = 0.0
+    transition_seconds: float = 0.0
+    data: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+def start(
+    specs: Sequence[CloudSpec], root: Path, *, timeout_seconds: float = START_SECONDS
+) -> list[CloudStatus]:
+    """Start those that do not run, all at once; return when each answers.
+
+    Raises PortBusyError where another program (or another project's cloud) has the port, CloudError with the end of the
+    log where the process ends or stays silent; what this call had started is then stopped again.
+    """
+    found = {spec.name: _find(spec, root) for spec in specs}
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for spec in specs:
+            if found[spec.name] is None:
+                started[spec.name] = _spawn(spec, root)
+        deadline = time.monotonic() + timeout_seconds
+        return [found[spec.name] or _wait_ready(spec, root, started[spec.name], deadline) for spec in specs]
+    except BaseException:
+        for spec in specs:
+            if spec.name in started:
+                _stop_process(spec, root)
+        raise
+
+
+def stop(specs: Sequence[CloudSpec], root: Path) -> list[str]:
+    """Stop those that run, and return their names. State is kept. A cloud that ignores SIGTERM for 5 s is killed."""
+    return [spec.name for spec in specs if _stop_process(spec, root)]
+
+
+def status(specs: Sequence[CloudSpec], root: Path) -> list[CloudStatus]:
+    """The state of each cloud of this root; one that another project runs on the port counts as not running here."""
+    statuses: list[CloudStatus] = []
+    for spec in specs:
+        answer = _ask(spec)
+        ours = answer is not None and answer.data == str(spec.data(root))
+        statuses.append(
+            answer if answer is not None and ours else CloudStatus(spec.name, spec.port, running=False)
+        )
+    return statuses
+
+
+def reset(specs: Sequence[CloudSpec]) -> list[CloudStatus]:
+    """Forget every resource, fault and latency in each."""
+    return [_status(spec, call(spec, "POST", "reset")) for spec in specs]
+
+
+def call(spec: CloudSpec, method: str, name: str, document: object = None) -> Any:
+    """One control call (see `local.clouds.control`), as decoded JSON. Raises NotRunningError, CloudError."""
+    body = None if document is None else json.dumps(document).encode()
+    request = urllib.request.Request(f"{spec.url}/_cloud/{name}", data=body, method=method)  # noqa: S310  always http on loopback
+    request.add_header("Content-Type", "application/json")
+    try:
+        with _OPENER.open(request, timeout=CALL_SECONDS) as response:
+            return json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            reason = _reason(error.read())
+        raise CloudError(f"local cloud {spec.name} refused {method} {name}: {reason}") from error
+    except (OSError, ValueError) as error:
+        raise NotRunningError(
+            f"local cloud {spec.name} does not answer at {spec.url} ({error}); start it with `factory clouds start`"
+        ) from error
+
+
+# A proxy named in the environment must not see loopback calls.
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace").strip()
+
+
+def _status(spec: CloudSpec, answer: Mapping[str, Any]) -> CloudStatus:
+    return CloudStatus(
+        name=answer["cloud"],
+        port=spec.port,
+        running=True,
+        pid=answer["pid"],
+        version=answer["version"],
+        uptime_seconds=answer["uptime_seconds"],
+        resources=answer["resources"],
+        faults=answer["faults"],
+        latency_ms=answer["latency_ms"],
+        transition_seconds=answer["transition_seconds"],
+        data=answer.get("data", ""),
+    )
+
+
+def _ask(spec: CloudSpec) -> CloudStatus | None:
+    try:
+        answer = call(spec, "GET", "status")
+        return _status(spec, answer)
+    except (CloudError, KeyError, TypeError):
+        return None
+
+
+def _find(spec: CloudSpec, root: Path) -> CloudStatus | None:
+    """The running cloud of this root, None where the port is free; anything else there is an error."""
+    answer = _ask(spec)
+    if answer is None:
+        holder = _holder(spec.port)
+        if holder is None:
+            return None
+        raise PortBusyError(
+            f"local cloud {spec.name} needs port {spec.port}, which {holder} holds; stop that, or choose another port"
+        )
+    if answer.name != spec.name or answer.data != str(spec.data(root)):
+        raise PortBusyError(
+            f"local cloud {spec.name} needs port {spec.port}, where the cloud {answer.name} (pid {answer.pid}) serves "
+            f"{answer.data or 'memory'}; run `factory clouds stop` there, or choose another port"
+        )
+    return answer
+
+
+def _holder(port: int) -> str | None:
+    """Who listens on the port, in words; None where nobody does."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:  # macOS shows other users' sockets to root alone
+        connections = []
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+            with suppress(psutil.Error):
+                if connection.pid:
+                    process = psutil.Process(connection.pid)
+                    return f"process {connection.pid} ({' '.join(process.cmdline()[:4]) or process.name()})"
+            return "another user's process"
+    return None
+
+
+def _spawn(spec: CloudSpec, root: Path) -> subprocess.Popen[bytes]:
+    directory = spec.directory(root)
+    spec.data(root).mkdir(parents=True, exist_ok=True)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [
+        sys.executable,
+        "-m",
+        f"local.clouds.{spec.name}",
+        "--port",
+        str(spec.port),
+        "--data",
+        str(spec.data(root)),
+    ]
+    command += ["--transition-seconds", str(spec.transition_seconds)]
+    with (directory / "server.log").open("ab") as log:
+        # Its own session: Ctrl-C in the terminal stops the deployment, not the cloud.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=SOURCE,
+            env=environment,
+            start_new_session=True,
+        )
+    _STARTED[process.pid] = process
+    record = {"pid": process.pid, "created": _created(process.pid), "port": spec.port}
+    temporary = directory / "process.json.new"
+    temporary.write_text(json.dumps(record))
+    temporary.replace(directory / "process.json")
+    return process
+
+
+def _wait_ready(
+    spec: CloudSpec, root: Path, process: subprocess.Popen[bytes], deadline: float
+) -> CloudStatus:
+    while process.poll() is None:
+        answer = _ask(spec)
+        if answer is not None and answer.pid == process.pid:
+            return answer
+        if time.monotonic() > deadline:
+            raise CloudError(
+                f"local cloud {spec.name} did not answer in time at {spec.url}:\n{_log_tail(spec, root)}"
+            )
+        time.sleep(POLL_SECONDS)
+    raise CloudError(
+        f"local cloud {spec.name} ended with status {process.returncode} while starting:\n{_log_tail(spec, root)}"
+    )
+
+
+def _log_tail(spec: CloudSpec, root: Path) -> str:
+    lines = (spec.directory(root) / "server.log").read_text(errors="replace").splitlines()
+    return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def _created(pid: int) -> float:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _recorded(spec: CloudSpec, root: Path) -> psutil.Process | None:
+    """The process that this root's record names, if it is still that process."""
+    try:
+        record = json.loads((spec.directory(root) / "process.json").read_text())
+        process = psutil.Process(record["pid"])
+        same = abs(process.create_time() - record["created"]) < 1.0
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
+    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _stop_process(spec: CloudSpec, root: Path) -> bool:
+    process = _recorded(spec, root)
+    if process is not None:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait(STOP_SECONDS)
+    (spec.directory(root) / "process.json").unlink(missing_ok=True)
+    return process is not None

@@ -1,0 +1,217 @@
+"""The control calls, through the core and through both adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.clouds.control import Controls, Fault, asgi, wsgi
+
+
+class FakeCloud:
+    name = "fake"
+    version = "1"
+    data = "/data"
+
+    def __init__(self) -> None:
+        self.resources = {"thing": 2}
+        self.seeds: list[dict[str, Any]] = []
+
+    def counts(self) -> Mapping[str, int]:
+        return self.resources
+
+    def reset(self) -> None:
+        self.resources = {}
+
+    def seed(self, document: dict[str, Any]) -> None:
+        self.seeds.append(document)
+
+
+def put(controls: Controls, name: str, document: object, method: str = "PUT") -> tuple[int, Any]:
+    reply = controls.handle(method, f"/_cloud/{name}", json.dumps(document).encode())
+    return reply.status, json.loads(reply.body)
+
+
+def get(controls: Controls, name: str) -> Any:
+    return json.loads(controls.handle("GET", f"/_cloud/{name}", b"").body)
+
+
+@pytest.fixture
+def controls() -> Controls:
+    return Controls(FakeCloud())
+
+
+class TestFaults:
+    def test_a_fault_is_used_up_after_its_count(self, controls: Controls) -> None:
+        put(controls, "faults", [{"operation": "eks:Create*", "error": "Boom", "status": 503, "count": 2}])
+        hits = [controls.fault("eks:CreateNodegroup") for _ in range(3)]
+        assert [hit and hit.error for hit in hits] == ["Boom", "Boom", None]
+        assert get(controls, "faults") == []
+
+    def test_other_operations_pass(self, controls: Controls) -> None:
+        put(controls, "faults", [{"operation": "eks:CreateCluster", "error": "Boom"}])
+        assert controls.fault("eks:DeleteCluster") is None
+        assert controls.fault("eks:createcluster") is None
+
+    def test_minus_one_never_runs_out(self, controls: Controls) -> None:
+        put(controls, "faults", [{"operation": "*", "error": "Boom", "count": -1}])
+        assert all(controls.fault("ec2:CreateVpc") for _ in range(50))
+
+    @given(skip=st.integers(0, 5), count=st.integers(1, 5))
+    def test_skip_lets_the_first_matches_through(self, skip: int, count: int) -> None:
+        controls = Controls(FakeCloud())
+        put(controls, "faults", [{"operation": "a", "error": "Boom", "skip": skip, "count": count}])
+        hits = [controls.fault("a") is not None for _ in range(12)]
+        assert hits == [False] * skip + [True] * count + [False] * (12 - skip - count)
+
+    def test_putting_faults_replaces_those_before(self, controls: Controls) -> None:
+        put(controls, "faults", [{"operation": "a", "error": "Boom"}])
+        put(controls, "faults", [])
+        assert controls.fault("a") is None
+
+    @pytest.mark.parametrize(
+        ("fault", "named"),
+        [
+            ({"error": "Boom"}, "operation"),
+            ({"operation": "a"}, "error"),
+            ({"operation": "a", "error": "Boom", "status": 200}, "200"),
+            ({"operation": "a", "error": "Boom", "status": True}, "status"),
+            ({"operation": "a", "error": "Boom", "times": 3}, "times"),
+            ({"operation": "a", "error": "Boom", "count": -2}, "-2"),
+            ("a", "object"),
+        ],
+    )
+    def test_a_wrong_fault_is_refused_by_name(self, controls: Controls, fault: object, named: str) -> None:
+        status, answer = put(controls, "faults", [fault])
+        assert status == 400
+        assert named in answer["error"]
+        assert get(controls, "faults") == []
+
+    def test_list_shows_the_fields_put(self, controls: Controls) -> None:
+        put(controls, "faults", [{"operation": "a", "error": "Boom"}])
+        assert get(controls, "faults") == [
+            {
+                "operation": "a",
+                "error": "Boom",
+                "status": 500,
+                "message": "injected fault",
+                "count": 1,
+                "skip": 0,
+            }
+        ]
+
+
+class TestLatency:
+    def test_general_and_matching_latency_add_up(self, controls: Controls) -> None:
+        put(controls, "latency", {"milliseconds": 10})
+        put(controls, "latency", {"milliseconds": 5, "operation": "eks:*"})
+        assert controls.delay_seconds("eks:ListClusters") == pytest.approx(0.015)
+        assert controls.delay_seconds("ec2:DescribeVpcs") == pytest.approx(0.010)
+
+    def test_zero_removes_all(self, controls: Controls) -> None:
+        put(controls, "latency", {"milliseconds": 5, "operation": "eks:*"})
+        put(controls, "latency", {"milliseconds": 0})
+        assert controls.delay_seconds("eks:ListClusters") == 0
+
+    @pytest.mark.parametrize("value", [-1, "1", None, True, float("nan"), float("inf")])
+    def test_a_latency_that_is_no_duration_is_refused(self, controls: Controls, value: object) -> None:
+        status, answer = put(controls, "latency", {"milliseconds": value})
+        assert status == 400
+        assert "milliseconds" in answer["error"]
+
+
+class TestStatusAndReset:
+    def test_status_has_every_field(self, controls: Controls) -> None:
+        status = get(controls, "status")
+        assert status["cloud"] == "fake"
+        assert status["resources"] == {"thing": 2}
+        assert {
+            "version",
+            "pid",
+            "data",
+            "uptime_seconds",
+            "faults",
+            "latency_ms",
+            "transition_seconds",
+        } <= set(status)
+
+    def test_reset_forgets_resources_faults_and_latency_and_keeps_the_transition_time(
+        self, controls: Controls
+    ) -> None:
+        put(controls, "faults", [{"operation": "a", "error": "Boom"}])
+        put(controls, "latency", {"milliseconds": 5})
+        put(controls, "transition", {"seconds": 7})
+        _, status = put(controls, "reset", {}, "POST")
+        assert (status["resources"], status["faults"], status["latency_ms"]) == ({}, [], 0)
+        assert controls.transition_seconds == 7
+
+    def test_seed_reaches_the_cloud(self) -> None:
+        cloud = FakeCloud()
+        put(Controls(cloud), "seed", {"capacity": []}, "POST")
+        assert cloud.seeds == [{"capacity": []}]
+
+    def test_an_unknown_call_lists_the_known(self, controls: Controls) -> None:
+        reply = controls.handle("GET", "/_cloud/nothing", b"")
+        assert reply.status == 404
+        assert b"POST reset" in reply.body
+
+    def test_a_body_that_is_not_json_is_refused(self, controls: Controls) -> None:
+        assert controls.handle("PUT", "/_cloud/faults", b"{").status == 400
+
+
+class TestAdapters:
+    def test_wsgi_answers_control_calls_and_passes_the_rest_on(self, controls: Controls) -> None:
+        def app(environ: Any, start_response: Any) -> list[bytes]:
+            start_response("200 OK", [])
+            return [b"app"]
+
+        def request(path: str, body: bytes = b"", method: str = "GET") -> tuple[str, bytes]:
+            statuses: list[str] = []
+            environ: Any = {
+                "PATH_INFO": path,
+                "REQUEST_METHOD": method,
+                "CONTENT_LENGTH": str(len(body)),
+                "wsgi.input": io.BytesIO(body),
+            }
+            answer = b"".join(wsgi(controls, app)(environ, lambda status, *_: statuses.append(status)))  # type: ignore[arg-type]
+            return statuses[0], answer
+
+        assert request("/clusters") == ("200 OK", b"app")
+        assert request("/_cloud/transition", b'{"seconds": 2}', "PUT") == ("200 OK", b'{"seconds": 2.0}\n')
+        assert request("/_cloud/transition", b'{"seconds": -2}', "PUT")[0] == "400 Bad Request"
+
+    def test_asgi_answers_control_calls_and_passes_the_rest_on(self, controls: Controls) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "passed"})
+
+        async def request(path: str, chunks: list[bytes], method: str = "GET") -> list[Any]:
+            sent: list[Any] = []
+            messages = [
+                {"type": "http.request", "body": chunk, "more_body": index + 1 < len(chunks)}
+                for index, chunk in enumerate(chunks)
+            ]
+
+            async def receive() -> Any:
+                return messages.pop(0)
+
+            async def send(message: Any) -> None:
+                sent.append(message)
+
+            await asgi(controls, app)({"type": "http", "method": method, "path": path}, receive, send)
+            return sent
+
+        assert asyncio.run(request("/compute/v1", [b""])) == [{"type": "passed"}]
+        sent = asyncio.run(request("/_cloud/transition", [b'{"sec', b'onds": 2}'], "PUT"))
+        assert [sent[0]["status"], sent[1]["body"]] == [200, b'{"seconds": 2.0}\n']
+        assert controls.transition_seconds == 2
+
+
+def test_a_fault_is_a_value() -> None:
+    assert Fault("a", "b") == Fault("a", "b")
