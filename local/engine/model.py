@@ -61,7 +61,6 @@ class ResourceState:
     custom_timeouts: CustomTimeouts | None = None
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
-    hide_diff: tuple[str, ...] = ()
     refresh_before_update: bool = False
     created: str = ""
     modified: str = ""
