@@ -1,0 +1,29 @@
+"""One kind of GPU machine in one region, at a price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A machine type with GPUs in a region. Prices are USD for one machine and hour, without discounts; a spot price is the
+    dearest over the region's zones. `as_of` and `source` say where the row comes from."""
+
+    cloud: Literal["aws", "gcp"]
+    region: str
+    machine_type: str
+    accelerator: str
+    """As t4, l4, a10g, l40s, a100, a100-80gb, h100, h200, b200."""
+    accelerator_count: int
+    accelerator_memory_gib: Decimal
+    """Of one GPU."""
+    vcpus: int
+    memory_gib: Decimal
+    usd_per_hour: Decimal
+    spot_usd_per_hour: Decimal | None
+    as_of: date
+    source: str

@@ -1,0 +1,66 @@
+"""Problems of a stack file: each names file, line, key, what is wrong and what to do. All are raised together."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong: `Pulumi.dev.yaml:41: model-factory:models.llm.replicas: min 5 is above max 2; set min ≤ max`."""
+
+    file: str
+    """As shown to the user; empty when the input came without a file."""
+    line: int
+    """From 1; 0 when unknown."""
+    key: str
+    """The key as `ns:key.inner[0]`; empty for the file as a whole."""
+    message: str
+    """What is wrong; what to do. Never holds a secret's text."""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+
+class PlanningError(ValueError):
+    """Base of the errors of planning: `problems` has them all, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class SettingsError(PlanningError):
+    """The stack file is refused. Nothing has been called."""
+
+
+class PlanError(PlanningError):
+    """A model fits on no offer."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that `name` was probably meant to be; empty when none is close."""
+    choices = sorted(known)
+    lowered = {choice.lower(): choice for choice in reversed(choices)}
+    found = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
+    return lowered[found[0]] if found else ""
+
+
+def instead(name: str, known: Sequence[str]) -> str:
+    """The remedy for a wrong name: the nearest right one, or all when they are few."""
+    if close := nearest(name, known):
+        return f"write {close}"
+    return (
+        f"choose from {', '.join(sorted(known))}" if len(known) <= 12 else "see the schema for what there is"
+    )
+
+
+def shown(path: Sequence[str | int]) -> str:
+    """A path as the user would write it: `model-factory:models.llm.clouds[1]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
