@@ -1,0 +1,58 @@
+"""What can go wrong in a provider, drawn in one place.
+
+ProviderError            anything a provider answers with; its text is what the user reads
+├─ ConfigurationError    the provider's own configuration is wrong, or leads outside loopback
+├─ UnsupportedError      a type or function that has no declaration here
+├─ CloudError            the cloud refused a call
+│  └─ NotFoundError      … because the object is not there
+├─ WaitError             an object ended in a failed state, or did not get ready in time
+└─ CancelledError        the engine asked to stop
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One input that is refused before any call: where (`vpcConfig.subnetIds[0]`) and why (value, rule, remedy)."""
+
+    property: str
+    reason: str
+
+
+class ProviderError(Exception):
+    """A failure that the engine shows as it stands."""
+
+
+class ConfigurationError(ProviderError):
+    """The provider cannot be configured with what it was given."""
+
+
+class UnsupportedError(ProviderError):
+    """The type or function has no declaration in the local provider."""
+
+
+class CloudError(ProviderError):
+    """The cloud answered a call with an error. The text names cloud, operation, code and cause."""
+
+    def __init__(self, *, cloud: str, operation: str, code: str, message: str, status: int = 0) -> None:
+        super().__init__(f"{cloud} refused {operation}: {code}: {message}")
+        self.cloud = cloud
+        self.operation = operation
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class NotFoundError(CloudError):
+    """The object of the call does not exist."""
+
+
+class WaitError(ProviderError):
+    """An object reached a failed state, or the time-out passed first."""
+
+
+class CancelledError(ProviderError):
+    """The engine cancelled the operation while the provider was waiting."""
