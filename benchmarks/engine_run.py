@@ -1,0 +1,48 @@
+"""One operation of the local engine on a benchmark's folder, as its own process: `engine_run.py preview|up FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import cast
+
+from local.engine.deploy import Deployment, Operation, run
+from local.engine.secrets import PassphraseCrypter, new_salt
+from local.engine.store import StackStore
+from local.providers.kubernetes.provider import KubernetesProvider
+
+
+def main() -> None:
+    operation, folder = sys.argv[1], Path(sys.argv[2])
+    store = StackStore(
+        folder / "stacks", "bench", "dev", lambda: PassphraseCrypter("bench", new_salt("bench"))
+    )
+    deployment = Deployment(
+        operation=cast("Operation", operation),
+        project="bench",
+        stack="dev",
+        root=folder,
+        config={},
+        secret_config_keys=frozenset(),
+    )
+    messages: list[str] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, dict) and (diagnostic := event.get("diagnosticEvent")):
+            messages.append(str(diagnostic["message"]))
+
+    outcome = run(
+        deployment,
+        store=store,
+        providers={"kubernetes": KubernetesProvider},
+        emit=note,
+        cancel=threading.Event(),
+    )
+    if not outcome.ok:
+        sys.exit("\n".join(messages) or "failed")
+    print(dict(outcome.changes))
+
+
+if __name__ == "__main__":
+    main()

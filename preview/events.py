@@ -1,0 +1,180 @@
+"""Pulumi's engine events (apitype.EngineEvent, as JSON), gathered into one `Report` of an operation.
+
+Source of the shape: pulumi/pulumi, sdk/go/common/apitype/events.go. Events arrive with secrets already masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+EngineEvent = Mapping[str, Any]
+Severity = Literal["debug", "info", "info#err", "warning", "error"]
+StepStatus = Literal["planned", "running", "done", "failed"]
+
+ROOT_STACK_TYPE: Final = "pulumi:pulumi:Stack"
+UNCHANGED_OPS: Final = frozenset({"same", "read", "refresh"})
+DELETE_OPS: Final = frozenset({"delete", "delete-replaced", "discard", "discard-replaced"})
+# A replacement is three steps; this one stands for all of them in a listing.
+LOGICAL_REPLACE: Final = "replace"
+REPLACE_PARTS: Final = frozenset({"create-replacement", "delete-replaced", "discard-replaced"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of one resource. `keys` force a replacement; `detailed_diff` maps property paths to kinds of change."""
+
+    op: str
+    urn: str
+    type: str
+    old: Mapping[str, Any] | None
+    new: Mapping[str, Any] | None
+    keys: tuple[str, ...] = ()
+    diffs: tuple[str, ...] = ()
+    detailed_diff: Mapping[str, Mapping[str, Any]] | None = None
+    provider: str = ""
+    logical: bool = False
+    status: StepStatus = "planned"
+
+    @property
+    def name(self) -> str:
+        return self.urn.rsplit("::", 1)[-1]
+
+    @property
+    def parent(self) -> str:
+        state = self.new or self.old or {}
+        return str(state.get("parent") or "")
+
+    @property
+    def physical_id(self) -> str:
+        return str((self.old or self.new or {}).get("id") or "")
+
+    @property
+    def is_change(self) -> bool:
+        return self.op not in UNCHANGED_OPS
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A message of the program, a provider or the engine; `urn` is empty where it is about no one resource."""
+
+    severity: Severity
+    message: str
+    urn: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """All that an operation said, in the order of first mention."""
+
+    steps: dict[tuple[str, str], Step] = field(default_factory=dict[tuple[str, str], Step])
+    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    config: Mapping[str, str] = field(default_factory=dict[str, str])
+    changes: Mapping[str, int] = field(default_factory=dict[str, int])
+    duration_seconds: float = 0.0
+    is_preview: bool = False
+    maybe_corrupt: bool = False
+    cancelled: bool = False
+
+    @classmethod
+    def of(cls, events: Iterable[EngineEvent]) -> Report:
+        """Gather a whole operation."""
+        report = cls()
+        for event in events:
+            report.add(event)
+        return report
+
+    def add(self, event: EngineEvent) -> Step | Diagnostic | None:
+        """Take in one event; returns the step or diagnostic that it told of, for live display."""
+        if pre := event.get("resourcePreEvent"):
+            return self._put(_step(pre["metadata"], "planned" if pre.get("planning") else "running"))
+        if outputs := event.get("resOutputsEvent"):
+            return self._put(_step(outputs["metadata"], "planned" if outputs.get("planning") else "done"))
+        if failed := event.get("resOpFailedEvent"):
+            return self._put(_step(failed["metadata"], "failed"))
+        if diagnostic := event.get("diagnosticEvent"):
+            return self._note(diagnostic)
+        if stdout := event.get("stdoutEvent"):
+            return self._note({"severity": "info", "message": stdout["message"]})
+        if prelude := event.get("preludeEvent"):
+            self.config = prelude.get("config") or {}
+        elif summary := event.get("summaryEvent"):
+            self.changes = summary.get("resourceChanges") or {}
+            self.duration_seconds = float(summary.get("durationSeconds") or 0)
+            self.is_preview = bool(summary.get("isPreview"))
+            self.maybe_corrupt = bool(summary.get("maybeCorrupt"))
+        elif "cancelEvent" in event:
+            self.cancelled = True
+        return None
+
+    @property
+    def changed(self) -> list[Step]:
+        """The steps that change something, a replacement once, in the order of first mention."""
+        replaced = {step.urn for step in self.steps.values() if step.op == LOGICAL_REPLACE}
+        return [
+            step
+            for step in self.steps.values()
+            if step.is_change and not (step.op in REPLACE_PARTS and step.urn in replaced)
+        ]
+
+    @property
+    def failed(self) -> list[Step]:
+        return [step for step in self.steps.values() if step.status == "failed"]
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        return [note for note in self.diagnostics if note.severity == "error"]
+
+    def _put(self, step: Step) -> Step:
+        key = (step.urn, step.op)
+        known = self.steps.get(key)
+        if known is None and (refreshed := self.steps.get((step.urn, "refresh"))) and step.status == "done":
+            # A refresh begins as `refresh` and ends as what it found: same, update or delete.
+            key = (step.urn, "refresh")
+            known = refreshed
+        if known is not None and known.status == "failed":
+            return known
+        if known is not None and step.detailed_diff is None:
+            step = replace(
+                step,
+                detailed_diff=known.detailed_diff,
+                diffs=step.diffs or known.diffs,
+                keys=step.keys or known.keys,
+            )
+        self.steps[key] = step
+        return step
+
+    def _note(self, event: Mapping[str, Any]) -> Diagnostic | None:
+        if event.get("ephemeral") or event["severity"] == "debug":
+            return None
+        note = Diagnostic(
+            event["severity"],
+            _plain(str(event.get("prefix", "")) + str(event["message"])),
+            str(event.get("urn", "")),
+        )
+        self.diagnostics.append(note)
+        return note
+
+
+def _step(metadata: Mapping[str, Any], status: StepStatus) -> Step:
+    return Step(
+        op=metadata["op"],
+        urn=metadata["urn"],
+        type=metadata["type"],
+        old=metadata.get("old"),
+        new=metadata.get("new"),
+        keys=tuple(metadata.get("keys") or ()),
+        diffs=tuple(metadata.get("diffs") or ()),
+        detailed_diff=metadata.get("detailedDiff"),
+        provider=metadata.get("provider") or "",
+        logical=bool(metadata.get("logical")),
+        status=status,
+    )
+
+
+def _plain(text: str) -> str:
+    """The text without Pulumi's colour tags such as `<{%reset%}>`."""
+    while (start := text.find("<{%")) >= 0 and (end := text.find("%}>", start)) >= 0:
+        text = text[:start] + text[end + 3 :]
+    return text.rstrip("\n")

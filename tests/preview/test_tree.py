@@ -1,0 +1,92 @@
+"""The tree shows each change under its parent with its cause, and nothing that does not change."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from preview.events import Report
+from preview.tree import print_report, short_type, split_path, value_at
+
+STACK = "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev"
+CLUSTER = "urn:pulumi:dev::p::model-factory:cluster:EksCluster::eks"
+POOL = "urn:pulumi:dev::p::model-factory:cluster:EksCluster$aws:eks/nodeGroup:NodeGroup::l4"
+BUCKET = "urn:pulumi:dev::p::aws:s3/bucket:Bucket::weights"
+
+
+def event(op: str, urn: str, parent: str, **metadata: Any) -> dict[str, Any]:
+    state = {"urn": urn, "parent": parent, "id": "id-1", "inputs": {}, "outputs": {}}
+    filled = {"op": op, "urn": urn, "type": urn.split("::")[2].rsplit("$", 1)[-1], "old": state, "new": state, **metadata}
+    return {"resourcePreEvent": {"metadata": filled, "planning": True}}
+
+
+def shown(events: list[dict[str, Any]], **options: bool) -> str:
+    out = io.StringIO()
+    print_report(Console(file=out, width=200, no_color=True), Report.of(events), **options)
+    return out.getvalue()
+
+
+REPLACED = event(
+    "replace",
+    POOL,
+    CLUSTER,
+    keys=["instanceTypes"],
+    detailedDiff={"instanceTypes[0]": {"diffKind": "update-replace", "inputDiff": True}},
+    old={"urn": POOL, "parent": CLUSTER, "id": "c:p", "inputs": {"instanceTypes": ["g6.xlarge"]}},
+    new={"urn": POOL, "parent": CLUSTER, "inputs": {"instanceTypes": ["g6.2xlarge"]}},
+)
+EVENTS = [event("same", STACK, ""), event("same", CLUSTER, STACK), REPLACED, event("same", BUCKET, STACK)]
+
+
+class TestChangeTree:
+    def test_a_change_stands_under_its_unchanged_parents(self) -> None:
+        text = shown(EVENTS)
+        assert text.index("EksCluster eks") < text.index("aws:eks:NodeGroup l4")
+
+    def test_unchanged_resources_are_left_out(self) -> None:
+        assert "weights" not in shown(EVENTS)
+        assert "weights" in shown(EVENTS, show_same=True)
+
+    def test_the_property_that_forces_a_replacement_is_named(self) -> None:
+        assert "[forced by: instanceTypes]" in shown(EVENTS)
+
+    def test_the_diff_shows_old_and_new_values(self) -> None:
+        assert 'instanceTypes[0]: "g6.xlarge" → "g6.2xlarge"  (forces replacement)' in shown(EVENTS, show_diff=True)
+
+    def test_no_colours_in_a_pipe(self) -> None:
+        out = io.StringIO()
+        print_report(Console(file=out, width=200), Report.of(EVENTS))
+        assert "\x1b" not in out.getvalue()
+
+
+class TestPropertyPaths:
+    @pytest.mark.parametrize(
+        ("path", "keys"),
+        [
+            ("a", ["a"]),
+            ("a.b[0].c", ["a", "b", 0, "c"]),
+            ('metadata.labels["app.kubernetes.io/name"]', ["metadata", "labels", "app.kubernetes.io/name"]),
+            ('["x"].y', ["x", "y"]),
+        ],
+    )
+    def test_splits_as_pulumi_writes_them(self, path: str, keys: list[str | int]) -> None:
+        assert split_path(path) == keys
+
+    def test_a_missing_step_on_the_way_is_none(self) -> None:
+        assert value_at({"a": [1]}, "a[3].b") is None
+        assert value_at({"a": {"b": [1, 2]}}, "a.b[1]") == 2
+
+
+@pytest.mark.parametrize(
+    ("token", "short"),
+    [
+        ("aws:eks/cluster:Cluster", "aws:eks:Cluster"),
+        ("kubernetes:apps/v1:Deployment", "kubernetes:apps:Deployment"),
+        ("pulumi:providers:aws", "pulumi:providers:aws"),
+    ],
+)
+def test_types_are_short_as_in_pulumis_display(token: str, short: str) -> None:
+    assert short_type(token) == short
