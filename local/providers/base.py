@@ -17,7 +17,6 @@ from typing import Final, Generic, TypeVar
 
 from local.providers.diff import Change, is_same
 from local.providers.errors import CancelledError, Failure, WaitError
-from local.providers.naming import urn_digest
 from local.providers.rules import Rules
 from local.wire import Properties, Value
 
@@ -40,11 +39,10 @@ class Call(Generic[S]):
     deadline: float = float("inf")
     cancelled: threading.Event = field(default_factory=threading.Event)
     id: str = ""
-
-    @property
-    def urn_digest(self) -> str:
-        """The tag value under which an object without a unique name can be found again."""
-        return urn_digest(self.urn)
+    urn_digest: str = ""
+    """The tag value under which an object without a unique name can be found again (create and find)."""
+    known: frozenset[str] = frozenset()
+    """Ids that the state has for this URN already (find): the old object of a replacement is no orphan."""
 
     def created(self, object_id: str) -> str:
         """Say that the object exists. A failure after this keeps the object: it is recorded as partly made."""

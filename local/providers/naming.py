@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -62,6 +63,10 @@ def add_default(inputs: Properties, key: str) -> None:
     inputs[DEFAULTS_KEY] = [*sorted(names | {key})]
 
 
-def urn_digest(urn: str) -> str:
-    """A short label value that names a resource of a stack: for clouds whose objects have no unique name."""
-    return hashlib.sha256(urn.encode()).hexdigest()[:32]
+def urn_digest(urn: str, inputs: Mapping[str, Value]) -> str:
+    """A tag value that names one create: of this resource, with these inputs.
+
+    For objects without a unique name. The inputs are part of it, as a replacement has the same URN as what it replaces.
+    """
+    text = json.dumps(inputs, sort_keys=True, default=repr)
+    return hashlib.sha256(f"{urn}\0{text}".encode()).hexdigest()[:32]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
 import grpc
@@ -25,6 +25,7 @@ from local.providers.errors import (
     UnsupportedError,
     WaitError,
 )
+from local.providers.naming import urn_digest
 from local.providers.rules import apply_defaults
 from local.providers.values import DEFAULTS_KEY, mark_all, plain_properties, unknowns
 from local.wire import Properties, Value
@@ -168,6 +169,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
                 outputs: Properties = {**unknowns(declared.rules.computed), **_without_defaults(inputs)}
                 return provider_pb2.CreateResponse(properties=wire.encode(outputs))
             call = self._call(declared, request, bare, "create")
+            call.urn_digest = urn_digest(request.urn, bare)
             try:
                 created = call.created(declared.create(call, bare))
                 declared.ready(call, created, bare)
@@ -257,17 +259,22 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
 
         return self._guard(context, run)
 
-    def adopt(self, type_token: str, urn: str, inputs: Properties) -> str | None:
+    def adopt(self, type_token: str, urn: str, inputs: Properties, known: Collection[str] = ()) -> str | None:
         """The id of what a create with these checked inputs left behind when it was killed; None where it made nothing.
 
-        Not part of Pulumi's protocol: the local engine calls it for each pending create. Raises ProviderError.
+        `known` are ids that the state already has for this URN: they are not taken for leavings. Not part of Pulumi's
+        protocol: the local engine calls it for each pending create. Raises ProviderError.
         """
         declared, bare = self.resource_type(type_token), _bare(inputs)
         cloud = self.session(self._configured(), bare)
+        digest = urn_digest(urn, bare)
         try:
-            return declared.find(Call(cloud, urn, type_token, _name(urn)), bare)
+            found = declared.find(
+                Call(cloud, urn, type_token, _name(urn), urn_digest=digest, known=frozenset(known)), bare
+            )
         except NotFoundError:
             return None
+        return None if found in known else found
 
     # Functions
 
