@@ -130,4 +130,6 @@ def _unbase64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
-        raise SecretsError("an encrypted value is not base64; restore the state from its .bak file or an export") from error
+        raise SecretsError(
+            "an encrypted value is not base64; restore the state from its .bak file or an export"
+        ) from error
