@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, LiteralString
 
 from pydantic import (
     AfterValidator,
@@ -35,7 +35,7 @@ _RESERVED_LABELS: Final = frozenset({"environment", "managed-by", "model", "stac
 _WEIGHT_SCHEMES: Final = ("bucket", "gs", "hf", "s3")
 
 
-def refuse(kind: str, message: str) -> PydanticCustomError:
+def refuse(kind: LiteralString, message: str) -> PydanticCustomError:
     """An error with `message` taken literally: braces in a user's value are not placeholders."""
     return PydanticCustomError(kind, "{text}", {"text": message})
 

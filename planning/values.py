@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from planning.problems import Problem
@@ -205,8 +205,8 @@ class ModelConfig(Value):
     """Peak traffic over all replicas; the autoscaler aims at requests_per_second / replicas.max a replica."""
     replicas: Replicas
     """Bounds of the autoscaler."""
-    clouds: Annotated[tuple[Cloud, ...], Field(min_length=1)] = ("aws", "gcp")
-    """Clouds where it may run."""
+    clouds: tuple[Cloud, ...] = ()
+    """Clouds where it may run. Left out: all of the stack's."""
     regions: tuple[Text, ...] = ()
     """Regions where it may run. Left out: all of its clouds' regions."""
     spot: Flag = False
