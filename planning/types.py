@@ -27,7 +27,7 @@ MODEL_NAME_MAX: Final = 40
 """Pods are named `<model>-<replica set>-<pod>` (17 more characters), and Kubernetes and the clouds stop at 63."""
 
 _LABEL: Final = r"^[a-z]([a-z0-9_-]{0,61}[a-z0-9])?$"
-_LABEL_VALUE: Final = r"^([a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?)?$"
+_LABEL_VALUE: Final = r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$"
 _IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}$"
 _QUANTITY: Final = r"^[0-9]+(\.[0-9]+)?m?$"
 _MEMORY_WITH_UNIT: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT])(i?)[bB]?\s*$")
@@ -86,12 +86,11 @@ def _integer(value: object) -> int:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise refuse(
-        "text",
-        f"{value} is not text; put it in quotes" if value is not None else "it is empty; write a value",
-    )
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise refuse("text", "it is empty; write a value")
+    if not isinstance(value, str):
+        raise refuse("text", f"{value} is not text; put it in quotes")
+    return value
 
 
 def _boolean(value: object) -> bool:
@@ -151,7 +150,7 @@ def _label_value(value: str) -> str:
         nearest = re.sub(r"[^a-z0-9_-]+", "-", value.lower()).strip("-_")[:63]
         raise refuse(
             "label",
-            f"label value {value!r}: at most 63 of a-z, 0-9, - and _ (all clouds take these){f'; write {nearest}' if nearest else ''}",
+            f"label value {value!r}: 1 to 63 of a-z, 0-9, - and _ (all clouds take these){f'; write {nearest}' if nearest else ''}",
         )
     return value
 
