@@ -159,7 +159,7 @@ class Cluster:
                 descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     file.write(text)
-                os.replace(draft, path)
+                draft.replace(path)
             except FileNotFoundError:
                 # A delete of the folder's last object took the folder with it in between.
                 if attempt + 1 == _ATTEMPTS:

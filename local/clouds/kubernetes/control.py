@@ -10,11 +10,10 @@ from __future__ import annotations
 import fcntl
 import fnmatch
 import json
-import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -154,7 +153,7 @@ def _take(planned: tuple[Fault, ...], operation: str) -> tuple[Fault | None, tup
 
 
 @contextmanager
-def _locked(root: Path) -> Iterator[Plans]:
+def _locked(root: Path) -> Generator[Plans]:
     root.mkdir(parents=True, exist_ok=True)
     with (root / f".{FAULTS_FILE}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -183,4 +182,4 @@ def _write(root: Path, plans: Plans) -> None:
         return
     draft = path.with_name(f".{FAULTS_FILE}.draft")
     draft.write_text(json.dumps(plans.document(), indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    draft.replace(path)

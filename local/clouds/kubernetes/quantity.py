@@ -54,12 +54,12 @@ def parse(text: str) -> Quantity:
     return Quantity(_at_least_nano(number.scaleb(int(suffix[1:]), _EXACT)), "exponent")
 
 
-def canonical(value: str | int | float) -> str:
+def canonical(value: str | float) -> str:
     """The canonical form of a quantity given as text or number."""
     return str(parse(value if isinstance(value, str) else _plain(value)))
 
 
-def _plain(number: int | float) -> str:
+def _plain(number: float) -> str:
     return format(Decimal(str(number)), "f")
 
 
@@ -81,7 +81,7 @@ def _binary(amount: Decimal) -> str:
 def _decimal(amount: Decimal, *, exponent_form: bool) -> str:
     sign, digits, exponent = amount.normalize(_EXACT).as_tuple()
     if not isinstance(exponent, int):
-        raise ValueError(f"{amount} is not finite; {RULE}")
+        raise ValueError(f"{amount} is not finite; {RULE}")  # noqa: TRY004  (the amount is wrong, not its type)
     mantissa = int("".join(map(str, digits)))
     if mantissa == 0:
         return "0"

@@ -37,7 +37,7 @@ class Violation:
         return f"{path_text(self.path)}: {self.reason}" if self.path else self.reason
 
 
-class UnknownKind(Exception):
+class UnknownKindError(Exception):
     """No schema is published for this apiVersion and kind in this version of Kubernetes."""
 
 
@@ -76,7 +76,7 @@ class Catalogue:
                 self._kinds[f"{group}/{version_}" if group else version_, kind] = name
 
     def definition_name(self, api_version: str, kind: str) -> str:
-        """The schema's name for a kind; UnknownKind says which apiVersions have the kind, or which kinds are near."""
+        """The schema's name for a kind; UnknownKindError says which apiVersions have the kind, or which kinds are near."""
         name = self._kinds.get((api_version, kind))
         if name is not None:
             return name
@@ -84,7 +84,7 @@ class Catalogue:
         near = difflib.get_close_matches(kind, {known for _, known in self._kinds}, n=1)
         remedy = (f"use {' or '.join(elsewhere)}" if elsewhere else
                   f"did you mean {near[0]}?" if near else "custom resources need the Pulumi CLI and a real cluster")  # fmt: skip
-        raise UnknownKind(f"Kubernetes {self.version} has no {kind} in {api_version}; {remedy}")
+        raise UnknownKindError(f"Kubernetes {self.version} has no {kind} in {api_version}; {remedy}")
 
     def violations(self, definition_name: str, instance: Mapping[str, Any]) -> Iterator[Violation]:
         """Where the object departs from its schema: unknown fields, types, missing fields, enumerations."""
@@ -143,5 +143,8 @@ def _violations(error: ValidationError) -> Iterator[Violation]:
 
 
 def _shown(value: object) -> str:
-    names = {dict: "an object", list: "a list", type(None): "null"}
-    return names.get(type(value)) or repr(value)
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return "null" if value is None else repr(value)

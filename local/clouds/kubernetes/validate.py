@@ -11,7 +11,7 @@ from typing import Any, Final
 from local.clouds.kubernetes import pods, rules
 from local.clouds.kubernetes.kinds import REQUESTS
 from local.clouds.kubernetes.quantity import canonical
-from local.clouds.kubernetes.schema import QUANTITY, Catalogue, Definition, Path, UnknownKind, Violation
+from local.clouds.kubernetes.schema import QUANTITY, Catalogue, Definition, Path, UnknownKindError, Violation
 from local.wire import Unknown
 
 _CORE: Final = "io.k8s.api.core.v1."
@@ -85,7 +85,7 @@ class Validator:
         self._fields: dict[int, dict[str, Definition]] = {}
 
     def violations(self, obj: Mapping[str, Any]) -> list[Violation]:
-        """Every rule that the object breaks; empty for a valid one. Raises UnknownKind where there is no schema."""
+        """Every rule that the object breaks; empty for a valid one. Raises UnknownKindError where there is no schema."""
         name = self._definition(obj)
         known, dropped = _without_unknowns(obj)
         found = [
@@ -103,7 +103,7 @@ class Validator:
     def _definition(self, obj: Mapping[str, Any]) -> str:
         api_version, kind = str(obj.get("apiVersion", "")), str(obj.get("kind", ""))
         if kind in REQUESTS:
-            raise UnknownKind(f"a {kind} is a question to the API server, not an object that is kept")
+            raise UnknownKindError(f"a {kind} is a question to the API server, not an object that is kept")
         return self._catalogue.definition_name(api_version, kind)
 
     def _walk(self, value: Any, schema: Definition, path: Path) -> Iterator[Violation]:
