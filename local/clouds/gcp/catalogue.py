@@ -1,0 +1,206 @@
+"""Where the local Google Cloud sells what: regions, zones, machine types, accelerators, quotas.
+
+Facts from Google's public pages (regions and zones; GPU locations; machine families), read 2026-08, cut to what a GPU serving
+stack asks for. A machine type or accelerator that is not listed here is refused as Google refuses an unknown one.
+Sources: https://cloud.google.com/compute/docs/gpus/gpu-regions-zones, https://cloud.google.com/compute/docs/machine-resource
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_ZONES: Final[Mapping[str, str]] = {
+    "us-central1": "abcf",
+    "us-east1": "bcd",
+    "us-east4": "abc",
+    "us-east5": "abc",
+    "us-south1": "abc",
+    "us-west1": "abc",
+    "us-west2": "abc",
+    "us-west4": "abc",
+    "northamerica-northeast1": "abc",
+    "southamerica-east1": "abc",
+    "europe-west1": "bcd",
+    "europe-west2": "abc",
+    "europe-west3": "abc",
+    "europe-west4": "abc",
+    "europe-west6": "abc",
+    "europe-west9": "abc",
+    "europe-north1": "abc",
+    "europe-central2": "abc",
+    "asia-east1": "abc",
+    "asia-northeast1": "abc",
+    "asia-northeast3": "abc",
+    "asia-south1": "abc",
+    "asia-southeast1": "abc",
+    "australia-southeast1": "abc",
+    "me-west1": "abc",
+}
+REGIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    region: tuple(f"{region}-{letter}" for letter in letters) for region, letters in _ZONES.items()
+}
+ZONES: Final[Mapping[str, str]] = {zone: region for region, zones in REGIONS.items() for zone in zones}
+
+ACCELERATOR_ZONES: Final[Mapping[str, frozenset[str]]] = {
+    "nvidia-tesla-t4": frozenset(
+        "us-central1-a us-central1-b us-central1-c us-central1-f us-east1-c us-east1-d us-east4-a us-east4-b us-east4-c us-west1-a "
+        "us-west1-b us-west2-b us-west2-c us-west4-a us-west4-b europe-west1-b europe-west1-c europe-west1-d europe-west2-a "
+        "europe-west2-b europe-west3-b europe-west4-a europe-west4-b europe-west4-c asia-east1-a asia-east1-c asia-northeast1-a "
+        "asia-northeast1-c asia-northeast3-b asia-northeast3-c asia-south1-a asia-south1-b asia-southeast1-a asia-southeast1-b "
+        "asia-southeast1-c australia-southeast1-a australia-southeast1-c southamerica-east1-a southamerica-east1-c "
+        "northamerica-northeast1-c europe-central2-b europe-central2-c me-west1-b me-west1-c".split()
+    ),
+    "nvidia-l4": frozenset(
+        "us-central1-a us-central1-b us-central1-c us-east1-b us-east1-c us-east1-d us-east4-a us-east4-c us-west1-a us-west1-b "
+        "us-west1-c us-west4-a us-west4-c europe-west1-b europe-west1-c europe-west2-a europe-west2-b europe-west3-a europe-west3-b "
+        "europe-west4-a europe-west4-b europe-west4-c europe-west6-b europe-west6-c asia-east1-a asia-east1-b asia-east1-c "
+        "asia-northeast1-a asia-northeast1-b asia-northeast1-c asia-northeast3-a asia-northeast3-b asia-south1-a asia-south1-b "
+        "asia-south1-c asia-southeast1-a asia-southeast1-b asia-southeast1-c".split()
+    ),
+    "nvidia-tesla-v100": frozenset("us-central1-a us-central1-b us-central1-c us-central1-f us-east1-c us-west1-a us-west1-b "
+                                   "europe-west4-a europe-west4-b europe-west4-c asia-east1-c".split()),
+    "nvidia-tesla-p100": frozenset("us-central1-c us-central1-f us-east1-b us-east1-c us-west1-a us-west1-b europe-west1-b "
+                                   "europe-west1-d europe-west4-a asia-east1-a asia-east1-c australia-southeast1-c".split()),
+    "nvidia-tesla-p4": frozenset("us-central1-a us-central1-c us-east4-a us-east4-b us-east4-c us-west2-b us-west2-c "
+                                 "europe-west4-b europe-west4-c asia-southeast1-b asia-southeast1-c".split()),
+    "nvidia-tesla-a100": frozenset("us-central1-a us-central1-b us-central1-c us-central1-f us-east1-b us-west1-b us-west4-b "
+                                   "europe-west4-a europe-west4-b asia-northeast1-a asia-northeast1-c asia-northeast3-b "
+                                   "asia-southeast1-b asia-southeast1-c me-west1-b me-west1-c".split()),
+    "nvidia-a100-80gb": frozenset("us-central1-a us-central1-c us-east4-c us-east5-a us-east5-b europe-west4-a "
+                                  "asia-southeast1-c".split()),
+    "nvidia-h100-80gb": frozenset("us-central1-a us-central1-b us-central1-c us-east4-a us-east4-b us-east4-c us-east5-a us-west1-a "
+                                  "us-west1-b us-west4-a europe-west1-b europe-west1-c europe-west2-b europe-west3-a europe-west4-b "
+                                  "europe-west4-c asia-northeast1-b asia-south1-c asia-southeast1-b asia-southeast1-c".split()),
+    "nvidia-h100-mega-80gb": frozenset("us-central1-a us-central1-b us-central1-c us-east4-a us-east4-b us-east5-a us-west1-a "
+                                       "europe-west4-b europe-west4-c asia-northeast1-b asia-southeast1-b".split()),
+    "nvidia-h200-141gb": frozenset("us-central1-b us-east1-b us-east4-b us-east5-a us-south1-b us-west1-c europe-west1-b "
+                                   "europe-west4-a asia-south1-b".split()),
+    "nvidia-b200": frozenset("us-central1-b us-east1-b us-east4-b us-south1-b us-west2-c europe-west4-b asia-northeast1-b "
+                             "asia-southeast1-b".split()),
+    "nvidia-rtx-pro-6000": frozenset("us-central1-b us-central1-f us-east1-b us-east4-c europe-west4-a asia-southeast1-b".split()),
+}  # fmt: skip
+
+QUOTA_METRICS: Final[Mapping[str, str]] = {
+    "nvidia-tesla-t4": "NVIDIA_T4_GPUS",
+    "nvidia-l4": "NVIDIA_L4_GPUS",
+    "nvidia-tesla-v100": "NVIDIA_V100_GPUS",
+    "nvidia-tesla-p100": "NVIDIA_P100_GPUS",
+    "nvidia-tesla-p4": "NVIDIA_P4_GPUS",
+    "nvidia-tesla-a100": "NVIDIA_A100_GPUS",
+    "nvidia-a100-80gb": "NVIDIA_A100_80GB_GPUS",
+    "nvidia-h100-80gb": "NVIDIA_H100_GPUS",
+    "nvidia-h100-mega-80gb": "NVIDIA_H100_MEGA_GPUS",
+    "nvidia-h200-141gb": "NVIDIA_H200_GPUS",
+    "nvidia-b200": "NVIDIA_B200_GPUS",
+    "nvidia-rtx-pro-6000": "NVIDIA_RTX_PRO_6000_GPUS",
+}
+DEFAULT_GPU_QUOTA: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class MachineType:
+    """`accelerator` is built in with `accelerator_count`; a machine without one may take those in `ATTACHABLE`."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    accelerator: str = ""
+    accelerator_count: int = 0
+
+    @property
+    def family(self) -> str:
+        return self.name.partition("-")[0]
+
+
+ATTACHABLE: Final[Mapping[str, frozenset[str]]] = {
+    "n1": frozenset({"nvidia-tesla-t4", "nvidia-tesla-v100", "nvidia-tesla-p100", "nvidia-tesla-p4"}),
+}
+ATTACHABLE_COUNTS: Final[Mapping[str, frozenset[int]]] = {
+    "nvidia-tesla-t4": frozenset({1, 2, 4}),
+    "nvidia-tesla-v100": frozenset({1, 2, 4, 8}),
+    "nvidia-tesla-p100": frozenset({1, 2, 4}),
+    "nvidia-tesla-p4": frozenset({1, 2, 4}),
+}
+
+
+def _general() -> list[MachineType]:
+    shapes: list[tuple[str, tuple[int, ...], Mapping[str, float]]] = [
+        ("n1", (1, 2, 4, 8, 16, 32, 64, 96), {"standard": 3.75, "highmem": 6.5, "highcpu": 0.9}),
+        ("n2", (2, 4, 8, 16, 32, 48, 64, 80), {"standard": 4, "highmem": 8, "highcpu": 1}),
+        ("n2d", (2, 4, 8, 16, 32, 48, 64, 80, 96), {"standard": 4, "highmem": 8, "highcpu": 1}),
+        ("e2", (2, 4, 8, 16), {"standard": 4, "highmem": 8, "highcpu": 1}),
+        ("e2", (32,), {"standard": 4, "highcpu": 1}),
+        ("c3", (4, 8, 22, 44, 88, 176), {"standard": 4, "highmem": 8, "highcpu": 2}),
+        ("n4", (2, 4, 8, 16, 32, 48, 64, 80), {"standard": 4, "highmem": 8, "highcpu": 2}),
+        ("t2d", (1, 2, 4, 8, 16, 32, 48, 60), {"standard": 4}),
+    ]
+    return [
+        MachineType(f"{family}-{kind}-{vcpus}", vcpus, int(vcpus * gib * 1024))
+        for family, sizes, kinds in shapes
+        for vcpus in sizes
+        for kind, gib in kinds.items()
+        if not (vcpus == 1 and kind != "standard")
+    ]
+
+
+MACHINE_TYPES: Final[Mapping[str, MachineType]] = {
+    machine.name: machine
+    for machine in [
+        *_general(),
+        MachineType("e2-micro", 2, 1024),
+        MachineType("e2-small", 2, 2048),
+        MachineType("e2-medium", 2, 4096),
+        *(
+            MachineType(f"g2-standard-{vcpus}", vcpus, vcpus * 4096, "nvidia-l4", gpus)
+            for vcpus, gpus in ((4, 1), (8, 1), (12, 1), (16, 1), (24, 2), (32, 1), (48, 4), (96, 8))
+        ),
+        *(
+            MachineType(f"a2-highgpu-{gpus}g", 12 * gpus, 87040 * gpus, "nvidia-tesla-a100", gpus)
+            for gpus in (1, 2, 4, 8)
+        ),
+        MachineType("a2-megagpu-16g", 96, 1392640, "nvidia-tesla-a100", 16),
+        *(
+            MachineType(f"a2-ultragpu-{gpus}g", 12 * gpus, 174080 * gpus, "nvidia-a100-80gb", gpus)
+            for gpus in (1, 2, 4, 8)
+        ),
+        *(
+            MachineType(f"a3-highgpu-{gpus}g", 26 * gpus, 239616 * gpus, "nvidia-h100-80gb", gpus)
+            for gpus in (1, 2, 4, 8)
+        ),
+        MachineType("a3-megagpu-8g", 208, 1916928, "nvidia-h100-mega-80gb", 8),
+        MachineType("a3-ultragpu-8g", 224, 3022848, "nvidia-h200-141gb", 8),
+        MachineType("a4-highgpu-8g", 224, 4063232, "nvidia-b200", 8),
+        *(
+            MachineType(f"g4-standard-{48 * gpus}", 48 * gpus, 184320 * gpus, "nvidia-rtx-pro-6000", gpus)
+            for gpus in (1, 2, 4, 8)
+        ),
+    ]
+}  # fmt: skip
+
+
+def region_of(location: str) -> str | None:
+    """The region of a region's or a zone's name; None where Google has no such place."""
+    return location if location in REGIONS else ZONES.get(location)
+
+
+def zones_of(location: str) -> tuple[str, ...]:
+    """The zones a location spans: itself, or the first three of a region, as a regional cluster takes them."""
+    return (location,) if location in ZONES else REGIONS[location][:3]
+
+
+def sells(zone: str, machine: MachineType, accelerator: str = "") -> bool:
+    """Whether the zone has the machine type, with the accelerator where one is asked for."""
+    wanted = accelerator or machine.accelerator
+    return zone in ZONES and (not wanted or zone in ACCELERATOR_ZONES.get(wanted, frozenset()))
+
+
+def machine_type(name: str) -> MachineType | None:
+    """A listed machine type, or a custom one of a family that has them (`n2-custom-6-20480`)."""
+    if name in MACHINE_TYPES:
+        return MACHINE_TYPES[name]
+    parts = name.split("-")
+    if len(parts) == 4 and parts[1] == "custom" and parts[0] in ("n1", "n2", "n2d", "e2", "n4") and all(p.isdigit() for p in parts[2:]):
+        return MachineType(name, int(parts[2]), int(parts[3]))
+    return None
