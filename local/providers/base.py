@@ -130,7 +130,7 @@ def project(old_inputs: Properties, outputs: Properties, rules: Rules) -> Proper
 
 
 def _project(path: tuple[str | int, ...], asked: Value, found: Value, rules: Rules) -> Value:
-    if is_same(path, asked, found, rules):
+    if is_same(path, asked, found, rules) or (found is None and not asked):
         return asked
     if isinstance(asked, dict) and isinstance(found, dict):
         # A map (tags) is reported whole; of an object only what was asked for, as the cloud fills in the rest.

@@ -63,10 +63,10 @@ def add_default(inputs: Properties, key: str) -> None:
     inputs[DEFAULTS_KEY] = [*sorted(names | {key})]
 
 
-def urn_digest(urn: str, inputs: Mapping[str, Value]) -> str:
+def urn_digest(urn: str, inputs: Mapping[str, Value] | None = None) -> str:
     """A tag value that names one create: of this resource, with these inputs.
 
     For objects without a unique name. The inputs are part of it, as a replacement has the same URN as what it replaces.
     """
-    text = json.dumps(inputs, sort_keys=True, default=repr)
+    text = json.dumps(inputs or {}, sort_keys=True, default=repr)
     return hashlib.sha256(f"{urn}\0{text}".encode()).hexdigest()[:32]

@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -88,20 +89,14 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+@cache
 def known_regions() -> frozenset[str]:
     """All regions of all partitions, as botocore's endpoint data lists them."""
-    global _REGIONS
-    if not _REGIONS:
-        session = botocore.session.Session()
-        names = (
-            session.get_available_regions("ec2", partition)
-            for partition in session.get_available_partitions()
-        )
-        _REGIONS = frozenset(region for regions in names for region in regions)
-    return _REGIONS
-
-
-_REGIONS: frozenset[str] = frozenset()
+    session = botocore.session.Session()
+    names = (
+        session.get_available_regions("ec2", partition) for partition in session.get_available_partitions()
+    )
+    return frozenset(region for regions in names for region in regions)
 
 
 def _structured(value: Value) -> Value:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
@@ -21,6 +21,8 @@ from local.providers.paths import Segment, join
 from local.wire import Properties, Unknown, Value
 
 Path = tuple[Segment, ...]
+COMMON: Final = frozenset({"region", "tags", "tagsAll"})
+"""Inputs that no operation takes as they are: `declare` sees to the region and to tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Api:
     def structure(self, aws: Aws) -> StructureShape:
         """The structure in the service's model."""
         model = aws.model(self.service)
-        if self.shape in model.operation_names:
+        if self.shape in cast("list[str]", model.operation_names):
             return cast("StructureShape", model.operation_model(self.shape).input_shape)
         return cast("StructureShape", model.shape_for(self.shape))
 
@@ -65,7 +67,7 @@ class Api:
         return cast("Properties", _Reader(self).value(structure, answer, ()))
 
     def _mapped(self, inputs: Properties) -> Properties:
-        return {key: value for key, value in inputs.items() if key not in self.ours}
+        return {key: value for key, value in inputs.items() if key not in self.ours | COMMON}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,12 @@ class _Writer:
         for key, item in value.items():
             below = (*names, key)
             member = self.api.names.get(".".join(below)) or _member(key, tuple(members))
-            if member is None:
+            if member is None and not path:
+                self.fail(
+                    (key,),
+                    "the local AWS provider does not do this input; leave it out, or use the Pulumi CLI",
+                )
+            elif member is None:
                 near = difflib.get_close_matches(key, [_key(name) for name in members], n=1)
                 hint = f"; nearest is {near[0]}" if near else ""
                 self.fail((*path, key), f"{shape.name} of {self.api.service} has no such property{hint}")
@@ -162,13 +169,13 @@ class _Writer:
             near = difflib.get_close_matches(value, enum, n=1, cutoff=0.3)
             known = f"nearest is {near[0]}" if near else f"one of {', '.join(enum[:8])}"
             self.fail(path, f"{value!r} is not known to AWS; {known}")
-        pattern = shape.metadata.get("pattern")
+        pattern = _metadata(shape).get("pattern")
         if pattern and not _fits(str(pattern), value):
             self.fail(path, f"{value!r} does not match {pattern}")
         self.size(shape, len(value), path, "characters")
 
     def size(self, shape: Shape, have: int, path: Path, unit: str) -> None:
-        low, high = shape.metadata.get("min"), shape.metadata.get("max")
+        low, high = _metadata(shape).get("min"), _metadata(shape).get("max")
         said = f"{have} {unit}".strip()
         if low is not None and have < low:
             self.fail(path, f"{said}; AWS takes at least {low}")
@@ -207,6 +214,10 @@ class _Reader:
 def timestamp(moment: datetime.datetime) -> str:
     """A time as AWS writes it: RFC 3339 in UTC."""
     return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _metadata(shape: Shape) -> dict[str, Any]:
+    return cast("dict[str, Any]", shape.metadata)
 
 
 def _key(member: str) -> str:

@@ -1,0 +1,115 @@
+"""EC2 launch templates: every change but the name's makes a new version in place."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from local.providers.aws import checks
+from local.providers.aws.declare import declare
+from local.providers.aws.session import Aws
+from local.providers.aws.shapes import Api
+from local.providers.aws.types import ec2
+from local.providers.base import Call, Update
+from local.providers.values import flag, text
+from local.wire import Properties
+
+TEMPLATE: Final = ec2.Kind(
+    "launch-template", "LaunchTemplate", "LaunchTemplates", "LaunchTemplateId", "LaunchTemplateIds"
+)
+
+_OURS: Final = frozenset({"name", "description", "defaultVersion", "updateDefaultVersion"})
+_API: Final = Api(
+    "ec2",
+    "RequestLaunchTemplateData",
+    names={
+        "vpcSecurityGroupIds": "SecurityGroupIds",
+        "securityGroupNames": "SecurityGroups",
+        "networkInterfaces.securityGroups": "Groups",
+        "networkInterfaces.ipv4PrefixCount": "Ipv4PrefixCount",
+        "networkInterfaces.ipv4AddressCount": "SecondaryPrivateIpAddressCount",
+    },
+    ours=_OURS,
+)
+_READ_API: Final = Api("ec2", "ResponseLaunchTemplateData", names=_API.names, ours=_OURS)
+
+
+def _create(call: Call[Aws], inputs: Properties) -> str:
+    about = {"VersionDescription": text(inputs, "description")} if text(inputs, "description") else {}
+    made = call.cloud.call(
+        "ec2",
+        "CreateLaunchTemplate",
+        LaunchTemplateName=text(inputs, "name"),
+        LaunchTemplateData=_API.request(call.cloud, inputs),
+        TagSpecifications=TEMPLATE.tag_specifications(call, inputs),
+        ClientToken=call.urn_digest,
+        **about,
+    )
+    return str(made["LaunchTemplate"]["LaunchTemplateId"])
+
+
+def _read(call: Call[Aws], template_id: str, inputs: Properties) -> Properties | None:
+    template = TEMPLATE.one(call.cloud, template_id)
+    if template is None:
+        return None
+    latest = template["LatestVersionNumber"]
+    versions = call.cloud.call(
+        "ec2", "DescribeLaunchTemplateVersions", LaunchTemplateId=template_id, Versions=[str(latest)]
+    )["LaunchTemplateVersions"]
+    version: dict[str, Any] = versions[0] if versions else {}
+    return {
+        **_READ_API.properties(call.cloud, version.get("LaunchTemplateData", {})),
+        "name": template["LaunchTemplateName"],
+        "description": version.get("VersionDescription"),
+        "latestVersion": latest,
+        "defaultVersion": template["DefaultVersionNumber"],
+        "arn": ec2.arn(call, f"launch-template/{template_id}", {}),
+        "updateDefaultVersion": inputs.get("updateDefaultVersion"),
+        "__tags": TEMPLATE.properties(call, _READ_API, template)["__tags"],
+    }
+
+
+def _update(call: Call[Aws], change: Update) -> None:
+    version = 0
+    data = {*change.new, *change.old_inputs} - _OURS - {"region", "tags", "tagsAll"}
+    if change.changed("description", *data):
+        about = (
+            {"VersionDescription": text(change.new, "description")} if text(change.new, "description") else {}
+        )
+        made = call.cloud.call(
+            "ec2",
+            "CreateLaunchTemplateVersion",
+            LaunchTemplateId=change.id,
+            LaunchTemplateData=_API.request(call.cloud, change.new),
+            **about,
+        )
+        version = int(made["LaunchTemplateVersion"]["VersionNumber"])
+    default = version if flag(change.new, "updateDefaultVersion") else change.new.get("defaultVersion")
+    if default and default != change.old.get("defaultVersion"):
+        call.cloud.call(
+            "ec2", "ModifyLaunchTemplate", LaunchTemplateId=change.id, DefaultVersion=str(default)
+        )
+
+
+def _delete(call: Call[Aws], template_id: str, _state: Properties) -> None:
+    call.cloud.call("ec2", "DeleteLaunchTemplate", LaunchTemplateId=template_id)
+
+
+def _find(call: Call[Aws], inputs: Properties) -> str | None:
+    filters = [{"Name": "launch-template-name", "Values": [text(inputs, "name")]}]
+    found = call.cloud.all("ec2", "DescribeLaunchTemplates", "LaunchTemplates", Filters=filters)
+    return str(found[0]["LaunchTemplateId"]) if found else None
+
+
+TYPES: Final = (
+    declare(
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        api=_API,
+        create=_create,
+        read=_read,
+        update=_update,
+        delete=_delete,
+        find=_find,
+        tagger=ec2.tagger,
+        check=(checks.instance_types("instanceType"),),
+    ),
+)
