@@ -206,5 +206,7 @@ def provider_urn(reference: str) -> str:
 
 
 def now() -> str:
-    """The present as the state writes times: RFC 3339 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """The present as Pulumi writes times: RFC 3339 in UTC, without zeros at the end of the fraction."""
+    moment = datetime.now(UTC)
+    fraction = f".{moment.microsecond:06d}".rstrip("0").rstrip(".")
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"

@@ -1,0 +1,78 @@
+"""URNs name what they were made of, and a resource tells all that must stand before it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.engine.model import STACK_TYPE, Operation, ResourceState, Snapshot, Urn, now, provider_urn, qualify
+from tests.local.engine.states import STACK_URN, provider, thing, urn
+
+words = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True)
+types = st.builds("{}:{}:{}".format, words, words, words)
+
+
+class TestUrns:
+    @given(words, words, st.lists(types, min_size=1, max_size=3), st.text(min_size=1))
+    def test_parse_gives_back_what_was_made(
+        self, stack: str, project: str, chain: list[str], name: str
+    ) -> None:
+        parsed = Urn.parse(Urn.make(stack, project, "$".join(chain), name))
+        assert parsed == Urn(stack, project, "$".join(chain), name)
+        assert parsed.type == chain[-1]
+
+    @pytest.mark.parametrize(
+        "text", ["", "urn:pulumi:dev", "urn:pulumi:dev::p::::n", "aws:s3:Bucket", "urn:pulumi:a::b::c"]
+    )
+    def test_other_text_is_refused(self, text: str) -> None:
+        with pytest.raises(ValueError, match="is not a URN"):
+            Urn.parse(text)
+
+    def test_the_stack_leaves_no_trace_in_its_childrens_types(self) -> None:
+        assert qualify(STACK_URN, "a:b:C") == "a:b:C"
+        assert qualify("", STACK_TYPE) == STACK_TYPE
+        parent = Urn.make("dev", "shop", qualify(STACK_URN, "a:b:C"), "x")
+        assert qualify(parent, "d:e:F") == "a:b:C$d:e:F"
+
+
+class TestResources:
+    def test_references_hold_all_that_must_stand_before(self) -> None:
+        state = thing(
+            "a",
+            dependencies=(urn("b"),),
+            property_dependencies={"x": (urn("c"),)},
+            deleted_with=urn("d"),
+            replace_with=(urn("e"),),
+        )
+        assert {name for _, name in state.references()} == {
+            STACK_URN, provider().urn, urn("b"), urn("c"), urn("d"), urn("e"),
+        }  # fmt: skip
+
+    def test_provider_reference_leads_back_to_its_urn(self) -> None:
+        assert provider_urn(provider("odd::name", "an-id").reference) == provider("odd::name").urn
+
+    def test_delete_before_replace_is_no_difference_of_state(self) -> None:
+        assert thing("a") == thing("a", delete_before_replace=True)
+
+
+class TestSnapshots:
+    def test_old_copies_are_not_live(self) -> None:
+        live, old = thing("a", id="new"), thing("a", id="old", delete=True)
+        assert Snapshot((live, old)).by_urn() == {urn("a"): live}
+
+    def test_pending_creates_are_told_apart(self) -> None:
+        create, update = Operation(thing("a"), "creating"), Operation(thing("b"), "updating")
+        assert Snapshot(pending_operations=(create, update)).pending_creates() == (create,)
+
+
+def test_times_are_written_as_pulumi_writes_them() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,5}[1-9])?Z", now())
+
+
+def test_a_state_cannot_be_changed() -> None:
+    state: ResourceState = thing("a")
+    with pytest.raises(AttributeError):
+        state.id = "other"  # pyright: ignore[reportAttributeAccessIssue]
