@@ -42,11 +42,11 @@ class PlanError(PlanningError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that `name` was probably meant to be; empty when none is close."""
-    choices = sorted(known)
-    lowered = {choice.lower(): choice for choice in reversed(choices)}
-    found = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
-    return lowered[found[0]] if found else ""
+    """The known name that `name` was probably meant to be, letters in the wrong order first; empty when none is close."""
+    lowered = {choice.lower(): choice for choice in sorted(known, reverse=True)}
+    found = difflib.get_close_matches(name.lower(), list(lowered), n=5, cutoff=0.6)
+    swapped = [each for each in found if sorted(each) == sorted(name.lower())]
+    return lowered[(swapped or found)[0]] if found else ""
 
 
 def instead(name: str, known: Sequence[str]) -> str:

@@ -108,7 +108,9 @@ def finding(error: ErrorDetails, path: KeyPath, kind: type[BaseModel] | None) ->
 
 
 def show(given: object) -> str:
-    """A value as the user wrote it, cut to a line."""
+    """A value as the user wrote it, cut to a line. What is inside of lists and mappings is not shown: it may be a credential."""
+    if isinstance(given, Mapping | list):
+        return "a mapping" if isinstance(given, Mapping) else "a list"
     text = repr(given) if isinstance(given, str) else "nothing" if given is None else f"{given}"
     return text if len(text) <= 60 else text[:57] + "…"
 

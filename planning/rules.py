@@ -201,7 +201,8 @@ def _regions(cloud: Cloud, regions: Sequence[str], home: str) -> Iterator[Findin
         if region not in REGIONS[cloud]:
             place: KeyPath = (section, "regions", index) if region != home else (f"{cloud}:region",)
             yield place, f"{cloud} has no region {region!r}; {instead(region, sorted(REGIONS[cloud]))}"
-    if home and regions and home not in regions and home in REGIONS[cloud]:
+    known = all(region in REGIONS[cloud] for region in regions)
+    if home and regions and known and home not in regions and home in REGIONS[cloud]:
         yield (f"{cloud}:region",), f"{home} is not among the regions of {section}; write {regions[0]}"
     elif home and home not in regions and home not in REGIONS[cloud]:
         yield (f"{cloud}:region",), f"{cloud} has no region {home!r}; {instead(home, sorted(REGIONS[cloud]))}"
@@ -220,6 +221,8 @@ def _zones(cloud: Cloud, zones: Sequence[str], regions: Sequence[str], *, least:
                 (*place, index),
                 f"{zone!r} is not a zone of {', '.join(regions)}; write {close or regions[0] + letters}",
             )
+    if any(region_of(cloud, zone) not in regions for zone in zones):
+        return
     for region in regions if zones else ():
         count = len({zone for zone in zones if region_of(cloud, zone) == region})
         if count < least:
@@ -426,6 +429,11 @@ def _weights(place: KeyPath, model: Checked[ModelConfig], clouds: Sequence[Cloud
     if scheme == "hf" and not re.match(r"^[0-9a-f]{40}$", weights.revision or ""):
         given = f"revision {weights.revision!r} can move" if weights.revision else "there is no revision"
         yield (*place, "revision"), f"{given}; pin weights from Hugging Face to a commit of 40 hex digits"
+    if scheme == "hf" and model.right("runtime") and model.value.runtime != "vllm":
+        yield (
+            (*place, "uri"),
+            f"{model.value.runtime} cannot load from Hugging Face; copy the weights into bucket://path",
+        )
     home = {"s3": "aws", "gs": "gcp"}.get(scheme)
     if home and model.right("clouds") and set(model.value.clouds or clouds) != {home}:
         yield (

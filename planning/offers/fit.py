@@ -61,7 +61,7 @@ def misfits(offer: Offer, need: Need) -> tuple[str, ...]:
     tests = (
         (
             (offer.cloud, offer.region) in need.places,
-            f"is in {offer.cloud} {offer.region}, which is not allowed",
+            f"is in {offer.cloud} {offer.region}, which is not among the allowed regions",
         ),
         (not need.machine_types or offer.machine_type in need.machine_types, "is not among the machineTypes"),
         (
@@ -101,10 +101,11 @@ def allocatable(offer: Offer) -> tuple[Decimal, Decimal]:
 
 
 def why_not(need: Need, offers: Iterable[Offer]) -> str:
-    """What stands against the offer that misses `need` by least, with the remedy."""
+    """What stands against the offer that misses `need` by least; one of the pinned kind before others."""
     ranked = sorted(
         ((misfits(offer, need), offer) for offer in offers),
         key=lambda each: (
+            not _as_pinned(each[1], need),
             len(each[0]),
             each[1].usd_per_hour,
             each[1].cloud,
@@ -116,6 +117,11 @@ def why_not(need: Need, offers: Iterable[Offer]) -> str:
         return "there are no offers"
     reasons, offer = ranked[0]
     return f"nearest is {offer.machine_type} in {offer.region}: it {', and it '.join(reasons)}"
+
+
+def _as_pinned(offer: Offer, need: Need) -> bool:
+    machine = not need.machine_types or offer.machine_type in need.machine_types
+    return machine and (not need.accelerators or offer.accelerator in need.accelerators)
 
 
 def _reserved(amount: Decimal, shares: Sequence[tuple[int | None, Decimal]]) -> Decimal:

@@ -1,0 +1,131 @@
+"""A valid stack file, and helpers that write a changed one and read it back."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from planning.problems import Problem
+from planning.settings import Settings, SettingsError, load
+
+DIGEST = "sha256:" + "1" * 64
+AWS_SERVICES = ("ec2", "ecr", "eks", "iam", "kms", "logs", "s3", "sts")
+GCP_SERVICES = ("artifactRegistry", "compute", "container", "iam", "resourceManager", "storage")
+
+STACK: dict[str, Any] = {
+    "config": {
+        "aws:region": "us-east-1",
+        "aws:endpoints": [{service: "http://127.0.0.1:4610" for service in AWS_SERVICES}],
+        "gcp:project": "model-factory-dev",
+        "gcp:region": "us-central1",
+        **{
+            f"gcp:{service}CustomEndpoint": f"http://127.0.0.1:4611/{service}/v1/" for service in GCP_SERVICES
+        },
+        "model-factory:environment": "dev",
+        "model-factory:labels": {"team": "inference"},
+        "model-factory:aws": {"regions": ["us-east-1"], "kubernetesVersion": "1.35"},
+        "model-factory:gcp": {"regions": ["us-central1"], "kubernetesVersion": "1.35"},
+        "model-factory:models": {
+            "llm": {
+                "runtime": "vllm",
+                "image": f"vllm/vllm-openai:v0.10.2@{DIGEST}",
+                "weights": {"uri": "hf://Qwen/Qwen2.5-7B-Instruct", "revision": "a" * 40},
+                "gpuMemoryGib": 22,
+                "cpu": 3,
+                "memoryGib": 12,
+                "p95LatencyMs": 2000,
+                "requestsPerSecond": 10,
+                "replicas": {"min": 1, "max": 3},
+                "clouds": ["aws", "gcp"],
+                "spot": True,
+            },
+            "resnet": {
+                "runtime": "tensorflow-serving",
+                "image": f"tensorflow/serving@{DIGEST}",
+                "weights": {"uri": "bucket://resnet"},
+                "gpuMemoryGib": 6.5,
+                "p95LatencyMs": 100,
+                "requestsPerSecond": 200,
+                "replicas": {"min": 0, "max": 4},
+            },
+        },
+    }
+}
+
+Edit = Callable[[dict[str, Any]], object]
+
+
+class Project:
+    """A project folder with one stack file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.stack_file = root / "Pulumi.dev.yaml"
+        self.project_file = root / "Pulumi.yaml"
+        self.project_file.write_text("name: model-factory\nruntime: python\n")
+
+    def write(self, *edits: Edit) -> str:
+        """Writes the valid stack file after `edits` of its `config`."""
+        stack = copy.deepcopy(STACK)
+        for edit in edits:
+            edit(stack["config"])
+        return self.write_stack(stack)
+
+    def write_stack(self, stack: object) -> str:
+        yaml = YAML()
+        yaml.default_flow_style = False
+        with self.stack_file.open("w") as out:
+            yaml.dump(stack, out)
+        return self.stack_file.read_text()
+
+    def load(self, *edits: Edit) -> Settings:
+        self.write(*edits)
+        return load(self.stack_file, self.project_file)
+
+    def problems(self, *edits: Edit) -> tuple[Problem, ...]:
+        """The problems of the file so edited; there must be some."""
+        self.write(*edits)
+        return self.problems_as_written()
+
+    def problems_of_text(self, text: str) -> tuple[Problem, ...]:
+        self.stack_file.write_text(text)
+        return self.problems_as_written()
+
+    def problems_as_written(self) -> tuple[Problem, ...]:
+        with pytest.raises(SettingsError) as refused:
+            load(self.stack_file, self.project_file)
+        return refused.value.problems
+
+    def line_of(self, fragment: str) -> int:
+        """The line of the first occurrence of `fragment`."""
+        lines = self.stack_file.read_text().splitlines()
+        return next(number for number, line in enumerate(lines, start=1) if fragment in line)
+
+
+def put(path: str, value: object) -> Edit:
+    """An edit: sets `model-factory:models/llm/replicas/min`."""
+    *outer, last = path.split("/")
+
+    def edit(config: dict[str, Any]) -> None:
+        for part in outer:
+            config = config[part]
+        config[last] = value
+
+    return edit
+
+
+def drop(path: str) -> Edit:
+    """An edit: removes the key."""
+    *outer, last = path.split("/")
+
+    def edit(config: dict[str, Any]) -> None:
+        for part in outer:
+            config = config[part]
+        del config[last]
+
+    return edit
