@@ -69,7 +69,9 @@ class EksCluster(pulumi.ComponentResource):
         account_id = aws.get_caller_identity_output(opts=invoke).account_id
         physical_name = fit(f"{pulumi.get_project()}-{name}", CLUSTER_NAME_LIMIT)
 
-        def role(suffix: str, principal: str, policies: Sequence[str]) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+        def role(
+            suffix: str, principal: str, policies: Sequence[str]
+        ) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
             made = aws.iam.Role(
                 fit_auto_named(f"{name}-{suffix}", ROLE_NAME_LIMIT),
                 assume_role_policy=policy_json([trust_statement(principal)]),
@@ -80,7 +82,9 @@ class EksCluster(pulumi.ComponentResource):
                 aws.iam.RolePolicyAttachment(
                     f"{name}-{suffix}-{policy}",
                     role=made.name,
-                    policy_arn=partition.partition.apply(lambda p, policy=policy: f"arn:{p}:iam::aws:policy/{policy}"),
+                    policy_arn=partition.partition.apply(
+                        lambda p, policy=policy: f"arn:{p}:iam::aws:policy/{policy}"
+                    ),
                     opts=child,
                 )
                 for policy in policies
@@ -100,7 +104,9 @@ class EksCluster(pulumi.ComponentResource):
             # Without its key, what the cluster stored cannot be read.
             opts=pulumi.ResourceOptions(parent=self, protect=args["protect"]),
         )
-        aws.kms.Alias(name, region=region, name=f"alias/{physical_name}", target_key_id=key.key_id, opts=child)
+        aws.kms.Alias(
+            name, region=region, name=f"alias/{physical_name}", target_key_id=key.key_id, opts=child
+        )
         logs = aws.cloudwatch.LogGroup(
             name,
             region=region,
@@ -133,14 +139,19 @@ class EksCluster(pulumi.ComponentResource):
                 "security_group_ids": [args["control_plane_security_group_id"]],
                 "endpoint_private_access": True,
                 "endpoint_public_access": bool(public_cidrs),
-                **({"public_access_cidrs": public_cidrs} if public_cidrs else {}),
+                "public_access_cidrs": public_cidrs or None,
             },
             tags={**tags, "Name": physical_name},
             # Without the policies the control plane cannot make or delete its network interfaces; without the group,
             # EKS makes one itself that never expires.
-            opts=pulumi.ResourceOptions(parent=self, protect=args["protect"], depends_on=[*cluster_policies, logs]),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args["protect"], depends_on=[*cluster_policies, logs]
+            ),
         )
-        def addon(addon_name: str, configuration: Mapping[str, object], after: Sequence[pulumi.Resource]) -> aws.eks.Addon:
+
+        def addon(
+            addon_name: str, configuration: Mapping[str, object], after: Sequence[pulumi.Resource]
+        ) -> aws.eks.Addon:
             return aws.eks.Addon(
                 f"{name}-{addon_name}",
                 region=region,
@@ -153,7 +164,9 @@ class EksCluster(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=after),
             )
 
-        node_addons = [addon(addon_name, configuration, []) for addon_name, configuration in NODE_ADDONS.items()]
+        node_addons = [
+            addon(addon_name, configuration, []) for addon_name, configuration in NODE_ADDONS.items()
+        ]
         system = EksNodePool(
             f"{name}-{SYSTEM_POOL}",
             {
@@ -174,8 +187,8 @@ class EksCluster(pulumi.ComponentResource):
         self.endpoint = cluster.endpoint
         self.node_role_arn = node_role.arn
         self.kubeconfig = pulumi.Output.all(
-            cluster.name, cluster.endpoint, cluster.certificate_authority.apply(lambda ca: ca["data"])
-        ).apply(lambda values: eks_kubeconfig(*values, region=region))
+            cluster.name, cluster.endpoint, cluster.certificate_authority.data
+        ).apply(lambda values: eks_kubeconfig(values[0], values[1], values[2], region=region))
         self.register_outputs({"cluster_name": self.cluster_name, "endpoint": self.endpoint})
 
 
@@ -201,7 +214,13 @@ def key_statements(partition: str, account_id: str, region: str) -> list[dict[st
             "Sid": "ControlPlaneLogs",
             "Effect": "Allow",
             "Principal": {"Service": f"logs.{region}.amazonaws.com"},
-            "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+            "Action": [
+                "kms:Encrypt*",
+                "kms:Decrypt*",
+                "kms:ReEncrypt*",
+                "kms:GenerateDataKey*",
+                "kms:Describe*",
+            ],
             "Resource": "*",
             "Condition": {
                 "ArnLike": {

@@ -97,7 +97,10 @@ class GkeCluster(pulumi.ComponentResource):
             # Weights are mounted by this driver.
             addons_config={"gcs_fuse_csi_driver_config": {"enabled": True}},
             logging_config={"enable_components": ["SYSTEM_COMPONENTS", "WORKLOADS"]},
-            monitoring_config={"enable_components": ["SYSTEM_COMPONENTS"], "managed_prometheus": {"enabled": True}},
+            monitoring_config={
+                "enable_components": ["SYSTEM_COMPONENTS"],
+                "managed_prometheus": {"enabled": True},
+            },
             security_posture_config={"mode": "BASIC", "vulnerability_mode": "VULNERABILITY_DISABLED"},
             # GKE cannot make a cluster without a pool; this one goes at once, and ours come beside it.
             remove_default_node_pool=True,
@@ -119,6 +122,7 @@ class GkeCluster(pulumi.ComponentResource):
         GkeNodePool(
             f"{name}-{SYSTEM_POOL}",
             {
+                "project": project,
                 "region": region,
                 "zones": [],
                 "cluster_name": cluster.name,
@@ -134,8 +138,8 @@ class GkeCluster(pulumi.ComponentResource):
         self.endpoint = cluster.endpoint
         self.node_service_account = nodes.email
         self.kubeconfig = pulumi.Output.all(
-            cluster.name, cluster.endpoint, cluster.master_auth.apply(lambda auth: auth["cluster_ca_certificate"])
-        ).apply(lambda values: gke_kubeconfig(*values))
+            cluster.name, cluster.endpoint, cluster.master_auth.cluster_ca_certificate
+        ).apply(lambda values: gke_kubeconfig(values[0], values[1], values[2]))
         self.register_outputs({"cluster_name": self.cluster_name, "endpoint": self.endpoint})
 
 

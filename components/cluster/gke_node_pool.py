@@ -8,26 +8,17 @@ import pulumi_gcp as gcp
 
 from components.cluster.nodes import NodePoolShape
 from components.names import fit_auto_named
+from planning.offers.offer import gke_accelerator_type
 
 POOL_NAME_LIMIT = 40
 ZONES_OF_A_REGIONAL_CLUSTER = 3
 
-# cloud.google.com/compute/docs/gpus: the names that node pools take for the accelerators of our offers.
-GKE_ACCELERATORS: Mapping[str, str] = {
-    "t4": "nvidia-tesla-t4",
-    "l4": "nvidia-l4",
-    "a100": "nvidia-tesla-a100",
-    "a100-80gb": "nvidia-a100-80gb",
-    "h100": "nvidia-h100-80gb",
-    "h100-mega": "nvidia-h100-mega-80gb",
-    "h200": "nvidia-h200-141gb",
-    "b200": "nvidia-b200",
-}
 # These machines take no persistent disks (cloud.google.com/compute/docs/disks/hyperdisks).
 HYPERDISK_ONLY = frozenset({"h200", "b200"})
 
 
 class GkeNodePoolArgs(TypedDict):
+    project: str
     region: str
     zones: Sequence[str]
     cluster_name: pulumi.Input[str]
@@ -51,6 +42,7 @@ class GkeNodePool(pulumi.ComponentResource):
         pool = gcp.container.NodePool(
             fit_auto_named(name, POOL_NAME_LIMIT),
             cluster=args["cluster_name"],
+            project=args["project"],
             location=args["region"],
             node_locations=list(zones) if zones else None,
             initial_node_count=-(-shape.initial_nodes // (len(zones) or ZONES_OF_A_REGIONAL_CLUSTER)),
@@ -82,7 +74,7 @@ class GkeNodePool(pulumi.ComponentResource):
                 "taints": [{"key": t.key, "value": t.value, "effect": t.cloud_effect} for t in shape.taints],
                 "guest_accelerators": [
                     {
-                        "type": gke_accelerator(shape.accelerator),
+                        "type": gke_accelerator_type(shape.accelerator),
                         "count": shape.accelerator_count,
                         "gpu_driver_installation_config": {"gpu_driver_version": "LATEST"},
                     }
@@ -95,13 +87,3 @@ class GkeNodePool(pulumi.ComponentResource):
         )
         self.node_pool_name = pool.name
         self.register_outputs({"node_pool_name": self.node_pool_name})
-
-
-def gke_accelerator(accelerator: str) -> str:
-    """GKE's name for an accelerator. ValueError for one that GKE does not sell."""
-    try:
-        return GKE_ACCELERATORS[accelerator]
-    except KeyError as error:
-        raise ValueError(
-            f"accelerator {accelerator!r} has no name on GKE; choose from {', '.join(sorted(GKE_ACCELERATORS))}"
-        ) from error

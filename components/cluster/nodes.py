@@ -1,10 +1,10 @@
 """What node pools and pods agree on: labels, taints, sizes. Pure; the same on both clouds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from planning.plan import CapacityType, Placement, Pool
+from planning.plan import CapacityType, Pool
 
 POOL_LABEL = "model-factory/pool"
 ACCELERATOR_LABEL = "model-factory/accelerator"
@@ -74,13 +74,12 @@ def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
         accelerator=pool.accelerator,
         accelerator_count=pool.accelerator_count,
         taints=(GPU_TAINT,),
-        labels={**pool_labels(pool.name), ACCELERATOR_LABEL: pool.accelerator, CAPACITY_LABEL: pool.capacity_type},
+        labels={
+            **pool_labels(pool.name),
+            ACCELERATOR_LABEL: pool.accelerator,
+            CAPACITY_LABEL: pool.capacity_type,
+        },
     )
-
-
-def nodes_at_rest(placements: Iterable[Placement]) -> int:
-    """The nodes that hold every model's least replicas, where no node is shared."""
-    return sum(-(-each.replicas // each.replicas_per_node) for each in placements)
 
 
 def system_pool_shape(machine_type: str, nodes: int) -> NodePoolShape:

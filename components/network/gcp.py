@@ -28,6 +28,7 @@ class SubnetRanges:
 
 
 class GcpNetworkArgs(TypedDict):
+    project: str
     subnets: Sequence[SubnetRanges]
 
 
@@ -42,12 +43,17 @@ class GcpNetwork(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:network:GcpNetwork", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        child, project = pulumi.ResourceOptions(parent=self), args["project"]
         network = gcp.compute.Network(
-            fit_auto_named(name, NAME_LIMIT), auto_create_subnetworks=False, routing_mode="REGIONAL", opts=child
+            fit_auto_named(name, NAME_LIMIT),
+            project=project,
+            auto_create_subnetworks=False,
+            routing_mode="REGIONAL",
+            opts=child,
         )
         gcp.compute.Firewall(
             fit_auto_named(f"{name}-deny", NAME_LIMIT),
+            project=project,
             network=network.id,
             description="What no other rule lets in is refused, and logged",
             direction="INGRESS",
@@ -62,6 +68,7 @@ class GcpNetwork(pulumi.ComponentResource):
             regional = fit_auto_named(f"{name}-{ranges.region}", NAME_LIMIT)
             subnetwork = gcp.compute.Subnetwork(
                 regional,
+                project=project,
                 region=ranges.region,
                 network=network.id,
                 ip_cidr_range=ranges.nodes_cidr,
@@ -77,9 +84,12 @@ class GcpNetwork(pulumi.ComponentResource):
                 },
                 opts=child,
             )
-            router = gcp.compute.Router(regional, region=ranges.region, network=network.id, opts=child)
+            router = gcp.compute.Router(
+                regional, project=project, region=ranges.region, network=network.id, opts=child
+            )
             gcp.compute.RouterNat(
                 regional,
+                project=project,
                 region=ranges.region,
                 router=router.name,
                 nat_ip_allocate_option="AUTO_ONLY",

@@ -25,7 +25,9 @@ class EcrRepository(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
 
-    def __init__(self, name: str, args: EcrRepositoryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: EcrRepositoryArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("model-factory:registry:EcrRepository", name, {}, opts)
         repository = aws.ecr.Repository(
             name,

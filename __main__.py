@@ -1,0 +1,40 @@
+"""The stack's program: load, plan, build, export."""
+
+from pathlib import Path
+
+import pulumi
+from pulumi.runtime.config import get_config_env
+
+from components.factory import build, model_rows
+from planning.cost import cost_of
+from planning.offers import catalogue
+from planning.plan import plan
+from planning.problems import PlanningError
+from planning.settings import from_config
+from planning.stackfile import read_stack_file
+
+
+def main() -> None:
+    """Declares the stack. What is wrong with its input ends the run before any resource, each problem with its line."""
+    project, stack = pulumi.get_project(), pulumi.get_stack()
+    file = Path(pulumi.runtime.get_root_directory() or ".") / f"Pulumi.{stack}.yaml"
+    where = read_stack_file(file) if file.is_file() else None
+    settings = from_config(get_config_env(), where, project=project, stack=stack)
+    placed = plan(settings, catalogue().offers)
+    for warning in settings.warnings:
+        pulumi.log.warn(str(warning))
+
+    factory, cost = build(settings, placed), cost_of(placed)
+    pulumi.export("clusters", factory.clusters)
+    pulumi.export("registries", factory.registries)
+    pulumi.export("buckets", factory.buckets)
+    pulumi.export("addresses", factory.addresses)
+    pulumi.export("models", model_rows(placed))
+    pulumi.export("usd_per_hour", {"least": str(cost.usd_per_hour), "most": str(cost.usd_per_hour_max)})
+
+
+try:
+    main()
+except PlanningError as error:
+    # A RunError shows its message alone; any other exception shows a stack trace, which helps nobody with a typo.
+    raise pulumi.RunError(str(error)) from error
