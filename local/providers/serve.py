@@ -41,12 +41,18 @@ _WORKERS: Final = 64
 _STOP_SECONDS: Final = 5.0
 
 
-def provider_class(name: str) -> Callable[[], provider_pb2_grpc.ResourceProviderServicer]:
-    """The provider of a package, imported when it is asked for. ValueError names the ones there are."""
+def provider_class(name: str, root: Path | None = None) -> Callable[[], Any]:
+    """What makes providers of a package; its module is imported by the first one. ValueError names the packages there are."""
     if name not in PROVIDERS:
         raise ValueError(f"there is no local provider {name!r}; there are {', '.join(PROVIDERS)}")
     module, attribute = PROVIDERS[name]
-    return getattr(importlib.import_module(module), attribute)
+
+    def make() -> Any:
+        provider = getattr(importlib.import_module(module), attribute)
+        # Only Kubernetes has paths in its configuration.
+        return provider(root.resolve()) if root is not None and name == "kubernetes" else provider()
+
+    return make
 
 
 class PerConnection:
@@ -88,11 +94,18 @@ class Served:
 
 @contextmanager
 def serve(
-    wanted: Mapping[str, int], make: Callable[[str], Callable[[], Any]] = provider_class
+    wanted: Mapping[str, int],
+    *,
+    root: Path | None = None,
+    make: Callable[[str, Path | None], Callable[[], Any]] | None = None,
 ) -> Generator[Served]:
-    """Serve the named packages until the block ends; port 0 takes a free one. OSError where a port is taken."""
+    """Serve the named packages until the block ends; port 0 takes a free one. OSError where a port is taken.
+
+    `root` is the folder that relative paths in a provider's configuration are taken from; the current one by default.
+    """
+    maker = make or provider_class
     with ExitStack() as stack:
-        yield Served({name: _start(stack, name, port, make(name)) for name, port in wanted.items()})
+        yield Served({name: _start(stack, name, port, maker(name, root)) for name, port in wanted.items()})
 
 
 def _start(stack: ExitStack, name: str, port: int, provider: Callable[[], Any]) -> int:
@@ -129,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
-        with serve(wanted, lambda name: _rooted(name, options.root)) as served:
+        with serve(wanted, root=options.root) as served:
             sys.stdout.write("".join(f"{key}={value}\n" for key, value in served.environment.items()))
             sys.stdout.flush()
             stop.wait()
@@ -137,11 +150,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
-
-
-def _rooted(name: str, root: Path | None) -> Callable[[], Any]:
-    provider: Callable[..., Any] = provider_class(name)
-    return (lambda: provider(root.resolve())) if root is not None and name == "kubernetes" else provider
 
 
 if __name__ == "__main__":

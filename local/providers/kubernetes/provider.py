@@ -19,7 +19,6 @@ from pulumi.runtime.proto import provider_pb2
 from local import wire
 from local.clouds.kubernetes.cluster import Cluster, ClusterError, Reference
 from local.clouds.kubernetes.kinds import is_namespaced
-from local.clouds.kubernetes.schema import path_text
 from local.providers.base import Function, ResourceType
 from local.providers.diff import Change
 from local.providers.errors import CloudError, ConfigurationError, Failure, ProviderError, UnsupportedError
@@ -121,7 +120,7 @@ class KubernetesProvider(Provider[Target]):
             name = request.name or request.urn.split("::", 3)[-1]
             obj: objects.Object = {**objects.bare(news), "apiVersion": api_version, "kind": kind}
             metadata = objects.metadata_for_change(obj)
-            failures: list[Failure] = []
+            failures: list[str] = []
             if metadata is not None:
                 olds = objects.bare(wire.decode(request.olds))
                 objects.set_name(metadata, olds, name=name, urn=request.urn, seed=request.randomSeed)
@@ -129,13 +128,11 @@ class KubernetesProvider(Provider[Target]):
                 if is_namespaced(kind) and not metadata.get("namespace"):
                     metadata["namespace"] = target.namespace
             obj = objects.normal(obj, self._checker)
-            failures += [
-                Failure(path_text(violation.path), violation.reason)
-                for violation in self._checker.violations(obj)
-            ]
+            failures += [str(violation) for violation in self._checker.violations(obj)]
             return provider_pb2.CheckResponse(
                 inputs=wire.encode(objects.properties(obj, news)),
-                failures=[provider_pb2.CheckFailure(property=f.property, reason=f.reason) for f in failures],
+                # As pulumi-kubernetes, the path stands in the reason: engines look values up by top-level name only.
+                failures=[provider_pb2.CheckFailure(reason=reason) for reason in failures],
             )
 
         return self._guard(context, run)
@@ -292,10 +289,11 @@ def _diff_response(
     )
 
 
-def _generated_name(metadata: Mapping[str, Any]) -> list[Failure]:
+def _generated_name(metadata: Mapping[str, Any]) -> list[str]:
     if metadata.get("generateName"):
-        reason = "is not supported when objects are rendered; leave the name out for an auto-name"
-        return [Failure("metadata.generateName", reason)]
+        return [
+            "metadata.generateName: not supported when objects are rendered; leave the name out for an auto-name"
+        ]
     return []
 
 
