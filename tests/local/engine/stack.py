@@ -1,0 +1,97 @@
+"""A stack to run programs in: its store, its cloud in memory, its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from local.engine.deploy import Deployment, Operation, Outcome, run
+from local.engine.model import ResourceState
+from local.engine.secrets import PassphraseCrypter, new_salt
+from local.engine.store import StackStore
+from tests.local.engine.memory_provider import Cloud, MemoryProvider
+
+_SALT = new_salt("test")
+
+
+class Thing(pulumi.CustomResource):
+    """An object of the provider in memory. Every property is an input; `computed` and `autoName` are outputs."""
+
+    def __init__(
+        self, name: str, props: Mapping[str, Any] | None = None, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("test:index:Thing", name, {"computed": None, **(props or {})}, opts)
+
+
+class Group(pulumi.ComponentResource):
+    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("test:index:Group", name, {}, opts)
+        self.register_outputs({"label": name})
+
+
+class Provider(pulumi.ProviderResource):
+    def __init__(
+        self, name: str, props: Mapping[str, Any] | None = None, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("test", name, props or {}, opts)
+
+
+class Bench:
+    """Runs programs in process. Each operation's events and outcome are kept."""
+
+    def __init__(self, root: Path, stack: str = "dev") -> None:
+        self.root = root
+        self.stack = stack
+        self.cloud = Cloud()
+        self.events: list[dict[str, Any]] = []
+        self.store = StackStore(root / "stacks", "project", stack, lambda: PassphraseCrypter("test", _SALT))
+
+    def run(
+        self, operation: Operation, program: Callable[[], None] = lambda: None, **options: Any
+    ) -> Outcome:
+        self.events = []
+        options = {"in_process": program, **options}
+        deployment = Deployment(operation, "project", self.stack, self.root, **options)
+        return run(
+            deployment,
+            store=self.store,
+            providers={"test": lambda: MemoryProvider(self.cloud)},
+            emit=self.events.append,
+        )
+
+    def up(self, program: Callable[[], None], **options: Any) -> Outcome:
+        outcome = self.run("up", program, **options)
+        assert outcome.ok, (outcome.failures, self.messages("error"))
+        return outcome
+
+    def preview(self, program: Callable[[], None], **options: Any) -> Outcome:
+        return self.run("preview", program, **options)
+
+    def destroy(self, **options: Any) -> Outcome:
+        return self.run("destroy", **options)
+
+    def resources(self) -> dict[str, ResourceState]:
+        """The live resources of the state on disk, by name; providers and the stack left out."""
+        return {
+            state.name: state
+            for state in self.store.load().resources
+            if not state.delete and not state.is_provider and state.type != "pulumi:pulumi:Stack"
+        }
+
+    def steps(self) -> list[tuple[str, str]]:
+        """(operation, name) of each step that was begun, stack and providers left out."""
+        metadata = [
+            event["resourcePreEvent"]["metadata"] for event in self.events if "resourcePreEvent" in event
+        ]
+        return [
+            (item["op"], item["urn"].rsplit("::", 1)[-1])
+            for item in metadata
+            if not item["type"].startswith("pulumi:")
+        ]
+
+    def messages(self, severity: str) -> list[str]:
+        diagnostics = [event["diagnosticEvent"] for event in self.events if "diagnosticEvent" in event]
+        return [item["message"] for item in diagnostics if item["severity"] == severity]
