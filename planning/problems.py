@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -64,3 +64,11 @@ def shown(path: Sequence[str | int]) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
+
+
+def show(given: object) -> str:
+    """A value as the user wrote it, cut to a line. What is inside of lists and mappings is not shown: it may be a credential."""
+    if isinstance(given, Mapping | list):
+        return "a mapping" if isinstance(given, Mapping) else "a list"
+    text = repr(given) if isinstance(given, str) else "nothing" if given is None else f"{given}"
+    return text if len(text) <= 60 else text[:57] + "…"

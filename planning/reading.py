@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from planning.problems import instead
+from planning.problems import instead, show
 from planning.stackfile import KeyPath, Secure
 
 V = TypeVar("V", bound=BaseModel)
@@ -105,14 +105,6 @@ def finding(error: ErrorDetails, path: KeyPath, kind: type[BaseModel] | None) ->
     elif told == "too_short":
         message = "is empty; name at least one"
     return place, message
-
-
-def show(given: object) -> str:
-    """A value as the user wrote it, cut to a line. What is inside of lists and mappings is not shown: it may be a credential."""
-    if isinstance(given, Mapping | list):
-        return "a mapping" if isinstance(given, Mapping) else "a list"
-    text = repr(given) if isinstance(given, str) else "nothing" if given is None else f"{given}"
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _choice(given: object, expected: str) -> str:

@@ -18,9 +18,9 @@ from pydantic import TypeAdapter
 
 from planning import rules
 from planning.credentials import find_plain_credentials
-from planning.problems import Problem, SettingsError, instead, nearest
+from planning.problems import Problem, SettingsError, instead, nearest, show
 from planning.provider_keys import KEYS, known
-from planning.reading import Checked, Finding, check, check_plain, decoded, show
+from planning.reading import Checked, Finding, check, check_plain, decoded
 from planning.stackfile import KeyPath, Secure, StackFile, read_project_file, read_stack_file
 from planning.types import MODEL_NAME_MAX, LabelKey, LabelValue
 from planning.values import (

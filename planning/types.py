@@ -22,6 +22,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from planning.problems import show
+
 DNS_LABEL: Final = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 MODEL_NAME_MAX: Final = 40
 """Pods are named `<model>-<replica set>-<pod>` (17 more characters), and Kubernetes and the clouds stop at 63."""
@@ -42,7 +44,7 @@ def refuse(kind: LiteralString, message: str) -> PydanticCustomError:
 
 def _number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        shown = repr(value) if isinstance(value, str) else f"{value}"
+        shown = show(value)
         hint = _number_in(value)
         raise refuse(
             "number",
@@ -75,7 +77,7 @@ def _integer(value: object) -> int:
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         raise refuse("whole", f"{value} is not a whole number; write {int(value)}")
     if isinstance(value, bool) or not isinstance(value, int):
-        shown = repr(value) if isinstance(value, str) else f"{value}"
+        shown = show(value)
         whole = (
             f"; write {math.ceil(value)}"
             if isinstance(value, float) and math.isfinite(value) and value > 0
@@ -89,14 +91,14 @@ def _text(value: object) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         raise refuse("text", "it is empty; write a value")
     if not isinstance(value, str):
-        raise refuse("text", f"{value} is not text; put it in quotes")
+        raise refuse("text", f"{show(value)} is not text; put it in quotes")
     return value
 
 
 def _boolean(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise refuse("boolean", f"{value!r} is neither true nor false; write true or false")
+    raise refuse("boolean", f"{show(value)} is neither true nor false; write true or false")
 
 
 def _cpu(value: object) -> str:
@@ -104,7 +106,8 @@ def _cpu(value: object) -> str:
         value = str(value)
     if not isinstance(value, str) or not re.match(_QUANTITY, value) or cpu_cores(value) <= 0:
         raise refuse(
-            "cpu", f'{value!r} is not an amount of CPU; write cores as 4 or "0.5", or millicores as "500m"'
+            "cpu",
+            f'{show(value)} is not an amount of CPU; write cores as 4 or "0.5", or millicores as "500m"',
         )
     return value
 

@@ -20,7 +20,7 @@ GCP_SERVICES = ("artifactRegistry", "compute", "container", "iam", "resourceMana
 STACK: dict[str, Any] = {
     "config": {
         "aws:region": "us-east-1",
-        "aws:endpoints": [{service: "http://127.0.0.1:4610" for service in AWS_SERVICES}],
+        "aws:endpoints": [dict.fromkeys(AWS_SERVICES, "http://127.0.0.1:4610")],
         "gcp:project": "model-factory-dev",
         "gcp:region": "us-central1",
         **{

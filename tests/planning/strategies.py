@@ -1,0 +1,254 @@
+"""Stack files for property tests: valid ones, and ones with exactly one thing broken, with the key that must be named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from planning.offers import Offer, catalogue
+from planning.offers.fit import allocatable
+from tests.planning.project import AWS_SERVICES, GCP_SERVICES
+
+StackDict = dict[str, Any]
+Draw = st.DrawFn
+
+RUNTIMES = ("tensorflow-serving", "torchserve", "triton", "triton-onnx", "vllm")
+AWS_REGIONS = ("us-east-1", "us-east-2", "us-west-2")
+GCP_REGIONS = ("us-central1", "us-east4")
+_NAMES = st.from_regex(r"\A[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,7}){0,2}\Z")
+_HEX64 = st.text("0123456789abcdef", min_size=64, max_size=64)
+_HEX40 = st.text("0123456789abcdef", min_size=40, max_size=40)
+
+
+def stack_files(
+    *, aws_url: str = "http://127.0.0.1:4610", gcp_url: str = "http://127.0.0.1:4611", max_models: int = 3
+) -> st.SearchStrategy[StackDict]:
+    """A whole valid stack file as the mapping that YAML holds, on local clouds at the given addresses."""
+    return _stack_files(aws_url, gcp_url, max_models)
+
+
+@st.composite
+def _stack_files(draw: Draw, aws_url: str, gcp_url: str, max_models: int) -> StackDict:
+    clouds = draw(st.sampled_from([["aws"], ["gcp"], ["aws", "gcp"]]))
+    config: StackDict = {"model-factory:environment": draw(st.sampled_from(["dev", "staging", "prod"]))}
+    regions: dict[str, list[str]] = {}
+    if "aws" in clouds:
+        regions["aws"] = draw(st.lists(st.sampled_from(AWS_REGIONS), min_size=1, max_size=2, unique=True))
+        config |= {"aws:region": regions["aws"][0], "aws:endpoints": [dict.fromkeys(AWS_SERVICES, aws_url)]}
+        config["model-factory:aws"] = draw(_aws(regions["aws"]))
+    if "gcp" in clouds:
+        regions["gcp"] = draw(st.lists(st.sampled_from(GCP_REGIONS), min_size=1, max_size=2, unique=True))
+        config |= {"gcp:project": "model-factory-dev", "gcp:region": regions["gcp"][0]}
+        config |= {
+            f"gcp:{service}CustomEndpoint": f"{gcp_url}/{service.lower()}/v1/" for service in GCP_SERVICES
+        }
+        config["model-factory:gcp"] = draw(_gcp(regions["gcp"]))
+    if draw(st.booleans()):
+        config["model-factory:labels"] = draw(
+            st.dictionaries(
+                st.sampled_from(["team", "cost-center", "owner_1"]),
+                st.from_regex(r"\A[a-z0-9][a-z0-9_-]{0,8}[a-z0-9]\Z"),
+            )
+        )
+    names = draw(st.lists(_NAMES, min_size=1, max_size=max_models, unique=True))
+    config["model-factory:models"] = {name: draw(_models(regions)) for name in names}
+    return {"config": config}
+
+
+@st.composite
+def _aws(draw: Draw, regions: list[str]) -> StackDict:
+    prefix = draw(st.integers(16, 20))
+    full: StackDict = {
+        "regions": regions,
+        "vpcCidr": f"10.{draw(st.integers(0, 30))}.0.0/{prefix}",
+        "kubernetesVersion": draw(st.sampled_from(["1.34", "1.35", "1.36"])),
+        "systemMachineType": draw(st.sampled_from(["m7i.large", "m7i.xlarge"])),
+        "systemNodes": draw(st.integers(1, 5)),
+        "endpointPublicAccessCidrs": draw(st.sampled_from([[], ["203.0.113.0/24"]])),
+        "logRetentionDays": draw(st.sampled_from([1, 30, 365])),
+        "zones": draw(st.sampled_from([[], [f"{region}{letter}" for region in regions for letter in "abc"]])),
+    }
+    return draw(_part_of(full))
+
+
+@st.composite
+def _gcp(draw: Draw, regions: list[str]) -> StackDict:
+    full: StackDict = {
+        "regions": regions,
+        "subnetCidr": f"10.{draw(st.integers(64, 90))}.0.0/{draw(st.integers(16, 24))}",
+        "podsCidr": f"10.{draw(st.integers(128, 200))}.0.0/{draw(st.integers(16, 20))}",
+        "servicesCidr": f"10.{draw(st.integers(96, 120))}.0.0/{draw(st.integers(16, 24))}",
+        "releaseChannel": draw(st.sampled_from(["RAPID", "REGULAR", "STABLE"])),
+        "kubernetesVersion": draw(st.sampled_from(["1.34", "1.35"])),
+        "systemNodes": draw(st.integers(1, 3)),
+        "authorizedCidrs": draw(st.sampled_from([[], ["203.0.113.0/24"]])),
+    }
+    return draw(_part_of(full))
+
+
+@st.composite
+def _part_of(draw: Draw, full: StackDict) -> StackDict:
+    """Some of the keys: all have defaults."""
+    return {key: value for key, value in full.items() if key == "regions" or draw(st.booleans())}
+
+
+@st.composite
+def _models(draw: Draw, regions: dict[str, list[str]]) -> StackDict:
+    """A model that fits on some offer of the stack's regions, by construction."""
+    offer = draw(st.sampled_from(_offers_in(regions)))
+    cores, memory = allocatable(offer)
+    gpus = draw(st.integers(1, offer.accelerator_count))
+    runtime = draw(st.sampled_from(RUNTIMES))
+    least = draw(st.integers(0, 3))
+    model: StackDict = {
+        "runtime": runtime,
+        "image": f"registry.example/server{draw(st.sampled_from(['', ':v1']))}@sha256:{draw(_HEX64)}",
+        "weights": {"uri": f"bucket://{draw(_NAMES)}"},
+        "gpuMemoryGib": float(draw(_amount(offer.accelerator_memory_gib * gpus))),
+        "gpusPerReplica": gpus,
+        "cpu": draw(st.sampled_from([1, 2, "500m", "1.5", min(int(cores), 16)])),
+        "memoryGib": float(draw(_amount(memory))),
+        "p95LatencyMs": draw(st.integers(1, 10_000)),
+        "requestsPerSecond": draw(st.floats(0.1, 10_000, allow_nan=False)),
+        "replicas": {"min": least, "max": max(1, least) + draw(st.integers(0, 4))},
+    }
+    if runtime == "vllm" and draw(st.booleans()):
+        model["weights"] = {"uri": "hf://owner/model", "revision": draw(_HEX40)}
+    if draw(st.booleans()):
+        model["spot"] = draw(st.booleans())
+    narrower = draw(st.sampled_from(["", "clouds", "regions", "accelerators", "machineTypes"]))
+    pins = {
+        "clouds": offer.cloud,
+        "regions": offer.region,
+        "accelerators": offer.accelerator,
+        "machineTypes": offer.machine_type,
+    }
+    if narrower:
+        model[narrower] = [pins[narrower]]
+    return model
+
+
+def _offers_in(regions: dict[str, list[str]]) -> list[Offer]:
+    return [offer for offer in catalogue().offers if offer.region in regions.get(offer.cloud, ())]
+
+
+def _amount(most: Decimal) -> st.SearchStrategy[Decimal]:
+    most = most.quantize(Decimal("0.1"), ROUND_DOWN)
+    return st.decimals(Decimal("0.5"), most, places=1, allow_nan=False, allow_infinity=False)
+
+
+Break = Callable[[Draw, StackDict], str]
+"""Breaks one thing in a valid `config` and gives the key that must be named."""
+
+
+def _break_model(key: str, *values: object, inside: str = "", told: str = "") -> Break:
+    def apply(draw: Draw, config: StackDict) -> str:
+        models = config["model-factory:models"]
+        name = draw(st.sampled_from(sorted(models)))
+        target = models[name][inside] if inside else models[name]
+        target[key] = draw(st.sampled_from(values))
+        default = f"{inside}.{key}" if inside else key
+        return f"model-factory:models.{name}.{told or default}"
+
+    return apply
+
+
+def _drop_from_model(key: str) -> Break:
+    def apply(draw: Draw, config: StackDict) -> str:
+        name = draw(st.sampled_from(sorted(config["model-factory:models"])))
+        del config["model-factory:models"][name][key]
+        return f"model-factory:models.{name}.{key}"
+
+    return apply
+
+
+def _break_top(key: str, *values: object) -> Break:
+    def apply(draw: Draw, config: StackDict) -> str:
+        config[key] = draw(st.sampled_from(values))
+        return key
+
+    return apply
+
+
+def _break_cloud(key: str, *values: object) -> Break:
+    def apply(draw: Draw, config: StackDict) -> str:
+        section = draw(
+            st.sampled_from([each for each in ("model-factory:aws", "model-factory:gcp") if each in config])
+        )
+        config[section][key] = draw(st.sampled_from(values))
+        return f"{section}.{key}"
+
+    return apply
+
+
+def _min_above_max(draw: Draw, config: StackDict) -> str:
+    name = draw(st.sampled_from(sorted(config["model-factory:models"])))
+    most = draw(st.integers(1, 50))
+    config["model-factory:models"][name]["replicas"] = {"min": most + draw(st.integers(1, 50)), "max": most}
+    return f"model-factory:models.{name}.replicas"
+
+
+def _illegal_name(draw: Draw, config: StackDict) -> str:
+    models = config["model-factory:models"]
+    name = draw(st.sampled_from(["My-Model", "1st", "a_b", "-x", "x-", "m" * 41, "a.b"]))
+    models[name] = models[min(models)]
+    return f"model-factory:models.{name}"
+
+
+def _does_not_fit(draw: Draw, config: StackDict) -> str:
+    name = draw(st.sampled_from(sorted(config["model-factory:models"])))
+    model = config["model-factory:models"][name]
+    for pin in ("accelerators", "machineTypes"):
+        model.pop(pin, None)
+    model["gpuMemoryGib"] = draw(st.integers(3000, 10_000))
+    return f"model-factory:models.{name}.gpuMemoryGib"
+
+
+def _plain_secret(draw: Draw, config: StackDict) -> str:
+    key = draw(
+        st.sampled_from(["aws:secretKey", "gcp:accessToken", "model-factory:apiKey", "kubernetes:kubeconfig"])
+    )
+    config[key] = draw(st.text("abcdefghij0123456789", min_size=12, max_size=40))
+    return key
+
+
+BREAKS: dict[str, Break] = {
+    "cpu": _break_model("cpu", "16GB", "two", -1, 0, float("nan"), ""),
+    "does not fit": _does_not_fit,
+    "environment": _break_top("model-factory:environment", "production", "", 1, None),
+    "foreign key": _break_top("web-shop:instances", 3),
+    "GPUs": _break_model("gpusPerReplica", 0, -1, 0.5, 1.5, "1", True, float("inf")),
+    "illegal name": _illegal_name,
+    "image": _break_model("image", "vllm:latest", "vllm", "vllm@sha256:12", "vllm:v1", "", 5, None),
+    "Kubernetes version": _break_cloud("kubernetesVersion", "1.20", "1.99", 1.35, "latest", None),
+    "latency": _break_model("p95LatencyMs", -1, 0, float("nan"), float("inf"), "100ms", None),
+    "memory": _break_model("memoryGib", "16GB", "16Gi", -4, 0, float("nan"), None, [8]),
+    "min above max": _min_above_max,
+    "missing image": _drop_from_model("image"),
+    "missing replicas": _drop_from_model("replicas"),
+    "missing runtime": _drop_from_model("runtime"),
+    "models": _break_top("model-factory:models", {}, [], "llm", None),
+    "plain secret": _plain_secret,
+    "replicas": _break_model("max", -1, 0, 1.5, "2", float("nan"), None, inside="replicas"),
+    "runtime": _break_model("runtime", "tensorflow", "onnx", "", 1, None),
+    "spot": _break_model("spot", "yes", 1, None, "true"),
+    "system nodes": _break_cloud("systemNodes", 0, -1, 2.5, "2", 10_000),
+    "unknown accelerator": _break_model("accelerators", ["h999"], ["T4"], told="accelerators[0]"),
+    "unknown key": _break_model("gpuMemory", 1),
+    "unknown machine": _break_model("machineTypes", ["g6.tiny"], [""], told="machineTypes[0]"),
+    "unknown provider key": _break_top("aws:regoin", "us-east-1"),
+    "unknown region": _break_cloud("regions", ["us-moon-1"], ["us-central9"], [""]),
+    "unknown top key": _break_top("model-factory:model", {}),
+    "weights": _break_model("uri", "/models/x", "ftp://x", "bucket://", 3, None, inside="weights"),
+}
+
+
+@st.composite
+def broken_stack_files(draw: Draw, *, max_models: int = 3) -> tuple[StackDict, str]:
+    """A stack file with one thing broken, and the key (or its beginning) that the refusal must name."""
+    stack = draw(stack_files(max_models=max_models))
+    key = BREAKS[draw(st.sampled_from(sorted(BREAKS)))](draw, stack["config"])
+    return stack, key
