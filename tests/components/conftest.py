@@ -1,0 +1,178 @@
+"""Components run against Pulumi's own mocks: what they register is recorded, and cloud answers are made up."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime.proto import resource_pb2
+
+from planning.stackfile import read_stack_file
+
+with warnings.catch_warnings():
+    # Modules of the SDKs load at their first use, and define deprecated classes that warn of themselves: not for our tests to fail on.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    for module, member in (
+        ("pulumi_aws.ec2", "Vpc"),
+        ("pulumi_aws.s3", "Bucket"),
+        ("pulumi_gcp.compute", "Network"),
+        ("pulumi_gcp.container", "Cluster"),
+        ("pulumi_gcp.storage", "Bucket"),
+    ):
+        getattr(import_module(module), member)
+
+ROOT = Path(__file__).parents[2]
+ZONES = ("us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the program asked for it."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    parent: str
+    protect: bool
+    ignore_changes: tuple[str, ...]
+    dependencies: frozenset[str]
+    provider: str
+    create_timeout: str
+    custom: bool
+    urn: str
+
+
+@dataclass
+class Recorder(mocks.Mocks):
+    """Answers like a cloud would, as far as the components read the answers."""
+
+    resources: list[Registered] = field(default_factory=list)
+    invokes: list[str] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        name = args.name
+        if args.typ.startswith("kubernetes:"):
+            metadata = args.inputs.get("metadata") or {}
+            return f"{name}-id", {**args.inputs, "metadata": {"name": f"{name}-0000000", **metadata}}
+        state: dict[str, Any] = {
+            "name": f"{name}-0000000",
+            "arn": f"arn:aws:test:::{name}",
+            "email": f"{name}@project.iam.gserviceaccount.com",
+            "endpoint": f"https://{name}.example.test",
+            "certificateAuthority": {"data": "Q0E="},
+            "masterAuth": {"clusterCaCertificate": "Q0E="},
+            "latestVersion": 1,
+            "nodeGroupName": f"{name}-0000000",
+            "bucket": f"{name}-0000000",
+            "repositoryUrl": f"000000000000.dkr.ecr.test/{name}",
+            "allocationId": f"eipalloc-{name}",
+            "keyId": f"key-{name}",
+        }
+        return f"{name}-id", {**state, **args.inputs}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        self.invokes.append(args.token)
+        answers: dict[str, dict[str, Any]] = {
+            "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": list(reversed(ZONES))},
+            "aws:index/getPartition:getPartition": {"partition": "aws"},
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "123456789012"},
+        }
+        return answers[args.token], []
+
+    def of(self, type_suffix: str) -> list[Registered]:
+        """The resources whose type ends so, in the order they were registered."""
+        return [each for each in self.resources if each.type.endswith(type_suffix)]
+
+    def one(self, type_suffix: str, name: str = "") -> Registered:
+        """The only resource of that type, and of that name if given."""
+        found = [each for each in self.of(type_suffix) if not name or each.name == name]
+        assert len(found) == 1, f"{len(found)} resources {type_suffix} {name}"
+        return found[0]
+
+
+class RecordingMonitor(mocks.MockMonitor):
+    """Pulumi's mock monitor, which also keeps the options of each request."""
+
+    mocks: Recorder
+
+    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> Any:  # noqa: N802
+        answer = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            self.mocks.resources.append(
+                Registered(
+                    type=request.type,
+                    name=request.name,
+                    inputs=rpc.deserialize_properties(request.object),
+                    parent=request.parent,
+                    protect=request.protect,
+                    ignore_changes=tuple(request.ignoreChanges),
+                    dependencies=frozenset(request.dependencies),
+                    provider=request.provider,
+                    create_timeout=request.customTimeouts.create,
+                    custom=request.custom,
+                    urn=answer.urn,
+                )
+            )
+        return answer
+
+
+Run = Callable[..., Recorder]
+
+
+def run_program(program: Callable[[], object], stack: str) -> Recorder:
+    """Runs a function as the program of a stack, to its end, and returns what it registered and exported."""
+    recorder = Recorder()
+    mocks.set_mocks(
+        recorder, project="model-factory", stack=stack, preview=False, monitor=RecordingMonitor(recorder)
+    )
+
+    def declare() -> pulumi.Output[None]:
+        program()
+        exported = pulumi.runtime.settings.get_root_resource().outputs
+        return pulumi.Output.from_input(exported).apply(recorder.outputs.update)
+
+    pulumi.runtime.test(declare)()
+    return recorder
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Runs a function as a program of stack `dev`."""
+    return lambda program: run_program(program, "dev")
+
+
+@pytest.fixture(scope="session")
+def run_stack() -> Callable[[str], Recorder]:
+    """Runs the whole program with a stack file of the repository, its configuration handed over as engines do."""
+
+    def start(stack: str) -> Recorder:
+        config = read_stack_file(ROOT / f"Pulumi.{stack}.yaml").config
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PULUMI_CONFIG", json.dumps(texts))
+            patch.chdir(ROOT)
+            return run_program(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), stack)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def dev(run_stack: Callable[[str], Recorder]) -> Recorder:
+    """The dev stack, run once."""
+    return run_stack("dev")
+
+
+@pytest.fixture(scope="session")
+def prod(run_stack: Callable[[str], Recorder]) -> Recorder:
+    """The prod stack, run once."""
+    return run_stack("prod")
