@@ -19,9 +19,9 @@ from typing import Any, Final
 from local.clouds.kubernetes import control
 from local.clouds.kubernetes.control import CRDS, MANIFESTS
 from local.clouds.kubernetes.kinds import BUILT_IN_NAMESPACES, group_of, immutable_fields
-from local.clouds.kubernetes.manifest import dump, load
+from local.clouds.kubernetes.manifest import dump, files, load
 
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 100
 
 
 class ClusterError(Exception):
@@ -134,8 +134,9 @@ class Cluster:
 
     def objects(self) -> Iterator[Reference]:
         """All objects, in the order of their files."""
-        for path in sorted(self.folder.glob("[01]-*/*.yaml")):
-            yield Reference.of(_parse(path))
+        for path in files(self.folder):
+            if (found := _parse(path)) is not None:
+                yield Reference.of(found)
 
     def _begin(self, reference: Reference, verb: str) -> Reference:
         fault = control.before(self.folder.parent, reference.operation(verb))
@@ -147,8 +148,7 @@ class Cluster:
         return (self.folder / Reference("v1", "Namespace", "", name).file).exists()
 
     def _load(self, reference: Reference) -> dict[str, Any] | None:
-        path = self.folder / reference.file
-        return _parse(path) if path.exists() else None
+        return _parse(self.folder / reference.file)
 
     def _write(self, reference: Reference, obj: Mapping[str, Any], verb: str) -> None:
         path, text = self.folder / reference.file, dump(obj)
@@ -160,7 +160,7 @@ class Cluster:
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     file.write(text)
                 draft.replace(path)
-            except FileNotFoundError:
+            except (FileNotFoundError, FileExistsError):
                 # A delete of the folder's last object took the folder with it in between.
                 if attempt + 1 == _ATTEMPTS:
                     raise
@@ -172,9 +172,11 @@ class Cluster:
                 return
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def _parse(path: Path) -> dict[str, Any] | None:
     try:
         return load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
     except ValueError as error:
         raise ClusterError(
             "read", "InternalError", 500, f"{path}: {error}; correct or delete the file"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from local.clouds.control import ALWAYS, ControlError, Fault
-from local.clouds.kubernetes.manifest import load
+from local.clouds.kubernetes.manifest import files, load
 from local.clouds.kubernetes.schema import KUBERNETES_VERSION
 
 FAULTS_FILE: Final = "faults.json"
@@ -127,7 +127,7 @@ def cluster_folders(root: Path) -> list[Path]:
 
 def _count(folder: Path) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for path in sorted(folder.glob("[01]-*/*.yaml")):
+    for path in files(folder):
         try:
             kind = load(path.read_text(encoding="utf-8")).get("kind")
         except (ValueError, FileNotFoundError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -59,3 +60,11 @@ def load(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("holds no Kubernetes object")  # noqa: TRY004  (what the file says is wrong, not its type here)
     return document
+
+
+def files(folder: Path) -> list[Path]:
+    """The manifests of a cluster's folder, in order; none where it is not there, or goes meanwhile."""
+    try:
+        return sorted(folder.glob("[01]-*/*.yaml"))
+    except FileNotFoundError:
+        return []

@@ -194,20 +194,20 @@ def _has_unknown(value: Any) -> bool:
 
 
 def _without_unknowns(obj: Mapping[str, Any]) -> tuple[dict[str, Any], set[Path]]:
-    """The object without its unknown parts, and where they were."""
+    """The object without its unknown parts, and where they were. A null is no value either."""
     dropped: set[Path] = set()
 
     def strip(value: Any, path: Path) -> Any:
         if isinstance(value, Mapping):
             dropped.update((*path, key) for key, item in value.items() if isinstance(item, Unknown))
             return {
-                key: strip(item, (*path, key)) for key, item in value.items() if not isinstance(item, Unknown)
+                key: strip(item, (*path, key))
+                for key, item in value.items()
+                if item is not None and not isinstance(item, Unknown)
             }
         if isinstance(value, list):
             kept = [item for item in value if not isinstance(item, Unknown)]
             return [strip(item, (*path, index)) for index, item in enumerate(kept)]
         return value
 
-    if not _has_unknown(obj):
-        return dict(obj), dropped
     return strip(obj, ()), dropped
