@@ -53,8 +53,11 @@ def main() -> int:
     except (RecordError, OSError) as error:
         print(f"local AWS: {error}", file=sys.stderr)  # noqa: T201  the log is all this process has
         return 1
-    gc.freeze()
-    gc.enable()
+
+    def warm() -> None:
+        cloud.warm()
+        gc.freeze()
+        gc.enable()
 
     def stop(_signal: int, _frame: Any) -> None:
         threading.Thread(target=server.shutdown).start()
@@ -63,6 +66,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     restored = f", {cloud.restored_calls} calls restored" if cloud.restored_calls else ""
     print(f"local AWS on http://{HOST}:{server.port}{restored}", flush=True)  # noqa: T201  says that it is ready
+    threading.Thread(target=warm, daemon=True).start()
     server.serve_forever()
     server.server_close()
     cloud.close()

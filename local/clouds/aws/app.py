@@ -8,6 +8,7 @@ that held; done again with these, at start, it gives the same answer, which a ch
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import logging
 import secrets
@@ -68,10 +69,6 @@ class AwsCloud:
         self._record = None if data is None else Record(data)
         self._eks = Eks(WORLD)
         world.take_over_backends()
-        for service in sorted(calls.SERVICES - {"eks"}):
-            _flask(service)
-        world.take_over_clock()
-        mends.take_over_nat_gateways()
         WORLD.reset()
         self.restored_calls, self.differing_calls = self._restore()
 
@@ -83,6 +80,14 @@ class AwsCloud:
             headers.append(("Content-Length", str(len(response.body))))
         start_response(f"{response.status} {'OK' if response.status < 300 else 'Answer'}", headers)
         return [response.body]
+
+    def warm(self) -> None:
+        """Load what the first calls would otherwise wait for."""
+        for service in ("ec2", *sorted(calls.SERVICES - {"ec2", "eks"})):
+            with self._lock:
+                _flask(service)
+        for service in calls.SERVICES:
+            calls.load(service)
 
     def counts(self) -> Mapping[str, int]:
         with self._lock:
@@ -194,8 +199,13 @@ class AwsCloud:
 
 @cache
 def _flask(service: str) -> Callable[..., Iterable[bytes]]:
-    app: Any = create_backend_app(service)  # pyright: ignore[reportArgumentType]
-    return app
+    """moto's application for a service; the first time takes 0.1 s, for EC2 0.6 s."""
+    importlib.import_module(f"moto.{service}.models")
+    world.take_over_clock()
+    if service == "ec2":
+        mends.take_over_nat_gateways()
+    create: Any = create_backend_app
+    return create(service)
 
 
 def _ask_moto(call: Call, environ: Environ) -> Response:

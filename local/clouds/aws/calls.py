@@ -89,6 +89,11 @@ def resolve(environ: dict[str, Any]) -> Call:
     return Call(service, operation.name, region, protocol, operation.input_shape, request, parameters)
 
 
+def load(service: str) -> None:
+    """Read the service's model, which takes a while for the large ones."""
+    get_service_router(service)
+
+
 def _match(service: str, request: Request) -> tuple[Any, Mapping[str, Any]]:
     # botocore's models compute their attributes lazily, which its types do not tell: the operation is Any here alone.
     return get_service_router(service).match(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,6 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from moto.backends import get_backend
-from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 
 from local.clouds.aws.world import ACCOUNT, PARTITION
 
@@ -56,6 +56,8 @@ def backends(service: str, region: str) -> Any:
 
 def existing(service: str) -> Iterator[tuple[str, Any]]:
     """Region and state of a service, for the regions that some call has touched."""
+    if f"moto.{service}.models" not in sys.modules:
+        return
     found = _by_account(service)
     if ACCOUNT in found:
         yield from list(found[ACCOUNT].items())
@@ -169,8 +171,15 @@ def key_state(region: str, arn: str) -> str | None:
     return None if key is None else str(key.key_state)
 
 
+def _instance_types() -> Any:
+    # Half a second of JSON: not before the first call that needs it.
+    from moto.ec2.models import instance_types
+
+    return instance_types
+
+
 def instance_type(name: str) -> InstanceType | None:
-    found: Any = INSTANCE_TYPES.get(name)
+    found: Any = _instance_types().INSTANCE_TYPES.get(name)
     if found is None:
         return None
     gpus = sum(gpu.get("Count", 0) for gpu in found.get("GpuInfo", {}).get("Gpus", []))
@@ -179,5 +188,5 @@ def instance_type(name: str) -> InstanceType | None:
 
 @cache
 def offered_instance_types(region: str) -> frozenset[str]:
-    offers: Any = INSTANCE_TYPE_OFFERINGS["region"].get(region, [])
+    offers: Any = _instance_types().INSTANCE_TYPE_OFFERINGS["region"].get(region, [])
     return frozenset(offer["InstanceType"] for offer in offers)

@@ -12,9 +12,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.nat_gateways import NatGatewayBackend
-
 from local.clouds.aws.calls import Call
 from local.clouds.aws.errors import AwsError
 from local.clouds.aws.inventory import backends, groups_naming
@@ -197,6 +194,9 @@ _CHECKS: Final[Mapping[str, Callable[[Call, Users], None]]] = {
 
 def take_over_nat_gateways() -> None:
     """Make moto's NAT gateways pass through pending and deleting, and give their address back at the end."""
+    from moto.ec2.exceptions import EC2ClientError
+    from moto.ec2.models.nat_gateways import NatGatewayBackend
+
     create: Any = NatGatewayBackend.create_nat_gateway
 
     @functools.wraps(create)
