@@ -157,7 +157,8 @@ class ResourceType(Generic[S]):
         is recorded, and the next run takes up with `update`.
     read: the object as the cloud has it, in Pulumi's property names, inputs included; None when it is gone.
     update: bring it about; answers the id where the cloud changed it. None: every change replaces.
-    delete: start the deletion. NotFoundError counts as done. The provider then waits until `read` gives None.
+    delete: start the deletion. NotFoundError counts as done. The provider then waits until `read` gives None, unless the
+        answer is False: something is meant to stay behind (`skipDestroy`).
     find: the id of the object that an earlier, killed create with these inputs left behind, if it did.
     check: what is wrong with the inputs, without a call; unknown values pass.
     refine: change the computed difference (conditional rules); gets old and new inputs.
@@ -167,7 +168,7 @@ class ResourceType(Generic[S]):
     token: str
     create: Callable[[Call[S], Properties], str]
     read: Callable[[Call[S], str, Properties], Properties | None]
-    delete: Callable[[Call[S], str, Properties], None]
+    delete: Callable[[Call[S], str, Properties], bool | None]
     update: Callable[[Call[S], Update], str | None] | None = None
     ready: Callable[[Call[S], str, Properties], None] = _at_once
     find: Callable[[Call[S], Properties], str | None] = _not_found

@@ -251,10 +251,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
                     return True
 
             try:
-                declared.delete(call, request.id, state)
+                stays = declared.delete(call, request.id, state) is False
             except NotFoundError:
                 return empty_pb2.Empty()
-            call.wait(gone, what=f"deletion of {request.id}")
+            if not stays:
+                call.wait(gone, what=f"deletion of {request.id}")
             return empty_pb2.Empty()
 
         return self._guard(context, run)

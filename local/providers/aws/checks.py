@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -133,6 +134,41 @@ def one_of(path: str, *allowed: str | int) -> Check:
     return check
 
 
+def pattern(path: str, expression: str, meaning: str) -> Check:
+    """Text of a form that the model leaves open."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for found, value in _at(inputs, (path,)):
+            if not re.fullmatch(expression, str(value)):
+                yield Failure(found, f"{value!r} is not {meaning}")
+
+    return check
+
+
+def between(path: str, low: int, high: int) -> Check:
+    """A number in a range that the model leaves open."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for found, value in _at(inputs, (path,)):
+            if not low <= value <= high:
+                yield Failure(found, f"{value} is outside {low} to {high}")
+
+    return check
+
+
+def json_text(path: str) -> Check:
+    """Text that must be JSON."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for found, value in _at(inputs, (path,)):
+            try:
+                json.loads(value)
+            except ValueError as error:
+                yield Failure(found, f"is not JSON: {error}")
+
+    return check
+
+
 def policy(path: str, *, trust: bool = False) -> Check:
     """An IAM policy document; a trust policy names principals and no resources, an identity policy the reverse."""
 
@@ -189,7 +225,7 @@ def min_max(path: str, low: str, high: str, *middle: str) -> Check:
             if value < 0:
                 yield Failure(f"{path}.{name}", f"{value} is negative")
         order = [name for name in (low, *middle, high) if name in numbers]
-        for smaller, larger in zip(order, order[1:], strict=False):
+        for smaller, larger in itertools.pairwise(order):
             if numbers[smaller] > numbers[larger]:
                 yield Failure(
                     f"{path}.{smaller}",

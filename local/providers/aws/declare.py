@@ -34,7 +34,7 @@ def declare(
     api: Api,
     create: Callable[[Call[Aws], Properties], str],
     read: Callable[[Call[Aws], str, Properties], Properties | None],
-    delete: Callable[[Call[Aws], str, Properties], None],
+    delete: Callable[[Call[Aws], str, Properties], bool | None],
     update: Callable[[Call[Aws], Update], str | None] | None = None,
     ready: Callable[[Call[Aws], str, Properties], None] | None = None,
     find: Callable[[Call[Aws], Properties], str | None] | None = None,

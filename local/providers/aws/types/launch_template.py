@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from local.providers.aws import checks
-from local.providers.aws.declare import declare
+from local.providers.aws.declare import TAGS, declare, from_tag_list
 from local.providers.aws.session import Aws
 from local.providers.aws.shapes import Api
 from local.providers.aws.types import ec2
@@ -64,7 +64,7 @@ def _read(call: Call[Aws], template_id: str, inputs: Properties) -> Properties |
         "defaultVersion": template["DefaultVersionNumber"],
         "arn": ec2.arn(call, f"launch-template/{template_id}", {}),
         "updateDefaultVersion": inputs.get("updateDefaultVersion"),
-        "__tags": TEMPLATE.properties(call, _READ_API, template)["__tags"],
+        TAGS: from_tag_list(template.get("Tags")),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from local.providers.aws import checks
-from local.providers.aws.declare import declare
+from local.providers.aws.declare import TAGS, declare, from_tag_list
 from local.providers.aws.session import Aws
 from local.providers.aws.shapes import Api
 from local.providers.aws.types import ec2
@@ -56,10 +56,11 @@ def _read_table(call: Call[Aws], table_id: str, inputs: Properties) -> Propertie
     table = TABLE.one(call.cloud, table_id)
     if table is None:
         return None
-    inline: list[Value] = []
-    for route in cast("list[dict[str, Any]]", table.get("Routes", [])):
-        if route.get("GatewayId") != "local" and route.get("Origin") != "EnableVgwRoutePropagation":
-            inline.append(_inline(_route_properties(call.cloud, route)))
+    inline = [
+        _inline(_route_properties(call.cloud, route))
+        for route in cast("list[dict[str, Any]]", table.get("Routes", []))
+        if route.get("GatewayId") != "local" and route.get("Origin") != "EnableVgwRoutePropagation"
+    ]
     return {
         "vpcId": table.get("VpcId"),
         "ownerId": table.get("OwnerId") or call.cloud.account_id,
@@ -67,7 +68,7 @@ def _read_table(call: Call[Aws], table_id: str, inputs: Properties) -> Propertie
         # Without routes of its own, a table leaves them to Route resources: theirs are no drift.
         "routes": inline if "routes" in inputs else [],
         "propagatingVgws": [item["GatewayId"] for item in table.get("PropagatingVgws", [])],
-        "__tags": TABLE.properties(call, _TABLE_API, table)["__tags"],
+        TAGS: from_tag_list(table.get("Tags")),
     }
 
 
@@ -136,11 +137,8 @@ def _read_route(call: Call[Aws], _route_id: str, inputs: Properties) -> Properti
 
 
 def _route_properties(aws: Aws, route: Mapping[str, Any]) -> Properties:
-    found = {
-        key: value
-        for key, value in _ROUTE_API.properties(aws, route, "Route").items()
-        if value not in (None, "")
-    }
+    everything = _ROUTE_API.properties(aws, route, "Route")
+    found: Properties = {key: value for key, value in everything.items() if value != ""}
     # AWS shows a VPC endpoint's route, and only that, under its gateway.
     gateway = text(found, "gatewayId")
     if gateway.startswith("vpce-"):
