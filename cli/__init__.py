@@ -1,0 +1,1 @@
+"""The `factory` command: picks the engine for a stack, starts its local clouds, shows progress."""

@@ -1,0 +1,337 @@
+"""preview, up, refresh and destroy: the same flow over either engine.
+
+A change is previewed first, so that whatever a check can refuse is refused before anything is changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.prompt import Prompt
+from rich.text import Text
+
+from cli import pulumi_engine
+from cli.clouds import ensure_running
+from cli.errors import EXIT_INTERRUPTED, BadInputError, CommandError
+from cli.progress import Progress
+from cli.session import EngineName, Session
+from cli.values import plain
+from local.engine.deploy import Deployment, Outcome, run
+from local.engine.model import STACK_TYPE, StateError
+from local.engine.secrets import SecretsError
+from local.engine.store import LockedError
+from local.providers.aws.provider import AwsProvider
+from local.providers.gcp.provider import GcpProvider
+from local.providers.kubernetes.provider import KubernetesProvider
+from preview.digest import digest
+from preview.events import Report
+from preview.outputs import print_outputs
+from preview.tree import print_diagnostics, print_report
+
+Operation = Literal["preview", "up", "refresh", "destroy"]
+
+PROVIDERS = {"aws": AwsProvider, "gcp": GcpProvider, "kubernetes": KubernetesProvider}
+_TITLES: Mapping[Operation, str] = {
+    "preview": "Previewing",
+    "up": "Updating",
+    "refresh": "Refreshing",
+    "destroy": "Destroying",
+}
+_ANSWERS = ("yes", "no", "details")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says of how an operation runs and is shown."""
+
+    engine: EngineName = EngineName.AUTO
+    as_json: bool = False
+    yes: bool = False
+    show_diff: bool = False
+    show_same: bool = False
+    refresh: bool = False
+    skip_preview: bool = False
+    parallel: int = 16
+    continue_on_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an operation ended. `outputs` are the stack's, plain JSON, secrets masked."""
+
+    report: Report
+    ok: bool
+    cancelled: bool
+    outputs: Mapping[str, Any]
+    unchanged: bool
+
+
+class Runner:
+    """Runs operations on one stack and shows them on `console`; JSON goes to stdout, everything else stays out of its way."""
+
+    def __init__(self, session: Session, options: Options, console: Console) -> None:
+        self._session = session
+        self._options = options
+        self._console = console
+        self._engine = session.engine(options.engine)
+
+    def preview(self) -> None:
+        """Show what `up` would do. Changes nothing but starts the local clouds."""
+        ensure_running(self._session, self._console, quiet=self._options.as_json)
+        result = self._run("preview")
+        if self._options.as_json:
+            _print_json(digest(result.report, show_same=self._options.show_same))
+        else:
+            self._show(result)
+            if result.ok and not result.report.changed:
+                self._console.print("Nothing would change.")
+        self._require_ok(result, "preview")
+
+    def up(self) -> None:
+        """Bring the clouds to what the program describes."""
+        self._require_agreement()
+        ensure_running(self._session, self._console, quiet=self._options.as_json)
+        expected: int | None = None
+        if not self._options.skip_preview:
+            planned = self._run("preview")
+            if not planned.ok:
+                self._finish(planned, "preview")
+            if planned.unchanged:
+                self._finish(planned, "up", note="All resources are unchanged.")
+                return
+            expected = len(planned.report.changed)
+            self._confirm(planned, f"Update {self._session.stack}?")
+        elif not self._options.yes:
+            raise BadInputError("--skip-preview shows nothing to agree to; add --yes")
+        self._finish(self._run("up", expected_changes=expected), "up")
+
+    def refresh(self) -> None:
+        """Read every resource back from its cloud, and keep in the state what was found."""
+        self._require_agreement()
+        ensure_running(self._session, self._console, quiet=self._options.as_json)
+        if not self._options.yes:
+            self._confirm(
+                self._run("refresh", preview_only=True),
+                f"Keep what was found in the state of {self._session.stack}?",
+            )
+        result = self._run("refresh")
+        note = (
+            "The clouds are as the state says: no drift."
+            if not result.report.changed
+            else f"Drift in {len(result.report.changed)} resources; `factory up --stack {self._session.stack}` repairs it."
+        )
+        self._finish(result, "refresh", note=note if result.ok else "")
+
+    def destroy(self) -> None:
+        """Delete everything that the stack created."""
+        self._require_agreement()
+        ensure_running(self._session, self._console, quiet=self._options.as_json)
+        if not self._options.yes:
+            self._confirm(
+                self._run("destroy", preview_only=True), f"Delete every resource of {self._session.stack}?"
+            )
+        result = self._run("destroy")
+        self._finish(result, "destroy", note="Nothing of the stack is left." if result.ok else "")
+
+    def _run(
+        self, operation: Operation, *, expected_changes: int | None = None, preview_only: bool = False
+    ) -> Result:
+        title = f"{_TITLES[operation]} {self._session.stack}"
+        with Progress(
+            self._console, title, expected_changes=expected_changes, quiet=self._options.as_json
+        ) as progress:
+            if self._engine is EngineName.PULUMI:
+                return self._run_pulumi("preview" if preview_only else operation, progress)
+            return self._run_local(operation, progress, preview_only=preview_only)
+
+    def _run_local(self, operation: Operation, progress: Progress, *, preview_only: bool) -> Result:
+        session, options = self._session, self._options
+        config = session.program_config()
+        deployment = Deployment(
+            operation=operation,
+            project=session.project.name,
+            stack=session.stack,
+            root=session.project.root,
+            config=config.values,
+            secret_config_keys=config.secret_keys,
+            parallel=options.parallel,
+            refresh=options.refresh,
+            continue_on_error=options.continue_on_error,
+            preview_only=preview_only,
+        )
+        with _interrupts(self._console) as cancel:
+            try:
+                outcome = run(
+                    deployment, store=session.store, providers=PROVIDERS, emit=progress, cancel=cancel
+                )
+            except (StateError, LockedError, SecretsError) as error:
+                raise CommandError(str(error)) from error
+        return Result(
+            progress.report,
+            outcome.ok,
+            outcome.cancelled,
+            plain(outcome.outputs),
+            unchanged=outcome.ok and _is_unchanged(outcome),
+        )
+
+    def _run_pulumi(self, operation: Operation, progress: Progress) -> Result:
+        session, options = self._session, self._options
+        with _interrupts(self._console) as cancel:
+            try:
+                outcome = pulumi_engine.run(
+                    operation,
+                    root=session.project.root,
+                    project=session.project.name,
+                    stack=session.stack,
+                    is_local=session.is_local,
+                    passphrase=session.passphrase if session.is_local else None,
+                    emit=progress,
+                    cancel=cancel,
+                    parallel=options.parallel,
+                    refresh=options.refresh,
+                    continue_on_error=options.continue_on_error,
+                )
+            except pulumi_engine.PulumiError as error:
+                raise CommandError(str(error)) from error
+        report = progress.report
+        return Result(
+            report,
+            outcome.ok,
+            outcome.cancelled,
+            outcome.outputs,
+            unchanged=outcome.ok and not report.changed,
+        )
+
+    def _require_agreement(self) -> None:
+        """Before anything is run: there is --yes, or somebody who can be asked."""
+        options = self._options
+        if not options.yes and (options.as_json or not (sys.stdin.isatty() and self._console.is_terminal)):
+            raise BadInputError("this changes the stack, and nobody can be asked here; add --yes")
+
+    def _confirm(self, planned: Result, question: str) -> None:
+        if self._options.yes:
+            return
+        self._show(planned, with_outputs=False)
+        while True:
+            answer = Prompt.ask(question, choices=list(_ANSWERS), default="no", console=self._console)
+            if answer == "yes":
+                return
+            if answer == "no":
+                raise CommandError("Nothing was changed.", exit_code=EXIT_INTERRUPTED)
+            print_report(self._console, planned.report, show_diff=True)
+
+    def _show(self, result: Result, *, with_outputs: bool = True) -> None:
+        print_report(
+            self._console, result.report, show_diff=self._options.show_diff, show_same=self._options.show_same
+        )
+        if with_outputs and result.outputs and result.ok:
+            self._console.print()
+            print_outputs(self._console, result.outputs)
+
+    def _finish(self, result: Result, operation: Operation, note: str = "") -> None:
+        if self._options.as_json:
+            _print_json(_summary(result, operation))
+        else:
+            self._show(result)
+            if note:
+                self._console.print(Text(f"\n{note}", "bold"))
+            if result.ok and operation == "up":
+                self._next_commands()
+        self._require_ok(result, operation)
+
+    def _next_commands(self) -> None:
+        flag = "" if self._session.stack == "dev" else f" --stack {self._session.stack}"
+        rows = [
+            (f"factory preview{flag} --diff", "what an edit of the stack file would change"),
+            (f"factory stack output{flag} --json", "the outputs for a machine"),
+            (f"factory refresh{flag}", "look for drift"),
+            (f"factory destroy{flag}", "delete everything again"),
+        ]
+        if self._session.is_local:
+            rows.insert(2, ("factory clouds status", "what the local clouds hold"))
+        width = max(len(command) for command, _ in rows)
+        self._console.print("\nNext:")
+        for command, what in rows:
+            self._console.print(Text.assemble("  ", (f"{command:<{width}}", "cyan"), f"  {what}"))
+
+    def _require_ok(self, result: Result, operation: Operation) -> None:
+        if result.cancelled:
+            raise CommandError(
+                f"Interrupted. What was done is kept; run `factory {operation} --stack {self._session.stack}` again to go on.",
+                exit_code=EXIT_INTERRUPTED,
+            )
+        if not result.ok:
+            failed = [step.name for step in result.report.failed]
+            what = (
+                f"{len(failed)} of its resources failed: {', '.join(failed)}"
+                if failed
+                else "see the errors above"
+            )
+            kept = (
+                "" if operation == "preview" else " What succeeded is kept; mend the cause and run it again."
+            )
+            if self._options.as_json:
+                print_diagnostics(self._console, result.report)
+            raise CommandError(f"{operation} of {self._session.stack} failed: {what}.{kept}")
+
+
+def _is_unchanged(outcome: Outcome) -> bool:
+    """Whether a preview leaves nothing to do: no step, no output that differs, nothing left over from a run cut short."""
+    root = next((state for state in outcome.snapshot.resources if state.type == STACK_TYPE), None)
+    return (
+        not outcome.changed
+        and not outcome.snapshot.pending_operations
+        and root is not None
+        and root.outputs == outcome.outputs
+    )
+
+
+def _summary(result: Result, operation: Operation) -> dict[str, Any]:
+    return {
+        "operation": operation,
+        "result": "succeeded" if result.ok else "canceled" if result.cancelled else "failed",
+        "changeSummary": dict(result.report.changes),
+        "durationSeconds": result.report.duration_seconds,
+        "outputs": dict(result.outputs),
+        "diagnostics": digest(result.report).get("diagnostics", []),
+    }
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=4, default=str) + "\n")
+
+
+@contextmanager
+def _interrupts(console: Console) -> Generator[threading.Event]:
+    """The first Ctrl-C or SIGTERM asks the operation to end cleanly, the second abandons what is in flight."""
+    cancel = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if cancel.is_set():
+            os._exit(
+                128 + number
+            )  # the journal holds every step that was begun; the next run resumes from it
+        cancel.set()
+        console.print(
+            Text(
+                "\nStopping: steps in flight are finished, no new ones start. Ctrl-C again abandons them.",
+                "yellow",
+            )
+        )
+
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancel
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

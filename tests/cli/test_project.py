@@ -1,0 +1,89 @@
+"""The project on disk is found, and a program's configuration is what the stack file says over the project's defaults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.errors import BadInputError
+from cli.project import encryption_salt, endpoint_ports, find_project, program_config, require_stack_file
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "Pulumi.yaml").write_text(
+        "name: shop\nruntime: python\nconfig:\n  tier:\n    type: string\n    default: small\n  aws:region: {value: eu-west-1}\n"
+    )
+    (tmp_path / "Pulumi.dev.yaml").write_text(
+        "encryptionsalt: v1:abc:def\nconfig:\n"
+        "  aws:region: us-east-1\n  shop:token: {secure: ciphertext}\n"
+        "  shop:nested:\n    list: [1, {secure: inner}]\n"
+    )
+    return tmp_path
+
+
+def decrypt(text: str) -> str:
+    return f"plain {text}"
+
+
+class TestFindProject:
+    def test_looks_upwards(self, root: Path) -> None:
+        (root / "a" / "b").mkdir(parents=True)
+        assert find_project(root / "a" / "b").root == root
+
+    def test_none_on_the_way_up_is_refused_with_a_remedy(self, tmp_path: Path) -> None:
+        with pytest.raises(BadInputError, match=r"no Pulumi\.yaml .* or above"):
+            find_project(tmp_path)
+
+    def test_bad_yaml_is_named_with_its_file(self, root: Path) -> None:
+        (root / "Pulumi.yaml").write_text("name: [")
+        with pytest.raises(BadInputError, match=r"Pulumi\.yaml is not valid YAML"):
+            find_project(root)
+
+
+class TestStackFile:
+    def test_an_unknown_stack_names_the_nearest(self, root: Path) -> None:
+        with pytest.raises(BadInputError, match="did you mean dev"):
+            require_stack_file(find_project(root), "deb")
+
+    def test_stacks_are_the_files(self, root: Path) -> None:
+        assert find_project(root).stacks() == ["dev"]
+
+
+class TestProgramConfig:
+    def test_the_stack_overrides_the_project(self, root: Path) -> None:
+        values = program_config(find_project(root), root / "Pulumi.dev.yaml", decrypt).values
+        assert values["aws:region"] == "us-east-1"
+        assert values["shop:tier"] == "small"
+
+    def test_secrets_are_decrypted_and_their_keys_marked(self, root: Path) -> None:
+        config = program_config(find_project(root), root / "Pulumi.dev.yaml", decrypt)
+        assert config.values["shop:token"] == "plain ciphertext"
+        assert json.loads(config.values["shop:nested"]) == {"list": [1, "plain inner"]}
+        assert config.secret_keys == {"shop:token", "shop:nested"}
+
+    def test_no_passphrase_is_asked_for_without_secrets(self, root: Path) -> None:
+        (root / "Pulumi.dev.yaml").write_text("config: {shop:size: 3}\n")
+
+        def never(text: str) -> str:
+            raise AssertionError(text)
+
+        assert program_config(find_project(root), root / "Pulumi.dev.yaml", never).values["shop:size"] == "3"
+
+    def test_the_salt_is_the_files(self, root: Path) -> None:
+        assert encryption_salt(root / "Pulumi.dev.yaml") == "v1:abc:def"
+
+
+class TestEndpointPorts:
+    def test_come_from_the_providers_own_configuration(self) -> None:
+        values = {
+            "aws:endpoints": json.dumps([{"ec2": "http://127.0.0.1:4610"}]),
+            "gcp:computeCustomEndpoint": "http://127.0.0.1:4611/compute/v1/",
+            "gcp:project": "p",
+        }
+        assert endpoint_ports(values) == {"aws": 4610, "gcp": 4611}
+
+    def test_none_without_endpoints(self) -> None:
+        assert endpoint_ports({"aws:region": "us-east-1"}) == {}
