@@ -23,6 +23,7 @@ KUBERNETES_VERSION: Final = "1.36"
 Path: TypeAlias = tuple[str | int, ...]
 Definition: TypeAlias = Mapping[str, Any]
 _PREFIX: Final = "#/$defs/"
+OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 
 
@@ -71,7 +72,8 @@ class Catalogue:
         self._validators: dict[str, Draft202012Validator] = {}
         for name, definition in self.definitions.items():
             kinds: list[dict[str, str]] = definition.get("x-kubernetes-group-version-kind", [])
-            if "metadata" in definition.get("properties", {}) and len(kinds) == 1:
+            metadata: dict[str, Any] = definition.get("properties", {}).get("metadata", {})
+            if metadata.get("$ref") == _PREFIX + OBJECT_META and len(kinds) == 1:
                 group, version_, kind = kinds[0]["group"], kinds[0]["version"], kinds[0]["kind"]
                 self._kinds[f"{group}/{version_}" if group else version_, kind] = name
 

@@ -1,0 +1,163 @@
+"""A provider as an engine sees it: wire messages in and out, in process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import grpc
+import pytest
+from pulumi.runtime.proto import provider_pb2
+
+from local import wire
+from local.providers.kubernetes.provider import KubernetesProvider
+from local.wire import Properties, Value
+
+PROJECT = "urn:pulumi:dev::project::"
+
+
+class AbortedError(Exception):
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Context:
+    def abort(self, code: grpc.StatusCode, message: str) -> NoReturn:
+        raise AbortedError(code, message)
+
+    def set_trailing_metadata(self, metadata: Any) -> None:
+        raise AssertionError(metadata)
+
+
+@dataclass
+class Engine:
+    """Calls one configured provider."""
+
+    root: Path
+    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+    def __post_init__(self) -> None:
+        self.provider = KubernetesProvider(self.root)
+        args = wire.encode({"renderYamlToDirectory": "clouds/eks", **self.config})
+        self.provider.Configure(provider_pb2.ConfigureRequest(args=args), Context())
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "clouds" / "eks"
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.folder.glob("*/*.yaml"))
+
+    def check(
+        self,
+        type_: str,
+        news: Mapping[str, Value],
+        olds: Mapping[str, Value] | None = None,
+        *,
+        name: str = "web",
+        seed: bytes = b"s",
+    ) -> tuple[Properties, list[str]]:
+        answer = self.provider.Check(
+            provider_pb2.CheckRequest(
+                urn=f"{PROJECT}{type_}::{name}",
+                olds=wire.encode(olds or {}),
+                news=wire.encode(news),
+                randomSeed=seed,
+            ),
+            Context(),
+        )
+        return wire.decode(answer.inputs), [failure.reason for failure in answer.failures]
+
+    def checked(
+        self, type_: str, news: Mapping[str, Value], olds: Mapping[str, Value] | None = None, **options: Any
+    ) -> Properties:
+        inputs, failures = self.check(type_, news, olds, **options)
+        assert failures == []
+        return inputs
+
+    def create(
+        self, type_: str, inputs: Mapping[str, Value], *, preview: bool = False
+    ) -> tuple[str, Properties]:
+        answer = self.provider.Create(
+            provider_pb2.CreateRequest(
+                urn=f"{PROJECT}{type_}::web", properties=wire.encode(inputs), preview=preview
+            ),
+            Context(),
+        )
+        return answer.id, wire.decode(answer.properties)
+
+    def diff(
+        self, type_: str, olds: Mapping[str, Value], news: Mapping[str, Value], ignore: tuple[str, ...] = ()
+    ) -> provider_pb2.DiffResponse:
+        return self.provider.Diff(
+            provider_pb2.DiffRequest(
+                urn=f"{PROJECT}{type_}::web",
+                olds=wire.encode(olds),
+                news=wire.encode(news),
+                ignoreChanges=ignore,
+            ),
+            Context(),
+        )
+
+    def update(
+        self,
+        type_: str,
+        id_: str,
+        olds: Mapping[str, Value],
+        news: Mapping[str, Value],
+        *,
+        preview: bool = False,
+    ) -> Properties:
+        answer = self.provider.Update(
+            provider_pb2.UpdateRequest(
+                urn=f"{PROJECT}{type_}::web",
+                id=id_,
+                olds=wire.encode(olds),
+                news=wire.encode(news),
+                preview=preview,
+            ),
+            Context(),
+        )
+        return wire.decode(answer.properties)
+
+    def read(
+        self,
+        type_: str,
+        id_: str,
+        inputs: Mapping[str, Value] | None = None,
+        state: Mapping[str, Value] | None = None,
+    ) -> tuple[str, Properties, Properties]:
+        answer = self.provider.Read(
+            provider_pb2.ReadRequest(
+                urn=f"{PROJECT}{type_}::web",
+                id=id_,
+                inputs=wire.encode(inputs or {}),
+                properties=wire.encode(state or {}),
+            ),
+            Context(),
+        )
+        return answer.id, wire.decode(answer.inputs), wire.decode(answer.properties)
+
+    def delete(self, type_: str, id_: str, state: Mapping[str, Value]) -> None:
+        self.provider.Delete(
+            provider_pb2.DeleteRequest(urn=f"{PROJECT}{type_}::web", id=id_, properties=wire.encode(state)),
+            Context(),
+        )
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return Engine(tmp_path)
+
+
+@pytest.fixture
+def aborted() -> type[AbortedError]:
+    return AbortedError
+
+
+@pytest.fixture
+def make_engine(tmp_path: Path) -> Any:
+    return lambda **config: Engine(tmp_path, config)
