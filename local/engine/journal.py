@@ -173,7 +173,12 @@ class Journal:
     def _append(self, entry: Entry, text: str) -> Future[None]:
         self._ledger.apply(entry)
         self._used = True
-        return self._appender.append(entry_line(entry, text))
+        try:
+            return self._appender.append(entry_line(entry, text))
+        except StateError:
+            if entry.kind == "begin":
+                self._ledger.cancel(entry.number)
+            raise
 
     def _number(self) -> int:
         number = self._next
