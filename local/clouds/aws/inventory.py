@@ -94,7 +94,7 @@ def groups_naming(region: str, group_id: str) -> list[str]:
 
 def _named(group: Any) -> set[str]:
     rules = [*group.ingress_rules, *group.egress_rules]
-    return {source.get("GroupId", "") for rule in rules for source in rule.source_groups}
+    return {rule.source_group.get("GroupId", "") for rule in rules}
 
 
 def create_cluster_security_group(region: str, cluster: str, vpc_id: str, digits: str) -> str:
