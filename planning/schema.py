@@ -65,7 +65,11 @@ def json_schema() -> dict[str, Any]:
 
 
 def _ours() -> dict[str, Any]:
-    labels = TypeAdapter(dict[LabelKey, LabelValue]).json_schema()
+    labels = {
+        "type": "object",
+        "propertyNames": TypeAdapter(LabelKey).json_schema(),
+        "additionalProperties": TypeAdapter(LabelValue).json_schema(),
+    }
     models = {
         "type": "object",
         "description": "The models to serve, by name.",
