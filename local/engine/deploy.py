@@ -282,7 +282,7 @@ class _Session:
                 "stack reference", name, f"the local engine knows the stacks of project {self._store.project} only",
                 "use the Pulumi CLI (--engine pulumi)",
             )  # fmt: skip
-        return read_outputs(self._store.root, project, parts[-1], self._store._make_crypter)  # noqa: SLF001
+        return read_outputs(self._store.root, project, parts[-1], self._store._make_crypter)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same passphrase serves all stacks
 
 
 def _outputs_of(resources: list[ResourceState] | tuple[ResourceState, ...]) -> Properties:

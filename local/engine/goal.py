@@ -17,7 +17,7 @@ from pulumi.runtime.proto import alias_pb2, resource_pb2
 
 from local import wire
 from local.engine.model import PROVIDER_TYPE_PREFIX, CustomTimeouts, ResourceState, Urn, qualify
-from local.wire import UNKNOWN, Output, Properties, ResourceReference, Secret, Unknown, Value
+from local.wire import UNKNOWN, Output, Properties, Secret, Unknown, Value
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -300,17 +300,6 @@ def source_position(request: Any, root: str) -> str:
     path = unquote(urlsplit(request.sourcePosition.uri).path)
     relative = posixpath.relpath(path, root) if PurePosixPath(root).is_absolute() else path
     return f"project:///{relative}#{request.sourcePosition.line}"
-
-
-def references_in(value: Value) -> Iterable[ResourceReference]:
-    """Every resource reference in a value."""
-    if isinstance(value, ResourceReference):
-        yield value
-    elif isinstance(value, (Secret, Output)):
-        yield from references_in(value.value)
-    elif isinstance(value, (list, dict)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from references_in(item)
 
 
 def _timeouts(message: Any) -> CustomTimeouts | None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -62,9 +61,13 @@ async def run_child(
 
 
 async def _watch(process: asyncio.subprocess.Process, sink: EventSink, stopped: asyncio.Event) -> int:
+    sources: list[tuple[asyncio.StreamReader | None, Severity]] = [
+        (process.stdout, "info"),
+        (process.stderr, "info#err"),
+    ]
     streams = [
         asyncio.ensure_future(_forward(stream, severity, number, sink))
-        for stream, severity, number in ((process.stdout, "info", 1), (process.stderr, "info#err", 2))
+        for number, (stream, severity) in enumerate(sources, start=1)
         if stream is not None
     ]
     ended = asyncio.ensure_future(process.wait())
@@ -149,8 +152,9 @@ def _program_thread(
         project=info.project, stack=info.stack, parallel=info.parallel, preview=info.dry_run,
         organization=info.organization, root_directory=info.root,
     )  # fmt: skip
-    settings.SETTINGS.monitor = _DirectStub(monitor, engine_loop)
-    settings.SETTINGS.engine = _DirectStub(engine, engine_loop)
+    sdk: Any = settings.SETTINGS
+    sdk.monitor = _DirectStub(monitor, engine_loop)
+    sdk.engine = _DirectStub(engine, engine_loop)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     executor = ThreadPoolExecutor(max(info.parallel, 1) * 4, thread_name_prefix="program-call")
@@ -201,6 +205,3 @@ class DirectCallError(grpc.RpcError):
 class _DirectContext:
     async def abort(self, code: grpc.StatusCode, details: str) -> None:
         raise DirectCallError(code, details)
-
-
-PYTHON: Final = Path(sys.executable)

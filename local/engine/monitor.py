@@ -158,11 +158,11 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         except StoppedError:
             return await _stopped(context)
         keep = request.acceptResources or token == "pulumi:pulumi:getResource"  # noqa: S105 - a function's name
-        answer = wire.encode(outputs, keep_outputs=False, keep_resources=keep)
-        return resource_pb2.ResourceInvokeResponse(
-            **{"return": answer},
-            failures=[{"property": failure.property, "reason": failure.reason} for failure in failures],
-        )
+        fields: dict[str, Any] = {"return": wire.encode(outputs, keep_outputs=False, keep_resources=keep)}
+        fields["failures"] = [
+            {"property": failure.property, "reason": failure.reason} for failure in failures
+        ]
+        return resource_pb2.ResourceInvokeResponse(**fields)
 
     async def RegisterStackTransform(self, request: callback_pb2.Callback, context: Any) -> empty_pb2.Empty:  # noqa: ARG002
         self._callbacks.add_stack_transform(request)

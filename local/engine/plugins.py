@@ -14,8 +14,8 @@ from typing import Any, Final, NoReturn, Protocol, cast
 
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
-from google.rpc import status_pb2
-from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto import status_pb2
+from pulumi.runtime.proto import provider_pb2, status_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
 from local import wire

@@ -1,7 +1,7 @@
 """Runs a Pulumi program in a process of its own: `python -u -m local.engine.program …`.
 
-Does what `pulumi-language-python-exec` does (it is not on PyPI), and takes two costs out of the SDK that grow with a program:
-its DEBUG messages, each a blocking call to the engine, and the rescan of all pending outputs when one completes.
+Does what `pulumi-language-python-exec` does (it is not on PyPI), and takes three costs out of the SDK: its DEBUG messages, each a
+blocking call to the engine, the rescan of all pending outputs when one completes, and the whole stack trace sent per resource.
 Configuration comes in PULUMI_CONFIG and PULUMI_CONFIG_SECRET_KEYS. The program is a folder with a `__main__.py`.
 """
 
@@ -18,16 +18,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import pulumi
 import pulumi.log
 import pulumi.runtime
+import pulumi.runtime.resource
 import pulumi.runtime.stack
 from pulumi.runtime import settings
+from pulumi.runtime.proto import source_pb2
 from pulumi.runtime.rpc_manager import RPCManager
 
 # As pulumi-language-python-exec: the message has been shown, no other is needed.
 SHOWN_EXIT_CODE: Final = 32
+# Resource, CustomResource or ComponentResource, and the class itself: what calls the third made the resource.
+_CONSTRUCTORS: Final = 3
+# The SDK's modules, changed in place; its types do not describe what is changed.
+_STACK_MODULE: Final[Any] = pulumi.runtime.stack
+_RESOURCE_MODULE: Final[Any] = pulumi.runtime.resource
+_SETTINGS: Final[Any] = settings.SETTINGS
 
 
 def main(arguments: list[str]) -> int:
@@ -90,9 +99,25 @@ def user_traceback(error: BaseException, program: str) -> str:
 
 
 def tune_sdk() -> None:
-    """Make the SDK's cost per resource constant. Both changes together: either alone does not pay."""
+    """Make the SDK's cost per resource small and constant. All together: the first change alone does not pay."""
     pulumi.log.debug = _no_debug
-    setattr(pulumi.runtime.stack, "wait_for_rpcs", _wait_for_rpcs)  # noqa: B010 - the module's global is what it calls
+    _STACK_MODULE.wait_for_rpcs = _wait_for_rpcs
+    _RESOURCE_MODULE._get_stack_trace = _where  # noqa: SLF001 - the module's global is what it calls
+
+
+def _where() -> source_pb2.StackTrace:
+    """The program's line that makes the resource, alone. The SDK reads and sends every frame, and the engine keeps only this."""
+    frame = sys._getframe(1)  # noqa: SLF001 - as `inspect`, without reading source files
+    constructors = 0
+    while frame.f_back is not None and constructors < _CONSTRUCTORS:
+        frame = frame.f_back
+        constructors += frame.f_code.co_name == "__init__"
+    if constructors < _CONSTRUCTORS or frame.f_back is None:
+        return source_pb2.StackTrace()
+    caller = frame.f_back
+    uri = "file://" + quote(str(Path(caller.f_code.co_filename).absolute()))
+    position = source_pb2.SourcePosition(uri=uri, line=caller.f_lineno)
+    return source_pb2.StackTrace(frames=[source_pb2.StackFrame(pc=position)])
 
 
 def _no_debug(*_: Any, **__: Any) -> None:
@@ -101,7 +126,7 @@ def _no_debug(*_: Any, **__: Any) -> None:
 
 async def _wait_for_rpcs(await_all_outstanding_tasks: bool = True) -> None:
     """As the SDK's own, but waits for all pending outputs at once instead of scanning them at each completion."""
-    manager: RPCManager = pulumi.runtime.stack._get_rpc_manager()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    manager: RPCManager = _STACK_MODULE._get_rpc_manager()  # noqa: SLF001 - what the SDK's own asks
     while True:
         while manager.rpcs:
             await asyncio.sleep(0)
@@ -114,8 +139,8 @@ async def _wait_for_rpcs(await_all_outstanding_tasks: bool = True) -> None:
                 for task in done:
                     await task
                 if waiting:
-                    with settings.SETTINGS.lock:
-                        settings.SETTINGS.outputs.update(waiting)
+                    with _SETTINGS.lock:
+                        _SETTINGS.outputs.update(waiting)
         if not manager.rpcs:
             return
 
@@ -130,9 +155,9 @@ async def _observed(manager: RPCManager, call: Any) -> None:
 
 
 def _take_outputs() -> list[asyncio.Task[Any]]:
-    with settings.SETTINGS.lock:
-        pending = list(settings.SETTINGS.outputs)
-        settings.SETTINGS.outputs.clear()
+    with _SETTINGS.lock:
+        pending = list(_SETTINGS.outputs)
+        _SETTINGS.outputs.clear()
     return pending
 
 

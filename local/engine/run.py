@@ -152,26 +152,14 @@ class Run:
         steps = self._planner.deletions()
         self._executor.deleted.update(self._planner.deleted)
         waits = blockers(steps, resources)
-        unblocks: dict[int, list[int]] = {}
-        for index, before in enumerate(waits):
-            for blocker in before:
-                unblocks.setdefault(blocker, []).append(index)
-        open_ = [len(before) for before in waits]
-        running = {
-            asyncio.ensure_future(self._delete(steps[index])): index
-            for index, count in enumerate(open_)
-            if not count
-        }
-        while running:
-            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
-                index = running.pop(task)
-                if not task.result():
-                    continue
-                for freed in unblocks.get(index, ()):
-                    open_[freed] -= 1
-                    if not open_[freed]:
-                        running[asyncio.ensure_future(self._delete(steps[freed]))] = freed
+        ended: list[asyncio.Future[bool]] = [asyncio.get_running_loop().create_future() for _ in steps]
+
+        async def delete(index: int) -> None:
+            # A resource whose dependent could not be deleted stays as well.
+            free = all([await ended[blocker] for blocker in waits[index]])
+            ended[index].set_result(free and await self._delete(steps[index]))
+
+        await asyncio.gather(*(delete(index) for index in range(len(steps))))
 
     def finish_outputs(self, *, failed: bool) -> None:
         """Give the stack its outputs. After a failure an output that is missing is not taken for deleted."""

@@ -15,8 +15,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
-from google.rpc import status_pb2
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from local import wire
 from local.wire import UNKNOWN, Properties, Value, reveal
