@@ -99,6 +99,12 @@ class Recorder(mocks.Mocks):
         assert len(found) == 1, f"{len(found)} resources {type_suffix} {name}"
         return found[0]
 
+    def waits_for(self, registered: Registered) -> frozenset[str]:
+        """The URNs that must be there before a resource is made: its own dependencies, and those of the components around it, which
+        the SDK registers before what is in them."""
+        around = [each for each in self.resources if each.urn == registered.parent]
+        return registered.dependencies.union(*(self.waits_for(each) for each in around))
+
 
 class RecordingMonitor(mocks.MockMonitor):
     """Pulumi's mock monitor, which also keeps the options of each request."""

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+
+class TestClusterProviders:
+    def test_each_cluster_of_a_local_stack_has_a_folder_of_its_own(self, dev: Any) -> None:
+        folders = {
+            each.name: each.inputs["renderYamlToDirectory"] for each in dev.of("pulumi:providers:kubernetes")
+        }
+        assert folders == {
+            name: f".factory/clouds/kubernetes/{name}"
+            for name in ("dev-aws-us-east-1", "dev-gcp-us-central1")
+        }
+
+    def test_come_after_their_cluster(self, dev: Any) -> None:
+        for provider in dev.of("pulumi:providers:kubernetes"):
+            kinds = {urn.split("::")[2].split("$")[-1] for urn in dev.waits_for(provider)}
+            assert kinds & {"aws:eks/cluster:Cluster", "gcp:container/cluster:Cluster"}
+
+    def test_every_object_goes_to_its_models_cluster(self, dev: Any) -> None:
+        regions = {row["model"]: row["region"] for row in dev.outputs["models"]}
+        for each in dev.resources:
+            if each.type.startswith("kubernetes:") and each.custom:
+                assert regions[each.inputs["metadata"]["labels"]["model"]] in each.provider
+
+
+class TestModels:
+    def test_wait_for_their_pool_and_their_identity(self, dev: Any) -> None:
+        for deployment in dev.of("apps/v1:Deployment"):
+            kinds = {urn.split("::")[2].split("$")[-1] for urn in dev.waits_for(deployment)}
+            assert kinds & {"aws:eks/nodeGroup:NodeGroup", "gcp:container/nodePool:NodePool"}
+            assert kinds & {
+                "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+                "gcp:storage/bucketIAMMember:BucketIAMMember",
+            }
+
+    def test_images_come_from_the_registry_beside_them(self, dev: Any) -> None:
+        for deployment in dev.of("apps/v1:Deployment"):
+            (container,) = deployment.inputs["spec"]["template"]["spec"]["containers"]
+            host = ".dkr.ecr." if "-aws-" in deployment.name else "us-central1-docker.pkg.dev/"
+            assert host in container["image"]
+            assert "@sha256:" in container["image"]
+
+    def test_pods_select_a_pool_that_exists(self, dev: Any) -> None:
+        labels = [group.inputs["labels"]["model-factory/pool"] for group in dev.of(":NodeGroup")]
+        labels += [pool.inputs["nodeConfig"]["labels"]["model-factory/pool"] for pool in dev.of(":NodePool")]
+        for deployment in dev.of("apps/v1:Deployment"):
+            assert (
+                deployment.inputs["spec"]["template"]["spec"]["nodeSelector"]["model-factory/pool"] in labels
+            )
