@@ -27,7 +27,7 @@ from local.providers.errors import (
 )
 from local.providers.naming import urn_digest
 from local.providers.rules import apply_defaults
-from local.providers.values import DEFAULTS_KEY, mark_all, plain_properties, unknowns
+from local.providers.values import DEFAULTS_KEY, mark_all, plain_properties, unknowns, with_internal_keys
 from local.wire import Properties, Value
 
 R = TypeVar("R")
@@ -196,9 +196,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
                 found = None
             if found is None:
                 return provider_pb2.ReadResponse()
-            inputs = declared.inputs_of(bare, found, declared.rules)
-            if DEFAULTS_KEY in old_inputs:
-                inputs[DEFAULTS_KEY] = old_inputs[DEFAULTS_KEY]
+            inputs = with_internal_keys(declared.inputs_of(bare, found, declared.rules), old_inputs)
             return provider_pb2.ReadResponse(
                 id=request.id,
                 properties=wire.encode(mark_all(found, {**state, **old_inputs})),

@@ -94,3 +94,19 @@ def mark_all(properties: Mapping[str, Value], marked: Mapping[str, Value]) -> Pr
 def unknowns(names: tuple[str, ...]) -> Properties:
     """The named top-level properties, all unknown."""
     return {name: UNKNOWN for name in names if "." not in name and "[" not in name}
+
+
+def with_internal(value: Value, old: Value) -> Value:
+    """Carry internal keys (`__defaults`) over from an earlier copy of the same inputs, where the shapes agree."""
+    if isinstance(value, dict) and isinstance(old, dict):
+        kept: Properties = {key: item for key, item in old.items() if key.startswith("__")}
+        return kept | {key: with_internal(item, old.get(key)) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(old, list) and len(value) == len(old):
+        return [with_internal(item, before) for item, before in zip(value, old, strict=True)]
+    return value
+
+
+def with_internal_keys(properties: Properties, old: Mapping[str, Value]) -> Properties:
+    """`with_internal` for a whole set of inputs."""
+    kept: Properties = {key: item for key, item in old.items() if key.startswith("__")}
+    return kept | {key: with_internal(item, old.get(key)) for key, item in properties.items()}

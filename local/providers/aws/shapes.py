@@ -32,6 +32,7 @@ class Api:
     shape: an operation (its input is meant) or the name of a structure.
     names: Pulumi path without indices → member, where they differ by more than the first letter's case.
     wrapped: paths that Pulumi has as a list of one and AWS as an object; single: the other way round.
+    quoted: paths of booleans that Pulumi has as text, "" being AWS's default.
     ours: inputs without a member in this shape; the type handles them itself.
     """
 
@@ -40,6 +41,7 @@ class Api:
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     wrapped: frozenset[str] = frozenset()
     single: frozenset[str] = frozenset()
+    quoted: frozenset[str] = frozenset()
     ours: frozenset[str] = frozenset()
 
     def structure(self, aws: Aws) -> StructureShape:
@@ -208,6 +210,8 @@ class _Reader:
             return [self.value(item_shape, item, names) for item in items]
         if isinstance(shape, MapShape):
             return {key: self.value(cast("Shape", shape.value), item, names) for key, item in value.items()}
+        if ".".join(names) in self.api.quoted:
+            return "true" if value else "false"
         return timestamp(value) if isinstance(value, datetime.datetime) else cast("Value", value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Final
 
 from local.providers.aws import checks
@@ -10,7 +11,7 @@ from local.providers.aws.session import Aws
 from local.providers.aws.shapes import Api
 from local.providers.aws.types import ec2
 from local.providers.base import Call, Update
-from local.providers.values import flag, text
+from local.providers.values import flag, objects, text
 from local.wire import Properties
 
 TEMPLATE: Final = ec2.Kind(
@@ -28,9 +29,20 @@ _API: Final = Api(
         "networkInterfaces.ipv4PrefixCount": "Ipv4PrefixCount",
         "networkInterfaces.ipv4AddressCount": "SecondaryPrivateIpAddressCount",
     },
+    quoted=frozenset(
+        {
+            "ebsOptimized",
+            "blockDeviceMappings.ebs.deleteOnTermination",
+            "blockDeviceMappings.ebs.encrypted",
+            "networkInterfaces.associateCarrierIpAddress",
+            "networkInterfaces.associatePublicIpAddress",
+            "networkInterfaces.deleteOnTermination",
+            "networkInterfaces.primaryIpv6",
+        }
+    ),
     ours=_OURS,
 )
-_READ_API: Final = Api("ec2", "ResponseLaunchTemplateData", names=_API.names, ours=_OURS)
+_READ_API: Final = dataclasses.replace(_API, shape="ResponseLaunchTemplateData")
 
 
 def _create(call: Call[Aws], inputs: Properties) -> str:
@@ -56,8 +68,15 @@ def _read(call: Call[Aws], template_id: str, inputs: Properties) -> Properties |
         "ec2", "DescribeLaunchTemplateVersions", LaunchTemplateId=template_id, Versions=[str(latest)]
     )["LaunchTemplateVersions"]
     version: dict[str, Any] = versions[0] if versions else {}
+    data = _READ_API.properties(call.cloud, version.get("LaunchTemplateData", {}))
+    if "tagSpecifications" in data:
+        # moto lists the template's own tags among those it gives to instances; AWS does not.
+        own = TEMPLATE.tag_type
+        data["tagSpecifications"] = [
+            item for item in objects(data, "tagSpecifications") if item.get("resourceType") != own
+        ] or None
     return {
-        **_READ_API.properties(call.cloud, version.get("LaunchTemplateData", {})),
+        **data,
         "name": template["LaunchTemplateName"],
         "description": version.get("VersionDescription"),
         "latestVersion": latest,

@@ -31,7 +31,12 @@ _GROUP_API: Final = Api(
     names={"name": "GroupName"},
     ours=frozenset({"ingress", "egress", "revokeRulesOnDelete"}),
 )
-_RULE_API: Final = Api("ec2", "SecurityGroupRuleRequest", ours=frozenset({"securityGroupId"}))
+_RULE_API: Final = Api(
+    "ec2",
+    "SecurityGroupRuleRequest",
+    names={"referencedSecurityGroupId": "ReferencedGroupId"},
+    ours=frozenset({"securityGroupId"}),
+)
 _SOURCES: Final = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
 _EVERYTHING: Final = "-1"
 _PORTS: Final = range(-1, 65536)

@@ -1,0 +1,294 @@
+"""A local AWS for these tests, and the provider called as an engine calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import grpc
+import pytest
+from pulumi.runtime.proto import provider_pb2 as pb
+from pulumi.runtime.proto import status_pb2
+
+from local import wire
+from local.providers.aws.provider import AwsProvider
+from local.providers.aws.session import ENDPOINT_KEYS, Aws
+from local.wire import Properties
+
+ROOT = Path(__file__).parents[4]
+
+
+class Aborted(Exception):
+    """What a context raises when a servicer aborts; `details` are those of a partial failure."""
+
+    def __init__(
+        self, code: grpc.StatusCode, message: str, details: pb.ErrorResourceInitFailed | None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
+
+
+class Context:
+    def __init__(self) -> None:
+        self.details: pb.ErrorResourceInitFailed | None = None
+
+    def abort(self, code: grpc.StatusCode, message: str) -> None:
+        raise Aborted(code, message, self.details)
+
+    def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
+        status = status_pb2.Status.FromString(dict(metadata)["grpc-status-details-bin"])
+        self.details = pb.ErrorResourceInitFailed()
+        assert status.details[0].Unpack(self.details)
+
+
+@dataclass
+class Made:
+    """A resource as the engine records it."""
+
+    token: str
+    urn: str
+    id: str
+    inputs: Properties
+    outputs: Properties
+
+
+@dataclass
+class Engine:
+    """The engine's side of the protocol, over one configured provider."""
+
+    provider: AwsProvider
+    url: str
+    made: list[Made] = field(default_factory=list)
+
+    def urn(self, token: str, name: str) -> str:
+        return f"urn:pulumi:test::factory::{token}::{name}"
+
+    def check(
+        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
+    ) -> tuple[Properties, dict[str, str]]:
+        request = pb.CheckRequest(
+            urn=self.urn(token, name),
+            news=wire.encode(news),
+            olds=wire.encode(olds or {}),
+            randomSeed=b"seed",
+        )
+        response = self.provider.Check(request, Context())
+        return wire.decode(response.inputs), {
+            failure.property: failure.reason for failure in response.failures
+        }
+
+    def checked(
+        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
+    ) -> Properties:
+        inputs, failures = self.check(token, news, olds, name=name)
+        assert failures == {}
+        return inputs
+
+    def preview(self, token: str, inputs: Properties) -> Properties:
+        request = pb.CreateRequest(urn=self.urn(token, "it"), properties=wire.encode(inputs), preview=True)
+        return wire.decode(self.provider.Create(request, Context()).properties)
+
+    def create(self, token: str, news: Properties, *, name: str = "it") -> Made:
+        inputs = self.checked(token, news, name=name)
+        urn = self.urn(token, name)
+        response = self.provider.Create(pb.CreateRequest(urn=urn, properties=wire.encode(inputs)), Context())
+        made = Made(token, urn, response.id, inputs, wire.decode(response.properties))
+        self.made.append(made)
+        return made
+
+    def diff(self, made: Made, news: Properties, olds: Properties | None = None) -> pb.DiffResponse:
+        request = pb.DiffRequest(
+            id=made.id,
+            urn=made.urn,
+            olds=wire.encode(made.outputs),
+            old_inputs=wire.encode(made.inputs if olds is None else olds),
+            news=wire.encode(news),
+        )
+        return self.provider.Diff(request, Context())
+
+    def read(self, made: Made) -> pb.ReadResponse:
+        request = pb.ReadRequest(
+            id=made.id, urn=made.urn, inputs=wire.encode(made.inputs), properties=wire.encode(made.outputs)
+        )
+        return self.provider.Read(request, Context())
+
+    def update(self, made: Made, news: Properties) -> Made:
+        request = pb.UpdateRequest(
+            id=made.id,
+            urn=made.urn,
+            olds=wire.encode(made.outputs),
+            old_inputs=wire.encode(made.inputs),
+            news=wire.encode(news),
+        )
+        outputs = wire.decode(self.provider.Update(request, Context()).properties)
+        return Made(made.token, made.urn, made.id, news, outputs)
+
+    def delete(self, made: Made) -> None:
+        request = pb.DeleteRequest(
+            id=made.id,
+            urn=made.urn,
+            properties=wire.encode(made.outputs),
+            old_inputs=wire.encode(made.inputs),
+        )
+        self.provider.Delete(request, Context())
+
+    def invoke(self, token: str, arguments: Properties) -> Properties:
+        response = self.provider.Invoke(pb.InvokeRequest(tok=token, args=wire.encode(arguments)), Context())
+        return wire.decode(getattr(response, "return"))
+
+    def client(self, service: str, region: str = "us-east-1") -> Any:
+        """A client from outside, with nothing of ours in between."""
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=self.url,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+    def control(self, method: str, path: str, body: str = "") -> None:
+        request = urllib.request.Request(
+            f"{self.url}/_cloud/{path}",
+            data=body.encode() or None,
+            method=method,
+            headers={"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(request).close()
+
+
+def configured(url: str, **more: wire.Value) -> AwsProvider:
+    endpoints: Properties = {keys[0]: url for keys in ENDPOINT_KEYS.values()}
+    config: Properties = {"region": "us-east-1", "endpoints": [endpoints], **more}
+    provider = AwsProvider()
+    provider.Configure(pb.ConfigureRequest(args=wire.encode(config)), Context())
+    return provider
+
+
+@pytest.fixture(scope="session")
+def cloud_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("aws")
+    command = [sys.executable, "-m", "local.clouds.aws", "--port", str(port), "--data", str(folder)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--transition-seconds", "0.05"], cwd=ROOT, stdout=log, stderr=log, env={**os.environ}
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/_cloud/status").close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((folder / "log").read_text()) from None
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def engine(cloud_url: str) -> Engine:
+    return Engine(configured(cloud_url), cloud_url)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The API calls that the provider makes during the test."""
+    made: list[str] = []
+    real = Aws.call
+
+    def counted(self: Aws, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        made.append(f"{service}:{operation}")
+        return real(self, service, operation, **parameters)
+
+    monkeypatch.setattr(Aws, "call", counted)
+    return made
+
+
+@pytest.fixture(scope="session")
+def configure() -> Any:
+    return configured
+
+
+@pytest.fixture(scope="session")
+def aborted() -> type[Aborted]:
+    return Aborted
+
+
+@pytest.fixture(scope="session")
+def world(engine: Engine) -> dict[str, Made]:
+    """Objects that others stand on, made through the provider itself."""
+    trust = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": ["sts:AssumeRole", "sts:TagSession"],
+                    "Principal": {
+                        "Service": [f"{name}.amazonaws.com" for name in ("eks", "ec2", "pods.eks")]
+                    },
+                }
+            ],
+        }
+    )
+    found: dict[str, Made] = {}
+
+    def make(key: str, token: str, inputs: Properties) -> Made:
+        found[key] = engine.create(token, inputs, name=f"world-{key}")
+        return found[key]
+
+    vpc = make("vpc", "aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16"}).id
+    for index, zone in enumerate("ab"):
+        subnet: Properties = {
+            "vpcId": vpc,
+            "cidrBlock": f"10.0.{index}.0/24",
+            "availabilityZone": f"us-east-1{zone}",
+        }
+        make(f"subnet_{zone}", "aws:ec2/subnet:Subnet", subnet)
+    make("gateway", "aws:ec2/internetGateway:InternetGateway", {"vpcId": vpc})
+    make("address", "aws:ec2/eip:Eip", {"domain": "vpc"})
+    make("table", "aws:ec2/routeTable:RouteTable", {"vpcId": vpc})
+    make("table_2", "aws:ec2/routeTable:RouteTable", {"vpcId": vpc})
+    make("group", "aws:ec2/securityGroup:SecurityGroup", {"vpcId": vpc})
+    make("role", "aws:iam/role:Role", {"assumeRolePolicy": trust})
+    make("role_2", "aws:iam/role:Role", {"assumeRolePolicy": trust})
+    make("key", "aws:kms/key:Key", {"description": "first"})
+    make("key_2", "aws:kms/key:Key", {"description": "second"})
+    make("repository", "aws:ecr/repository:Repository", {})
+    make("bucket", "aws:s3/bucket:Bucket", {})
+    roles: Properties = {"roleArn": found["role"].outputs["arn"]}
+    subnets: list[wire.Value] = [found["subnet_a"].id, found["subnet_b"].id]
+    make(
+        "cluster",
+        "aws:eks/cluster:Cluster",
+        {
+            **roles,
+            "vpcConfig": {"subnetIds": subnets},
+            "version": "1.33",
+            "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
+        },
+    )
+    principal: Properties = {
+        "clusterName": found["cluster"].id,
+        "principalArn": found["role_2"].outputs["arn"],
+    }
+    make("entry", "aws:eks/accessEntry:AccessEntry", principal)
+    return found
