@@ -97,8 +97,9 @@ class Journal:
 
     def record(self, op: Op, *, old: ResourceState | None = None, new: ResourceState | None = None) -> None:
         """A change without a provider call, in one entry: a component created or deleted, `same` with changed metadata, a
-        retained resource dropped, a pending replacement given up. Writes nothing where `old` equals `new`. Does not wait."""
-        if old is not None and new is not None and old == new:
+        retained resource dropped, a pending replacement given up. Writes nothing where `old` equals `new`, unless an earlier run
+        left an update or the like of it open, which this settles. Does not wait."""
+        if old is not None and new is not None and old == new and not self._ledger.carries(old.urn):
             with self._lock:
                 self._keep(new, self._row(old))
             return

@@ -35,13 +35,11 @@ class Header:
     secrets_provider: Mapping[str, Any] | None = None
 
 
-def read(path: Path, codec: Callable[[Header], Codec]) -> tuple[Header, list[Entry]] | None:
-    """A journal's header and entries; None where there is no file, or one whose header was not written wholly (so nothing was
-    begun). `codec` gives what reads the entries' secrets. Raises StateError for damage before the last line."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
+def parse(name: str, data: bytes, codec: Callable[[Header], Codec]) -> tuple[Header, list[Entry]] | None:
+    """A journal's header and entries; None where the header was not written wholly, so that nothing was begun.
+
+    `codec` gives what reads the entries' secrets. Raises StateError for damage before the last line of the file `name`.
+    """
     lines = data.split(b"\n")
     objects: list[JsonObject] = []
     for index, line in enumerate(lines[:-1]):
@@ -49,14 +47,14 @@ def read(path: Path, codec: Callable[[Header], Codec]) -> tuple[Header, list[Ent
         if parsed is None:
             if index == len(lines) - 2:
                 break
-            raise StateError(f"{path.name} line {index + 1}", "(damaged)", "only the last line of a journal may be cut short",
-                             f"keep a copy of {path.name}, remove this line and all after it, and run `refresh`")  # fmt: skip
+            raise StateError(f"{name} line {index + 1}", "(damaged)", "only the last line of a journal may be cut short",
+                             f"keep a copy of {name}, remove this line and all after it, and run `refresh`")  # fmt: skip
         objects.append(parsed)
     if not objects:
         return None
     head = objects[0]
     if head.get("journal") != FORMAT:
-        raise StateError(f"{path.name} format", head.get("journal"), f"this engine reads journals of format {FORMAT}",
+        raise StateError(f"{name} format", head.get("journal"), f"this engine reads journals of format {FORMAT}",
                          "finish the run with the version that began it")  # fmt: skip
     header = Header(
         str(head.get("project")), str(head.get("stack")), str(head.get("base")), head.get("secrets_providers")

@@ -73,6 +73,10 @@ class Ledger:
         """The resources by row, not in dependency order."""
         return self._rows
 
+    def carries(self, urn: str) -> bool:
+        """Whether an earlier run left something open about this URN that ends once this run acts on it."""
+        return any(o.resource.urn == urn and o.type != "creating" for o in self._carried.values())
+
     def live_row(self, urn: str) -> int | None:
         """The row of the resource of this URN, old copies left aside."""
         return self._live.get(urn)

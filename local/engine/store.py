@@ -91,19 +91,31 @@ class StackStore:
     @contextmanager
     def lock(self) -> Generator[Owner | None]:
         """Hold the stack alone. Gives the owner that died while it held the stack, if one did. Raises LockedError."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        file = _lock_file(self.lock_path, self.stack)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = _lock_file(self.lock_path, self.stack)
+        except OSError as error:
+            raise disk_error(self.lock_path, error) from error
         try:
             dead = _read_owner(self.lock_path)
-            os.ftruncate(file, 0)
-            write_all(file, json.dumps(asdict(_myself())).encode())
-            self._held = True
+            self._take(file)
             yield dead
         finally:
             self._held = False
             # Removed before it is released: whoever waits for it finds that its file is no longer the one with this name.
             self.lock_path.unlink(missing_ok=True)
             os.close(file)
+
+    def _take(self, file: int) -> None:
+        try:
+            os.ftruncate(file, 0)
+            write_all(file, json.dumps(asdict(_myself())).encode())
+            for temporary in _temporaries(self.path):
+                # What a run that was killed while it wrote left behind.
+                temporary.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_error(self.lock_path, error) from error
+        self._held = True
 
     def exists(self) -> bool:
         return self.path.exists() or self.journal_path.exists()
@@ -172,16 +184,23 @@ class StackStore:
             snapshot = replace(snapshot, secrets_provider=None)
         return self._commit(replace(snapshot, pending_operations=()))
 
+    def outputs_of(self, stack: str) -> dict[str, Value]:
+        """`read_outputs` of another stack of this project, in the same folder and under the same passphrase."""
+        return read_outputs(self.root, self.project, stack, self._make_crypter)
+
     def _read(self) -> tuple[Snapshot, str]:
         """The state, and "open" or "folded" where a journal lies beside it. A run in another process may fold its journal
         meanwhile: then state and journal do not fit, and both are read again."""
         for _ in range(_READ_ATTEMPTS):
-            run = journal_file.read(self.journal_path, lambda header: self._codec(header.secrets_provider))
+            recorded = _read_bytes(self.journal_path)
+            run = journal_file.parse(
+                self.journal_path.name, recorded or b"", lambda header: self._codec(header.secrets_provider)
+            )
             data = _read_bytes(self.path)
             self._base = _digest(data)
             base = self._decode(data)
             if run is None:
-                return base, "folded" if self.journal_path.exists() else ""
+                return base, "" if recorded is None else "folded"
             header, entries = run
             if (header.project, header.stack) != (self.project, self.stack):
                 raise StateError(self.journal_path.name, f"(stack {header.stack}, project {header.project})",
@@ -267,7 +286,7 @@ def read_outputs(root: Path, project: str, stack: str, crypter: Callable[[], Cry
 
 def replace_file(path: Path, data: bytes, *, backup: Path | None = None) -> None:
     """Write a file whole or not at all, keeping what it was as `backup`. Raises OSError; the old file then stands."""
-    temporary = path.with_name(f".{path.name}.new")
+    temporary, link = _temporaries(path)
     try:
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -276,7 +295,6 @@ def replace_file(path: Path, data: bytes, *, backup: Path | None = None) -> None
         finally:
             os.close(file)
         if backup is not None and path.exists():
-            link = path.with_name(f".{path.name}.old")
             link.unlink(missing_ok=True)
             os.link(path, link)
             link.replace(backup)
@@ -285,6 +303,10 @@ def replace_file(path: Path, data: bytes, *, backup: Path | None = None) -> None
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _temporaries(path: Path) -> tuple[Path, Path]:
+    return path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
 
 
 def _lock_file(path: Path, stack: str) -> int:
@@ -324,6 +346,13 @@ def _read_bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StateError(
+            str(path),
+            f"({error.strerror})",
+            "the state cannot be read",
+            "see that the file is yours and readable",
+        ) from error
 
 
 def _digest(data: bytes | None) -> str:

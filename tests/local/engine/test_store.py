@@ -178,6 +178,12 @@ class TestLock:
         with store.lock():
             pass
 
+    def test_a_folder_that_cannot_be_made_is_a_clear_error(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        store = StackStore(tmp_path / "file" / "stacks", PROJECT, STACK, ScramblingCrypter)
+        with pytest.raises(StateError, match="Not a directory"), store.lock():
+            pass
+
 
 class TestRunCutShort:
     def test_loading_folds_in_memory_and_under_the_lock_on_disk(self, filled: StackStore) -> None:
@@ -342,6 +348,10 @@ class TestStackReferences:
             "url": Secret("https://x"),
             "count": 3,
         }
+
+    def test_a_store_reads_its_siblings(self, filled: StackStore) -> None:
+        other = StackStore(filled.root, PROJECT, "other", ScramblingCrypter)
+        assert other.outputs_of(STACK)["count"] == 3
 
     def test_a_missing_stack_names_those_there_are(self, filled: StackStore) -> None:
         with pytest.raises(StateError, match=r"shop/prod.*known: dev"):
