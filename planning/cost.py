@@ -19,7 +19,7 @@ from planning.types import cpu_cores
 from planning.values import Cloud
 
 HOURS_A_MONTH: Final = 730
-_CENT_OF_A_CENT: Final = Decimal("0.0001")
+_STEP: Final = Decimal("0.00001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _shares(plan: Plan, count: Callable[[Placement], int]) -> dict[str, Decimal]
         gpus = {each.model.name: replicas[each.model.name] * each.model.gpus_per_replica for each in members}
         total = sum(gpus.values())
         part = {
-            name: (price * count / total).quantize(_CENT_OF_A_CENT, ROUND_DOWN) if total else Decimal(0)
+            name: (price * count / total).quantize(_STEP, ROUND_DOWN) if total else Decimal(0)
             for name, count in gpus.items()
         }
         largest = max(gpus, key=lambda name: (gpus[name], name))

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from planning.model_rules import describe
 from planning.needs import need_of
 from planning.offers import Need, Offer, fits, replicas_per_node, why_not
 from planning.problems import PlanError, Problem
-from planning.rules import describe
 from planning.values import Cloud, ModelSettings, Settings
 
 CapacityType = Literal["on-demand", "spot"]

@@ -18,6 +18,8 @@ from pydantic import TypeAdapter
 
 from planning import rules
 from planning.credentials import find_plain_credentials
+from planning.draft import Draft, Providers, check_provider_shapes, with_aws_home, with_gcp_home
+from planning.model_rules import model_name
 from planning.problems import Problem, SettingsError, instead, nearest, show
 from planning.provider_keys import KEYS, known
 from planning.reading import Checked, Finding, check, check_plain, decoded
@@ -66,7 +68,7 @@ def load(stack_file: Path, project_file: Path) -> Settings:
         project=name or PROJECT,
         stack=file.stack,
         where=file,
-        problems=(*file.problems, *problems),
+        problems=problems,
     )
 
 
@@ -84,22 +86,23 @@ def from_config(
     neither looked at nor kept. `problems` are those found before.
     """
     file = where if where is not None else StackFile("", stack, config, {})
-    found: list[Finding] = [*_namespaces(config), *_missing(config)]
-    places = rules.Providers.read(config)
+    problems = (*file.problems, *problems)
+    found: list[Finding] = [*_namespaces(config), *_missing(config), *check_provider_shapes(config)]
+    places = Providers.read(config)
     aws = _section(config, "aws", AwsSettings, {}, found)
     gcp = _section(config, "gcp", GcpSettings, {}, found)
     local = _section(config, "local", LocalSettings, {}, found)
     if aws is not None:
-        aws = rules.with_aws_home(aws, places)
+        aws = with_aws_home(aws, places)
     if gcp is not None:
-        gcp = rules.with_gcp_home(gcp, places)
+        gcp = with_gcp_home(gcp, places)
     models = _models(config, found)
     environment, wrong = check_plain(
         _ENVIRONMENT, config.get(_key("environment"), "dev"), (_key("environment"),), "dev"
     )
     labels, refused = check_plain(_LABELS, config.get(_key("labels"), {}), (_key("labels"),), {})
     found += [*wrong, *refused]
-    draft = rules.Draft(places, aws, gcp, local, models)
+    draft = Draft(places, aws, gcp, local, models)
     found += rules.check_all(draft)
     credentials = find_plain_credentials(file, local=places.any_local) if where is not None else ()
     secret_places = dict(credentials)
@@ -216,7 +219,7 @@ def _models(config: Mapping[str, object], found: list[Finding]) -> dict[str, Che
         found.append((place, "is empty; add at least one model"))
     models: dict[str, Checked[ModelConfig]] = {}
     for name, settings in cast("Mapping[object, object]", raw).items():
-        found += [((*place, str(name)), message) for message in rules.model_name(str(name), MODEL_NAME_MAX)]
+        found += [((*place, str(name)), message) for message in model_name(str(name), MODEL_NAME_MAX)]
         models[str(name)], findings = check(
             ModelConfig, settings if settings is not None else {}, (*place, str(name)), _STAND_IN_MODEL
         )

@@ -181,7 +181,7 @@ class TestCost:
         )
         cost = cost_of(made)
         assert cost.usd_per_hour == Decimal("4.6016")
-        assert [line.usd_per_hour for line in cost.lines] == [Decimal("1.5338"), Decimal("3.0678")]
+        assert [line.usd_per_hour for line in cost.lines] == [Decimal("1.53386"), Decimal("3.06774")]
         assert cost.usd_per_hour_max == 2 * Decimal("4.6016")
         assert cost.usd_per_month == Decimal("4.6016") * 730
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from planning.cost import cost_of
+from planning.needs import need_of
 from planning.offers import catalogue, fits
 from planning.plan import hourly_price, plan
 from planning.problems import SettingsError
-from planning.rules import need_of
 from planning.schema import json_schema
 from planning.settings import Settings, from_config, load
 from tests.planning.strategies import BREAKS, broken_stack_files, stack_files

@@ -7,7 +7,7 @@ import pytest
 
 from planning.problems import Problem
 from planning.settings import SettingsError, from_config
-from planning.stackfile import Secure
+from planning.stackfile import Secure, read_stack_file
 from tests.planning.project import DIGEST, STACK, Edit, Project, drop, put
 
 LLM = "model-factory:models/llm"
@@ -145,6 +145,9 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     ),
     "endpoint missing": (drop("aws:endpoints"), "model-factory:aws", ("aws is a real account and another cloud is on loopback",)),
     "one endpoint missing": (drop("gcp:storageCustomEndpoint"), "model-factory:gcp", ("no endpoint for storageCustomEndpoint",)),
+    "endpoints not in a list": (put("aws:endpoints", {"ec2": "http://127.0.0.1:1"}), "aws:endpoints", ("is not a list of mappings",)),
+    "region not text": (put("aws:region", 3), "aws:region", ("3 is not text",)),
+    "encrypted region": (put("aws:region", {"secure": "v1:x"}), "aws:region", ("is encrypted",)),
     "folder outside": (put("model-factory:local", {"renderTo": "../x"}), "model-factory:local.renderTo", ("leads out of the project",)),
     "encrypted setting": (put("model-factory:models/llm/image", {"secure": "v1:x"}), f"{LLM_KEY}.image", ("is encrypted",)),
 }  # fmt: skip
@@ -161,7 +164,12 @@ class TestEveryBadInputIsRefused:
         assert all(each.file == "Pulumi.dev.yaml" and each.line >= 1 for each in problems)
 
     @pytest.mark.parametrize(
-        "case", [case for case in REFUSED if case not in {"missing models", "cloud not set up"}]
+        "case",
+        [
+            case
+            for case in REFUSED
+            if case not in {"missing models", "cloud not set up", "endpoints not in a list"}
+        ],
     )
     def test_one_mistake_is_told_once(self, project: Project, case: str) -> None:
         assert len(project.problems(REFUSED[case][0])) == 1, "a mistake must not cause messages elsewhere"
@@ -216,6 +224,11 @@ class TestAnotherProjectsFile:
         assert any(
             each.key == "web-shop:instances" and "project web-shop" in each.message for each in problems
         )
+
+    def test_the_program_refuses_a_file_with_a_broken_frame_too(self, project: Project) -> None:
+        project.stack_file.write_text(project.write() + "  aws:region: us-east-1\n")
+        with pytest.raises(SettingsError, match="is there twice"):
+            from_config(STACK["config"], read_stack_file(project.stack_file))
 
     def test_a_foreign_project_file(self, project: Project) -> None:
         project.project_file.write_text("name: web-shop\nruntime: python\n")
