@@ -174,7 +174,8 @@ class _Walk:
                 else:
                     result[name] = self.visit(properties[name], item, at)
             elif extra is not None:
-                result[key] = self.visit(extra, item, f"{path}.{key}" if path else key)
+                at = f"{path}.{key}" if path else key
+                result[key] = None if item is None else self.visit(extra, item, at)
             else:
                 self.violations.append(Violation(path, key, "unknown", "there is no such field", item))
         if self.method:

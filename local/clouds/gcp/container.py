@@ -246,13 +246,14 @@ def _initial_pools(call: Call, key: str, cluster: Body) -> list[Body]:
 
 def shown(call: Call, key: str, body: Body) -> Body:
     """A cluster with its pools, as an answer has it."""
-    pools = [visible(stored.body) for stored in call.cloud.store.children(key, NODE_POOL)]
+    found = call.cloud.store.children(key, NODE_POOL)
+    pools = [visible(stored.body) for stored in found]
     result = visible(body)
     if pools:
         result["nodePools"] = pools
         result["instanceGroupUrls"] = [url for pool in pools for url in pool["instanceGroupUrls"]]
         result["nodeConfig"] = pools[0]["config"]
-    nodes = sum(pool.get("initialNodeCount", 0) * len(pool["locations"]) for pool in pools)
+    nodes = sum(stored.body["_size"] * len(stored.body["locations"]) for stored in found)
     if nodes:
         result["currentNodeCount"] = nodes
     return result

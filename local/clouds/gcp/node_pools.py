@@ -70,7 +70,7 @@ def complete_pool(call: Call, cluster_key: str, cluster: Body, given: Body) -> B
     key = f"{cluster_key}/nodePools/{name}"
     pool["selfLink"] = CONTAINER_ROOT + key.removeprefix("container/")
     pool["instanceGroupUrls"] = instance_groups(cluster_key, name, pool["locations"])
-    pool["status"] = "PROVISIONING"
+    pool |= {"status": "PROVISIONING", "_size": pool["initialNodeCount"]}
     return pool
 
 
@@ -234,6 +234,17 @@ def get(call: Call) -> Body:
     return visible(call.cloud.require(pool_key(call)).body)
 
 
+@handles("compute.instanceGroupManagers.get")
+def get_instance_group(call: Call) -> Body:
+    """The instance group of one zone of a pool: only its size."""
+    project, zone, name = (call.parameter(p) for p in ("project", "zone", "instanceGroupManager"))
+    url = f"https://www.googleapis.com/compute/v1/projects/{project}/zones/{zone}/instanceGroupManagers/{name}"
+    for stored in call.cloud.store.children(f"container/projects/{project}/*", NODE_POOL):
+        if url in stored.body["instanceGroupUrls"]:
+            return {"kind": "compute#instanceGroupManager", "name": name, "selfLink": url, "targetSize": stored.body["_size"]}
+    raise errors.not_found(f"The resource 'projects/{project}/zones/{zone}/instanceGroupManagers/{name}' was not found")
+
+
 @handles("container.projects.locations.clusters.nodePools.list")
 def list_(call: Call) -> Body:
     cluster_key = f"container/{call.parameter('parent')}"
@@ -327,4 +338,4 @@ def set_size(call: Call) -> Body:
     count = call.body.get("nodeCount", 0)
     if count < 0:
         raise errors.invalid("Node count must not be negative.")
-    return _start_change(call, "SET_NODE_POOL_SIZE", lambda _pool, _cluster: {"initialNodeCount": count}, nodes=count)
+    return _start_change(call, "SET_NODE_POOL_SIZE", lambda _pool, _cluster: {"_size": count}, nodes=count)

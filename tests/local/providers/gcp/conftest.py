@@ -1,0 +1,221 @@
+"""A local Google Cloud for these tests, and the provider called as an engine calls it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import httplib2
+import pytest
+import uvicorn
+from pulumi.runtime.proto import provider_pb2 as pb
+from pulumi.runtime.proto import status_pb2
+
+from local import wire
+from local.clouds.gcp.app import create_app
+from local.clouds.gcp.core import Cloud
+from local.clouds.gcp.store import Store
+from local.providers.gcp.provider import GcpProvider
+from local.providers.gcp.session import google_discovery
+from local.wire import Properties
+
+PROJECT = "model-factory-dev"
+REGION = "us-central1"
+
+
+class Aborted(Exception):
+    """What a context raises when a servicer aborts; `details` are those of a partial failure."""
+
+    def __init__(self, code: grpc.StatusCode, message: str, details: pb.ErrorResourceInitFailed | None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
+
+
+class Context:
+    def __init__(self) -> None:
+        self.details: pb.ErrorResourceInitFailed | None = None
+
+    def abort(self, code: grpc.StatusCode, message: str) -> None:
+        raise Aborted(code, message, self.details)
+
+    def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
+        status = status_pb2.Status.FromString(dict(metadata)["grpc-status-details-bin"])
+        self.details = pb.ErrorResourceInitFailed()
+        assert status.details[0].Unpack(self.details)
+
+
+@dataclass
+class Made:
+    """A resource as the engine records it."""
+
+    token: str
+    urn: str
+    id: str
+    inputs: Properties
+    outputs: Properties
+
+
+def endpoints(url: str) -> Properties:
+    return {
+        "computeCustomEndpoint": f"{url}/compute/v1/",
+        "containerCustomEndpoint": f"{url}/container/v1/",
+        "artifactRegistryCustomEndpoint": f"{url}/artifactregistry/v1/",
+        "storageCustomEndpoint": f"{url}/storage/v1/",
+        "iamCustomEndpoint": f"{url}/iam/v1/",
+        "resourceManagerCustomEndpoint": f"{url}/cloudresourcemanager/v1/",
+        "kmsCustomEndpoint": f"{url}/cloudkms/v1/",
+        "serviceUsageCustomEndpoint": f"{url}/serviceusage/v1/",
+    }
+
+
+@dataclass
+class Engine:
+    """The engine's side of the protocol, over one configured provider."""
+
+    provider: GcpProvider
+    url: str
+    cloud: Cloud
+    connection: httplib2.Http
+    made: list[Made] = field(default_factory=list)
+
+    def configure(self, **config: Any) -> None:
+        arguments: Properties = {"project": PROJECT, "region": REGION, **endpoints(self.url), **config}
+        self.provider.Configure(pb.ConfigureRequest(args=wire.encode(arguments)), Context())
+
+    def urn(self, token: str, name: str) -> str:
+        return f"urn:pulumi:test::factory::{token}::{name}"
+
+    def check(
+        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
+    ) -> tuple[Properties, dict[str, str]]:
+        request = pb.CheckRequest(
+            urn=self.urn(token, name), news=wire.encode(news), olds=wire.encode(olds or {}), randomSeed=b"seed"
+        )
+        response = self.provider.Check(request, Context())
+        return wire.decode(response.inputs), {f.property: f.reason for f in response.failures}
+
+    def checked(self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it") -> Properties:
+        inputs, failures = self.check(token, news, olds, name=name)
+        assert failures == {}
+        return inputs
+
+    def preview(self, token: str, news: Properties) -> Properties:
+        inputs = self.checked(token, news)
+        request = pb.CreateRequest(urn=self.urn(token, "it"), properties=wire.encode(inputs), preview=True)
+        return wire.decode(self.provider.Create(request, Context()).properties)
+
+    def create(self, token: str, news: Properties, *, name: str = "it") -> Made:
+        inputs = self.checked(token, news, name=name)
+        urn = self.urn(token, name)
+        response = self.provider.Create(pb.CreateRequest(urn=urn, properties=wire.encode(inputs)), Context())
+        made = Made(token, urn, response.id, inputs, wire.decode(response.properties))
+        self.made.append(made)
+        return made
+
+    def diff(self, made: Made, news: Properties, olds: Properties | None = None) -> pb.DiffResponse:
+        request = pb.DiffRequest(
+            id=made.id,
+            urn=made.urn,
+            olds=wire.encode(made.outputs),
+            old_inputs=wire.encode(made.inputs if olds is None else olds),
+            news=wire.encode(news),
+        )
+        return self.provider.Diff(request, Context())
+
+    def change(self, made: Made, **changes: Any) -> tuple[pb.DiffResponse, Properties]:
+        """The difference that changed inputs make, and those inputs checked; None takes one away."""
+        asked = {k: v for k, v in made.inputs.items() if k not in set(made.inputs.get("__defaults") or ())}  # type: ignore[arg-type]
+        asked.pop("__defaults", None)
+        news = {k: v for k, v in {**asked, **changes}.items() if v is not None}
+        inputs = self.checked(made.token, news, made.inputs, name=made.urn.rpartition("::")[2])
+        return self.diff(made, inputs), inputs
+
+    def read(self, made: Made) -> pb.ReadResponse:
+        request = pb.ReadRequest(
+            id=made.id, urn=made.urn, inputs=wire.encode(made.inputs), properties=wire.encode(made.outputs)
+        )
+        return self.provider.Read(request, Context())
+
+    def update(self, made: Made, news: Properties) -> Made:
+        request = pb.UpdateRequest(
+            id=made.id,
+            urn=made.urn,
+            olds=wire.encode(made.outputs),
+            old_inputs=wire.encode(made.inputs),
+            news=wire.encode(news),
+        )
+        outputs = wire.decode(self.provider.Update(request, Context()).properties)
+        return Made(made.token, made.urn, made.id, news, outputs)
+
+    def delete(self, made: Made) -> None:
+        request = pb.DeleteRequest(
+            id=made.id, urn=made.urn, properties=wire.encode(made.outputs), old_inputs=wire.encode(made.inputs)
+        )
+        self.provider.Delete(request, Context())
+
+    def adopt(self, made: Made) -> str | None:
+        return self.provider.adopt(made.token, made.urn, made.inputs)
+
+    def api(self, service: str) -> Any:
+        """Google's own client, to look from outside."""
+        bases = {"compute": "/compute/v1/", "storage": "/storage/v1/"}
+        return google_discovery.build(
+            service,
+            "v1",
+            http=self.connection,
+            client_options={"api_endpoint": self.url + bases.get(service, f"/{service}/")},
+            static_discovery=True,
+            cache_discovery=False,
+        )
+
+    def control(self, method: str, name: str, document: object = None) -> Any:
+        body = None if document is None else json.dumps(document).encode()
+        request = urllib.request.Request(f"{self.url}/_cloud/{name}", data=body, method=method)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.loads(response.read())
+
+    def fault(self, operation: str, **fields: Any) -> None:
+        self.control("PUT", "faults", [{"operation": operation, "error": "BACKEND", "status": 500, **fields}])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[str, Cloud]]:
+    cloud = Cloud(Store(None), transition_seconds=0.02)
+    config = uvicorn.Config(create_app(cloud), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off")
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not running.started:
+        assert time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.005)
+    port = running.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}", cloud
+    running.should_exit = True
+    thread.join(10)
+    cloud.store.close()
+
+
+@pytest.fixture(scope="module")
+def provider() -> GcpProvider:
+    return GcpProvider()
+
+
+@pytest.fixture
+def engine(server: tuple[str, Cloud], provider: GcpProvider) -> Iterator[Engine]:
+    """A configured provider over an empty cloud."""
+    url, cloud = server
+    connection = httplib2.Http()
+    made = Engine(provider, url, cloud, connection)
+    made.control("POST", "reset")
+    made.control("PUT", "transition", {"seconds": 0.02})
+    made.configure()
+    yield made
+    connection.close()
