@@ -42,11 +42,18 @@ class PlanError(PlanningError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that `name` was probably meant to be, letters in the wrong order first; empty when none is close."""
+    """The known name that `name` was probably meant to be, letters in the wrong order first, longer and shorter
+    forms last; empty when none is close."""
     lowered = {choice.lower(): choice for choice in sorted(known, reverse=True)}
     found = difflib.get_close_matches(name.lower(), list(lowered), n=5, cutoff=0.6)
     swapped = [each for each in found if sorted(each) == sorted(name.lower())]
-    return lowered[(swapped or found)[0]] if found else ""
+    begun = [
+        each
+        for each in lowered
+        if min(len(each), len(name)) >= 3 and each[: len(name)] == name.lower()[: len(each)]
+    ]
+    likely = swapped or found or begun
+    return lowered[likely[0]] if likely else ""
 
 
 def instead(name: str, known: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from planning.problems import instead, nearest
 from planning.reading import Checked, Finding
 from planning.regions import REGIONS, region_of
 from planning.stackfile import KeyPath
+from planning.types import is_private
 from planning.values import AwsSettings, Cloud, GcpSettings, shifted
 
 _AWS: Final = "model-factory:aws"
@@ -55,7 +56,7 @@ def warnings(draft: Draft) -> Iterator[Finding]:
 def _aws(aws: Checked[AwsSettings], providers: Providers) -> Iterator[Finding]:
     if aws.right("regions"):
         yield from _regions("aws", aws.value.regions, providers.aws_region)
-        if aws.right("zones"):
+        if aws.right("zones") and set(aws.value.regions) <= REGIONS["aws"]:
             yield from _zones("aws", aws.value.zones, aws.value.regions, least=_ZONES_A_REGION)
     if aws.right("system_machine_type"):
         yield from _system_machine("aws", aws.value.system_machine_type)
@@ -64,7 +65,7 @@ def _aws(aws: Checked[AwsSettings], providers: Providers) -> Iterator[Finding]:
 def _gcp(gcp: Checked[GcpSettings], providers: Providers) -> Iterator[Finding]:
     if gcp.right("regions"):
         yield from _regions("gcp", gcp.value.regions, providers.gcp_region)
-        if gcp.right("zones"):
+        if gcp.right("zones") and set(gcp.value.regions) <= REGIONS["gcp"]:
             yield from _zones("gcp", gcp.value.zones, gcp.value.regions, least=1)
     if gcp.right("project"):
         if not gcp.value.project:
@@ -161,6 +162,12 @@ def _ranges(draft: Draft) -> Iterator[Finding]:
                 ((_GCP, alias), region, each)
                 for region, each in _each_region(gcp.value.regions, cidr, right=gcp.right(field))
             ]
+    for place, region, cidr in named:
+        if not is_private(cidr):
+            yield (
+                place,
+                f"{cidr} would be the range in {region}, and it is not private; start lower, or name fewer regions",
+            )
     for (place, region, cidr), (other_place, other_region, other) in combinations(named, 2):
         if place != other_place and ipaddress.IPv4Network(cidr).overlaps(ipaddress.IPv4Network(other)):
             with_region = f"{other} of {'.'.join(map(str, other_place))}" + (

@@ -33,6 +33,10 @@ _LABEL_VALUE: Final = r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$"
 _IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}$"
 _QUANTITY: Final = r"^[0-9]+(\.[0-9]+)?m?$"
 _MEMORY_WITH_UNIT: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT])(i?)[bB]?\s*$")
+_PRIVATE: Final = tuple(
+    ipaddress.IPv4Network(block)
+    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+)
 _RESERVED_LABELS: Final = frozenset({"environment", "managed-by", "model", "stack"})
 _WEIGHT_SCHEMES: Final = ("bucket", "gs", "hf", "s3")
 
@@ -179,18 +183,15 @@ def _cidr(value: str) -> str:
     return str(network)
 
 
+def is_private(cidr: str) -> bool:
+    """Does the range lie in one that the internet does not route?"""
+    return any(ipaddress.IPv4Network(cidr).subnet_of(home) for home in _PRIVATE)
+
+
 def _private_cidr(value: str) -> str:
-    network = ipaddress.IPv4Network(_cidr(value))
-    homes = [
-        ipaddress.IPv4Network(block)
-        for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-    ]
-    if not any(network.subnet_of(home) for home in homes):
-        raise refuse(
-            "cidr",
-            f"{value} is not private; take it from 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10",
-        )
-    return str(network)
+    if not is_private(_cidr(value)):
+        raise refuse("cidr", f"{value} is not private; take it from {', '.join(map(str, _PRIVATE))}")
+    return _cidr(value)
 
 
 def _allowed_cidr(value: str) -> str:

@@ -120,6 +120,16 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         "model-factory:aws.vpcCidr",
         ("10.128.0.0/16 in us-west-2 overlaps",),
     ),
+    "range that runs out": (
+        lambda c: (put("model-factory:aws/regions", ["us-east-1", "us-west-2"])(c), put("model-factory:aws/vpcCidr", "10.255.0.0/16")(c)),
+        "model-factory:aws.vpcCidr",
+        ("11.0.0.0/16 would be the range in us-west-2", "not private"),
+    ),
+    "zones of an unknown region": (
+        lambda c: (put("aws:region", "us-esat-1")(c), put("model-factory:aws", {"zones": ["us-east-1a"]})(c)),
+        "aws:region",
+        ("write us-east-1",),
+    ),
     "open to the world": (
         put("model-factory:aws/endpointPublicAccessCidrs", ["0.0.0.0/0"]),
         "model-factory:aws.endpointPublicAccessCidrs[0]",
@@ -137,7 +147,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "label": (put("model-factory:labels", {"Team": "x"}), "model-factory:labels.Team", ("write team",)),
     "label value": (put("model-factory:labels", {"team": "A B"}), "model-factory:labels.team", ("write a-b",)),
     "label of the stack": (put("model-factory:labels", {"model": "x"}), "model-factory:labels.model", ("set by the stack",)),
-    "environment": (put("model-factory:environment", "production"), "model-factory:environment", ("'production' is not one of dev, staging, prod",)),
+    "environment": (put("model-factory:environment", "production"), "model-factory:environment", ("'production' is not one of dev, staging, prod; write prod",)),
     "endpoint outside loopback": (
         put("gcp:storageCustomEndpoint", "https://storage.googleapis.com/"),
         "gcp:storageCustomEndpoint",
