@@ -41,11 +41,13 @@ class Callbacks:
     async def transform(
         self, goal: Goal, own: Sequence[callback_pb2.Callback], parents: Sequence[str]
     ) -> tuple[Goal, bool]:
-        """The goal after all transforms that apply, and whether there was one."""
+        """The goal after all transforms that apply, and whether it had some of its own: only these are told the dependencies of
+        each property, as in Pulumi."""
         callbacks = [*own, *(callback for urn in parents for callback in self._of.get(urn, ())), *self._stack]
         if not callbacks:
             return goal, False
-        goal = replace(goal, inputs=with_outputs(goal))
+        if own:
+            goal = replace(goal, inputs=with_outputs(goal))
         for callback in callbacks:
             request = resource_pb2.TransformRequest(
                 type=goal.type, name=goal.name, custom=goal.custom, parent=goal.parent,
@@ -54,7 +56,7 @@ class Callbacks:
             response = resource_pb2.TransformResponse.FromString(await self._call(callback, request))
             inputs = wire.decode(response.properties) if response.HasField("properties") else goal.inputs
             goal = transformed(goal, inputs, response.options if response.HasField("options") else None)
-        return goal, True
+        return goal, bool(own)
 
     async def transform_invoke(
         self, token: str, args: Properties, provider: str, version: str, url: str

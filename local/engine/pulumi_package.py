@@ -12,7 +12,7 @@ import grpc
 
 from local.engine.diff import NO_CHANGE, Diff
 from local.engine.goal import UnsupportedError
-from local.engine.model import ResourceState
+from local.engine.model import ResourceState, StateError
 from local.engine.plugins import Failure, ProviderCallError, ProviderInstance, Read
 from local.wire import Properties, Value, is_secret
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
@@ -75,7 +75,10 @@ class Builtins(ProviderInstance):
         raise UnsupportedError(f"function {token}")
 
     def _reference(self, name: str) -> Properties:
-        outputs = dict(self._stack_outputs(name))
+        try:
+            outputs = dict(self._stack_outputs(name))
+        except StateError as error:
+            raise ProviderCallError(grpc.StatusCode.NOT_FOUND, str(error)) from error
         hidden: list[Value] = [key for key in sorted(outputs) if is_secret(outputs[key])]
         return {"name": name, "outputs": outputs, "secretOutputNames": hidden}
 

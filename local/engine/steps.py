@@ -186,7 +186,7 @@ class Planner:
             return (Step(Op.REPLACE, old, new), Step(Op.CREATE_REPLACEMENT, old, new, keys=keys))
         if old.external:
             # The program now owns what it only read before: a new object takes its place.
-            self._created.add(urn)
+            self.replaced.add(urn)
             return (Step(Op.CREATE_REPLACEMENT, old, new), Step(Op.REPLACE, old, new))
         return self._from_diff(goal, old, new, seed, answers)
 

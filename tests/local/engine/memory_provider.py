@@ -33,6 +33,7 @@ class Cloud:
     delay_seconds: float = 0.0
     accept_secrets: bool = True
     seen: list[Properties] = field(default_factory=list)
+    on_request: Callable[[str, Any], None] = lambda _method, _request: None
     hook: Callable[[str, str], None] = lambda _method, _name: None
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: Any = field(default_factory=itertools.count)
@@ -192,6 +193,7 @@ class _Working:
             self.cloud.running += 1
             self.cloud.most_running = max(self.cloud.most_running, self.cloud.running)
         try:
+            self.cloud.on_request(self.method, self.request)
             self.cloud.hook(self.method, self.request.name)
             if self.cloud.delay_seconds:
                 time.sleep(self.cloud.delay_seconds)

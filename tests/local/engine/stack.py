@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class Bench:
         self.stack = stack
         self.cloud = Cloud()
         self.events: list[dict[str, Any]] = []
+        self.emit: Callable[[dict[str, Any]], None] = lambda event: self.events.append(event)
+        self.cancel = threading.Event()
         self.store = StackStore(root / "stacks", "project", stack, lambda: PassphraseCrypter("test", _SALT))
 
     def run(
@@ -55,11 +58,13 @@ class Bench:
         self.events = []
         options = {"in_process": program, **options}
         deployment = Deployment(operation, "project", self.stack, self.root, **options)
+        providers = {"test": lambda: MemoryProvider(self.cloud)}
         return run(
             deployment,
             store=self.store,
-            providers={"test": lambda: MemoryProvider(self.cloud)},
-            emit=self.events.append,
+            providers=providers,
+            emit=lambda event: self.emit(event),
+            cancel=self.cancel,
         )
 
     def up(self, program: Callable[[], None], **options: Any) -> Outcome:
