@@ -62,7 +62,9 @@ def cidr(*paths: str, low: int = 0, high: int = 32) -> Check:
             except ValueError as error:
                 yield Failure(path, f"{value!r} is no IPv4 network: {error}{_without_host_bits(value)}")
                 continue
-            if not low <= network.prefixlen <= high:
+            if "/" not in value:
+                yield Failure(path, f"{value!r} has no prefix length; nearest is {network}")
+            elif not low <= network.prefixlen <= high:
                 yield Failure(path, f"{value} is /{network.prefixlen}; AWS takes /{low} to /{high} here")
 
     return check

@@ -21,7 +21,7 @@ URN = "urn:pulumi:dev::factory::toy:index/box:Box::box"
 Shelf = dict[str, dict[str, Any]]
 
 
-class Aborted(Exception):
+class AbortedError(Exception):
     """What a context raises when a servicer aborts."""
 
 
@@ -32,7 +32,7 @@ class Context:
 
     def abort(self, code: grpc.StatusCode, message: str) -> None:
         self.code = code
-        raise Aborted(message)
+        raise AbortedError(message)
 
     def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
         self.trailing = metadata
@@ -179,7 +179,7 @@ class TestCheck:
 
     def test_undeclared_type_is_refused_by_name(self, toys: Toys) -> None:
         context = Context()
-        with pytest.raises(Aborted, match="toy:index/crate:Crate has no declaration"):
+        with pytest.raises(AbortedError, match="toy:index/crate:Crate has no declaration"):
             toys.Check(pb.CheckRequest(urn="urn:pulumi:dev::f::toy:index/crate:Crate::c"), context)
         assert context.code is grpc.StatusCode.UNIMPLEMENTED
 
@@ -259,13 +259,13 @@ class TestLife:
         assert not toys.shelf
 
     def test_a_cloud_error_names_cloud_call_code_and_cause(self, toys: Toys) -> None:
-        with pytest.raises(Aborted, match="toy refused CreateBox: Unlucky: 13 is taken"):
+        with pytest.raises(AbortedError, match="toy refused CreateBox: Unlucky: 13 is taken"):
             created(toys, checked(toys, {"size": 13}))
 
     def test_a_half_made_object_is_handed_over_with_id_and_state(self, toys: Toys) -> None:
         context = Context()
         inputs = checked(toys, {"size": 99})
-        with pytest.raises(Aborted, match="became FAILED"):
+        with pytest.raises(AbortedError, match="became FAILED"):
             toys.Create(pb.CreateRequest(urn=URN, properties=wire.encode(inputs)), context)
         ((key, payload),) = context.trailing
         details = pb.ErrorResourceInitFailed()

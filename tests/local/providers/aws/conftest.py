@@ -1,5 +1,6 @@
 """A local AWS for these tests, and the provider called as an engine calls it."""
 
+# ruff: noqa: S310 - only loopback is opened
 from __future__ import annotations
 
 import json
@@ -28,7 +29,7 @@ from local.wire import Properties
 ROOT = Path(__file__).parents[4]
 
 
-class Aborted(Exception):
+class AbortedError(Exception):
     """What a context raises when a servicer aborts; `details` are those of a partial failure."""
 
     def __init__(
@@ -44,7 +45,7 @@ class Context:
         self.details: pb.ErrorResourceInitFailed | None = None
 
     def abort(self, code: grpc.StatusCode, message: str) -> None:
-        raise Aborted(code, message, self.details)
+        raise AbortedError(code, message, self.details)
 
     def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
         status = status_pb2.Status.FromString(dict(metadata)["grpc-status-details-bin"])
@@ -70,6 +71,10 @@ class Engine:
     provider: AwsProvider
     url: str
     made: list[Made] = field(default_factory=list)
+
+    @staticmethod
+    def context() -> Context:
+        return Context()
 
     def urn(self, token: str, name: str) -> str:
         return f"urn:pulumi:test::factory::{token}::{name}"
@@ -228,8 +233,8 @@ def configure() -> Any:
 
 
 @pytest.fixture(scope="session")
-def aborted() -> type[Aborted]:
-    return Aborted
+def aborted() -> type[AbortedError]:
+    return AbortedError
 
 
 @pytest.fixture(scope="session")
