@@ -179,6 +179,11 @@ class _Session:
             pass
         except StateError as error:
             self._executor.fail("", str(error))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            # The run is abandoned: calls that wait for a cloud should not keep the process.
+            for instance in self._registry.instances():
+                instance.cancel()
+            raise
         finally:
             watcher.cancel()
             self._executor.close()
