@@ -33,6 +33,7 @@ class Cloud:
     delay_seconds: float = 0.0
     accept_secrets: bool = True
     seen: list[Properties] = field(default_factory=list)
+    on_read: Callable[[str, Any], None] = lambda _method, _request: None
     on_request: Callable[[str, Any], None] = lambda _method, _request: None
     hook: Callable[[str, str], None] = lambda _method, _name: None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -132,6 +133,7 @@ class MemoryProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Read(self, request: Any, context: Any) -> Any:
         self._called("Read", request)
+        self.cloud.on_read("Read", request)
         found = self.cloud.objects.get(request.id)
         if found is None:
             return provider_pb2.ReadResponse()
