@@ -25,7 +25,11 @@ PARTITION: Final = "aws"
 BORN: Final = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC).timestamp()
 """When the things that are always there (default networks, AWS's own policies) were made: the same in every run."""
 
+# One account: to look one up by its access key, moto would load the policies of every partition.
+os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT
+# AWS's own policies can be attached; its machine images, a quarter of a second a region, nothing here asks for.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 from moto.core.base_backend import AccountSpecificBackend  # noqa: E402  moto reads the environment when imported
 from moto.moto_api._internal import mock_random, moto_api_backends  # noqa: E402
