@@ -63,14 +63,7 @@ class ModelScaling(pulumi.ComponentResource):
 def autoscaler_spec(
     model: ModelSettings, server: ModelServer, deployment: pulumi.Input[str]
 ) -> HorizontalPodAutoscalerSpecArgsDict:
-    """Up by request rate, and by queue or CPU; down late and one at a time.
-
-    ValueError for a model that may sleep: a HorizontalPodAutoscaler cannot wake one.
-    """
-    if model.replicas_min < 1:
-        raise ValueError(
-            f"model {model.name}: replicas.min {model.replicas_min} needs an autoscaler that can wake a model; use 1 or more"
-        )
+    """Up by request rate, and by queue or CPU; down late and one at a time."""
     return {
         "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": deployment},
         "min_replicas": model.replicas_min,

@@ -43,10 +43,6 @@ class TestAutoscaler:
         second: Any = autoscaler_metrics(model(runtime), MODEL_SERVERS[runtime])[1]
         assert second["type"] == kind
 
-    def test_a_model_that_may_sleep_is_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"replicas\.min 0 needs an autoscaler that can wake a model"):
-            autoscaler_spec(model(replicas={"min": 0, "max": 1}), MODEL_SERVERS["vllm"], "d")
-
     def test_goes_down_slower_than_up(self) -> None:
         behaviour: Any = autoscaler_spec(model(), MODEL_SERVERS["vllm"], "d")["behavior"]
         assert (
