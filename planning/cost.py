@@ -115,10 +115,7 @@ def _shares(plan: Plan, count: Callable[[Placement], int]) -> dict[str, Decimal]
         price = hourly_price(members[0].offer, members[0].capacity_type) * nodes_of(members, replicas)
         gpus = {each.model.name: replicas[each.model.name] * each.model.gpus_per_replica for each in members}
         total = sum(gpus.values())
-        part = {
-            name: (price * count / total).quantize(_STEP, ROUND_DOWN) if total else Decimal(0)
-            for name, count in gpus.items()
-        }
+        part = {name: (price * count / total).quantize(_STEP, ROUND_DOWN) for name, count in gpus.items()}
         largest = max(gpus, key=lambda name: (gpus[name], name))
         part[largest] += price - sum(part.values(), Decimal(0))
         shares |= part

@@ -106,7 +106,7 @@ def plan(settings: Settings, offers: Iterable[Offer], *, method: Method | None =
 
 
 def cheapest_fit(settings: Settings, offers: Sequence[Offer]) -> Sequence[Choice]:
-    """The cheapest offer for each model by itself, at its least number of replicas (but one), then at its most.
+    """The cheapest offer for each model by itself, at its least number of replicas, then at its most.
 
     Spot is taken only by models that allow it. Ties go to the machine with fewer GPUs, then by name.
     """
@@ -155,7 +155,7 @@ def _rank(choice: Choice, need: Need) -> tuple[Decimal, Decimal, int, str, str, 
     per_node = replicas_per_node(offer, need)
     price = hourly_price(offer, choice.capacity_type)
     return (
-        price * nodes_for(max(replicas.min, 1), per_node),
+        price * nodes_for(replicas.min, per_node),
         price * nodes_for(replicas.max, per_node),
         offer.accelerator_count,
         offer.cloud,

@@ -287,6 +287,8 @@ class Within:
 
     least: int
     most: int
+    why: str = ""
+    """The reason for `least`, if it is not plain."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.check)
@@ -300,9 +302,9 @@ class Within:
         """`value` as it is, or the reason against it."""
         number = _integer(value)
         if not self.least <= number <= self.most:
-            raise refuse(
-                "range", f"{number} is outside {self.least} to {self.most}; write a number between them"
-            )
+            reason = f" ({self.why})" if self.why and number < self.least else ""
+            text = f"{number} is outside {self.least} to {self.most}{reason}; write a number between them"
+            raise refuse("range", text)
         return number
 
 

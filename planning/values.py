@@ -167,8 +167,8 @@ class GcpSettings(Value):
 class Replicas(Value):
     """How many copies of a model run."""
 
-    min: Annotated[int, Within(0, 1000)]
-    """Copies kept at any time; 0 lets the model sleep."""
+    min: Annotated[int, Within(1, 1000, "nothing here wakes a model that has no replica")]
+    """Copies kept at any time."""
     max: Annotated[int, Within(1, 1000)]
     """Copies at peak traffic; it bounds what the model can cost."""
 

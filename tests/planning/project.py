@@ -51,7 +51,7 @@ STACK: dict[str, Any] = {
                 "gpuMemoryGib": 6.5,
                 "p95LatencyMs": 100,
                 "requestsPerSecond": 200,
-                "replicas": {"min": 0, "max": 4},
+                "replicas": {"min": 1, "max": 4},
             },
         },
     }

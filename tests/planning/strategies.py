@@ -102,7 +102,7 @@ def _models(draw: Draw, regions: dict[str, list[str]]) -> StackDict:
     cores, memory = allocatable(offer)
     gpus = draw(st.integers(1, offer.accelerator_count))
     runtime = draw(st.sampled_from(RUNTIMES))
-    least = draw(st.integers(0, 3))
+    least = draw(st.integers(1, 3))
     model: StackDict = {
         "runtime": runtime,
         "image": f"registry.example/server{draw(st.sampled_from(['', ':v1']))}@sha256:{draw(_HEX64)}",
@@ -113,7 +113,7 @@ def _models(draw: Draw, regions: dict[str, list[str]]) -> StackDict:
         "memoryGib": float(draw(_amount(memory))),
         "p95LatencyMs": draw(st.integers(1, 10_000)),
         "requestsPerSecond": draw(st.floats(0.1, 10_000, allow_nan=False)),
-        "replicas": {"min": least, "max": max(1, least) + draw(st.integers(0, 4))},
+        "replicas": {"min": least, "max": least + draw(st.integers(0, 4))},
     }
     if runtime == "vllm" and draw(st.booleans()):
         model["weights"] = {"uri": "hf://owner/model", "revision": draw(_HEX40)}
@@ -232,6 +232,7 @@ BREAKS: dict[str, Break] = {
     "missing runtime": _drop_from_model("runtime"),
     "models": _break_top("model-factory:models", {}, [], "llm", None),
     "plain secret": _plain_secret,
+    "no replicas": _break_model("min", 0, -1, 0.0, inside="replicas"),
     "replicas": _break_model("max", -1, 0, 1.5, "2", float("nan"), None, inside="replicas"),
     "runtime": _break_model("runtime", "tensorflow", "onnx", "", 1, None),
     "spot": _break_model("spot", "yes", 1, None, "true"),

@@ -88,14 +88,6 @@ class TestCheapestFit:
             == "g6.12xlarge"
         )
 
-    def test_a_sleeping_model_costs_nothing_at_rest(self) -> None:
-        (placed,) = planned({"m": {"replicas": {"min": 0, "max": 2}}}).placements
-        assert (placed.replicas, placed.usd_per_hour, placed.usd_per_hour_max) == (
-            0,
-            Decimal(0),
-            Decimal("1.052"),
-        )
-
     def test_models_that_fit_nowhere_are_all_told(self) -> None:
         offers = [offer for offer in OFFERS if offer.machine_type == "g4dn.xlarge"]
         with pytest.raises(PlanError) as refused:
@@ -184,10 +176,6 @@ class TestCost:
         assert [line.usd_per_hour for line in cost.lines] == [Decimal("1.53386"), Decimal("3.06774")]
         assert cost.usd_per_hour_max == 2 * Decimal("4.6016")
         assert cost.usd_per_month == Decimal("4.6016") * 730
-
-    def test_a_model_at_rest_has_a_line_of_nothing(self) -> None:
-        cost = cost_of(planned({"a": {"replicas": {"min": 0, "max": 1}}}))
-        assert [(line.model, line.usd_per_hour) for line in cost.lines] == [("a", Decimal(0))]
 
     def test_lines_add_up(self) -> None:
         offers = [offer for offer in OFFERS if offer.machine_type == "g6.12xlarge"]

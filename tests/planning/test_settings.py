@@ -47,7 +47,8 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "fractional GPU": (put(f"{LLM}/gpusPerReplica", 0.5), f"{LLM_KEY}.gpusPerReplica", ("0.5 is not a whole number", "write 1")),
     "no GPU": (put(f"{LLM}/gpusPerReplica", 0), f"{LLM_KEY}.gpusPerReplica", ("outside 1 to 16",)),
     "min above max": (put(f"{LLM}/replicas", {"min": 5, "max": 2}), f"{LLM_KEY}.replicas", ("min 5 is above max 2; set min ≤ max",)),
-    "negative replicas": (put(f"{LLM}/replicas/min", -1), f"{LLM_KEY}.replicas.min", ("outside 0 to 1000",)),
+    "negative replicas": (put(f"{LLM}/replicas/min", -1), f"{LLM_KEY}.replicas.min", ("outside 1 to 1000",)),
+    "no replica": (put(f"{LLM}/replicas/min", 0), f"{LLM_KEY}.replicas.min", ("nothing here wakes a model",)),
     "runtime": (put(f"{LLM}/runtime", "vlm"), f"{LLM_KEY}.runtime", ("'vlm' is not one of", "write vllm")),
     "no digest": (put(f"{LLM}/image", "vllm/vllm-openai:v1"), f"{LLM_KEY}.image", ("no digest", "vllm/vllm-openai:v1@sha256:")),
     "latest": (put(f"{LLM}/image", "vllm/vllm-openai:latest"), f"{LLM_KEY}.image", ("changes under a running model (latest",)),
@@ -259,7 +260,7 @@ class TestValid:
         assert (llm.name, resnet.name) == ("llm", "resnet")
         assert resnet.gpu_memory_gib == Decimal("6.5")
         assert resnet.clouds == ("aws", "gcp")
-        assert (resnet.replicas_min, resnet.replicas_max, resnet.spot, resnet.cpu) == (0, 4, False, "2")
+        assert (resnet.replicas_min, resnet.replicas_max, resnet.spot, resnet.cpu) == (1, 4, False, "2")
 
     def test_the_same_from_what_an_engine_hands_over(self, project: Project) -> None:
         settings = project.load()
