@@ -26,6 +26,7 @@ from typing import Any, Final, Literal, TextIO
 from pulumi import automation
 from ruamel.yaml import YAML
 
+from cli.errors import CommandError
 from local.providers.serve import PROVIDERS, VARIABLE, serve
 
 Operation = Literal["preview", "up", "refresh", "destroy"]
@@ -41,7 +42,7 @@ _POLL_SECONDS: Final = 0.05
 _TAIL_LINES: Final = 20
 
 
-class PulumiError(Exception):
+class PulumiError(CommandError):
     """The CLI could not be brought to start the operation; its own words."""
 
 
@@ -105,7 +106,8 @@ class Workplace:
                 opts=automation.LocalWorkspaceOptions(env_vars=self.environment()),
             )
         except (automation.CommandError, RuntimeError, ValueError) as error:
-            raise PulumiError(f"the Pulumi CLI cannot open stack {self.stack}: {error}") from error
+            said = str(error).rpartition("stderr:")[2].strip() or "it said nothing"
+            raise PulumiError(f"the Pulumi CLI cannot open stack {self.stack}: {said}") from error
 
     def _copy_files(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
