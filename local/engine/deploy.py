@@ -272,8 +272,7 @@ class _Session:
         return outcome
 
     async def _watch_cancel(self) -> None:
-        # An event of another thread cannot be awaited.
-        while not self._cancel.is_set():
+        while not self._cancel.is_set():  # noqa: ASYNC110 - it is set by other threads
             await asyncio.sleep(_POLL_SECONDS)
         self._executor.cancelled = True
         self._executor.stop()
@@ -282,7 +281,7 @@ class _Session:
         """Another stack's outputs by its name: `stack`, `project/stack` or `organization/project/stack`."""
         parts = name.split("/")
         project = parts[-2] if len(parts) > 1 else self._store.project
-        if len(parts) > 3 or project != self._store.project:  # noqa: PLR2004 - organization/project/stack
+        if len(parts) > 3 or project != self._store.project:
             raise StateError(
                 "stack reference", name, f"the local engine knows the stacks of project {self._store.project} only",
                 "use the Pulumi CLI (--engine pulumi)",

@@ -43,29 +43,19 @@ class EventSink:
             "preludeEvent", {"config": {key: MASK if key in hidden else text for key, text in config.items()}}
         )
 
-    def diagnostic(
-        self, severity: Severity, message: str, urn: str = "", *, stream: int = 0, ephemeral: bool = False
-    ) -> None:
+    def diagnostic(self, severity: Severity, message: str, urn: str = "", *, ephemeral: bool = False) -> None:
         """A message of the engine, a provider or the program, about one resource or none."""
         if severity == "error":
             self.errors += 1
-        prefix = (
-            "" if severity.startswith("info") else f"<{{%fg {_COLOURS[severity]}%}}>{severity}: <{{%reset%}}>"
-        )
-        event: dict[str, Any] = {
-            "prefix": prefix,
-            "message": self.strike(message),
-            "color": "raw",
-            "severity": severity,
-        }
+        if not message.endswith("\n"):
+            message += "\n"
+        event: dict[str, Any] = {"message": self.strike(message), "color": "never", "severity": severity}
+        if not severity.startswith("info"):
+            event["prefix"] = f"{severity}: "
         if urn:
             event["urn"] = urn
-        if stream:
-            event["streamID"] = stream
         if ephemeral:
             event["ephemeral"] = True
-        if not prefix:
-            del event["prefix"]
         self._send("diagnosticEvent", event)
 
     def pre(self, step: Step, *, planning: bool) -> None:
@@ -159,13 +149,10 @@ class EventSink:
         shown = {
             key: _show(value, self.strike if self._secrets else _as_is) for key, value in properties.items()
         }
-        if len(self._shown) >= 512:  # noqa: PLR2004 - about the steps in flight; older ones are not asked for again
+        if len(self._shown) >= 512:  # about the steps in flight; older ones are not asked for again
             self._shown.clear()
         self._shown[id(properties)] = (properties, shown)
         return shown
-
-
-_COLOURS: Final = {"debug": "13", "warning": "11", "error": "9"}
 
 
 def _as_is(text: str) -> str:

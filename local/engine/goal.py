@@ -137,12 +137,12 @@ def from_request(request: resource_pb2.RegisterResourceRequest, root: str) -> Go
     if request.propertyDependencies:
         property_dependencies = {key: tuple(item.urns) for key, item in request.propertyDependencies.items()}
     else:
-        property_dependencies = dict.fromkeys(inputs, dependencies) if dependencies else {}
+        property_dependencies = dict.fromkeys(inputs, dependencies)
     explicit = request.deleteBeforeReplaceDefined or request.deleteBeforeReplace
     return Goal(
         type=request.type, name=request.name, custom=request.custom, parent=request.parent,
         inputs=inputs, dependencies=dependencies,
-        property_dependencies={key: urns for key, urns in property_dependencies.items() if urns},
+        property_dependencies=property_dependencies,
         provider=request.provider, providers=dict(request.providers), version=request.version,
         plugin_download_url=request.pluginDownloadURL,
         protect=request.protect if request.HasField("protect") else None,
@@ -222,13 +222,12 @@ def settle(goal: Goal, *, rebuild: bool) -> Goal:
     found = {key: frozenset(_urns(value)) for key, value in goal.inputs.items()}
     if rebuild:
         dependencies = frozenset(goal.dependencies).union(*found.values())
-        per_property = {key: tuple(sorted(urns)) for key, urns in found.items() if urns}
+        per_property = {key: tuple(sorted(urns)) for key, urns in found.items()}
     else:
         dependencies = frozenset(goal.dependencies)
         per_property = {
             key: tuple(sorted(urns | set(goal.property_dependencies.get(key, ()))))
             for key, urns in found.items()
-            if urns or goal.property_dependencies.get(key)
         }
     inputs = {key: _plain(value) for key, value in goal.inputs.items()}
     return replace(

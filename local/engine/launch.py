@@ -66,8 +66,8 @@ async def _watch(process: asyncio.subprocess.Process, sink: EventSink, stopped: 
         (process.stderr, "info#err"),
     ]
     streams = [
-        asyncio.ensure_future(_forward(stream, severity, number, sink))
-        for number, (stream, severity) in enumerate(sources, start=1)
+        asyncio.ensure_future(_forward(stream, severity, sink))
+        for stream, severity in sources
         if stream is not None
     ]
     ended = asyncio.ensure_future(process.wait())
@@ -83,9 +83,9 @@ async def _watch(process: asyncio.subprocess.Process, sink: EventSink, stopped: 
     return code
 
 
-async def _forward(stream: asyncio.StreamReader, severity: Severity, number: int, sink: EventSink) -> None:
+async def _forward(stream: asyncio.StreamReader, severity: Severity, sink: EventSink) -> None:
     while line := await _line(stream):
-        sink.diagnostic(severity, line.decode(errors="replace"), stream=number)
+        sink.diagnostic(severity, line.decode(errors="replace"))
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

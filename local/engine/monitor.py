@@ -3,6 +3,8 @@
 The methods are coroutines of grpc.aio servicers; a program in the same process calls the very same ones (see `launch`).
 """
 
+# ruff: noqa: ARG002 - the methods keep the signatures that gRPC calls
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -70,7 +72,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._info = info
         self._callbacks = callbacks
 
-    async def GetDeploymentInfo(self, request: Any, context: Any) -> resource_pb2.DeploymentInfo:  # noqa: ARG002
+    async def GetDeploymentInfo(self, request: Any, context: Any) -> resource_pb2.DeploymentInfo:
         info = self._info
         return resource_pb2.DeploymentInfo(
             project=info.project, stack=info.stack, organization=info.organization, config=info.config,
@@ -78,7 +80,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             supportedFeatures=list(_FEATURES.values()),
         )  # fmt: skip
 
-    async def SupportsFeature(self, request: Any, context: Any) -> resource_pb2.SupportsFeatureResponse:  # noqa: ARG002
+    async def SupportsFeature(self, request: Any, context: Any) -> resource_pb2.SupportsFeatureResponse:
         return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in _FEATURES)
 
     async def RegisterResource(
@@ -164,17 +166,17 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         ]
         return resource_pb2.ResourceInvokeResponse(**fields)
 
-    async def RegisterStackTransform(self, request: callback_pb2.Callback, context: Any) -> empty_pb2.Empty:  # noqa: ARG002
+    async def RegisterStackTransform(self, request: callback_pb2.Callback, context: Any) -> empty_pb2.Empty:
         self._callbacks.add_stack_transform(request)
         return empty_pb2.Empty()
 
     async def RegisterStackInvokeTransform(
         self, request: callback_pb2.Callback, context: Any
-    ) -> empty_pb2.Empty:  # noqa: ARG002
+    ) -> empty_pb2.Empty:
         self._callbacks.add_invoke_transform(request)
         return empty_pb2.Empty()
 
-    async def SignalAndWaitForShutdown(self, request: Any, context: Any) -> empty_pb2.Empty:  # noqa: ARG002
+    async def SignalAndWaitForShutdown(self, request: Any, context: Any) -> empty_pb2.Empty:
         """There are no hooks to serve, so the program need not wait: deletions begin when it has ended well."""
         return empty_pb2.Empty()
 
@@ -213,18 +215,16 @@ class EngineService(engine_pb2_grpc.EngineServicer):
         self._run = run
         self._sink = sink
 
-    async def Log(self, request: engine_pb2.LogRequest, context: Any) -> empty_pb2.Empty:  # noqa: ARG002
+    async def Log(self, request: engine_pb2.LogRequest, context: Any) -> empty_pb2.Empty:
         severity = _SEVERITIES.get(request.severity)
         # A program that is told to stop says so; the reason has been reported already.
         if severity is not None and not (self._run.executor.stopped and request.message == STOPPED):
-            self._sink.diagnostic(
-                severity, request.message, request.urn, stream=request.streamId, ephemeral=request.ephemeral
-            )
+            self._sink.diagnostic(severity, request.message, request.urn, ephemeral=request.ephemeral)
         return empty_pb2.Empty()
 
     async def RequirePulumiVersion(
         self, request: Any, context: Any
-    ) -> engine_pb2.RequirePulumiVersionResponse:  # noqa: ARG002
+    ) -> engine_pb2.RequirePulumiVersionResponse:
         """The SDK's own version rules here; there is no CLI whose version could be too old."""
         return engine_pb2.RequirePulumiVersionResponse()
 

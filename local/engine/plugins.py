@@ -14,7 +14,6 @@ from typing import Any, Final, NoReturn, Protocol, cast
 
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
-from pulumi.runtime.proto import status_pb2
 from pulumi.runtime.proto import provider_pb2, status_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
@@ -329,7 +328,7 @@ class ProviderInstance:
             if failure is None:
                 raise
             raise failure from error
-        except Exception as error:  # noqa: BLE001 - as gRPC: whatever else a servicer raises is the status UNKNOWN
+        except Exception as error:  # as gRPC: whatever else a servicer raises is the status UNKNOWN
             message = f"provider {self.package} failed in {method}: {type(error).__name__}: {error}"
             raise ProviderCallError(grpc.StatusCode.UNKNOWN, message) from error
         return response

@@ -107,7 +107,7 @@ def tune_sdk() -> None:
 
 def _where() -> source_pb2.StackTrace:
     """The program's line that makes the resource, alone. The SDK reads and sends every frame, and the engine keeps only this."""
-    frame = sys._getframe(1)  # noqa: SLF001 - as `inspect`, without reading source files
+    frame = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - as `inspect`, but reads no source files
     constructors = 0
     while frame.f_back is not None and constructors < _CONSTRUCTORS:
         frame = frame.f_back

@@ -3,19 +3,21 @@
 Not here: `pulumi:index:Stash` and other backends' stacks; they are refused by name.
 """
 
+# ruff: noqa: ARG002 - the methods keep the signatures of what they stand for
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import grpc
+from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
 from local.engine.diff import NO_CHANGE, Diff
 from local.engine.goal import UnsupportedError
 from local.engine.model import ResourceState, StateError
 from local.engine.plugins import Failure, ProviderCallError, ProviderInstance, Read
 from local.wire import Properties, Value, is_secret
-from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
 STACK_REFERENCE: Final = "pulumi:pulumi:StackReference"
 

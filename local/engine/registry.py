@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
@@ -18,6 +19,9 @@ from local.engine.plugins import UNKNOWN_ID, Failure, ProviderInstance
 from local.wire import Properties, Secret, Value
 
 Factory = Callable[[], ResourceProviderServicer]
+
+# Where Pulumi's engine keeps what concerns the plugin and not the provider.
+_INTERNAL: Final = "__internal"
 
 
 class Registry:
@@ -43,40 +47,41 @@ class Registry:
         if state is None or state.reference != reference:
             raise UnknownProviderError(reference)
         instance = self._make(state.type)
-        instance.configure(state.urn, state.id, state.inputs)
+        instance.configure(state.urn, state.id, _shown(state.inputs))
         return self._instances.setdefault(reference, instance)
 
     def check(
         self, state: ResourceState, olds: Properties | None, news: Properties
     ) -> tuple[Properties, list[Failure]]:
         instance = self._make(state.type)
-        checked, failures = instance.check_config(state.urn, olds or {}, news)
+        checked, failures = instance.check_config(state.urn, _shown(olds or {}), _shown(news))
         if not failures:
             self._waiting[state.urn] = instance
-        if "version" in news:
-            checked = {**checked, "version": news["version"]}
+        checked.update({key: news[key] for key in ("version", _INTERNAL) if key in news})
         return checked, failures
 
     def diff(self, old: ResourceState, news: Properties) -> Diff:
         instance = self._waiting.get(old.urn) or self._instances.get(old.reference) or self._make(old.type)
-        answer = instance.diff_config(old.urn, old.id, old.inputs, old.outputs, news)
+        answer = instance.diff_config(old.urn, old.id, _shown(old.inputs), old.outputs, _shown(news))
         if answer.changed is None:
-            return Diff(changed=not same(old.outputs, news), replace_keys=answer.replace_keys)
+            return Diff(changed=not same(old.outputs, _shown(news)), replace_keys=answer.replace_keys)
         return answer
 
     def replaces(self, old: ResourceState, new: ResourceState) -> bool:
         """Whether resources must be replaced when they move from one provider to another."""
         instance = self._instances.get(new.reference) or self._make(new.type)
-        return instance.diff_config(new.urn, old.id, old.inputs, old.outputs, new.inputs).replaces
+        return instance.diff_config(
+            new.urn, old.id, _shown(old.inputs), old.outputs, _shown(new.inputs)
+        ).replaces
 
     def create(self, urn: str, type_: str, inputs: Properties) -> tuple[str, Properties]:
         id_ = UNKNOWN_ID if self._preview else str(uuid.uuid4())
         self._configure(urn, type_, id_, inputs)
-        return id_, inputs
+        return id_, _shown(inputs)
 
     def update(self, urn: str, type_: str, id_: str, inputs: Properties) -> Properties:
         self._configure(urn, type_, id_, inputs)
-        return inputs
+        return _shown(inputs)
 
     def keep(self, state: ResourceState, inputs: Properties) -> None:
         """The provider is unchanged: configure it with the inputs of its state."""
@@ -88,7 +93,7 @@ class Registry:
 
     def _configure(self, urn: str, type_: str, id_: str, inputs: Properties) -> None:
         instance = self._waiting.pop(urn, None) or self._make(type_)
-        instance.configure(urn, id_, inputs)
+        instance.configure(urn, id_, _shown(inputs))
         self._instances[f"{urn}::{id_}"] = instance
 
     def _make(self, type_: str) -> ProviderInstance:
@@ -118,6 +123,16 @@ def default_name(version: str) -> str:
     )
 
 
+def with_version(inputs: Mapping[str, Value], version: str) -> Properties:
+    """A provider's inputs with the version of its plugin, as Pulumi's engine writes it."""
+    return {**inputs, "version": version, _INTERNAL: inputs.get(_INTERNAL, {})}
+
+
+def _shown(inputs: Mapping[str, Value]) -> Properties:
+    """What a provider gets to see of its inputs."""
+    return {key: value for key, value in inputs.items() if key != _INTERNAL}
+
+
 def default_goal(package: str, version: str, config: Mapping[str, str], secret_keys: frozenset[str]) -> Goal:
     """The registration of a package's default provider, made from the stack's configuration of that namespace."""
     inputs: dict[str, Value] = {}
@@ -126,7 +141,7 @@ def default_goal(package: str, version: str, config: Mapping[str, str], secret_k
         if namespace == package:
             inputs[name] = Secret(text) if key in secret_keys else text
     if version:
-        inputs["version"] = version
+        inputs = with_version(inputs, version)
     return Goal(
         type=f"{PROVIDER_TYPE_PREFIX}{package}", name=default_name(version), custom=True, inputs=inputs
     )

@@ -18,8 +18,8 @@ from local.engine.goal import Goal, UnsupportedError, inherit
 from local.engine.journal import Journal
 from local.engine.model import STACK_TYPE, ResourceState, StateError, provider_urn
 from local.engine.plugins import Failure, ProviderInstance
-from local.engine.registry import Registry, default_goal
-from local.engine.steps import Op, Planner, PlanError, Step, blockers
+from local.engine.registry import Registry, default_goal, with_version
+from local.engine.steps import Op, PlanError, Planner, Step, blockers
 from local.wire import Properties, Value
 
 
@@ -197,8 +197,8 @@ class Run:
 
     async def _with_provider(self, goal: Goal) -> Goal:
         if not goal.custom or goal.is_provider:
-            if goal.is_provider and goal.version and "version" not in goal.inputs:
-                goal = replace(goal, inputs={**goal.inputs, "version": goal.version})
+            if goal.is_provider and goal.version:
+                goal = replace(goal, inputs=with_version(goal.inputs, goal.version))
             return goal if goal.is_provider else replace(goal, provider="")
         if goal.provider:
             return goal

@@ -4,6 +4,8 @@ Types `test:index:Thing` and others of the package are all alike. Inputs steer i
 that fails, `initFail` gives a partial failure, `deleteFirst` asks for delete before replace.
 """
 
+# ruff: noqa: N802 - gRPC methods keep the protocol's names
+
 from __future__ import annotations
 
 import itertools

@@ -99,4 +99,4 @@ class Bench:
 
     def messages(self, severity: str) -> list[str]:
         diagnostics = [event["diagnosticEvent"] for event in self.events if "diagnosticEvent" in event]
-        return [item["message"] for item in diagnostics if item["severity"] == severity]
+        return [item["message"].removesuffix("\n") for item in diagnostics if item["severity"] == severity]

@@ -65,5 +65,5 @@ class TestChildProcess:
         outcome = bench.up(two_things, **options)
         assert bench.cloud.find("first")["size"] == 7
         assert outcome.outputs["answer"] == bench.resources()["first"].outputs["computed"]
-        assert "hello from the program\n" in bench.messages("info")
+        assert "hello from the program" in bench.messages("info")
         assert bench.up(two_things, **options).changes == {"same": 3}

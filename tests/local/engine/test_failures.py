@@ -246,7 +246,9 @@ class TestInterruptedRun:
             del bench.cloud.objects[lost.id]
         begun = replace(lost, id="", outputs={})
         others = tuple(state for state in snapshot.resources if state is not lost)
-        self.write(bench, replace(snapshot, resources=others, pending_operations=(Operation(begun, "creating"),)))
+        self.write(
+            bench, replace(snapshot, resources=others, pending_operations=(Operation(begun, "creating"),))
+        )
 
     def write(self, bench: Bench, snapshot: Snapshot) -> None:
         with bench.store.lock():
@@ -287,8 +289,15 @@ class TestInterruptedRun:
     def test_an_interrupted_replacement_keeps_the_old_copy_until_it_is_deleted(self, bench: Bench) -> None:
         bench.up(lambda: void(Thing("one", {"forceNewZone": "a"})))
         old = bench.resources()["one"]
-        new = replace(old, id="", outputs={}, inputs={**old.inputs, "forceNewZone": "b", "autoName": "one-new"})
-        bench.cloud.objects["id-new"] = {"name": "one", "urn": old.urn, "forceNewZone": "b", "autoName": "one-new"}
+        new = replace(
+            old, id="", outputs={}, inputs={**old.inputs, "forceNewZone": "b", "autoName": "one-new"}
+        )
+        bench.cloud.objects["id-new"] = {
+            "name": "one",
+            "urn": old.urn,
+            "forceNewZone": "b",
+            "autoName": "one-new",
+        }
         self.write(bench, replace(bench.store.load(), pending_operations=(Operation(new, "creating"),)))
         outcome = bench.up(lambda: void(Thing("one", {"forceNewZone": "b"})))
         assert outcome.changes == {"same": 2}
@@ -304,7 +313,9 @@ class TestInterruptedRun:
         assert state.pending_replacement
         assert not bench.cloud.objects
         bench.cloud.calls.clear()
-        bench.up(lambda: void(Thing("one", {"forceNewZone": "b"}, ResourceOptions(delete_before_replace=True))))
+        bench.up(
+            lambda: void(Thing("one", {"forceNewZone": "b"}, ResourceOptions(delete_before_replace=True)))
+        )
         assert bench.cloud.made("Delete") == []
         assert bench.cloud.names() == {"one"}
         assert not bench.up(lambda: void(Thing("one", {"forceNewZone": "b"}))).changed
@@ -351,8 +362,13 @@ class TestKilledAnywhere:
         command = [sys.executable, str(tmp_path / "main.py"), str(tmp_path)]
         killed = subprocess.run([*command, str(at)], env=environment, check=False, cwd=Path.cwd())
         assert killed.returncode == -signal.SIGKILL
-        ended = subprocess.run([*command, "-1"], env=environment, check=False, cwd=Path.cwd(), capture_output=True, text=True)
-        assert ended.stdout.splitlines()[-2:] == ["succeeded base tied top", "succeeded 0"], (ended.stdout, ended.stderr)
+        ended = subprocess.run(
+            [*command, "-1"], env=environment, check=False, cwd=Path.cwd(), capture_output=True, text=True
+        )
+        assert ended.stdout.splitlines()[-2:] == ["succeeded base tied top", "succeeded 0"], (
+            ended.stdout,
+            ended.stderr,
+        )
 
 
 # The cloud outlives the engine: its objects lie in files. A kill falls before or after the object is made.
@@ -391,6 +407,3 @@ print(outcome.result, *sorted(bench.cloud.find(n)["name"] for n in bench.cloud.n
 assert len(bench.cloud.objects) == 3, bench.cloud.objects
 print(bench.destroy().result, len(bench.cloud.objects))
 """
-
-
-

@@ -87,7 +87,7 @@ class TestDependencies:
         bench.up(program)
         states = bench.resources()
         assert set(states["c"].dependencies) == {states["a"].urn, states["b"].urn}
-        assert states["c"].property_dependencies == {"of": (states["a"].urn,)}
+        assert states["c"].property_dependencies == {"of": (states["a"].urn,), "plain": ()}
 
     def test_a_dependent_starts_only_after_what_it_depends_on_ended(self, bench: Bench) -> None:
         ended: list[str] = []
@@ -161,9 +161,9 @@ class TestProviders:
         options: dict[str, Any] = {"config": {"test:account": "a", "test:list": '["x"]', "other:key": "no"}}
         bench.up(program, **options)
         provider = provider_states(bench)["default_7_51_1"]
-        assert provider.inputs == {"account": "a", "list": '["x"]', "version": "7.51.1"}
+        assert provider.inputs == {"account": "a", "list": '["x"]', "version": "7.51.1", "__internal": {}}
+        assert bench.cloud.configured == [{"account": "a", "list": '["x"]', "version": "7.51.1"}]
         assert bench.resources()["one"].provider == provider.reference
-        assert len(bench.cloud.configured) == 1
         assert [item for item in bench.steps() if item[1].startswith("default")] == []
 
     def test_secret_configuration_stays_secret_in_the_provider(self, bench: Bench) -> None:

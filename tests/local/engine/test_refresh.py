@@ -68,7 +68,7 @@ class TestRefresh:
         states = bench.resources()
         assert set(states) == {"group", "second"}
         assert states["second"].dependencies == ()
-        assert states["second"].property_dependencies == {}
+        assert not any(states["second"].property_dependencies.values())
         assert bench.up(program).changes["create"] == 1
         assert bench.cloud.names() == {"first", "second"}
 
