@@ -24,15 +24,13 @@ from cli import pulumi_engine
 from cli.clouds import ensure_running
 from cli.errors import EXIT_INTERRUPTED, BadInputError, CommandError
 from cli.progress import Progress
+from cli.providers import local_providers
 from cli.session import EngineName, Session
 from cli.values import plain
 from local.engine.deploy import Deployment, Outcome, run
 from local.engine.model import STACK_TYPE, StateError
 from local.engine.secrets import SecretsError
 from local.engine.store import LockedError
-from local.providers.aws.provider import AwsProvider
-from local.providers.gcp.provider import GcpProvider
-from local.providers.kubernetes.provider import KubernetesProvider
 from preview.digest import digest
 from preview.events import Report
 from preview.outputs import print_outputs
@@ -40,7 +38,6 @@ from preview.tree import print_diagnostics, print_report
 
 Operation = Literal["preview", "up", "refresh", "destroy"]
 
-PROVIDERS = {"aws": AwsProvider, "gcp": GcpProvider, "kubernetes": KubernetesProvider}
 _TITLES: Mapping[Operation, str] = {
     "preview": "Previewing",
     "up": "Updating",
@@ -172,7 +169,11 @@ class Runner:
         with _interrupts(self._console) as cancel:
             try:
                 outcome = run(
-                    deployment, store=session.store, providers=PROVIDERS, emit=progress, cancel=cancel
+                    deployment,
+                    store=session.store,
+                    providers=local_providers(session.project.root),
+                    emit=progress,
+                    cancel=cancel,
                 )
             except (StateError, LockedError, SecretsError) as error:
                 raise CommandError(str(error)) from error

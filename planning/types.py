@@ -77,6 +77,12 @@ def _positive(value: Decimal) -> Decimal:
     return value
 
 
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise refuse("positive", f"{value} is below 0; write 0 or more")
+    return value
+
+
 def _integer(value: object) -> int:
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         raise refuse("whole", f"{value} is not a whole number; write {int(value)}")
@@ -245,6 +251,13 @@ Amount = Annotated[
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
 ]
 """A positive, finite number; the unit stands in the key."""
+AmountOrNone = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    AfterValidator(_not_negative),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
+"""A finite number from 0 on; the unit stands in the key."""
 Cpu = Annotated[
     str,
     BeforeValidator(_cpu),

@@ -21,6 +21,7 @@ from planning.types import (
     AllowedCidr,
     Among,
     Amount,
+    AmountOrNone,
     Cpu,
     Flag,
     Image,
@@ -250,6 +251,8 @@ class LocalSettings(Value):
 
     render_to: Text = ".factory/clouds/kubernetes"
     """Folder that gets each cluster's objects as YAML, one folder a cluster; relative to the project."""
+    transition_seconds: AmountOrNone = Decimal("0.3")
+    """How long the local clouds' resources stay in states such as CREATING; real, so that waiting is, and short."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,11 +148,8 @@ class Report:
     def _note(self, event: Mapping[str, Any]) -> Diagnostic | None:
         if event.get("ephemeral") or event["severity"] == "debug":
             return None
-        note = Diagnostic(
-            event["severity"],
-            _plain(str(event.get("prefix", "")) + str(event["message"])),
-            str(event.get("urn", "")),
-        )
+        # The event's prefix ("error: ") only repeats the severity.
+        note = Diagnostic(event["severity"], _plain(str(event["message"])), str(event.get("urn", "")))
         self.diagnostics.append(note)
         return note
 

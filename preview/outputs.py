@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from rich.console import Console
 from rich.table import Table
@@ -11,21 +11,26 @@ from rich.text import Text
 
 from preview.tree import show_value
 
+_COLUMN_ORDER: Final = (
+    *("name", "model", "runtime", "cloud", "region", "machine_type", "accelerator", "capacity_type", "value"),
+    *("replicas", "replicas_max", "usd_per_hour", "usd_per_hour_max"),
+)
+
 
 def print_outputs(console: Console, outputs: Mapping[str, Any]) -> None:
-    """Print outputs, given as plain JSON values with secrets masked, in their own order."""
-    for name, value in outputs.items():
+    """Print outputs, given as plain JSON values with secrets masked, by name."""
+    for name, value in sorted(outputs.items()):
         if _is_records(value):
             console.print(
                 _table(
                     name,
-                    [{"name": key, **record} for key, record in value.items()]
+                    [{"name": key, **record} for key, record in sorted(value.items())]
                     if isinstance(value, Mapping)
                     else value,
                 )
             )
         elif isinstance(value, Mapping) and value:
-            console.print(_table(name, [{"name": key, "value": item} for key, item in value.items()]))
+            console.print(_table(name, [{"name": key, "value": item} for key, item in sorted(value.items())]))
         else:
             console.print(Text.assemble((name, "bold"), ": ", _cell(value)))
 
@@ -45,13 +50,18 @@ def _table(title: str, records: Sequence[Mapping[str, Any]]) -> Table:
         padding=(0, 2, 0, 0),
         header_style="dim",
     )
-    columns = list(dict.fromkeys(key for record in records for key in record))
+    columns = sorted({key for record in records for key in record}, key=_column_place)
     for column in columns:
         numbers = all(isinstance(record.get(column), (int, float)) for record in records)
         table.add_column(_heading(column), justify="right" if numbers else "left", overflow="fold")
     for record in records:
         table.add_row(*(_cell(record.get(column)) for column in columns))
     return table
+
+
+def _column_place(key: str) -> tuple[int, str]:
+    """Maps arrive without an order: what names a record comes first, amounts last, the rest in between by name."""
+    return _COLUMN_ORDER.index(key) if key in _COLUMN_ORDER else _COLUMN_ORDER.index("value"), key
 
 
 def _heading(key: str) -> str:

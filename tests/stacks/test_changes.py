@@ -1,0 +1,131 @@
+"""A change of the stack file is exactly the change that preview names and `up` makes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.stacks.harness import LocalStack
+
+pytestmark = pytest.mark.slow
+
+
+def planned(stack: LocalStack) -> Counter[tuple[str, str]]:
+    """(op, type) of each step that a preview lists, the unchanged stack left out."""
+    steps = stack.factory("preview", "--json").json["steps"]
+    return Counter(
+        (step["op"], step["urn"].split("::")[2].rsplit("$", 1)[-1]) for step in steps if step["op"] != "same"
+    )
+
+
+def done(stack: LocalStack) -> dict[str, int]:
+    summary = stack.factory("up", "--yes", "--json").json["changeSummary"]
+    return {op: count for op, count in summary.items() if op != "same"}
+
+
+class TestReplicas:
+    def test_a_changed_replica_count_is_one_update(self, stack: LocalStack) -> None:
+        stack.factory("up", "--yes")
+
+        def more(config: dict[str, Any]) -> None:
+            config["model-factory:models"]["image-classifier"]["replicas"]["min"] = 3
+
+        stack.edit(more)
+        assert planned(stack) == {("update", "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"): 1}
+        assert done(stack) == {"update": 1}
+        scalers = [
+            item
+            for objects in stack.rendered().values()
+            for (kind, _), item in objects.items()
+            if kind == "HorizontalPodAutoscaler" and item["metadata"]["namespace"] == "model-image-classifier"
+        ]
+        assert [scaler["spec"]["minReplicas"] for scaler in scalers] == [3]
+
+
+class TestMachineType:
+    """`text-classifier` is pinned to the other size of its cloud's L4 machines."""
+
+    SIZES: ClassVar = {"aws": ("g6.xlarge", "g6.2xlarge"), "gcp": ("g2-standard-4", "g2-standard-8")}
+
+    def prepare(self, stack: LocalStack, cloud: str, size: int) -> None:
+        def pin(config: dict[str, Any]) -> None:
+            # The only model on an L4, so that its pool is its own.
+            config["model-factory:models"].pop("embeddings", None)
+            model = config["model-factory:models"]["text-classifier"]
+            model["clouds"] = [cloud]
+            model["machineTypes"] = [self.SIZES[cloud][size]]
+
+        stack.edit(pin)
+
+    def test_replaces_the_eks_node_group_the_new_one_before_the_old_one(self, stack: LocalStack) -> None:
+        self.prepare(stack, "aws", 0)
+        stack.factory("up", "--yes")
+        eks = stack.aws("eks")
+        (cluster,) = eks.list_clusters()["clusters"]
+        before = set(eks.list_nodegroups(clusterName=cluster)["nodegroups"])
+        self.prepare(stack, "aws", 1)
+        assert planned(stack) == {
+            ("create-replacement", "aws:eks/nodeGroup:NodeGroup"): 1,
+            ("replace", "aws:eks/nodeGroup:NodeGroup"): 1,
+            ("delete-replaced", "aws:eks/nodeGroup:NodeGroup"): 1,
+        }
+        ended = stack.factory("up", "--yes", "--json").json
+        assert {op: n for op, n in ended["changeSummary"].items() if op != "same"} == {"replace": 1}
+        after = set(eks.list_nodegroups(clusterName=cluster)["nodegroups"])
+        (new,), (old,) = after - before, before - after
+        assert eks.describe_nodegroup(clusterName=cluster, nodegroupName=new)["nodegroup"][
+            "instanceTypes"
+        ] == ["g6.2xlarge"]
+        assert old != new
+
+    def test_updates_the_gke_pool_in_place(self, stack: LocalStack) -> None:
+        self.prepare(stack, "gcp", 0)
+        stack.factory("up", "--yes")
+        self.prepare(stack, "gcp", 1)
+        assert planned(stack) == {("update", "gcp:container/nodePool:NodePool"): 1}
+        assert done(stack) == {"update": 1}
+        listed = (
+            stack.gcp("container", "v1")
+            .projects()
+            .locations()
+            .clusters()
+            .list(parent="projects/-/locations/-")
+            .execute()
+        )
+        types = {pool["config"]["machineType"] for pool in listed["clusters"][0]["nodePools"]}
+        assert "g2-standard-8" in types
+        assert "g2-standard-4" not in types
+
+
+class TestDrift:
+    def test_a_deleted_repository_and_a_changed_label_are_seen_and_repaired(self, stack: LocalStack) -> None:
+        stack.factory("up", "--yes")
+        held = stack.held()
+        ecr = stack.aws("ecr")
+        repository = ecr.describe_repositories()["repositories"][0]["repositoryName"]
+        ecr.delete_repository(repositoryName=repository, force=True)
+        storage = stack.gcp("storage", "v1")
+        bucket = storage.buckets().list(project="model-factory-dev").execute()["items"][0]["name"]
+        storage.buckets().patch(bucket=bucket, body={"labels": {"stack": "somebody-elses"}}).execute()
+
+        refreshed = stack.factory("refresh", "--yes", "--json").json["changeSummary"]
+        assert {op: count for op, count in refreshed.items() if op != "same"} == {"delete": 1, "update": 1}
+        repaired = done(stack)
+        assert repaired.pop("create") >= 1, "the repository and whatever stands on it"
+        assert repaired == {"update": 1}
+        assert storage.buckets().get(bucket=bucket).execute()["labels"]["stack"] == "dev"
+        assert stack.held() == held
+
+    def test_an_object_changed_in_a_cluster_is_seen_and_repaired(self, stack: LocalStack) -> None:
+        stack.factory("up", "--yes")
+        file = next(
+            (stack.root / ".factory" / "clouds" / "kubernetes").rglob("*deployment*image-classifier*")
+        )
+        text = file.read_text()
+        file.write_text(text.replace("RuntimeDefault", "Unconfined"))
+        refreshed = stack.factory("refresh", "--yes", "--json").json["changeSummary"]
+        assert {op: count for op, count in refreshed.items() if op != "same"} == {"update": 1}
+        assert done(stack) == {"update": 1}
+        assert file.read_text() == text

@@ -1,0 +1,120 @@
+"""Interruptions, kills and cloud errors leave a state from which the next run converges, with nothing orphaned."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import pytest
+
+from local.clouds import manager
+from tests.stacks.harness import LocalStack
+
+pytestmark = pytest.mark.slow
+
+# Entries in the journal at which the run is killed: among the first networks, in the clusters' creation, in the objects.
+KILL_POINTS = (1, 2, 5, 9, 16, 30, 60, 110, 170, 240, 320, 400)
+
+
+def small(config: dict[str, Any]) -> None:
+    """Two models, one a cloud, so that a run is short; every kind of resource is still there."""
+    models = config["model-factory:models"]
+    for name in ("object-detector", "assistant", "embeddings"):
+        models.pop(name, None)
+    models["image-classifier"]["clouds"] = ["aws"]
+    models["text-classifier"]["clouds"] = ["gcp"]
+
+
+@pytest.fixture
+def small_stack(stack: LocalStack) -> LocalStack:
+    stack.edit(small)
+    stack.factory("clouds", "start")
+    return stack
+
+
+class TestKilled:
+    def test_the_next_up_converges_and_leaves_no_orphan(self, small_stack: LocalStack) -> None:
+        stack = small_stack
+        empty = stack.held()
+        stack.factory("up", "--yes")
+        whole = stack.held()
+        stack.factory("destroy", "--yes")
+        killed = 0
+        for entries in KILL_POINTS:
+            killed += stack.kill_after(entries, "up", "--yes", "--skip-preview")
+            stack.factory("up", "--yes")
+            assert stack.held() == whole, f"killed at journal entry {entries}"
+            stack.factory("destroy", "--yes")
+            assert stack.held() == empty, f"destroyed after a kill at journal entry {entries}"
+        assert killed >= len(KILL_POINTS) - 2, "the last points may lie past the end of a run, the others not"
+
+    def test_a_killed_destroy_is_finished_by_the_next(self, small_stack: LocalStack) -> None:
+        stack = small_stack
+        empty = stack.held()
+        for entries in (3, 40, 120):
+            stack.factory("up", "--yes")
+            assert stack.kill_after(entries, "destroy", "--yes")
+            stack.factory("destroy", "--yes")
+            assert stack.held() == empty, f"killed at journal entry {entries}"
+
+
+class TestInterrupted:
+    def test_once_ends_cleanly_and_the_next_up_goes_on(self, small_stack: LocalStack) -> None:
+        stack = small_stack
+        process = stack.start("up", "--yes", "--skip-preview")
+        journal = stack.root / ".factory" / "stacks" / "dev.journal"
+        while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 40):
+            pass
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 130, out
+        assert "Interrupted. What was done is kept" in out
+        assert not journal.exists(), "the run was folded into the state"
+        kept = json.loads((stack.root / ".factory" / "stacks" / "dev.json").read_text())["deployment"]
+        assert not kept.get("pending_operations")
+        stack.factory("up", "--yes")
+        assert set(stack.factory("up", "--yes", "--json").json["changeSummary"]) == {"same"}
+
+
+class TestCloudErrors:
+    def test_a_refusal_halfway_names_resource_cloud_and_cause_and_keeps_the_rest(
+        self, small_stack: LocalStack
+    ) -> None:
+        stack = small_stack
+        stack.factory(
+            "clouds", "fault", "aws", "eks:CreateNodegroup", "--error", "ResourceLimitExceededException", "--status", "400",
+            "--message", "nodegroups per cluster: limit reached", "--count", "-1",
+        )  # fmt: skip
+        failed = stack.factory("up", "--yes", check=False)
+        assert failed.code == 1
+        said = failed.out + failed.err
+        assert "ResourceLimitExceededException" in said
+        assert "limit reached" in said
+        assert "aws:eks:NodeGroup" in said
+        assert stack.aws("eks").list_clusters()["clusters"], "what succeeded is kept"
+        stack.factory("clouds", "clear")
+        stack.factory("up", "--yes")
+        assert set(stack.factory("up", "--yes", "--json").json["changeSummary"]) == {"same"}
+
+    def test_dependents_of_a_failure_are_skipped(self, small_stack: LocalStack) -> None:
+        stack = small_stack
+        stack.factory(
+            "clouds",
+            "fault",
+            "gcp",
+            "container.*.clusters.create",
+            "--error",
+            "RESOURCE_EXHAUSTED",
+            "--status",
+            "429",
+            "--count",
+            "-1",
+        )
+        assert stack.factory("up", "--yes", check=False).code == 1
+        calls = {name: dict(held) for name, held in stack.held().items()}
+        assert "dev-gcp-us-central1" not in calls["kubernetes"]
+        for spec in stack.specs:
+            manager.call(spec, "PUT", "faults", [])
+        stack.factory("up", "--yes")
+        assert stack.rendered()["dev-gcp-us-central1"]
