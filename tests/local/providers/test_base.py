@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from typing import Any
 
 import grpc
@@ -11,7 +13,14 @@ from pulumi.runtime.proto import status_pb2
 
 from local import wire
 from local.providers.base import Call, Function, ResourceType, Update
-from local.providers.errors import CloudError, Failure, NotFoundError, UnsupportedError, WaitError
+from local.providers.errors import (
+    CancelledError,
+    CloudError,
+    Failure,
+    NotFoundError,
+    UnsupportedError,
+    WaitError,
+)
 from local.providers.naming import AutoName
 from local.providers.provider import Provider
 from local.providers.rules import Rules
@@ -279,6 +288,21 @@ class TestLife:
         assert toys.adopt(BOX.token, URN, inputs) is None
         name, _ = created(toys, inputs)
         assert toys.adopt(BOX.token, URN, inputs) == name
+
+    def test_cancel_ends_a_wait(self, toys: Toys) -> None:
+        toys.Cancel(pb.ConfigureRequest(), Context())
+        call = Call[Shelf](toys.shelf, URN, BOX.token, cancelled=toys._cancelled)
+        with pytest.raises(CancelledError, match="box: cancelled while waiting"):
+            call.wait(lambda: None, what="box")
+
+    def test_a_wait_asks_ever_less_often_until_its_deadline(self, toys: Toys) -> None:
+        asked: list[float] = []
+        call = Call[Shelf](toys.shelf, URN, BOX.token, deadline=time.monotonic() + 0.5)
+        with pytest.raises(WaitError, match="not done within the time-out"):
+            call.wait(lambda: asked.append(time.monotonic()), what="box")
+        pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
+        assert pauses[1] > pauses[0] >= 0.05
+        assert len(asked) < 10
 
     def test_invoke_answers_with_a_result(self, toys: Toys) -> None:
         response = toys.Invoke(

@@ -12,7 +12,6 @@ from local.providers.aws.session import Aws
 from local.providers.aws.shapes import Api
 from local.providers.aws.types import ec2
 from local.providers.base import Call, Update
-from local.providers.errors import NotFoundError
 from local.providers.values import objects, text, texts
 from local.wire import Properties, Value
 
@@ -169,43 +168,58 @@ def _associations(call: Call[Aws], filters: list[dict[str, Any]]) -> list[dict[s
     return [item for table in tables for item in table.get("Associations", [])]
 
 
-def _read_association(call: Call[Aws], association_id: str, _inputs: Properties) -> Properties | None:
+def _association(call: Call[Aws], association_id: str, inputs: Properties) -> dict[str, Any] | None:
+    """An association by its id or, as a replaced table gives it a new id, by its subnet or gateway: each has but one."""
     filters = [{"Name": "association.route-table-association-id", "Values": [association_id]}]
-    for item in _associations(call, filters):
-        if item["RouteTableAssociationId"] == association_id:
-            return _ASSOCIATION_API.properties(call.cloud, item, "RouteTableAssociation")
-    return None
+    found = [
+        item for item in _associations(call, filters) if item["RouteTableAssociationId"] == association_id
+    ]
+    subnet, gateway = text(inputs, "subnetId"), text(inputs, "gatewayId")
+    if not found and subnet:
+        found = _associations(call, [{"Name": "association.subnet-id", "Values": [subnet]}])
+    elif not found and gateway:
+        found = _associations(call, [])
+    joined = (
+        item
+        for item in found
+        if (item.get("SubnetId") or "", item.get("GatewayId") or "") == (subnet, gateway)
+    )
+    return next(joined, None) if subnet or gateway else next(iter(found), None)
+
+
+def _read_association(call: Call[Aws], association_id: str, inputs: Properties) -> Properties | None:
+    found = _association(call, association_id, inputs)
+    return _ASSOCIATION_API.properties(call.cloud, found, "RouteTableAssociation") if found else None
 
 
 def _find_association(call: Call[Aws], inputs: Properties) -> str | None:
-    for item in _associations(call, [{"Name": "route-table-id", "Values": [text(inputs, "routeTableId")]}]):
-        target = (item.get("SubnetId") or "", item.get("GatewayId") or "")
-        if target == (text(inputs, "subnetId"), text(inputs, "gatewayId")):
-            return str(item["RouteTableAssociationId"])
-    return None
+    found = _association(call, "", inputs)
+    same_table = found is not None and found["RouteTableId"] == inputs["routeTableId"]
+    return str(found["RouteTableAssociationId"]) if found and same_table else None
 
 
 def _update_association(call: Call[Aws], change: Update) -> str | None:
     if not change.changed("routeTableId"):
         return None
+    present = _association(call, change.id, change.old_inputs)
     answer = call.cloud.call(
         "ec2",
         "ReplaceRouteTableAssociation",
-        AssociationId=change.id,
+        AssociationId=present["RouteTableAssociationId"] if present else change.id,
         RouteTableId=change.new["routeTableId"],
     )
     return str(answer["NewAssociationId"])
 
 
-def _disassociate(call: Call[Aws], association_id: str, _state: Properties) -> None:
-    call.cloud.call("ec2", "DisassociateRouteTable", AssociationId=association_id)
+def _disassociate(call: Call[Aws], association_id: str, state: Properties) -> None:
+    present = _association(call, association_id, state)
+    if present:
+        association_id = str(present["RouteTableAssociationId"])
+        call.cloud.call("ec2", "DisassociateRouteTable", AssociationId=association_id)
 
 
 def _delete_table(call: Call[Aws], table_id: str, _state: Properties) -> None:
-    try:
-        call.cloud.call("ec2", "DeleteRouteTable", RouteTableId=table_id)
-    except NotFoundError:
-        return
+    call.cloud.call("ec2", "DeleteRouteTable", RouteTableId=table_id)
 
 
 TYPES: Final = (

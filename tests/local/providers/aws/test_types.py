@@ -89,7 +89,7 @@ CASES = (
     Case(
         "aws:ec2/routeTableAssociation:RouteTableAssociation",
         {"routeTableId": "$table", "subnetId": "$subnet_a"},
-        {},
+        {"routeTableId": "$table_2"},
         {"subnetId": "$subnet_b"},
     ),
     Case(
@@ -249,6 +249,7 @@ CASES = (
         {"clusterName": "$cluster", "principalArn": "$role.arn", "kubernetesGroups": ["viewers"], **TAGS},
         {"kubernetesGroups": ["viewers", "editors"], **RETAGGED},
         {"principalArn": "arn:aws:iam::123456789012:role/other"},
+        delete_first=True,
     ),
     Case(
         "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
@@ -260,6 +261,7 @@ CASES = (
         },
         {},
         {"accessScope": {"type": "cluster"}},
+        delete_first=True,
     ),
     Case(
         "aws:eks/podIdentityAssociation:PodIdentityAssociation",
