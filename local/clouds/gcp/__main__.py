@@ -6,6 +6,8 @@ Serves until SIGTERM or SIGINT. Prints one line when it takes requests.
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 import uvicorn
@@ -35,6 +37,9 @@ def main() -> None:
     data.mkdir(parents=True, exist_ok=True)
     cloud = Cloud(Store(data / STATE_FILE), data, tuple(arguments.project or DEFAULT_PROJECTS), transition_seconds=arguments.transition_seconds)
     config = uvicorn.Config(create_app(cloud), host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False, ws="none")
+    # uvicorn ends in order, then raises the signal again: that must not count as a failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         _Server(config).run()
     finally:

@@ -6,7 +6,18 @@ import re
 from typing import Final
 
 from local.clouds.gcp import errors, policies
-from local.clouds.gcp.core import Body, Call, Stored, apply_mask, digest, handles, numeric_id, page, timestamp, visible
+from local.clouds.gcp.core import (
+    Body,
+    Call,
+    Stored,
+    apply_mask,
+    digest,
+    handles,
+    numeric_id,
+    page,
+    timestamp,
+    visible,
+)
 
 ACCOUNT: Final = "iam.serviceAccounts"
 _FIELDS: Final = ("displayName", "description")

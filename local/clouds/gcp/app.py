@@ -20,7 +20,17 @@ from starlette.routing import Route
 
 from local.clouds import control
 from local.clouds.gcp import (
-    accounts, compute, container, errors, kms, node_pools, operations, policies, projects, registry, storage,
+    accounts,
+    compute,
+    container,
+    errors,
+    kms,
+    node_pools,
+    operations,
+    policies,
+    projects,
+    registry,
+    storage,
 )  # fmt: skip
 from local.clouds.gcp.core import HANDLERS, Answer, Body, Call, Cloud, Media, Wait, visible
 from local.clouds.gcp.errors import ApiError

@@ -10,7 +10,19 @@ from typing import Final
 
 from local.clouds.gcp import catalogue, errors
 from local.clouds.gcp.core import (
-    Body, Call, Cloud, Effect, digest, handles, links, merge_patch, not_found_message, numeric_id, page, timestamp, visible,
+    Body,
+    Call,
+    Cloud,
+    Effect,
+    digest,
+    handles,
+    links,
+    merge_patch,
+    not_found_message,
+    numeric_id,
+    page,
+    timestamp,
+    visible,
 )  # fmt: skip
 from local.clouds.gcp.operations import COMPUTE_ROOT, start_compute
 from local.discovery import Json
@@ -285,9 +297,10 @@ def _register(collection: Collection) -> None:
         body |= {"kind": collection.kind, "id": numeric_id(key, now), "creationTimestamp": now, "selfLink": link(key)}
         completed = _complete(call, collection, key, body, {})
         _write(call, collection, key, completed, ready=False)
+        made = [key]
         if collection.name == "networks" and completed["autoCreateSubnetworks"]:
-            create_automatic_subnetworks(call, key, now)
-        return start_compute(call, "insert", key, Effect(merge={key: {}}), Effect(remove=(key,)))
+            made += create_automatic_subnetworks(call, key, now)
+        return start_compute(call, "insert", key, Effect(merge={key: {}}), Effect(remove=tuple(made)))
 
     def get(call: Call) -> Body:
         return shown(call.cloud, call.cloud.require(f"{place(call)}/{call.parameter(parameter)}").body)
@@ -378,8 +391,9 @@ def shown(cloud: Cloud, body: Body) -> Body:
     return result
 
 
-def create_automatic_subnetworks(call: Call, network: str, now: str) -> None:
-    """One /20 a region out of 10.128.0.0/9, named as the network."""
+def create_automatic_subnetworks(call: Call, network: str, now: str) -> list[str]:
+    """One /20 a region out of 10.128.0.0/9, named as the network. Returns their keys."""
+    keys: list[str] = []
     project = call.parameter("project")
     name = network.rpartition("/")[2]
     blocks = ipaddress.IPv4Network("10.128.0.0/9").subnets(new_prefix=20)
@@ -393,6 +407,8 @@ def create_automatic_subnetworks(call: Call, network: str, now: str) -> None:
         }  # fmt: skip
         body["fingerprint"] = fingerprint_of(body)
         call.cloud.put(key, "compute.subnetworks", body)
+        keys.append(key)
+    return keys
 
 
 for _each in COLLECTIONS:

@@ -9,7 +9,17 @@ from typing import Final
 
 from local.clouds.gcp import catalogue, errors
 from local.clouds.gcp.authority import cluster_authority
-from local.clouds.gcp.core import Body, Call, Effect, digest, handles, merge_patch, numeric_id, timestamp, visible
+from local.clouds.gcp.core import (
+    Body,
+    Call,
+    Effect,
+    digest,
+    handles,
+    merge_patch,
+    numeric_id,
+    timestamp,
+    visible,
+)
 from local.clouds.gcp.node_pools import NODE_POOL, complete_pool, incompatible, shortage
 from local.clouds.gcp.operations import CONTAINER_ROOT, start_container
 from local.discovery import Json
@@ -165,7 +175,8 @@ def _attach_network(call: Call, cluster: Body, project: str, region: str) -> Non
     cluster |= {"network": network["name"], "subnetwork": subnet["name"]}
     policy = cluster.get("ipAllocationPolicy")
     if policy is None:
-        policy = cluster["ipAllocationPolicy"] = {"useIpAliases": True}
+        policy = cluster["ipAllocationPolicy"] = {}
+    policy.setdefault("useIpAliases", True)
     ranges = {r["rangeName"]: r["ipCidrRange"] for r in subnet.get("secondaryIpRanges", [])}
     for name_field, block_field, legacy_field, top_field in (
         ("clusterSecondaryRangeName", "clusterIpv4CidrBlock", "clusterIpv4Cidr", "clusterIpv4Cidr"),

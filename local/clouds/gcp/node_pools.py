@@ -134,7 +134,7 @@ def check_machine(config: Body, zones: list[str]) -> None:
     if machine.accelerator and not accelerators:
         built_in: Body = {"acceleratorType": machine.accelerator, "acceleratorCount": str(machine.accelerator_count)}
         config["accelerators"] = [built_in]
-    wanted = config.get("accelerators", [{}])[0].get("acceleratorType", "")
+    wanted = (config.get("accelerators") or [{}])[0].get("acceleratorType", "")
     missing = [zone for zone in zones if not catalogue.sells(zone, machine, wanted)]
     if missing:
         what = f'Accelerator type "{wanted}"' if wanted else f'Machine type with name "{machine.name}"'
@@ -306,15 +306,25 @@ def update(call: Call) -> Body:
             elif name not in ("image", "imageProject", "nodeConfigUpdateMode"):
                 raise errors.not_implemented(f"nodePools.update of {name}")
         if "machineType" in given and "accelerators" not in given:
-            new = catalogue.machine_type(config["machineType"])
-            if new is not None and (new.accelerator or new.family not in catalogue.ATTACHABLE):
-                config.pop("accelerators", None)
+            _fit_accelerators(config)
         locations = changes.get("locations", pool["locations"])
         changes["config"] = complete_config(call, config, cluster, locations)
         changes["instanceGroupUrls"] = instance_groups(pool_key(call).split("/nodePools/")[0], pool["name"], locations)
         return changes
 
     return _start_change(call, "UPGRADE_NODES" if "nodeVersion" in given else "UPDATE_CLUSTER", change)
+
+
+def _fit_accelerators(config: Body) -> None:
+    """Drop the accelerators of the old machine type where the new one has others built in, or takes none."""
+    new = catalogue.machine_type(config["machineType"])
+    if new is None or not config.get("accelerators"):
+        return
+    first = config["accelerators"][0]
+    same = (first["acceleratorType"], int(first["acceleratorCount"])) == (new.accelerator, new.accelerator_count)
+    if not same and (new.accelerator or new.family not in catalogue.ATTACHABLE):
+        del config["accelerators"]
+        config["taints"] = [taint for taint in config.get("taints", []) if taint["key"] != GPU_TAINT["key"]]
 
 
 @handles("container.projects.locations.clusters.nodePools.setAutoscaling")

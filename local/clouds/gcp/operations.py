@@ -6,7 +6,19 @@ import uuid
 from typing import Final
 
 from local.clouds.gcp import errors
-from local.clouds.gcp.core import Body, Call, Effect, Wait, fault_error, handles, not_found_message, numeric_id, page, timestamp, visible
+from local.clouds.gcp.core import (
+    Body,
+    Call,
+    Effect,
+    Wait,
+    fault_error,
+    handles,
+    not_found_message,
+    numeric_id,
+    page,
+    timestamp,
+    visible,
+)
 from local.clouds.gcp.store import StoredOperation
 from local.discovery import Json
 

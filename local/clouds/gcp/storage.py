@@ -12,7 +12,18 @@ from email.policy import HTTP
 from typing import Final
 
 from local.clouds.gcp import catalogue, errors
-from local.clouds.gcp.core import Body, Call, Media, Stored, digest, handles, merge_patch, page, timestamp, visible
+from local.clouds.gcp.core import (
+    Body,
+    Call,
+    Media,
+    Stored,
+    digest,
+    handles,
+    merge_patch,
+    page,
+    timestamp,
+    visible,
+)
 from local.discovery import Json
 
 BUCKET: Final = "storage.buckets"
@@ -152,7 +163,7 @@ def change(call: Call) -> Body:
 def delete(call: Call) -> None:
     stored = _bucket(call)
     _check_generation(call, stored.body)
-    if call.cloud.store.children(f"{stored.key}/o", OBJECT):
+    if call.cloud.store.children(stored.key, OBJECT):
         raise errors.exists("The bucket you tried to delete is not empty.", "conflict")
     call.cloud.store.remove(stored.key)
 
@@ -242,7 +253,7 @@ def list_objects(call: Call) -> Body:
     prefix, delimiter = call.query.get("prefix", ""), call.query.get("delimiter", "")
     items: list[Body] = []
     prefixes: set[str] = set()
-    for stored in call.cloud.store.children(f"{bucket.key}/o", OBJECT):
+    for stored in call.cloud.store.children(bucket.key, OBJECT):
         name = stored.body["name"]
         if not name.startswith(prefix):
             continue

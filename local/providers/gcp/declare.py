@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from local.discovery import Json, Violation
 from local.providers.base import Call, ResourceType, Update, project
+from local.providers.diff import is_same
 from local.providers.errors import Failure, NotFoundError, UnsupportedError
 from local.providers.gcp.session import Body, Gcp, creating, finish, patiently
 from local.providers.gcp.shapes import (
@@ -182,7 +183,7 @@ def generic_update(api: Api) -> Callable[[Call[Gcp], Update], str | None]:
     """Send what differs: a masked patch where the API takes a mask, else a merging one."""
 
     def update(call: Call[Gcp], change: Update) -> str | None:
-        names = [f.name for f in api.shape if not f.output and change.changed(f.name)]
+        names = [f.name for f in api.shape if not f.output and changed(change, f.name)]
         if names:
             patch(call, api, change, names)
         return None
@@ -210,6 +211,36 @@ def patch(call: Call[Gcp], api: Api, change: Update, names: Iterable[str]) -> No
         )
     method = f"{api.methods}.patch"
     settle(call, api, patiently(call, method, body=body, **parameters), change.id, method)
+
+
+def changed(change: Update, name: str) -> bool:
+    """Whether a property must be set: what is asked differs from what the cloud has, or is not asked any more.
+
+    What the cloud adds to a nested object by itself does not count.
+    """
+    asked, before = change.new.get(name), change.old_inputs.get(name)
+    return differs((name,), asked, change.old.get(name), before, change.rules)
+
+
+def differs(
+    path: tuple[str | int, ...], asked: Value, found: Value, before: Value, rules: Rules
+) -> bool:
+    """`changed` for one path: what is asked, what the cloud has, what was asked before."""
+    if asked is None:
+        return before is not None and found is not None
+    if is_same(path, found, asked, rules):
+        return False
+    if isinstance(asked, dict) and isinstance(found, dict):
+        earlier = before if isinstance(before, dict) else {}
+        return any(
+            differs((*path, key), asked.get(key), found.get(key), earlier.get(key), rules)
+            for key in {*asked, *earlier}
+        )
+    if isinstance(asked, list) and isinstance(found, list) and len(asked) == len(found):
+        earlier_items = before if isinstance(before, list) and len(before) == len(asked) else [None] * len(asked)
+        items = zip(asked, found, earlier_items, strict=True)
+        return any(differs((*path, i), *values, rules) for i, values in enumerate(items))
+    return True
 
 
 def _set_null(body: Body, path: tuple[str, ...]) -> None:

@@ -66,7 +66,9 @@ def to_api(
         target = body
         for step in field.path[:-1]:
             target = target.setdefault(step, {})
-        target[field.path[-1]] = _write(field, value)
+        written, there = _write(field, value), target.get(field.path[-1])
+        both = isinstance(there, dict) and isinstance(written, dict)
+        target[field.path[-1]] = {**there, **written} if both else written
     return body
 
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from local.discovery import Json
 from local.providers.base import Call, ResourceType, Update
-from local.providers.errors import Failure, NotFoundError, ProviderError
+from local.providers.errors import Failure, ProviderError
 from local.providers.gcp import checks
-from local.providers.gcp.declare import Api, declare, id_of, labels_to_write, message
+from local.providers.gcp.declare import Api, changed, declare, id_of, labels_to_write, message
 from local.providers.gcp.session import Body, Gcp, creating, finish, patiently
 from local.providers.gcp.shapes import Field, outputs, same, to_api
 from local.providers.gcp.types.compute import same_link
@@ -229,12 +229,11 @@ def _ready(call: Call[Gcp], object_id: str, inputs: Properties) -> None:
     wait_running(call, f"{_METHODS}.get", object_id)
     if not flag(inputs, "removeDefaultNodePool"):
         return
-    method, name = f"{_METHODS}.nodePools.delete", f"{object_id}/nodePools/{DEFAULT_POOL}"
-    try:
-        operation = patiently(call, method, name=name)
-    except NotFoundError:
-        return
-    finish(call, "container", operation, location=object_id.partition("/clusters/")[0], method=method)
+    pools: list[Body] = call.cloud.call(f"{_METHODS}.get", name=object_id).get("nodePools", [])
+    if any(pool["name"] == DEFAULT_POOL for pool in pools):
+        method = f"{_METHODS}.nodePools.delete"
+        operation = patiently(call, method, name=f"{object_id}/nodePools/{DEFAULT_POOL}")
+        finish(call, "container", operation, location=object_id.partition("/clusters/")[0], method=method)
 
 
 def _complete(
@@ -272,19 +271,19 @@ def _complete(
 def _update(call: Call[Gcp], change: Update) -> None:
     wanted = to_api(_CLUSTER.shape, change.new)
     for name, desired in _DESIRED.items():
-        if change.changed(name):
+        if changed(change, name):
             _cluster_call(call, change.id, "update", {"update": desired(wanted)})
     version = text(change.new, "minMasterVersion")
     if version and not runs(text(change.old, "masterVersion"), version):
         _cluster_call(call, change.id, "update", {"update": {"desiredMasterVersion": version}})
-    if change.changed("maintenancePolicy"):
+    if changed(change, "maintenancePolicy"):
         _cluster_call(
             call,
             change.id,
             "setMaintenancePolicy",
             {"maintenancePolicy": wanted.get("maintenancePolicy", {})},
         )
-    if change.changed("resourceLabels"):
+    if changed(change, "resourceLabels"):
         current = call.cloud.call(f"{_METHODS}.get", name=change.id)
         body: Body = {
             "resourceLabels": labels_to_write(call.cloud, change),
@@ -295,7 +294,7 @@ def _update(call: Call[Gcp], change: Update) -> None:
         done = (
             field.output or field.name in _DESIRED or field.name in _ELSEWHERE or field.name == "nodeConfig"
         )
-        if not done and change.changed(field.name):
+        if not done and changed(change, field.name):
             raise ProviderError(
                 f"the local provider cannot change {field.name} of a GKE cluster in place; use the Pulumi CLI"
             )

@@ -12,6 +12,7 @@ from local.providers.gcp import checks
 from local.providers.gcp.declare import (
     OURS,
     Api,
+    changed,
     declare,
     id_of,
     inputs_of,
@@ -159,18 +160,18 @@ def _complete_subnetwork(
 
 def _update_subnetwork(call: Call[Gcp], change: Update) -> None:
     where = _SUBNETWORK.parameters(change.id)
-    if change.changed("ipCidrRange"):
+    if changed(change, "ipCidrRange"):
         body = {"ipCidrRange": change.new["ipCidrRange"]}
         method = "compute.subnetworks.expandIpCidrRange"
         settle(call, _SUBNETWORK, call.cloud.call(method, body=body, **where), change.id, method)
-    if change.changed("privateIpGoogleAccess"):
+    if changed(change, "privateIpGoogleAccess"):
         body = {"privateIpGoogleAccess": change.new.get("privateIpGoogleAccess", False)}
         method = "compute.subnetworks.setPrivateIpGoogleAccess"
         settle(call, _SUBNETWORK, call.cloud.call(method, body=body, **where), change.id, method)
     apart = ("ipCidrRange", "privateIpGoogleAccess")
     # One field a patch: Compute refuses to change the log configuration and the ranges together.
     for each in _SUBNETWORK.shape:
-        if not each.output and each.name not in apart and change.changed(each.name):
+        if not each.output and each.name not in apart and changed(change, each.name):
             if each.name == "logConfig" and "logConfig" not in change.new:
                 change.new["logConfig"] = {"enable": False}
             patch(call, _SUBNETWORK, change, [each.name])
@@ -257,7 +258,7 @@ _FIREWALL = _api(
 
 
 def _update_firewall(call: Call[Gcp], change: Update) -> None:
-    names = [f.name for f in _FIREWALL.shape if not f.output and change.changed(f.name)]
+    names = [f.name for f in _FIREWALL.shape if not f.output and changed(change, f.name)]
     if "logConfig" in names and "logConfig" not in change.new:
         method = "compute.firewalls.patch"
         body = {"name": change.new["name"], "logConfig": {"enable": False}}

@@ -11,7 +11,7 @@ from local.discovery import Json
 from local.providers.base import Call, ResourceType, Update
 from local.providers.errors import CloudError, Failure, NotFoundError
 from local.providers.gcp import checks
-from local.providers.gcp.declare import OURS, Api, declare, inputs_of, rules_of
+from local.providers.gcp.declare import OURS, Api, changed, declare, inputs_of, rules_of
 from local.providers.gcp.session import Body, Gcp, creating
 from local.providers.gcp.shapes import Field, outputs, same, unknown_properties
 from local.providers.values import mapping, text
@@ -58,12 +58,12 @@ def _create_account(call: Call[Gcp], inputs: Properties) -> str:
 
 
 def _update_account(call: Call[Gcp], change: Update) -> None:
-    changed = [name for name in ("displayName", "description") if change.changed(name)]
-    if changed:
-        account: Body = {name: change.new.get(name, "") for name in changed}
-        body = {"serviceAccount": account, "updateMask": ",".join(changed)}
+    names = [name for name in ("displayName", "description") if changed(change, name)]
+    if names:
+        account: Body = {name: change.new.get(name, "") for name in names}
+        body = {"serviceAccount": account, "updateMask": ",".join(names)}
         call.cloud.call("iam.projects.serviceAccounts.patch", name=change.id, body=body)
-    if change.changed("disabled"):
+    if changed(change, "disabled"):
         verb = "disable" if change.new.get("disabled") else "enable"
         call.cloud.call(f"iam.projects.serviceAccounts.{verb}", name=change.id, body={})
 

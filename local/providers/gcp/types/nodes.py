@@ -7,10 +7,9 @@ from typing import Any, Final
 
 from local.discovery import Json
 from local.providers.base import Call, ResourceType, Update
-from local.providers.diff import is_same
 from local.providers.errors import Failure, NotFoundError
 from local.providers.gcp import checks
-from local.providers.gcp.declare import Api, declare
+from local.providers.gcp.declare import Api, changed, declare, differs
 from local.providers.gcp.session import Body, Gcp, finish, patiently
 from local.providers.gcp.shapes import Field, Shape, outputs, same, to_api
 from local.providers.naming import AutoName
@@ -183,37 +182,37 @@ def _node_count(call: Call[Gcp], found: Properties) -> int:
 
 def _update(call: Call[Gcp], change: Update) -> None:
     _update_node_config(call, change)
-    if change.changed("nodeLocations") and change.new.get("nodeLocations"):
+    if changed(change, "nodeLocations") and change.new.get("nodeLocations"):
         _pool_call(call, change.id, "update", {"locations": change.new["nodeLocations"]})
-    if change.changed("version") and change.new.get("version"):
+    if changed(change, "version") and change.new.get("version"):
         _pool_call(call, change.id, "update", {"nodeVersion": change.new["version"]})
-    if change.changed("upgradeSettings"):
+    if changed(change, "upgradeSettings"):
         _pool_call(
             call,
             change.id,
             "update",
             {"upgradeSettings": _message(change.new).get("upgradeSettings", {"strategy": "SURGE"})},
         )
-    if change.changed("networkConfig"):
+    if changed(change, "networkConfig"):
         private = mapping(change.new, "networkConfig").get("enablePrivateNodes", False)
         _pool_call(call, change.id, "update", {"nodeNetworkConfig": {"enablePrivateNodes": private}})
-    if change.changed("queuedProvisioning"):
+    if changed(change, "queuedProvisioning"):
         _pool_call(
             call,
             change.id,
             "update",
             {"queuedProvisioning": _message(change.new).get("queuedProvisioning", {})},
         )
-    if change.changed("autoscaling"):
+    if changed(change, "autoscaling"):
         _pool_call(
             call,
             change.id,
             "setAutoscaling",
             {"autoscaling": _message(change.new).get("autoscaling", {"enabled": False})},
         )
-    if change.changed("management"):
+    if changed(change, "management"):
         _pool_call(call, change.id, "setManagement", {"management": mapping(change.new, "management")})
-    if change.new.get("nodeCount") is not None and change.changed("nodeCount"):
+    if change.new.get("nodeCount") is not None and changed(change, "nodeCount"):
         _pool_call(call, change.id, "setSize", {"nodeCount": change.new["nodeCount"]})
 
 
@@ -224,20 +223,17 @@ def _message(properties: Properties) -> Body:
 def _update_node_config(call: Call[Gcp], change: Update) -> None:
     old, new = mapping(change.old, "nodeConfig"), mapping(change.new, "nodeConfig")
     before = mapping(change.old_inputs, "nodeConfig")
-    changed: list[str] = []
+    wanted: list[str] = []
     for field in NODE_CONFIG:
-        given = field.name in new
-        differs = not is_same(
-            ("nodeConfig", field.name), old.get(field.name), new.get(field.name), change.rules
-        )
-        if (given and differs) or (not given and field.name in before and field.name in old):
-            changed.append(field.name)
+        name = field.name
+        if differs(("nodeConfig", name), new.get(name), old.get(name), before.get(name), change.rules):
+            wanted.append(name)
     message = to_api(NODE_CONFIG, new)
-    together = {_AT_ONCE[name]: message[name] for name in changed if name in _AT_ONCE and name in message}
+    together = {_AT_ONCE[name]: message[name] for name in wanted if name in _AT_ONCE and name in message}
     if together:
         _pool_call(call, change.id, "update", together)
     paths = {field.name: field.path[0] for field in NODE_CONFIG}
-    for name in changed:
+    for name in wanted:
         if paths[name] in _ONE_BY_ONE:
             _pool_call(call, change.id, "update", _ONE_BY_ONE[paths[name]](message.get(paths[name])))
 

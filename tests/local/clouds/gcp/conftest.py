@@ -64,7 +64,9 @@ class World:
         if scope[0] == "global":
             call = compute.globalOperations().wait(project=PROJECT, operation=operation["name"])
         else:
-            call = compute.regionOperations().wait(project=PROJECT, region=scope[1], operation=operation["name"])
+            call = compute.regionOperations().wait(
+                project=PROJECT, region=scope[1], operation=operation["name"]
+            )
         return call.execute()
 
     def container_done(self, operation: dict[str, Any], location: str = "us-central1") -> dict[str, Any]:
@@ -82,7 +84,9 @@ class World:
         """A custom-mode network with a subnetwork `sub` that has ranges `pods` and `services`."""
         compute = self.api("compute")
         self.compute_done(
-            compute.networks().insert(project=PROJECT, body={"name": name, "autoCreateSubnetworks": False}).execute()
+            compute.networks()
+            .insert(project=PROJECT, body={"name": name, "autoCreateSubnetworks": False})
+            .execute()
         )
         body = {
             "name": "sub",
@@ -93,7 +97,9 @@ class World:
                 {"rangeName": "services", "ipCidrRange": "10.8.0.0/20"},
             ],
         }
-        self.compute_done(compute.subnetworks().insert(project=PROJECT, region="us-central1", body=body).execute())
+        self.compute_done(
+            compute.subnetworks().insert(project=PROJECT, region="us-central1", body=body).execute()
+        )
         return f"projects/{PROJECT}/global/networks/{name}"
 
     def cluster(self, name: str = "c", **fields: Any) -> str:
@@ -104,7 +110,10 @@ class World:
             "network": "net",
             "subnetwork": "sub",
             "initialNodeCount": 1,
-            "ipAllocationPolicy": {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"},
+            "ipAllocationPolicy": {
+                "clusterSecondaryRangeName": "pods",
+                "servicesSecondaryRangeName": "services",
+            },
             **fields,
         }
         clusters = self.api("container").projects().locations().clusters()
@@ -128,7 +137,9 @@ def refused() -> Callable[[Callable[[], object]], HttpError]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[World]:
     cloud = Cloud(Store(None), transition_seconds=0.05)
-    config = uvicorn.Config(create_app(cloud), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off")
+    config = uvicorn.Config(
+        create_app(cloud), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off"
+    )
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
