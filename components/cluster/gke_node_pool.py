@@ -80,7 +80,7 @@ class GkeNodePool(pulumi.ComponentResource):
                     }
                 ]
                 if shape.accelerator
-                else [],
+                else None,
             },
             # It counts only at creation, and a changed count would replace the pool.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["initialNodeCount"]),
