@@ -7,6 +7,7 @@ that runs is a no-op. The Kubernetes "cloud" is a folder, not a process: `local.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -15,8 +16,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,8 @@ SOURCE: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 30.0
+ASK_SECONDS: Final = 3.0
+"""A cloud that loads its state answers later than that; a program that is no cloud may never answer."""
 POLL_SECONDS: Final = 0.03
 LOG_TAIL_LINES: Final = 15
 
@@ -97,19 +100,25 @@ def start(
     Raises PortBusyError where another program (or another project's cloud) has the port, CloudError with the end of the
     log where the process ends or stays silent; what this call had started is then stopped again.
     """
-    found = {spec.name: _find(spec, root) for spec in specs}
-    started: dict[str, subprocess.Popen[bytes]] = {}
-    try:
-        for spec in specs:
-            if found[spec.name] is None:
-                started[spec.name] = _spawn(spec, root)
-        deadline = time.monotonic() + timeout_seconds
-        return [found[spec.name] or _wait_ready(spec, root, started[spec.name], deadline) for spec in specs]
-    except BaseException:
-        for spec in specs:
-            if spec.name in started:
-                _stop_process(spec, root)
-        raise
+    with ExitStack() as stack:
+        # Two commands at once: the second waits, and then finds the clouds running.
+        for spec in sorted(specs, key=lambda spec: spec.name):
+            stack.enter_context(_only_starter(spec, root))
+        found = {spec.name: _find(spec, root) for spec in specs}
+        started: dict[str, psutil.Process] = {}
+        try:
+            for spec in specs:
+                if found[spec.name] is None:
+                    started[spec.name] = _spawn(spec, root)
+            deadline = time.monotonic() + timeout_seconds
+            return [
+                found[spec.name] or _wait_ready(spec, root, started[spec.name], deadline) for spec in specs
+            ]
+        except BaseException:
+            for spec in specs:
+                if spec.name in started:
+                    _stop_process(spec, root)
+            raise
 
 
 def stop(specs: Sequence[CloudSpec], root: Path) -> list[str]:
@@ -134,13 +143,15 @@ def reset(specs: Sequence[CloudSpec]) -> list[CloudStatus]:
     return [_status(spec, call(spec, "POST", "reset")) for spec in specs]
 
 
-def call(spec: CloudSpec, method: str, name: str, document: object = None) -> Any:
+def call(
+    spec: CloudSpec, method: str, name: str, document: object = None, *, timeout_seconds: float = CALL_SECONDS
+) -> Any:
     """One control call (see `local.clouds.control`), as decoded JSON. Raises NotRunningError, CloudError."""
     body = None if document is None else json.dumps(document).encode()
     request = urllib.request.Request(f"{spec.url}/_cloud/{name}", data=body, method=method)  # noqa: S310  always http on loopback
     request.add_header("Content-Type", "application/json")
     try:
-        with _OPENER.open(request, timeout=CALL_SECONDS) as response:
+        with _OPENER.open(request, timeout=timeout_seconds) as response:
             return json.loads(response.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -181,28 +192,44 @@ def _status(spec: CloudSpec, answer: Mapping[str, Any]) -> CloudStatus:
 
 def _ask(spec: CloudSpec) -> CloudStatus | None:
     try:
-        answer = call(spec, "GET", "status")
+        answer = call(spec, "GET", "status", timeout_seconds=ASK_SECONDS)
         return _status(spec, answer)
     except (CloudError, KeyError, TypeError):
         return None
 
 
-def _find(spec: CloudSpec, root: Path) -> CloudStatus | None:
-    """The running cloud of this root, None where the port is free; anything else there is an error."""
+@contextmanager
+def _only_starter(spec: CloudSpec, root: Path) -> Generator[None]:
+    spec.data(root).mkdir(parents=True, exist_ok=True)
+    with (spec.directory(root) / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _find(spec: CloudSpec, root: Path) -> psutil.Process | None:
+    """The process of this root's cloud, None where the port is free; anything else there is an error."""
+    recorded = _recorded(spec, root)
+    if recorded is not None and recorded.port != spec.port:
+        raise CloudError(
+            f"local cloud {spec.name} runs already, on port {recorded.port} (pid {recorded.process.pid}), not "
+            f"{spec.port}; stop it first with `factory clouds stop`"
+        )
+    if recorded is not None:
+        return recorded.process
+    holder = _holder(spec.port)
+    if holder is None:
+        return None
     answer = _ask(spec)
     if answer is None:
-        holder = _holder(spec.port)
-        if holder is None:
-            return None
         raise PortBusyError(
             f"local cloud {spec.name} needs port {spec.port}, which {holder} holds; stop that, or choose another port"
         )
-    if answer.name != spec.name or answer.data != str(spec.data(root)):
+    if answer.name != spec.name or answer.data != str(spec.data(root)) or answer.pid is None:
         raise PortBusyError(
             f"local cloud {spec.name} needs port {spec.port}, where the cloud {answer.name} (pid {answer.pid}) serves "
             f"{answer.data or 'memory'}; run `factory clouds stop` there, or choose another port"
         )
-    return answer
+    return psutil.Process(answer.pid)
 
 
 def _holder(port: int) -> str | None:
@@ -221,9 +248,8 @@ def _holder(port: int) -> str | None:
     return None
 
 
-def _spawn(spec: CloudSpec, root: Path) -> subprocess.Popen[bytes]:
+def _spawn(spec: CloudSpec, root: Path) -> psutil.Process:
     directory = spec.directory(root)
-    spec.data(root).mkdir(parents=True, exist_ok=True)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPATH"] = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [
@@ -248,17 +274,16 @@ def _spawn(spec: CloudSpec, root: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     _STARTED[process.pid] = process
-    record = {"pid": process.pid, "created": _created(process.pid), "port": spec.port}
+    started = psutil.Process(process.pid)
+    record = {"pid": process.pid, "created": started.create_time(), "port": spec.port}
     temporary = directory / "process.json.new"
     temporary.write_text(json.dumps(record))
     temporary.replace(directory / "process.json")
-    return process
+    return started
 
 
-def _wait_ready(
-    spec: CloudSpec, root: Path, process: subprocess.Popen[bytes], deadline: float
-) -> CloudStatus:
-    while process.poll() is None:
+def _wait_ready(spec: CloudSpec, root: Path, process: psutil.Process | None, deadline: float) -> CloudStatus:
+    while process is not None and _alive(process):
         answer = _ask(spec)
         if answer is not None and answer.pid == process.pid:
             return answer
@@ -267,9 +292,15 @@ def _wait_ready(
                 f"local cloud {spec.name} did not answer in time at {spec.url}:\n{_log_tail(spec, root)}"
             )
         time.sleep(POLL_SECONDS)
-    raise CloudError(
-        f"local cloud {spec.name} ended with status {process.returncode} while starting:\n{_log_tail(spec, root)}"
-    )
+    raise CloudError(f"local cloud {spec.name} ended while starting:\n{_log_tail(spec, root)}")
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Whether it still runs; a child that ended and was not waited for does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _log_tail(spec: CloudSpec, root: Path) -> str:
@@ -277,27 +308,27 @@ def _log_tail(spec: CloudSpec, root: Path) -> str:
     return "\n".join(lines[-LOG_TAIL_LINES:])
 
 
-def _created(pid: int) -> float:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return 0.0
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    process: psutil.Process
+    port: int
 
 
-def _recorded(spec: CloudSpec, root: Path) -> psutil.Process | None:
+def _recorded(spec: CloudSpec, root: Path) -> _Recorded | None:
     """The process that this root's record names, if it is still that process."""
     try:
         record = json.loads((spec.directory(root) / "process.json").read_text())
         process = psutil.Process(record["pid"])
         same = abs(process.create_time() - record["created"]) < 1.0
+        return _Recorded(process, record["port"]) if same and _alive(process) else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
-    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
 
 
 def _stop_process(spec: CloudSpec, root: Path) -> bool:
-    process = _recorded(spec, root)
-    if process is not None:
+    recorded = _recorded(spec, root)
+    if recorded is not None:
+        process = recorded.process
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGTERM)
             try:
@@ -306,4 +337,4 @@ def _stop_process(spec: CloudSpec, root: Path) -> bool:
                 process.kill()
                 process.wait(STOP_SECONDS)
     (spec.directory(root) / "process.json").unlink(missing_ok=True)
-    return process is not None
+    return recorded is not None

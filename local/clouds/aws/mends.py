@@ -1,6 +1,7 @@
 """What moto lacks outside EKS, and this stack would miss.
 
-Before a call (`check`): things in use are not deleted, trust policies are well formed, public bucket policies are blocked.
+Before a call (`check`): things in use are not deleted, a subnet's zone is one of the region, trust policies are well formed,
+public bucket policies are blocked.
 After a call (`amend`): a bucket begins encrypted and private as S3's have since 2023.
 Within moto (`take_over_nat_gateways`): NAT gateways take time to come and to go.
 """
@@ -52,6 +53,15 @@ def _live_gateways(ec2: Any) -> list[Any]:
     return [gateway for gateway in ec2.nat_gateways.values() if gateway.state != "deleted"]
 
 
+def _create_subnet(call: Call, _users: Users) -> None:
+    zone = _value(call, "AvailabilityZone")
+    if zone and zone.rstrip("abcdefgh") != call.region:
+        raise AwsError(
+            "InvalidParameterValue",
+            f"Value ({zone}) for parameter availabilityZone is invalid: it is not a zone of {call.region}.",
+        )
+
+
 def _delete_subnet(call: Call, users: Users) -> None:
     id_ = _value(call, "SubnetId")
     ec2 = backends("ec2", call.region)
@@ -84,7 +94,7 @@ def _detach_internet_gateway(call: Call, _users: Users) -> None:
     ec2 = backends("ec2", call.region)
     vpc_id = _value(call, "VpcId")
     mapped = [gateway for gateway in _live_gateways(ec2) if gateway.vpc_id == vpc_id]
-    if any(gateway.connectivity_type == "public" for gateway in mapped):
+    if any(gateway.connectivity_type != "private" for gateway in mapped):
         raise AwsError(
             "DependencyViolation",
             f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before "
@@ -180,6 +190,7 @@ def _list(value: Any) -> list[Any]:
 
 _CHECKS: Final[Mapping[str, Callable[[Call, Users], None]]] = {
     "ec2:CreateNatGateway": _create_nat_gateway,
+    "ec2:CreateSubnet": _create_subnet,
     "ec2:DeleteSecurityGroup": _delete_security_group,
     "ec2:DeleteSubnet": _delete_subnet,
     "ec2:DeleteVpc": _delete_vpc,
