@@ -104,20 +104,18 @@ def start(
         # Two commands at once: the second waits, and then finds the clouds running.
         for spec in sorted(specs, key=lambda spec: spec.name):
             stack.enter_context(_only_starter(spec, root))
-        found = {spec.name: _find(spec, root) for spec in specs}
-        started: dict[str, psutil.Process] = {}
+        processes = {spec.name: _find(spec, root) for spec in specs}
+        spawned: list[CloudSpec] = []
         try:
             for spec in specs:
-                if found[spec.name] is None:
-                    started[spec.name] = _spawn(spec, root)
+                if processes[spec.name] is None:
+                    processes[spec.name] = _spawn(spec, root)
+                    spawned.append(spec)
             deadline = time.monotonic() + timeout_seconds
-            return [
-                found[spec.name] or _wait_ready(spec, root, started[spec.name], deadline) for spec in specs
-            ]
+            return [_wait_ready(spec, root, processes[spec.name], deadline) for spec in specs]
         except BaseException:
-            for spec in specs:
-                if spec.name in started:
-                    _stop_process(spec, root)
+            for spec in spawned:
+                _stop_process(spec, root)
             raise
 
 
