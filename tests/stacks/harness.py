@@ -62,6 +62,7 @@ class LocalStack:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
+        self._clients: list[Any] = []
         self.name = "dev"
         ports = dict(zip(DEV_PORTS, free_ports(len(DEV_PORTS)), strict=True))
         self.ports = ports
@@ -151,7 +152,7 @@ class LocalStack:
 
     def aws(self, service: str, region: str = "us-east-1") -> Any:
         """boto3's client of the local AWS."""
-        return boto3.client(
+        client = boto3.client(
             service,  # pyright: ignore[reportArgumentType]
             region_name=region,
             endpoint_url=f"http://127.0.0.1:{self.ports['aws']}",
@@ -159,16 +160,20 @@ class LocalStack:
             aws_secret_access_key="test",
             config=Config(retries={"max_attempts": 1}),
         )
+        self._clients.append(client)
+        return client
 
     def gcp(self, service: str, version: str) -> Any:
         """google-api-python-client's client of the local GCP."""
-        return discovery.build(
+        client = discovery.build(
             service,
             version,
             credentials=AnonymousCredentials(),
             static_discovery=True,
             client_options={"api_endpoint": f"http://127.0.0.1:{self.ports['gcp']}"},
         )
+        self._clients.append(client)
+        return client
 
     def rendered(self) -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
         """The Kubernetes objects of each cluster by (kind, name), read from the rendered files."""
@@ -190,4 +195,7 @@ class LocalStack:
         return counts
 
     def close(self) -> None:
+        """Stop the clouds, and close every client that was given out."""
+        for client in self._clients:
+            client.close()
         manager.stop(self.specs, self.root)
