@@ -16,7 +16,7 @@ from local.engine.events import EventSink
 from local.engine.goal import UnsupportedError
 from local.engine.journal import Journal
 from local.engine.ledger import Op as JournalOp
-from local.engine.model import CustomTimeouts, ResourceState, now, provider_urn
+from local.engine.model import CustomTimeouts, ResourceState, StateError, now, provider_urn
 from local.engine.plugins import UNKNOWN_ID, InitFailedError, ProviderCallError, ProviderInstance
 from local.engine.registry import Registry, UnknownProviderError
 from local.engine.steps import Op, PlanError, ProtectedError, Step, metadata_changed
@@ -136,6 +136,10 @@ class Executor:
                 None,
             )
             raise StepFailedError(str(failure)) from failure
+        except StateError as error:
+            # The journal cannot be written: what was asked of a cloud could not be recorded any more.
+            self.fail("", str(error))
+            raise StoppedError from error
         except CALL_ERRORS as error:
             if number is not None and self._journal is not None:
                 self._journal.end(number, ok=False)

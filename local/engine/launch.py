@@ -43,12 +43,14 @@ async def run_child(
     engine_pb2_grpc.add_EngineServicer_to_server(engine, server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
+    lifeline, held = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            *_command(info, address, python), cwd=info.root, env=_environment(info, env), stdin=asyncio.subprocess.DEVNULL,
+            *_command(info, address, python, lifeline), cwd=info.root, env=_environment(info, env), stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=1024 * 1024,
             # Ctrl-C in the terminal is for the engine, which lets running steps end first.
             start_new_session=True,
+            pass_fds=(lifeline,),
         )  # fmt: skip
         try:
             return await _watch(process, sink, stopped)
@@ -57,6 +59,8 @@ async def run_child(
                 _kill(process.pid)
                 await process.wait()
     finally:
+        os.close(lifeline)
+        os.close(held)
         await server.stop(grace=None)
 
 
@@ -104,10 +108,10 @@ def _kill(pid: int) -> None:
         return
 
 
-def _command(info: ProgramInfo, address: str, python: Path) -> list[str]:
+def _command(info: ProgramInfo, address: str, python: Path, lifeline: int) -> list[str]:
     command = [str(python), "-u", "-m", "local.engine.program", "--monitor", address, "--engine", address]
     command += ["--project", info.project, "--stack", info.stack, "--organization", info.organization]
-    command += ["--root", info.root, "--parallel", str(info.parallel)]
+    command += ["--root", info.root, "--parallel", str(info.parallel), "--lifeline", str(lifeline)]
     return [*command, "--dry-run"] if info.dry_run else command
 
 

@@ -13,6 +13,7 @@ import logging
 import os
 import runpy
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,7 @@ _SETTINGS: Final[Any] = settings.SETTINGS
 def main(arguments: list[str]) -> int:
     """Run the program; the exit code is 0, 1 where it stopped because the engine did, or `SHOWN_EXIT_CODE`."""
     options = _options(arguments)
+    threading.Thread(target=_end_with_engine, args=(options.lifeline,), name="lifeline", daemon=True).start()
     tune_sdk()
     pulumi.runtime.set_all_config(
         pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
@@ -59,6 +61,12 @@ def main(arguments: list[str]) -> int:
     asyncio.set_event_loop(loop)
     loop.set_default_executor(ThreadPoolExecutor(max(options.parallel, 1) * 4))
     return run(loop, lambda: _run_folder(program), program)
+
+
+def _end_with_engine(lifeline: int) -> None:
+    """Nothing is ever written to this pipe: its end means that the engine is gone, however it went."""
+    os.read(lifeline, 1)
+    os._exit(1)
 
 
 def run(loop: asyncio.AbstractEventLoop, function: Callable[[], None], folder: str = "") -> int:
@@ -168,6 +176,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     for name in ("monitor", "engine", "project", "stack", "organization", "root"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--parallel", type=int, required=True)
+    parser.add_argument("--lifeline", type=int, required=True)
     parser.add_argument("--dry-run", action="store_true")
     return parser.parse_args(arguments)
 

@@ -6,6 +6,7 @@ The coroutine methods are what the monitor's RPCs call; a program in the same pr
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -32,12 +33,12 @@ class Registered:
 
 
 class Guard(Protocol):
-    """Looks at each resource before it is changed, and at all at the end: the place of policies.
+    """Looks at each resource after its inputs were checked and before it is compared, and at all at the end: policies.
 
-    `resource` may answer with other inputs; it raises PlanError to forbid.
+    `resource` answers with the inputs to use; it raises PlanError to forbid. It runs on the engine's loop, one at a time.
     """
 
-    async def resource(self, state: ResourceState) -> Properties: ...
+    def resource(self, state: ResourceState) -> Properties: ...
     async def stack(self, states: Sequence[ResourceState]) -> None: ...
 
 
@@ -56,6 +57,7 @@ class Run:
         self._config = config
         self._secret_keys = secret_keys
         self._guard = guard
+        self._denied = frozenset(json.loads(config.get("pulumi:disable-default-providers") or "[]"))
         self._goals: dict[str, Goal] = {}
         self._steps: dict[str, Step] = {}
         self._defaults: dict[str, asyncio.Task[str]] = {}
@@ -182,6 +184,9 @@ class Run:
     def _set_outputs(self, step: Step, outputs: Properties) -> None:
         if step.new is None:
             raise AssertionError("only registered resources have outputs")
+        if not self._executor.preview:
+            # After a failure some are not known; a state holds known values only.
+            outputs = {key: value for key, value in outputs.items() if not wire.is_unknown(value)}
         new = replace(step.new, outputs=outputs)
         self._steps[step.urn] = step = replace(step, new=new)
         self._executor.news[step.urn] = new
@@ -206,6 +211,11 @@ class Run:
 
     async def _default_provider(self, package: str, version: str) -> str:
         """The reference of a package's default provider, registered at first use."""
+        if package in self._denied or (self._denied and "*" in self._denied and package != "pulumi"):
+            raise PlanError(
+                "",
+                f"the default provider of {package} is disabled (pulumi:disable-default-providers); pass an explicit provider",
+            )
         key = f"{package} {version}"
         if key not in self._defaults:
             goal = default_goal(package, version, self._config, self._secret_keys)
@@ -243,12 +253,6 @@ class Run:
         ):
             self._skipped.add(urn)
             return Registered(main.new, "skipped")
-        if self._guard is not None:
-            inputs = await self._guard.resource(main.new)
-            steps = tuple(
-                step if step.new is None else replace(step, new=replace(step.new, inputs=inputs))
-                for step in steps
-            )
         done: Step | None = None
         for step in steps:
             try:
@@ -280,6 +284,9 @@ class Run:
         if failures:
             raise PlanError(state.urn, "\n".join(_failure_text(state, failure) for failure in failures))
         return checked
+
+    def guard(self, state: ResourceState) -> Properties:
+        return state.inputs if self._guard is None else self._guard.resource(state)
 
     def diff(
         self, old: ResourceState, new: ResourceState, news: Properties, ignore_changes: Sequence[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,10 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pulumi
 import pytest
 from pulumi import ResourceOptions
 
+from local.engine import journal_file
 from local.engine.model import Operation, Snapshot
 from tests.local.engine.stack import Bench, Thing
 
@@ -407,3 +410,48 @@ print(outcome.result, *sorted(bench.cloud.find(n)["name"] for n in bench.cloud.n
 assert len(bench.cloud.objects) == 3, bench.cloud.objects
 print(bench.destroy().result, len(bench.cloud.objects))
 """
+
+
+class TestFullDisk:
+    def test_the_run_stops_before_the_cloud_is_asked_for_more(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench.up(lambda: void(Thing("good")))
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(journal_file, "write_all", full)
+        outcome = bench.run("up", chain())
+        assert not outcome.ok
+        assert "No space left on device" in outcome.failures[0][1]
+        assert bench.cloud.names() == {"good"}
+
+
+class TestEngineIsGone:
+    def test_the_program_ends_with_it(self, tmp_path: Path) -> None:
+        (tmp_path / "__main__.py").write_text(
+            "import os, pathlib, time\n"
+            "pathlib.Path('pid').write_text(str(os.getpid()))\n"
+            "time.sleep(600)\n"
+        )
+        source = (
+            "import sys\nfrom pathlib import Path\nfrom tests.local.engine.stack import Bench\n"
+            "Bench(Path(sys.argv[1])).run('preview', in_process=None)\n"
+        )
+        engine = subprocess.Popen(
+            [sys.executable, "-c", source, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(Path.cwd())}
+        )
+        pid_file = tmp_path / "pid"
+        wait_for(lambda: pid_file.exists() and bool(pid_file.read_text()))
+        pid = int(pid_file.read_text())
+        engine.kill()
+        engine.wait()
+        wait_for(lambda: not psutil.pid_exists(pid))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
