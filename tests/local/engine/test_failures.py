@@ -431,9 +431,7 @@ class TestFullDisk:
 class TestEngineIsGone:
     def test_the_program_ends_with_it(self, tmp_path: Path) -> None:
         (tmp_path / "__main__.py").write_text(
-            "import os, pathlib, time\n"
-            "pathlib.Path('pid').write_text(str(os.getpid()))\n"
-            "time.sleep(600)\n"
+            "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(600)\n"
         )
         source = (
             "import sys\nfrom pathlib import Path\nfrom tests.local.engine.stack import Bench\n"

@@ -207,7 +207,9 @@ class TestProviders:
         assert bench.resources()["one"].id != id_
 
     def test_default_providers_may_be_disabled(self, bench: Bench) -> None:
-        outcome = bench.run("up", lambda: void(Thing("one")), config={"pulumi:disable-default-providers": '["*"]'})
+        outcome = bench.run(
+            "up", lambda: void(Thing("one")), config={"pulumi:disable-default-providers": '["*"]'}
+        )
         assert "pass an explicit provider" in outcome.failures[0][1]
 
     def test_destroy_configures_providers_from_the_state(self, bench: Bench) -> None:
