@@ -10,6 +10,8 @@ VENV := .venv
 FACTORY := $(VENV)/bin/factory
 # Bytecode is compiled once at install; without it every import takes three times as long.
 export PYTHONDONTWRITEBYTECODE :=
+# As pip does: the machine's certificates count, so that a company's own mirror is trusted.
+export UV_SYSTEM_CERTS ?= true
 
 .PHONY: help setup up preview refresh down test check format lock bench clean
 
