@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final, Literal
 
 Json = Any
@@ -87,14 +87,16 @@ class Document:
         return walk.visit({"$ref": schema}, value, root), walk.violations
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(service: str, version: str) -> Document:
     """Read a document. Raises LookupError when the client library has none for this API and version."""
     resource = importlib.resources.files(DOCUMENTS_PACKAGE) / f"{service}.{version}.json"
     try:
         raw: dict[str, Json] = json.loads(resource.read_bytes())
     except FileNotFoundError as error:
-        raise LookupError(f"google-api-python-client has no discovery document for {service} {version}") from error
+        raise LookupError(
+            f"google-api-python-client has no discovery document for {service} {version}"
+        ) from error
     path: str = raw["servicePath"]
     return Document(
         service=service,
@@ -188,9 +190,9 @@ class _Walk:
 
     def _integer(self, format_: str, value: Json, path: str) -> Json:
         number = value
-        if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-            number = int(value)
-        elif isinstance(value, float) and value.is_integer():
+        if (isinstance(value, str) and re.fullmatch(r"-?\d+", value)) or (
+            isinstance(value, float) and value.is_integer()
+        ):
             number = int(value)
         if isinstance(number, bool) or not isinstance(number, int):
             return self._wrong(path, f"TYPE_{format_.upper()}", value)
@@ -211,7 +213,9 @@ class _Walk:
         enum = schema.get("enum")
         if enum is not None and value and value not in enum:
             allowed = ", ".join(enum)
-            self.violations.append(Violation(path, _leaf(path), "enum", f"it must be one of {allowed}", value))
+            self.violations.append(
+                Violation(path, _leaf(path), "enum", f"it must be one of {allowed}", value)
+            )
         pattern = schema.get("pattern")
         if pattern is not None and value and not re.fullmatch(pattern, value):
             self.violations.append(Violation(path, _leaf(path), "pattern", f"it must match {pattern}", value))

@@ -5,19 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from local.clouds.gcp import errors, policies
-from local.clouds.gcp.core import (
-    Body,
-    Call,
-    Stored,
-    apply_mask,
-    digest,
-    handles,
-    numeric_id,
-    page,
-    timestamp,
-    visible,
-)
+from local.clouds.gcp import errors
+from local.clouds.gcp.bodies import Body, apply_mask, digest, numeric_id, timestamp, visible
+from local.clouds.gcp.core import Call, Cloud, Stored, handles, page
 
 ACCOUNT: Final = "iam.serviceAccounts"
 _FIELDS: Final = ("displayName", "description")
@@ -31,10 +21,14 @@ def find_account(call: Call, name: str) -> Stored:
     project, identity = match.groups()
     if "@" in identity:
         domain = identity.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
-        found = call.cloud.store.get(f"iam/projects/{domain if project == '-' else project}/serviceAccounts/{identity}")
+        found = call.cloud.store.get(
+            f"iam/projects/{domain if project == '-' else project}/serviceAccounts/{identity}"
+        )
     else:
         prefix = "iam/projects/*" if project == "-" else f"iam/projects/{project}"
-        found = next((s for s in call.cloud.store.children(prefix, ACCOUNT) if s.body["uniqueId"] == identity), None)
+        found = next(
+            (s for s in call.cloud.store.children(prefix, ACCOUNT) if s.body["uniqueId"] == identity), None
+        )
     if found is None:
         raise errors.not_found(f"Unknown service account: {identity}")
     return found
@@ -49,7 +43,7 @@ def create(call: Call) -> Body:
     project, account_id = _project(call), call.body.get("accountId", "")
     if not re.fullmatch(r"[a-z](?:[-a-z0-9]{4,28}[a-z0-9])", account_id):
         raise errors.invalid(
-            f"The account ID \"{account_id}\" does not have a length between 6 and 30 or does not match [a-z]([-a-z0-9]*[a-z0-9])."
+            f'The account ID "{account_id}" does not have a length between 6 and 30 or does not match [a-z]([-a-z0-9]*[a-z0-9]).'
         )
     email = f"{account_id}@{project}.iam.gserviceaccount.com"
     key = f"iam/projects/{project}/serviceAccounts/{email}"
@@ -100,7 +94,9 @@ def patch(call: Call) -> Body:
 
 def _switch(call: Call, disabled: bool) -> Body:
     stored = find_account(call, call.parameter("name"))
-    body = {k: v for k, v in stored.body.items() if k != "disabled"} | ({"disabled": True} if disabled else {})
+    body = {k: v for k, v in stored.body.items() if k != "disabled"} | (
+        {"disabled": True} if disabled else {}
+    )
     call.cloud.put(stored.key, ACCOUNT, body)
     return {}
 
@@ -119,5 +115,19 @@ def enable(call: Call) -> Body:
 def delete(call: Call) -> Body:
     stored = find_account(call, call.parameter("name"))
     call.cloud.store.remove(stored.key)
-    policies.forget_account(call.cloud, stored.body["email"], stored.body["uniqueId"])
+    forget_account(call.cloud, stored.body["email"], stored.body["uniqueId"])
     return {}
+
+
+def forget_account(cloud: Cloud, email: str, unique_id: str) -> None:
+    """Mark a deleted service account's bindings as Google does: `deleted:serviceAccount:e-mail?uid=…`."""
+    old, new = f"serviceAccount:{email}", f"deleted:serviceAccount:{email}?uid={unique_id}"
+    for key, policy in cloud.store.policies():
+        changed = False
+        for binding in policy.get("bindings", []):
+            if old in binding["members"]:
+                binding["members"] = sorted(new if m == old else m for m in binding["members"])
+                changed = True
+        if changed:
+            policy["etag"] = digest([policy, cloud.serial()])
+            cloud.store.put_policy(key, policy)

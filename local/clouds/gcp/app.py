@@ -27,17 +27,31 @@ from local.clouds.gcp import (
     kms,
     node_pools,
     operations,
+    places,
     policies,
     projects,
     registry,
     storage,
 )  # fmt: skip
-from local.clouds.gcp.core import HANDLERS, Answer, Body, Call, Cloud, Media, Wait, visible
+from local.clouds.gcp.bodies import Body, visible
+from local.clouds.gcp.core import HANDLERS, Answer, Call, Cloud, Media, Wait
 from local.clouds.gcp.errors import ApiError
 from local.clouds.gcp.routing import Match, Routes
 from local.discovery import Json, Violation, snake_to_camel
 
-SERVICES: Final = (accounts, compute, container, kms, node_pools, operations, policies, projects, registry, storage)
+SERVICES: Final = (
+    accounts,
+    compute,
+    container,
+    kms,
+    node_pools,
+    operations,
+    places,
+    policies,
+    projects,
+    registry,
+    storage,
+)
 """Imported for the handlers they register."""
 _PACKAGES: Final[Mapping[str, str]] = {
     "container": "container.v1",
@@ -69,7 +83,9 @@ async def serve(cloud: Cloud, routes: Routes, request: Request) -> Response:
     upload = raw_path.startswith(("/upload/", "/resumable/upload/"))
     matches = routes.match(request.method, raw_path.removeprefix("/resumable").removeprefix("/upload"))
     if not matches:
-        return _error(ApiError(404, "NOT_FOUND", f"The requested URL {raw_path} was not found on this server."), "")
+        return _error(
+            ApiError(404, "NOT_FOUND", f"The requested URL {raw_path} was not found on this server."), ""
+        )
     match = _choose(cloud, matches)
     method = match.method
     delay = cloud.controls.delay_seconds(method.id)
@@ -94,9 +110,9 @@ async def serve(cloud: Cloud, routes: Routes, request: Request) -> Response:
 def _choose(cloud: Cloud, matches: Sequence[Match]) -> Match:
     """Where services share a path at the root: the one that has the operation, or the first that this cloud implements."""
     for match in matches:
-        if "operations" in match.method.id and "name" in match.parameters:
-            if cloud.store.operation(f"{match.method.service}/{match.parameters['name']}"):
-                return match
+        name = match.parameters.get("name", "")
+        if "operations" in match.method.id and cloud.store.operation(f"{match.method.service}/{name}"):
+            return match
     return next((m for m in matches if m.method.id in HANDLERS), matches[0])
 
 
@@ -128,7 +144,7 @@ def _call(cloud: Cloud, match: Match, request: Request, data: bytes, *, upload: 
     content_type = request.headers.get("content-type", "")
     body: Json = {}
     if match.method.request is not None and not upload:
-        body = _body(match, data)
+        body = _body(match, match.method.request, data)
     elif data and not upload and match.method.request is None:
         raise errors.invalid("Request body is not allowed here.", "badRequest")
     return Call(cloud, match, query, body, data, content_type)
@@ -143,13 +159,19 @@ def _query(match: Match, text: str) -> Mapping[str, str]:
         if canonical == "$alt" or (canonical == "name" and match.method.service == "storage"):
             parameter = {"type": "string"}
         if parameter is None:
-            field = f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. Field \'{name}\' could not be found in request message.'
+            field = f"Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found in request message."
             raise errors.invalid(field, "badRequest")
         kind = parameter.get("type")
-        if (kind == "integer" and not re.fullmatch(r"-?\d+", value)) or (kind == "boolean" and value not in _BOOLEAN_WORDS):
-            raise errors.invalid(f"Invalid value at '{canonical}' (TYPE_{str(parameter.get('format', kind)).upper()}), \"{value}\"")
+        if (kind == "integer" and not re.fullmatch(r"-?\d+", value)) or (
+            kind == "boolean" and value not in _BOOLEAN_WORDS
+        ):
+            raise errors.invalid(
+                f"Invalid value at '{canonical}' (TYPE_{str(parameter.get('format', kind)).upper()}), \"{value}\""
+            )
         if "enum" in parameter and value not in parameter["enum"]:
-            raise errors.invalid(f"Invalid value at '{canonical}' ({', '.join(parameter['enum'])}), \"{value}\"")
+            raise errors.invalid(
+                f"Invalid value at '{canonical}' ({', '.join(parameter['enum'])}), \"{value}\""
+            )
         result[canonical] = value
     if result.get("fields", "*") != "*":
         raise errors.not_implemented("partial answers (fields)")
@@ -158,19 +180,25 @@ def _query(match: Match, text: str) -> Mapping[str, str]:
             raise errors.invalid(f"Required parameter: {name}", "required")
         pattern = parameter.get("pattern")
         value = match.parameters.get(name)
-        if pattern and value is not None and match.method.service in _PARAMETER_PATTERN_SERVICES and not re.fullmatch(pattern, value):
-            raise errors.invalid(f"Invalid value for field '{name}': '{value}'. Must be a match of regex '{pattern}'")
+        if (
+            pattern
+            and value is not None
+            and match.method.service in _PARAMETER_PATTERN_SERVICES
+            and not re.fullmatch(pattern, value)
+        ):
+            raise errors.invalid(
+                f"Invalid value for field '{name}': '{value}'. Must be a match of regex '{pattern}'"
+            )
     return result
 
 
-def _body(match: Match, data: bytes) -> Body:
+def _body(match: Match, schema: str, data: bytes) -> Body:
     method = match.method
     try:
         value: Json = json.loads(data) if data else {}
     except ValueError as error:
         raise errors.invalid(f"Invalid JSON payload received. {error}", "parseError") from error
-    assert method.request is not None
-    checked, violations = match.document.check(method.request, value, method=method.id)
+    checked, violations = match.document.check(schema, value, method=method.id)
     if violations:
         raise _bad_request(violations, method.service)
     if method.verb == "PATCH" and method.service in errors.CLASSIC_SERVICES:
@@ -212,4 +240,6 @@ def _answer(answer: Body | Media | None) -> Response:
 
 
 def _error(error: ApiError, service: str) -> Response:
-    return Response(json.dumps(error.body(service)), status_code=error.code, media_type="application/json; charset=UTF-8")
+    return Response(
+        json.dumps(error.body(service)), status_code=error.code, media_type="application/json; charset=UTF-8"
+    )

@@ -43,44 +43,56 @@ REGIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 ZONES: Final[Mapping[str, str]] = {zone: region for region, zones in REGIONS.items() for zone in zones}
 
+
+def _zones(text: str) -> frozenset[str]:
+    """The zones of `us-central1:abf us-east1:cd`."""
+    pairs = (word.split(":") for word in text.split())
+    return frozenset(f"{region}-{letter}" for region, letters in pairs for letter in letters)
+
+
 ACCELERATOR_ZONES: Final[Mapping[str, frozenset[str]]] = {
-    "nvidia-tesla-t4": frozenset(
-        "us-central1-a us-central1-b us-central1-c us-central1-f us-east1-c us-east1-d us-east4-a us-east4-b us-east4-c us-west1-a "
-        "us-west1-b us-west2-b us-west2-c us-west4-a us-west4-b europe-west1-b europe-west1-c europe-west1-d europe-west2-a "
-        "europe-west2-b europe-west3-b europe-west4-a europe-west4-b europe-west4-c asia-east1-a asia-east1-c asia-northeast1-a "
-        "asia-northeast1-c asia-northeast3-b asia-northeast3-c asia-south1-a asia-south1-b asia-southeast1-a asia-southeast1-b "
-        "asia-southeast1-c australia-southeast1-a australia-southeast1-c southamerica-east1-a southamerica-east1-c "
-        "northamerica-northeast1-c europe-central2-b europe-central2-c me-west1-b me-west1-c".split()
+    "nvidia-tesla-t4": _zones(
+        "us-central1:abcf us-east1:cd us-east4:abc us-west1:ab us-west2:bc us-west4:ab "
+        "northamerica-northeast1:c southamerica-east1:ac europe-west1:bcd europe-west2:ab "
+        "europe-west3:b europe-west4:abc europe-central2:bc asia-east1:ac asia-northeast1:ac "
+        "asia-northeast3:bc asia-south1:ab asia-southeast1:abc australia-southeast1:ac "
+        "me-west1:bc"
     ),
-    "nvidia-l4": frozenset(
-        "us-central1-a us-central1-b us-central1-c us-east1-b us-east1-c us-east1-d us-east4-a us-east4-c us-west1-a us-west1-b "
-        "us-west1-c us-west4-a us-west4-c europe-west1-b europe-west1-c europe-west2-a europe-west2-b europe-west3-a europe-west3-b "
-        "europe-west4-a europe-west4-b europe-west4-c europe-west6-b europe-west6-c asia-east1-a asia-east1-b asia-east1-c "
-        "asia-northeast1-a asia-northeast1-b asia-northeast1-c asia-northeast3-a asia-northeast3-b asia-south1-a asia-south1-b "
-        "asia-south1-c asia-southeast1-a asia-southeast1-b asia-southeast1-c".split()
+    "nvidia-l4": _zones(
+        "us-central1:abc us-east1:bcd us-east4:ac us-west1:abc us-west4:ac europe-west1:bc "
+        "europe-west2:ab europe-west3:ab europe-west4:abc europe-west6:bc asia-east1:abc "
+        "asia-northeast1:abc asia-northeast3:ab asia-south1:abc asia-southeast1:abc"
     ),
-    "nvidia-tesla-v100": frozenset("us-central1-a us-central1-b us-central1-c us-central1-f us-east1-c us-west1-a us-west1-b "
-                                   "europe-west4-a europe-west4-b europe-west4-c asia-east1-c".split()),
-    "nvidia-tesla-p100": frozenset("us-central1-c us-central1-f us-east1-b us-east1-c us-west1-a us-west1-b europe-west1-b "
-                                   "europe-west1-d europe-west4-a asia-east1-a asia-east1-c australia-southeast1-c".split()),
-    "nvidia-tesla-p4": frozenset("us-central1-a us-central1-c us-east4-a us-east4-b us-east4-c us-west2-b us-west2-c "
-                                 "europe-west4-b europe-west4-c asia-southeast1-b asia-southeast1-c".split()),
-    "nvidia-tesla-a100": frozenset("us-central1-a us-central1-b us-central1-c us-central1-f us-east1-b us-west1-b us-west4-b "
-                                   "europe-west4-a europe-west4-b asia-northeast1-a asia-northeast1-c asia-northeast3-b "
-                                   "asia-southeast1-b asia-southeast1-c me-west1-b me-west1-c".split()),
-    "nvidia-a100-80gb": frozenset("us-central1-a us-central1-c us-east4-c us-east5-a us-east5-b europe-west4-a "
-                                  "asia-southeast1-c".split()),
-    "nvidia-h100-80gb": frozenset("us-central1-a us-central1-b us-central1-c us-east4-a us-east4-b us-east4-c us-east5-a us-west1-a "
-                                  "us-west1-b us-west4-a europe-west1-b europe-west1-c europe-west2-b europe-west3-a europe-west4-b "
-                                  "europe-west4-c asia-northeast1-b asia-south1-c asia-southeast1-b asia-southeast1-c".split()),
-    "nvidia-h100-mega-80gb": frozenset("us-central1-a us-central1-b us-central1-c us-east4-a us-east4-b us-east5-a us-west1-a "
-                                       "europe-west4-b europe-west4-c asia-northeast1-b asia-southeast1-b".split()),
-    "nvidia-h200-141gb": frozenset("us-central1-b us-east1-b us-east4-b us-east5-a us-south1-b us-west1-c europe-west1-b "
-                                   "europe-west4-a asia-south1-b".split()),
-    "nvidia-b200": frozenset("us-central1-b us-east1-b us-east4-b us-south1-b us-west2-c europe-west4-b asia-northeast1-b "
-                             "asia-southeast1-b".split()),
-    "nvidia-rtx-pro-6000": frozenset("us-central1-b us-central1-f us-east1-b us-east4-c europe-west4-a asia-southeast1-b".split()),
-}  # fmt: skip
+    "nvidia-tesla-v100": _zones("us-central1:abcf us-east1:c us-west1:ab europe-west4:abc asia-east1:c"),
+    "nvidia-tesla-p100": _zones(
+        "us-central1:cf us-east1:bc us-west1:ab europe-west1:bd europe-west4:a asia-east1:ac "
+        "australia-southeast1:c"
+    ),
+    "nvidia-tesla-p4": _zones("us-central1:ac us-east4:abc us-west2:bc europe-west4:bc asia-southeast1:bc"),
+    "nvidia-tesla-a100": _zones(
+        "us-central1:abcf us-east1:b us-west1:b us-west4:b europe-west4:ab asia-northeast1:ac "
+        "asia-northeast3:b asia-southeast1:bc me-west1:bc"
+    ),
+    "nvidia-a100-80gb": _zones("us-central1:ac us-east4:c us-east5:ab europe-west4:a asia-southeast1:c"),
+    "nvidia-h100-80gb": _zones(
+        "us-central1:abc us-east4:abc us-east5:a us-west1:ab us-west4:a europe-west1:bc "
+        "europe-west2:b europe-west3:a europe-west4:bc asia-northeast1:b asia-south1:c "
+        "asia-southeast1:bc"
+    ),
+    "nvidia-h100-mega-80gb": _zones(
+        "us-central1:abc us-east4:ab us-east5:a us-west1:a europe-west4:bc asia-northeast1:b "
+        "asia-southeast1:b"
+    ),
+    "nvidia-h200-141gb": _zones(
+        "us-central1:b us-east1:b us-east4:b us-east5:a us-south1:b us-west1:c europe-west1:b "
+        "europe-west4:a asia-south1:b"
+    ),
+    "nvidia-b200": _zones(
+        "us-central1:b us-east1:b us-east4:b us-south1:b us-west2:c europe-west4:b "
+        "asia-northeast1:b asia-southeast1:b"
+    ),
+    "nvidia-rtx-pro-6000": _zones("us-central1:bf us-east1:b us-east4:c europe-west4:a asia-southeast1:b"),
+}
 
 QUOTA_METRICS: Final[Mapping[str, str]] = {
     "nvidia-tesla-t4": "NVIDIA_T4_GPUS",
@@ -201,6 +213,11 @@ def machine_type(name: str) -> MachineType | None:
     if name in MACHINE_TYPES:
         return MACHINE_TYPES[name]
     parts = name.split("-")
-    if len(parts) == 4 and parts[1] == "custom" and parts[0] in ("n1", "n2", "n2d", "e2", "n4") and all(p.isdigit() for p in parts[2:]):
+    if (
+        len(parts) == 4
+        and parts[1] == "custom"
+        and parts[0] in ("n1", "n2", "n2d", "e2", "n4")
+        and all(p.isdigit() for p in parts[2:])
+    ):
         return MachineType(name, int(parts[2]), int(parts[3]))
     return None

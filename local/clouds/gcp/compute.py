@@ -1,5 +1,6 @@
 """Compute Engine: networks, subnetworks, routers, firewalls, addresses, and what regions and zones offer."""
 
+# ruff: noqa: ARG001 - what completes a body has one signature
 from __future__ import annotations
 
 import ipaddress
@@ -9,27 +10,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from local.clouds.gcp import catalogue, errors
-from local.clouds.gcp.core import (
+from local.clouds.gcp.bodies import (
     Body,
-    Call,
-    Cloud,
-    Effect,
     digest,
-    handles,
     links,
     merge_patch,
     not_found_message,
     numeric_id,
-    page,
     timestamp,
     visible,
-)  # fmt: skip
+)
+from local.clouds.gcp.core import Call, Cloud, Effect, handles, page
 from local.clouds.gcp.operations import COMPUTE_ROOT, start_compute
 from local.discovery import Json
 
 IpNetwork = ipaddress.IPv4Network
 _PARTIAL_LINK: Final = re.compile(r"(global|regions/[^/]+)/(networks|subnetworks|routers|addresses)/[^/]+")
-_NAT_SOURCES: Final = ("ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES", "LIST_OF_SUBNETWORKS")
+_NAT_SOURCES: Final = (
+    "ALL_SUBNETWORKS_ALL_IP_RANGES",
+    "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES",
+    "LIST_OF_SUBNETWORKS",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,15 @@ def canonical_links(cloud: Cloud, value: Json, own: str) -> Json:
             if stored is None:
                 raise errors.not_found(not_found_message(key))
             if not stored.ready:
-                raise errors.invalid(f"The resource '{key.removeprefix('compute/')}' is not ready", "resourceNotReady")
+                raise errors.invalid(
+                    f"The resource '{key.removeprefix('compute/')}' is not ready", "resourceNotReady"
+                )
             return link(key)
         return value
     if isinstance(value, dict):
-        return {k: v if k.startswith("selfLink") else canonical_links(cloud, v, own) for k, v in value.items()}
+        return {
+            k: v if k.startswith("selfLink") else canonical_links(cloud, v, own) for k, v in value.items()
+        }
     if isinstance(value, list):
         return [canonical_links(cloud, v, own) for v in value]
     return value
@@ -102,32 +107,44 @@ def complete_network(call: Call, key: str, body: Body, old: Body) -> Body:
         raise errors.invalid("A custom-mode network cannot be switched to auto mode.", "invalid")
     mtu = body.get("mtu", 1460)
     if not 1300 <= mtu <= 8896:
-        raise errors.invalid(f"Invalid value for field 'resource.mtu': '{mtu}'. Must be between 1300 and 8896.")
+        raise errors.invalid(
+            f"Invalid value for field 'resource.mtu': '{mtu}'. Must be between 1300 and 8896."
+        )
     body.setdefault("routingConfig", {}).setdefault("routingMode", "REGIONAL")
     body["routingConfig"].setdefault("bgpBestPathSelectionMode", "LEGACY")
     body.setdefault("networkFirewallPolicyEnforcementOrder", "AFTER_CLASSIC_FIREWALL")
     body.pop("subnetworks", None)
-    body["selfLinkWithId"] = f"{COMPUTE_ROOT}projects/{call.parameter('project')}/global/networks/{body['id']}"
+    body["selfLinkWithId"] = (
+        f"{COMPUTE_ROOT}projects/{call.parameter('project')}/global/networks/{body['id']}"
+    )
     return body
 
 
 def complete_subnetwork(call: Call, key: str, body: Body, old: Body) -> Body:
     network = next(iter(links(body.get("network", ""))), None)
     if network is None:
-        raise errors.invalid(f"Invalid value for field 'resource.network': '{body.get('network', '')}'. The URL is malformed.")
+        raise errors.invalid(
+            f"Invalid value for field 'resource.network': '{body.get('network', '')}'. The URL is malformed."
+        )
     if not body.get("ipCidrRange"):
         raise errors.invalid("Required field 'resource.ipCidrRange' not specified", "required")
     primary = cidr(body["ipCidrRange"], "resource.ipCidrRange", shortest=4, longest=29)
     if old and not IpNetwork(old["ipCidrRange"]).subnet_of(primary):
-        raise errors.invalid(f"Invalid IPCidrRange: {primary} does not contain {old['ipCidrRange']}; a range can only grow.")
+        raise errors.invalid(
+            f"Invalid IPCidrRange: {primary} does not contain {old['ipCidrRange']}; a range can only grow."
+        )
     mine: list[tuple[str, IpNetwork]] = [("primary", primary)]
     for index, secondary in enumerate(body.get("secondaryIpRanges", [])):
         field = f"resource.secondaryIpRanges[{index}]"
         if not secondary.get("rangeName"):
             raise errors.invalid(f"Required field '{field}.rangeName' not specified", "required")
         if any(secondary["rangeName"] == name for name, _ in mine):
-            raise errors.invalid(f"Invalid value for field '{field}.rangeName': '{secondary['rangeName']}'. It is used twice.")
-        mine.append((secondary["rangeName"], cidr(secondary.get("ipCidrRange", ""), field, shortest=4, longest=29)))
+            raise errors.invalid(
+                f"Invalid value for field '{field}.rangeName': '{secondary['rangeName']}'. It is used twice."
+            )
+        mine.append(
+            (secondary["rangeName"], cidr(secondary.get("ipCidrRange", ""), field, shortest=4, longest=29))
+        )
     _refuse_overlaps(call.cloud, key, network, mine)
     body["region"] = link(key.rsplit("/", 2)[0])
     body["gatewayAddress"] = str(primary.network_address + 1)
@@ -148,12 +165,17 @@ def _refuse_overlaps(cloud: Cloud, key: str, network: str, mine: list[tuple[str,
     for index, (name, range_) in enumerate(mine):
         for other_name, other in mine[:index]:
             if range_.overlaps(other):
-                raise errors.invalid(f"Invalid IPCidrRange: {range_} ({name}) conflicts with {other} ({other_name}).")
+                raise errors.invalid(
+                    f"Invalid IPCidrRange: {range_} ({name}) conflicts with {other} ({other_name})."
+                )
     for user in cloud.store.users(network):
         stored = cloud.store.get(user)
         if user == key or stored is None or stored.kind != "compute.subnetworks":
             continue
-        theirs = [stored.body["ipCidrRange"], *(r["ipCidrRange"] for r in stored.body.get("secondaryIpRanges", []))]
+        theirs = [
+            stored.body["ipCidrRange"],
+            *(r["ipCidrRange"] for r in stored.body.get("secondaryIpRanges", [])),
+        ]
         region = user.split("/")[4]
         for _, range_ in mine:
             if any(range_.overlaps(ipaddress.IPv4Network(other)) for other in theirs):
@@ -167,9 +189,13 @@ def cidr(text: str, field: str, *, shortest: int, longest: int) -> IpNetwork:
     try:
         network = IpNetwork(text)
     except ValueError as error:
-        raise errors.invalid(f"Invalid value for field '{field}': '{text}'. Must be a CIDR address range: {error}.") from error
+        raise errors.invalid(
+            f"Invalid value for field '{field}': '{text}'. Must be a CIDR address range: {error}."
+        ) from error
     if "/" not in text or not shortest <= network.prefixlen <= longest:
-        raise errors.invalid(f"Invalid value for field '{field}': '{text}'. The prefix must be /{shortest} to /{longest}.")
+        raise errors.invalid(
+            f"Invalid value for field '{field}': '{text}'. The prefix must be /{shortest} to /{longest}."
+        )
     return network
 
 
@@ -185,16 +211,24 @@ def complete_router(call: Call, key: str, body: Body, old: Body) -> Body:
         if not nat.get("name"):
             raise errors.invalid(f"Required field '{field}.name' not specified", "required")
         if nat["name"] in names:
-            raise errors.invalid(f"Invalid value for field '{field}.name': '{nat['name']}'. NAT names must be unique.")
+            raise errors.invalid(
+                f"Invalid value for field '{field}.name': '{nat['name']}'. NAT names must be unique."
+            )
         names.add(nat["name"])
         source = nat.get("sourceSubnetworkIpRangesToNat")
         if source not in _NAT_SOURCES:
-            raise errors.invalid(f"Required field '{field}.sourceSubnetworkIpRangesToNat' not specified", "required")
+            raise errors.invalid(
+                f"Required field '{field}.sourceSubnetworkIpRangesToNat' not specified", "required"
+            )
         if (source == "LIST_OF_SUBNETWORKS") != bool(nat.get("subnetworks")):
-            raise errors.invalid(f"Invalid value for field '{field}.subnetworks': they go with LIST_OF_SUBNETWORKS, and only with it.")
+            raise errors.invalid(
+                f"Invalid value for field '{field}.subnetworks': they go with LIST_OF_SUBNETWORKS, and only with it."
+            )
         option = nat.setdefault("natIpAllocateOption", "MANUAL_ONLY" if nat.get("natIps") else "AUTO_ONLY")
         if (option == "MANUAL_ONLY") != bool(nat.get("natIps")):
-            raise errors.invalid(f"Invalid value for field '{field}.natIps': they go with MANUAL_ONLY, and only with it.")
+            raise errors.invalid(
+                f"Invalid value for field '{field}.natIps': they go with MANUAL_ONLY, and only with it."
+            )
         nat.setdefault("type", "PUBLIC")
         nat.setdefault("endpointTypes", ["ENDPOINT_TYPE_VM"])
         nat.setdefault("enableEndpointIndependentMapping", False)
@@ -222,11 +256,15 @@ def complete_firewall(call: Call, key: str, body: Body, old: Body) -> Body:
             try:
                 ipaddress.ip_network(range_)
             except ValueError as error:
-                raise errors.invalid(f"Invalid value for field 'resource.{name}': '{range_}'. {error}.") from error
+                raise errors.invalid(
+                    f"Invalid value for field 'resource.{name}': '{range_}'. {error}."
+                ) from error
     for rule in [*body.get("allowed", []), *body.get("denied", [])]:
         for port in rule.get("ports", []):
             if not re.fullmatch(r"\d{1,5}(-\d{1,5})?", port):
-                raise errors.invalid(f"Invalid value for field 'resource.allowed.ports': '{port}'. Must be a port or a range.")
+                raise errors.invalid(
+                    f"Invalid value for field 'resource.allowed.ports': '{port}'. Must be a port or a range."
+                )
     body.setdefault("priority", 1000)
     body.setdefault("disabled", False)
     body.setdefault("logConfig", {"enable": False})
@@ -273,9 +311,12 @@ def _path_name(collection: Collection) -> str:
 
 def _register(collection: Collection) -> None:
     prefix = f"compute.{collection.name}"
-    parameter = {"networks": "network", "subnetworks": "subnetwork", "routers": "router", "firewalls": "firewall"}.get(
-        collection.name, "address"
-    )
+    parameter = {
+        "networks": "network",
+        "subnetworks": "subnetwork",
+        "routers": "router",
+        "firewalls": "firewall",
+    }.get(collection.name, "address")
     kind = f"compute.{collection.name}"
 
     def place(call: Call) -> str:
@@ -294,7 +335,12 @@ def _register(collection: Collection) -> None:
         if call.cloud.store.get(key) is not None:
             raise errors.exists(f"The resource '{key.removeprefix('compute/')}' already exists")
         now = timestamp(call.cloud.clock())
-        body |= {"kind": collection.kind, "id": numeric_id(key, now), "creationTimestamp": now, "selfLink": link(key)}
+        body |= {
+            "kind": collection.kind,
+            "id": numeric_id(key, now),
+            "creationTimestamp": now,
+            "selfLink": link(key),
+        }
         completed = _complete(call, collection, key, body, {})
         _write(call, collection, key, completed, ready=False)
         made = [key]
@@ -328,7 +374,9 @@ def _register(collection: Collection) -> None:
         key = f"{place(call)}/{call.parameter(parameter)}"
         stored = call.cloud.require(key)
         if not stored.ready:
-            raise errors.invalid(f"The resource '{key.removeprefix('compute/')}' is not ready", "resourceNotReady")
+            raise errors.invalid(
+                f"The resource '{key.removeprefix('compute/')}' is not ready", "resourceNotReady"
+            )
         check_fingerprint(collection, call.body, stored.body)
         replaced = call.method.endswith(".update")
         kept = {k: stored.body[k] for k in ("id", "kind", "name", "creationTimestamp", "selfLink")}
@@ -362,7 +410,11 @@ def fingerprint_of(body: Body) -> str:
 
 def check_fingerprint(collection: Collection, given: Body, current: Body) -> None:
     if collection.fingerprinted and given.get("fingerprint") != current.get("fingerprint"):
-        message = "Invalid fingerprint." if given.get("fingerprint") else "Required field 'resource.fingerprint' not specified"
+        message = (
+            "Invalid fingerprint."
+            if given.get("fingerprint")
+            else "Required field 'resource.fingerprint' not specified"
+        )
         raise errors.mismatch(message) if given.get("fingerprint") else errors.invalid(message, "required")
 
 
@@ -437,98 +489,3 @@ def set_private_access(call: Call) -> Body:
     body = {**old, "privateIpGoogleAccess": call.body.get("privateIpGoogleAccess", False)}
     _write(call, COLLECTIONS_BY_NAME["subnetworks"], key, body, ready=True)
     return start_compute(call, "setPrivateIpGoogleAccess", key, Effect(), Effect())
-
-
-# What regions and zones offer
-
-
-def _region(call: Call, name: str) -> Body:
-    if name not in catalogue.REGIONS:
-        raise errors.not_found(f"The resource 'projects/{call.parameter('project')}/regions/{name}' was not found")
-    limits: Mapping[str, float] = (call.cloud.store.setting("quotas") or {}).get(name, {})
-    project = f"projects/{call.parameter('project')}"
-    return {
-        "kind": "compute#region",
-        "name": name,
-        "status": "UP",
-        "selfLink": f"{COMPUTE_ROOT}{project}/regions/{name}",
-        "zones": [f"{COMPUTE_ROOT}{project}/zones/{zone}" for zone in catalogue.REGIONS[name]],
-        "quotas": [
-            {"metric": metric, "limit": float(limits.get(metric, catalogue.DEFAULT_GPU_QUOTA)), "usage": 0.0}
-            for metric in catalogue.QUOTA_METRICS.values()
-        ],
-    }
-
-
-def _zone(call: Call, name: str) -> Body:
-    if name not in catalogue.ZONES:
-        raise errors.not_found(f"The resource 'projects/{call.parameter('project')}/zones/{name}' was not found")
-    base = f"{COMPUTE_ROOT}projects/{call.parameter('project')}"
-    region = f"{base}/regions/{catalogue.ZONES[name]}"
-    return {"kind": "compute#zone", "name": name, "status": "UP", "region": region, "selfLink": f"{base}/zones/{name}"}
-
-
-@handles("compute.regions.get")
-def get_region(call: Call) -> Body:
-    return _region(call, call.parameter("region"))
-
-
-@handles("compute.regions.list")
-def list_regions(call: Call) -> Body:
-    return {"kind": "compute#regionList", **page(call, [_region(call, name) for name in catalogue.REGIONS], "items")}
-
-
-@handles("compute.zones.get")
-def get_zone(call: Call) -> Body:
-    return _zone(call, call.parameter("zone"))
-
-
-@handles("compute.zones.list")
-def list_zones(call: Call) -> Body:
-    return {"kind": "compute#zoneList", **page(call, [_zone(call, name) for name in catalogue.ZONES], "items")}
-
-
-def _machine(call: Call, zone: str, machine: catalogue.MachineType) -> Body:
-    base = f"{COMPUTE_ROOT}projects/{call.parameter('project')}/zones/{zone}"
-    body: Body = {
-        "kind": "compute#machineType", "name": machine.name, "guestCpus": machine.vcpus, "memoryMb": machine.memory_mib,
-        "zone": zone, "selfLink": f"{base}/machineTypes/{machine.name}",
-    }  # fmt: skip
-    if machine.accelerator:
-        built_in = {"guestAcceleratorType": machine.accelerator, "guestAcceleratorCount": machine.accelerator_count}
-        body["accelerators"] = [built_in]
-    return body
-
-
-@handles("compute.machineTypes.get")
-def get_machine_type(call: Call) -> Body:
-    zone, name = call.parameter("zone"), call.parameter("machineType")
-    machine = catalogue.machine_type(name)
-    if machine is None or not catalogue.sells(zone, machine):
-        raise errors.not_found(f"The resource 'projects/{call.parameter('project')}/zones/{zone}/machineTypes/{name}' was not found")
-    return _machine(call, zone, machine)
-
-
-@handles("compute.machineTypes.list")
-def list_machine_types(call: Call) -> Body:
-    zone = _zone(call, call.parameter("zone"))["name"]
-    sold = [m for m in catalogue.MACHINE_TYPES.values() if catalogue.sells(zone, m)]
-    return {"kind": "compute#machineTypeList", **page(call, [_machine(call, zone, m) for m in sold], "items")}
-
-
-@handles("compute.acceleratorTypes.list")
-def list_accelerator_types(call: Call) -> Body:
-    zone = _zone(call, call.parameter("zone"))["name"]
-    base = f"{COMPUTE_ROOT}projects/{call.parameter('project')}/zones/{zone}"
-    items: list[Body] = [
-        {"kind": "compute#acceleratorType", "name": name, "zone": zone, "selfLink": f"{base}/acceleratorTypes/{name}"}
-        for name, zones in sorted(catalogue.ACCELERATOR_ZONES.items())
-        if zone in zones
-    ]
-    return {"kind": "compute#acceleratorTypeList", **page(call, items, "items")}
-
-
-@handles("compute.projects.get")
-def get_project(call: Call) -> Body:
-    project = call.parameter("project")
-    return {"kind": "compute#project", "name": project, "id": call.cloud.project_number(project), "selfLink": f"{COMPUTE_ROOT}projects/{project}"}

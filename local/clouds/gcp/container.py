@@ -1,5 +1,6 @@
 """GKE clusters: defaults, checks against the network, in-place updates, versions."""
 
+# ruff: noqa: ARG001 - a handler may need nothing of its call
 from __future__ import annotations
 
 import ipaddress
@@ -9,17 +10,8 @@ from typing import Final
 
 from local.clouds.gcp import catalogue, errors
 from local.clouds.gcp.authority import cluster_authority
-from local.clouds.gcp.core import (
-    Body,
-    Call,
-    Effect,
-    digest,
-    handles,
-    merge_patch,
-    numeric_id,
-    timestamp,
-    visible,
-)
+from local.clouds.gcp.bodies import Body, digest, merge_patch, numeric_id, timestamp, visible
+from local.clouds.gcp.core import Call, Effect, handles
 from local.clouds.gcp.node_pools import NODE_POOL, complete_pool, incompatible, shortage
 from local.clouds.gcp.operations import CONTAINER_ROOT, start_container
 from local.discovery import Json
@@ -29,7 +21,13 @@ VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "RAPID": ("1.36.1-gke.1032000", "1.35.3-gke.1290000", "1.34.6-gke.1154000"),
     "REGULAR": ("1.35.3-gke.1290000", "1.34.6-gke.1154000", "1.33.9-gke.1090000"),
     "STABLE": ("1.34.6-gke.1154000", "1.33.9-gke.1090000", "1.32.13-gke.1080000"),
-    "EXTENDED": ("1.35.3-gke.1290000", "1.34.6-gke.1154000", "1.33.9-gke.1090000", "1.32.13-gke.1080000", "1.31.14-gke.1220000"),
+    "EXTENDED": (
+        "1.35.3-gke.1290000",
+        "1.34.6-gke.1154000",
+        "1.33.9-gke.1090000",
+        "1.32.13-gke.1080000",
+        "1.31.14-gke.1220000",
+    ),
 }
 """Newest first. In the manner of GKE's release notes; a version outside the channel's list is refused."""
 DEFAULT_CHANNEL: Final = "REGULAR"
@@ -46,7 +44,9 @@ _UPDATE_TARGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "desiredGcfsConfig": ("nodePoolDefaults", "nodeConfigDefaults", "gcfsConfig"),
 }
 """Where a `desired…` field goes when its name does not say it. The others go to the field of that name in Cluster or NetworkConfig."""
-_REPLACED_WHOLE: Final = frozenset({"locations", "masterAuthorizedNetworksConfig", "loggingConfig", "monitoringConfig"})
+_REPLACED_WHOLE: Final = frozenset(
+    {"locations", "masterAuthorizedNetworksConfig", "loggingConfig", "monitoringConfig"}
+)
 
 
 def cluster_key(call: Call) -> str:
@@ -55,7 +55,10 @@ def cluster_key(call: Call) -> str:
 
 @handles("container.projects.locations.clusters.create", "container.projects.zones.clusters.create")
 def create(call: Call) -> Body:
-    parent = call.match.parameters.get("parent") or f"projects/{call.parameter('projectId')}/locations/{call.parameter('zone')}"
+    parent = (
+        call.match.parameters.get("parent")
+        or f"projects/{call.parameter('projectId')}/locations/{call.parameter('zone')}"
+    )
     project, location = parent.split("/")[1], parent.split("/")[3]
     given = call.body.get("cluster")
     if not given:
@@ -64,7 +67,9 @@ def create(call: Call) -> Body:
         raise errors.invalid(f'Location "{location}" does not exist.')
     name = given.get("name", "")
     if not _NAME.fullmatch(name):
-        raise errors.invalid(f'Invalid value for field "cluster.name": "{name}". Must be a match of regex \'{_NAME.pattern}\'.')
+        raise errors.invalid(
+            f'Invalid value for field "cluster.name": "{name}". Must be a match of regex \'{_NAME.pattern}\'.'
+        )
     key = f"container/{parent}/clusters/{name}"
     if call.cloud.store.get(key) is not None:
         raise errors.exists(f"Already exists: {key.removeprefix('container/')}.")
@@ -104,7 +109,10 @@ def _complete(call: Call, key: str, project: str, location: str, cluster: Body) 
         "selfLink": CONTAINER_ROOT + key.removeprefix("container/"),
         "status": "PROVISIONING",
         "endpoint": address,
-        "masterAuth": {**cluster.get("masterAuth", {}), "clusterCaCertificate": cluster_authority(number, now)},
+        "masterAuth": {
+            **cluster.get("masterAuth", {}),
+            "clusterCaCertificate": cluster_authority(number, now),
+        },
         "resourceLabels": cluster.get("resourceLabels", {}),
         "labelFingerprint": digest(cluster.get("resourceLabels", {})),
     }
@@ -114,7 +122,9 @@ def _complete(call: Call, key: str, project: str, location: str, cluster: Body) 
         raise errors.invalid(f'Location "{strangers[0]}" is not a zone of region {region}.')
     cluster.setdefault("loggingService", "logging.googleapis.com/kubernetes")
     cluster.setdefault("monitoringService", "monitoring.googleapis.com/kubernetes")
-    cluster.setdefault("loggingConfig", {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS", "WORKLOADS"]}})
+    cluster.setdefault(
+        "loggingConfig", {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS", "WORKLOADS"]}}
+    )
     cluster.setdefault("monitoringConfig", {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]}})
     cluster.setdefault("databaseEncryption", {"state": "DECRYPTED"})
     cluster.setdefault("shieldedNodes", {"enabled": True})
@@ -131,7 +141,9 @@ def _complete(call: Call, key: str, project: str, location: str, cluster: Body) 
 
 def pick_version(channel: str, wanted: str) -> str:
     """A full version for "", "latest", "-", a prefix such as 1.35, or itself. Raises ApiError for one the channel lacks."""
-    offered = VERSIONS.get(channel) or tuple(dict.fromkeys(v for versions in VERSIONS.values() for v in versions))
+    offered = VERSIONS.get(channel) or tuple(
+        dict.fromkeys(v for versions in VERSIONS.values() for v in versions)
+    )
     if wanted in ("", "-", "latest"):
         return offered[0] if wanted == "latest" else offered[min(1, len(offered) - 1)]
     for version in offered:
@@ -184,11 +196,15 @@ def _attach_network(call: Call, cluster: Body, project: str, region: str) -> Non
     ):
         name = policy.get(name_field)
         if name and name not in ranges:
-            raise errors.invalid(f'Secondary range "{name}" does not exist in network "{network["name"]}", subnetwork "{subnet["name"]}".')
+            raise errors.invalid(
+                f'Secondary range "{name}" does not exist in network "{network["name"]}", subnetwork "{subnet["name"]}".'
+            )
         if name:
             block = ranges[name]
         else:
-            block = policy.get(block_field) or ("10.96.0.0/14" if name_field.startswith("cluster") else "34.118.224.0/20")
+            block = policy.get(block_field) or (
+                "10.96.0.0/14" if name_field.startswith("cluster") else "34.118.224.0/20"
+            )
         policy |= {block_field: block, legacy_field: block}
         cluster[top_field] = block
 
@@ -214,9 +230,13 @@ def _complete_private(call: Call, key: str, cluster: Body, private: Body, addres
         try:
             range_ = ipaddress.IPv4Network(block)
         except ValueError as error:
-            raise errors.invalid(f'Invalid value for field "master_ipv4_cidr_block": "{block}": {error}.') from error
+            raise errors.invalid(
+                f'Invalid value for field "master_ipv4_cidr_block": "{block}": {error}.'
+            ) from error
         if range_.prefixlen != 28:
-            raise errors.invalid(f'Invalid value for field "master_ipv4_cidr_block": "{block}": it must be a /28.')
+            raise errors.invalid(
+                f'Invalid value for field "master_ipv4_cidr_block": "{block}": it must be a /28.'
+            )
         _refuse_control_plane_overlap(call, key, cluster, range_)
         cluster["privateClusterConfig"]["privateEndpoint"] = str(range_.network_address + 2)
     private.setdefault("privateEndpoint", "10.128.255.2")
@@ -232,19 +252,26 @@ def _refuse_control_plane_overlap(call: Call, key: str, cluster: Body, range_: i
         if stored is None or user == key:
             continue
         if stored.kind == "compute.subnetworks":
-            taken = [stored.body["ipCidrRange"], *(r["ipCidrRange"] for r in stored.body.get("secondaryIpRanges", []))]
+            taken = [
+                stored.body["ipCidrRange"],
+                *(r["ipCidrRange"] for r in stored.body.get("secondaryIpRanges", [])),
+            ]
         else:
             taken = [stored.body.get("privateClusterConfig", {}).get("masterIpv4CidrBlock", "")]
         for other in filter(None, taken):
             if range_.overlaps(ipaddress.IPv4Network(other)):
-                raise errors.invalid(f"The given master_ipv4_cidr {range_} overlaps with an existing range {other} of '{user}'.")
+                raise errors.invalid(
+                    f"The given master_ipv4_cidr {range_} overlaps with an existing range {other} of '{user}'."
+                )
 
 
 def _initial_pools(call: Call, key: str, cluster: Body) -> list[Body]:
     given: list[Body] = cluster.pop("nodePools", [])
     count = cluster.get("initialNodeCount", 0)
     if given and (count or cluster.get("nodeConfig")):
-        raise errors.invalid("cluster.initial_node_count and cluster.node_config do not go with cluster.node_pools.")
+        raise errors.invalid(
+            "cluster.initial_node_count and cluster.node_config do not go with cluster.node_pools."
+        )
     if not given and not cluster.get("autopilot", {}).get("enabled"):
         if count < 1:
             raise errors.invalid("Cluster.initial_node_count must be greater than zero.")
@@ -296,7 +323,9 @@ def delete(call: Call) -> Body:
     call.cloud.require(key)
     _refuse_busy(call, key)
     call.cloud.merge(key, {"status": "STOPPING"})
-    return start_container(call, "DELETE_CLUSTER", key, Effect(remove=(key,)), Effect(merge={key: {"status": "ERROR"}}))
+    return start_container(
+        call, "DELETE_CLUSTER", key, Effect(remove=(key,)), Effect(merge={key: {"status": "ERROR"}})
+    )
 
 
 def _start_change(call: Call, kind: str, changes: Mapping[str, Json]) -> Body:
@@ -325,7 +354,8 @@ def update(call: Call) -> Body:
     if given_etag and given_etag != cluster.get("etag"):
         raise errors.aborted("The etag does not match the cluster's.")
     changed: Body = dict(cluster)
-    for field, value in desired.items():
+    for field, given in desired.items():
+        value: Json = given
         if field == "etag":
             continue
         if field == "desiredNodeVersion":
@@ -340,7 +370,9 @@ def update(call: Call) -> Body:
     _check_identity_pool(call, changed, call.parameter("name").split("/")[1])
     private = changed.get("privateClusterConfig", {})
     if private:
-        changed["endpoint"] = private["privateEndpoint"] if private.get("enablePrivateEndpoint") else private["publicEndpoint"]
+        changed["endpoint"] = (
+            private["privateEndpoint"] if private.get("enablePrivateEndpoint") else private["publicEndpoint"]
+        )
     changes = {field: value for field, value in changed.items() if cluster.get(field) != value}
     kind = "UPGRADE_MASTER" if "desiredMasterVersion" in desired else "UPDATE_CLUSTER"
     return _start_change(call, kind, changes)
@@ -374,7 +406,9 @@ def set_labels(call: Call) -> Body:
     if call.body.get("labelFingerprint") != cluster["labelFingerprint"]:
         raise errors.precondition("Labels could not be set due to fingerprint mismatch.")
     labels = call.body.get("resourceLabels", {})
-    return _start_change(call, "UPDATE_CLUSTER", {"resourceLabels": labels, "labelFingerprint": digest(labels)})
+    return _start_change(
+        call, "UPDATE_CLUSTER", {"resourceLabels": labels, "labelFingerprint": digest(labels)}
+    )
 
 
 @handles("container.projects.locations.clusters.setMaintenancePolicy")
@@ -403,5 +437,3 @@ def server_config(call: Call) -> Body:
             for channel, versions in VERSIONS.items()
         ],
     }
-
-

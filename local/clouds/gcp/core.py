@@ -10,33 +10,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-import json
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from local.clouds.control import ControlError, Controls, Fault
 from local.clouds.gcp import errors
-from local.clouds.gcp.errors import ApiError
+from local.clouds.gcp.bodies import Body, links, matches, not_found_message, timestamp, visible
 from local.clouds.gcp.routing import Match
 from local.clouds.gcp.store import Effect, Store, Stored, StoredOperation
-from local.discovery import Json, snake_to_camel
+from local.discovery import Json
 
 DEFAULT_PROJECTS: Final = ("model-factory-dev",)
 OPERATION_KEPT_SECONDS: Final = 3600.0
-HIDDEN: Final = "_"
-"""Fields of a stored body that begin with this are the emulation's own and never leave it."""
-
-Body = dict[str, Json]
-_COMPUTE_LINK: Final = re.compile(
-    r"(?:https?://[^/]+/)?(?:compute/(?:v1|beta)/)?"
-    r"(projects/[^/]+/(?:global|regions/[^/]+|zones/[^/]+)/[a-zA-Z]+/[^/]+)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +142,9 @@ class Cloud:
 
     def _add_project(self, project: str) -> None:
         numbers = self.store.setting("projects") or {}
-        numbers.setdefault(project, str(10**11 + int(hashlib.sha256(project.encode()).hexdigest()[:9], 16) % (9 * 10**11)))
+        numbers.setdefault(
+            project, str(10**11 + int(hashlib.sha256(project.encode()).hexdigest()[:9], 16) % (9 * 10**11))
+        )
         self.store.put_setting("projects", numbers)
 
     # Projects and services
@@ -204,7 +195,9 @@ class Cloud:
 
     # Operations
 
-    def start(self, key: str, subject: str, body: Body, effect: Effect, *, share: float = 1.0) -> StoredOperation:
+    def start(
+        self, key: str, subject: str, body: Body, effect: Effect, *, share: float = 1.0
+    ) -> StoredOperation:
         """Write an operation that is due after `share` of the transition time."""
         due = self.clock() + self.controls.transition_seconds * share
         operation = StoredOperation(key, subject, due, False, body, effect)
@@ -245,7 +238,10 @@ def _finished(operation: StoredOperation, store: Store, now: str) -> Body:
         if service == "compute":
             body["progress"] = 100
         if error and service == "container":
-            body |= {"error": {"code": error["code"], "message": error["message"]}, "statusMessage": error["message"]}
+            body |= {
+                "error": {"code": error["code"], "message": error["message"]},
+                "statusMessage": error["message"],
+            }
         elif error:
             body["error"] = {"errors": [{"code": error["reason"], "message": error["message"]}]}
             body |= {"httpErrorStatusCode": error["http"], "httpErrorMessage": error["reason"]}
@@ -263,87 +259,26 @@ def _finished(operation: StoredOperation, store: Store, now: str) -> Body:
 
 def fault_error(fault: Fault) -> Body:
     """A fault as the `_error` of an operation."""
-    return {"code": 8 if fault.status == 429 else 13, "reason": fault.error, "message": fault.message, "http": fault.status}
+    return {
+        "code": 8 if fault.status == 429 else 13,
+        "reason": fault.error,
+        "message": fault.message,
+        "http": fault.status,
+    }
 
 
-# Pure helpers
-
-
-def timestamp(seconds: float) -> str:
-    """RFC 3339, UTC, milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def digest(value: Json) -> str:
-    """A short base64 digest, as etags and fingerprints are."""
-    raw = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
-    return base64.b64encode(raw[:9]).decode()
-
-
-def numeric_id(*parts: str) -> str:
-    """A 19-digit number from a name and a time."""
-    return str(10**18 + int(hashlib.sha256("\0".join(parts).encode()).hexdigest()[:15], 16))
-
-
-def visible(body: Mapping[str, Json]) -> Body:
-    return {key: value for key, value in body.items() if not key.startswith(HIDDEN)}
-
-
-def links(value: Json) -> Iterable[str]:
-    """The keys of the compute resources a body names, by link or by relative name."""
-    if isinstance(value, str):
-        match = _COMPUTE_LINK.fullmatch(value)
-        if match:
-            yield f"compute/{match.group(1)}"
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key not in ("selfLink", "selfLinkWithId", "region", "zone"):
-                yield from links(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from links(item)
-
-
-def merge_patch(old: Json, change: Json) -> Json:
-    """RFC 7386: objects merge, null removes, the rest replaces."""
-    if not isinstance(change, dict):
-        return change
-    result: Body = dict(old) if isinstance(old, dict) else {}
-    for key, value in change.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge_patch(result.get(key), value)
-    return result
-
-
-def apply_mask(old: Body, new: Body, mask: str | None, fields: Iterable[str]) -> Body:
-    """`old` with the masked fields taken from `new`; a masked field that `new` lacks is cleared. No mask: all of `new`."""
-    paths = [p.strip() for p in mask.split(",") if p.strip()] if mask else list(new)
-    known = set(fields)
-    result = json.loads(json.dumps(old))
-    for path in paths:
-        steps = [snake_to_camel(step) for step in path.split(".")]
-        if steps[0] == "*":
-            return {**old, **new}
-        if steps[0] not in known:
-            raise errors.invalid(f"Invalid field mask: there is no field '{path}'")
-        source: Json = new
-        target: Body = result
-        for step in steps[:-1]:
-            source = source.get(step) if isinstance(source, dict) else None
-            target = target.setdefault(step, {})
-        if isinstance(source, dict) and steps[-1] in source:
-            target[steps[-1]] = source[steps[-1]]
-        else:
-            target.pop(steps[-1], None)
-    return result
-
-
-def page(call: Call, items: Sequence[Body], field_name: str, *, size_names: tuple[str, ...] = ("pageSize", "maxResults")) -> Body:
+def page(
+    call: Call,
+    items: Sequence[Body],
+    field_name: str,
+    *,
+    size_names: tuple[str, ...] = ("pageSize", "maxResults"),
+) -> Body:
     """One page of `items`, filtered as the call asks, with `nextPageToken` where more follow."""
     selected = [visible(item) for item in items if matches(item, call.query.get("filter", ""))]
-    size = next((int(call.query[name]) for name in size_names if call.query.get(name, "").isdigit()), 0) or 500
+    size = (
+        next((int(call.query[name]) for name in size_names if call.query.get(name, "").isdigit()), 0) or 500
+    )
     start = _token_offset(call.query.get("pageToken", ""))
     body: Body = {}
     chunk = selected[start : start + size]
@@ -361,48 +296,3 @@ def _token_offset(token: str) -> int:
         return int(base64.urlsafe_b64decode(token))
     except ValueError as error:
         raise errors.invalid(f"Invalid page token '{token}'") from error
-
-
-_TERM: Final = re.compile(r"""\(?\s*([\w.]+)\s*(=|!=|:|\beq\b|\bne\b)\s*("[^"]*"|[^\s()]+)\s*\)?""")
-
-
-def matches(item: Body, expression: str) -> bool:
-    """Google's list filter, as far as `field = value`, `!=`, `:` and their conjunctions go. Raises ApiError for the rest."""
-    rest = expression.strip()
-    while rest:
-        term = _TERM.match(rest)
-        if term is None:
-            raise errors.not_implemented(f"the list filter {expression!r}: it takes field=value, field!=value, field:value, AND")
-        path, operator, wanted = term.group(1), term.group(2), term.group(3).strip('"')
-        actual: Json = item
-        for step in path.split("."):
-            actual = actual.get(step) if isinstance(actual, dict) else None
-        text = json.dumps(actual) if isinstance(actual, bool) else "" if actual is None else str(actual)
-        if operator == ":":
-            holds = actual is not None if wanted == "*" else wanted in text
-        elif operator == "eq":
-            holds = re.fullmatch(wanted, text) is not None
-        elif operator == "ne":
-            holds = re.fullmatch(wanted, text) is None
-        else:
-            holds = (_glob(wanted, text)) == (operator == "=")
-        if not holds:
-            return False
-        rest = re.sub(r"^\s*(AND\b)?\s*", "", rest[term.end() :])
-    return True
-
-
-def _glob(pattern: str, text: str) -> bool:
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), text) is not None
-
-
-def not_found_message(key: str) -> str:
-    service, _, name = key.partition("/")
-    if service == "compute":
-        return f"The resource '{name}' was not found"
-    if service == "container":
-        return f"Not found: {name}."
-    return f"Resource '{name}' was not found"
-
-
-__all__ = ["ApiError", "Body", "Call", "Cloud", "Effect", "Media", "Stored", "Wait"]

@@ -6,14 +6,21 @@ import re
 from typing import Final
 
 from local.clouds.gcp import catalogue, errors
-from local.clouds.gcp.core import Body, Call, apply_mask, handles, page, timestamp, visible
+from local.clouds.gcp.bodies import Body, apply_mask, timestamp, visible
+from local.clouds.gcp.core import Call, handles, page
 from local.discovery import Json
 
 KEY_RING: Final = "cloudkms.keyRings"
 CRYPTO_KEY: Final = "cloudkms.cryptoKeys"
 VERSION: Final = "cloudkms.cryptoKeyVersions"
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,63}")
-_MUTABLE: Final = ("labels", "rotationPeriod", "nextRotationTime", "versionTemplate", "keyAccessJustificationsPolicy")
+_MUTABLE: Final = (
+    "labels",
+    "rotationPeriod",
+    "nextRotationTime",
+    "versionTemplate",
+    "keyAccessJustificationsPolicy",
+)
 _LOCATIONS: Final = frozenset({"global", "us", "europe", "asia", "eur4", "nam4"})
 
 
@@ -29,7 +36,9 @@ def create_ring(call: Call) -> Body:
     parent = call.parameter("parent")
     location = parent.rpartition("/")[2]
     if location not in catalogue.REGIONS and location not in _LOCATIONS:
-        raise errors.not_found(f"The request concerns location '{location}' but was sent to location 'global'.")
+        raise errors.not_found(
+            f"The request concerns location '{location}' but was sent to location 'global'."
+        )
     key = f"cloudkms/{parent}/keyRings/{_identifier(call, 'keyRingId')}"
     if call.cloud.store.get(key) is not None:
         raise errors.exists(f"KeyRing {key.removeprefix('cloudkms/')} already exists.")
@@ -52,13 +61,22 @@ def create_key(call: Call) -> Body:
     if rotation and float(rotation.removesuffix("s")) < 86400:
         raise errors.invalid("CryptoKey.rotation_period must be at least 24 hours.")
     now = timestamp(call.cloud.clock())
-    template = {"algorithm": "GOOGLE_SYMMETRIC_ENCRYPTION", "protectionLevel": "SOFTWARE", **call.body.get("versionTemplate", {})}
+    template = {
+        "algorithm": "GOOGLE_SYMMETRIC_ENCRYPTION",
+        "protectionLevel": "SOFTWARE",
+        **call.body.get("versionTemplate", {}),
+    }
     name = key.removeprefix("cloudkms/")
     body: Body = {
         "destroyScheduledDuration": "2592000s", **call.body, "name": name, "createTime": now, "versionTemplate": template,
     }  # fmt: skip
     if call.query.get("skipInitialVersionCreation") != "true":
-        version: Body = {"name": f"{name}/cryptoKeyVersions/1", "state": "ENABLED", "createTime": now, **template}
+        version: Body = {
+            "name": f"{name}/cryptoKeyVersions/1",
+            "state": "ENABLED",
+            "createTime": now,
+            **template,
+        }
         call.cloud.put(f"{key}/cryptoKeyVersions/1", VERSION, version)
         if purpose == "ENCRYPT_DECRYPT":
             body["primary"] = version
@@ -115,7 +133,11 @@ def destroy_version(call: Call) -> Body:
     stored = call.cloud.require(f"cloudkms/{name}", f"{name} not found.")
     if stored.body["state"] not in ("ENABLED", "DISABLED"):
         raise errors.precondition(f"{name} is not enabled or disabled: its state is {stored.body['state']}.")
-    body = {**stored.body, "state": "DESTROY_SCHEDULED", "destroyTime": timestamp(call.cloud.clock() + 30 * 86400)}
+    body = {
+        **stored.body,
+        "state": "DESTROY_SCHEDULED",
+        "destroyTime": timestamp(call.cloud.clock() + 30 * 86400),
+    }
     call.cloud.put(stored.key, VERSION, body)
     parent = call.cloud.require(stored.key.split("/cryptoKeyVersions/")[0])
     if parent.body.get("primary", {}).get("name") == name:

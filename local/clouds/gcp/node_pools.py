@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from local.clouds.gcp import catalogue, errors
-from local.clouds.gcp.core import Body, Call, Effect, digest, handles, visible
+from local.clouds.gcp.bodies import Body, digest, visible
+from local.clouds.gcp.core import Call, Effect, handles
 from local.clouds.gcp.operations import CONTAINER_ROOT, start_container
 
 NODE_POOL: Final = "container.nodePools"
@@ -26,7 +27,12 @@ _CONFIG_FIELDS: Final = frozenset({
     "kubeletConfig", "linuxNodeConfig", "loggingConfig", "machineType", "maxRunDuration", "resourceManagerTags", "windowsNodeConfig",
     "workloadMetadataConfig", "flexStart", "bootDisk", "storagePools", "taintConfig", "consolidationDelay",
 })  # fmt: skip
-_WRAPPED_FIELDS: Final[Mapping[str, str]] = {"labels": "labels", "resourceLabels": "labels", "tags": "tags", "taints": "taints"}
+_WRAPPED_FIELDS: Final[Mapping[str, str]] = {
+    "labels": "labels",
+    "resourceLabels": "labels",
+    "tags": "tags",
+    "taints": "taints",
+}
 """nodePools.update wraps these in a message; the field inside, which the node configuration holds bare."""
 _POOL_FIELDS: Final[Mapping[str, str]] = {
     "locations": "locations",
@@ -43,26 +49,37 @@ def complete_pool(call: Call, cluster_key: str, cluster: Body, given: Body) -> B
     pool = dict(given)
     name = pool.get("name", "")
     if not _NAME.fullmatch(name):
-        raise errors.invalid(f"Invalid value for field \"node_pool.name\": \"{name}\". Must be a match of regex '{_NAME.pattern}'.")
+        raise errors.invalid(
+            f'Invalid value for field "node_pool.name": "{name}". Must be a match of regex \'{_NAME.pattern}\'.'
+        )
     config = dict(pool.get("config", {}))
     pool["locations"] = list(pool.get("locations") or cluster["locations"])
     config = complete_config(call, config, cluster, pool["locations"])
     pool["config"] = config
     pool.setdefault("initialNodeCount", 0)
     if pool["initialNodeCount"] < 0:
-        raise errors.invalid('Invalid value for field "node_pool.initial_node_count": it must not be negative.')
+        raise errors.invalid(
+            'Invalid value for field "node_pool.initial_node_count": it must not be negative.'
+        )
     if "autoscaling" in pool:
         pool["autoscaling"] = complete_autoscaling(pool["autoscaling"])
     pool["management"] = {"autoRepair": True, "autoUpgrade": True, **pool.get("management", {})}
-    if cluster.get("releaseChannel", {}).get("channel", "UNSPECIFIED") != "UNSPECIFIED" and not pool["management"]["autoUpgrade"]:
+    if (
+        cluster.get("releaseChannel", {}).get("channel", "UNSPECIFIED") != "UNSPECIFIED"
+        and not pool["management"]["autoUpgrade"]
+    ):
         raise errors.invalid("Auto_upgrade must be true when release_channel is set.")
     pool["upgradeSettings"] = {"maxSurge": 1, "strategy": "SURGE", **pool.get("upgradeSettings", {})}
     pool.setdefault("version", cluster["currentMasterVersion"])
-    pool.setdefault("maxPodsConstraint", dict(cluster.get("defaultMaxPodsConstraint", {"maxPodsPerNode": "110"})))
+    pool.setdefault(
+        "maxPodsConstraint", dict(cluster.get("defaultMaxPodsConstraint", {"maxPodsPerNode": "110"}))
+    )
     pool["podIpv4CidrSize"] = 24
     policy = cluster.get("ipAllocationPolicy", {})
     network = dict(pool.get("networkConfig", {}))
-    network.setdefault("enablePrivateNodes", bool(cluster.get("privateClusterConfig", {}).get("enablePrivateNodes")))
+    network.setdefault(
+        "enablePrivateNodes", bool(cluster.get("privateClusterConfig", {}).get("enablePrivateNodes"))
+    )
     if policy.get("clusterSecondaryRangeName"):
         network.setdefault("podRange", policy["clusterSecondaryRangeName"])
         network.setdefault("podIpv4CidrBlock", policy.get("clusterIpv4CidrBlock", ""))
@@ -85,13 +102,18 @@ def complete_config(call: Call, config: Body, cluster: Body, zones: list[str]) -
     config.setdefault("machineType", "e2-medium")
     config["diskSizeGb"] = config.get("diskSizeGb") or 100
     if config["diskSizeGb"] < 10:
-        raise errors.invalid('Invalid value for field "node_pool.config.disk_size_gb": Boot disk must be at least 10 GB.')
+        raise errors.invalid(
+            'Invalid value for field "node_pool.config.disk_size_gb": Boot disk must be at least 10 GB.'
+        )
     config.setdefault("diskType", "pd-balanced")
     config["imageType"] = str(config.get("imageType") or "COS_CONTAINERD").upper()
     config.setdefault("oauthScopes", list(DEFAULT_SCOPES))
     config.setdefault("serviceAccount", "default")
     config["metadata"] = {"disable-legacy-endpoints": "true", **config.get("metadata", {})}
-    config["shieldedInstanceConfig"] = {"enableIntegrityMonitoring": True, **config.get("shieldedInstanceConfig", {})}
+    config["shieldedInstanceConfig"] = {
+        "enableIntegrityMonitoring": True,
+        **config.get("shieldedInstanceConfig", {}),
+    }
     config.setdefault("windowsNodeConfig", {})
     config.setdefault("effectiveCgroupMode", "EFFECTIVE_CGROUP_MODE_V2")
     if cluster.get("workloadIdentityConfig", {}).get("workloadPool"):
@@ -100,9 +122,11 @@ def complete_config(call: Call, config: Body, cluster: Body, zones: list[str]) -
         raise errors.invalid("spot and preemptible cannot be set together.")
     account = config["serviceAccount"]
     project = cluster["selfLink"].split("/projects/")[1].split("/")[0]
-    if account.endswith(f"@{project}.iam.gserviceaccount.com"):
-        if call.cloud.store.get(f"iam/projects/{project}/serviceAccounts/{account}") is None:
-            raise errors.invalid(f'The user does not have access to service account "{account}": it does not exist.')
+    ours = account.endswith(f"@{project}.iam.gserviceaccount.com")
+    if ours and call.cloud.store.get(f"iam/projects/{project}/serviceAccounts/{account}") is None:
+        raise errors.invalid(
+            f'The user does not have access to service account "{account}": it does not exist.'
+        )
     check_machine(config, zones)
     taints = [taint for taint in config.get("taints", []) if taint.get("key") != GPU_TAINT["key"]]
     if config.get("accelerators"):
@@ -116,7 +140,9 @@ def check_machine(config: Body, zones: list[str]) -> None:
     """Machine type, accelerators and zones must go together. Fills in a built-in accelerator's count."""
     machine = catalogue.machine_type(config["machineType"])
     if machine is None:
-        raise errors.invalid(f'Machine type with name "{config["machineType"]}" does not exist in zones {", ".join(zones)}.')
+        raise errors.invalid(
+            f'Machine type with name "{config["machineType"]}" does not exist in zones {", ".join(zones)}.'
+        )
     accelerators: list[Body] = config.get("accelerators", [])
     for accelerator in accelerators:
         type_, count = accelerator.get("acceleratorType", ""), int(accelerator.get("acceleratorCount", 0))
@@ -128,11 +154,16 @@ def check_machine(config: Body, zones: list[str]) -> None:
                     f"Machine type {machine.name} has {machine.accelerator_count} {machine.accelerator}, not {count} {type_}."
                 )
         elif type_ not in catalogue.ATTACHABLE.get(machine.family, frozenset()):
-            raise errors.invalid(f"Accelerator type {type_} cannot be attached to machine type {machine.name}.")
+            raise errors.invalid(
+                f"Accelerator type {type_} cannot be attached to machine type {machine.name}."
+            )
         elif count not in catalogue.ATTACHABLE_COUNTS[type_]:
             raise errors.invalid(f"{count} is not a valid count of {type_} for machine type {machine.name}.")
     if machine.accelerator and not accelerators:
-        built_in: Body = {"acceleratorType": machine.accelerator, "acceleratorCount": str(machine.accelerator_count)}
+        built_in: Body = {
+            "acceleratorType": machine.accelerator,
+            "acceleratorCount": str(machine.accelerator_count),
+        }
         config["accelerators"] = [built_in]
     wanted = (config.get("accelerators") or [{}])[0].get("acceleratorType", "")
     missing = [zone for zone in zones if not catalogue.sells(zone, machine, wanted)]
@@ -153,7 +184,10 @@ def complete_autoscaling(autoscaling: Body) -> Body:
             f"Autoscaling limits are not valid: minimum {low or total_low}, maximum {high or total_high}; the maximum must be at least 1 "
             "and not below the minimum."
         )
-    return {"locationPolicy": "ANY" if autoscaling.get("locationPolicy") == "ANY" else "BALANCED", **autoscaling}
+    return {
+        "locationPolicy": "ANY" if autoscaling.get("locationPolicy") == "ANY" else "BALANCED",
+        **autoscaling,
+    }
 
 
 def shortage(call: Call, pool: Body, nodes: int) -> Body | None:
@@ -168,11 +202,20 @@ def shortage(call: Call, pool: Body, nodes: int) -> Body | None:
         metric = catalogue.QUOTA_METRICS[type_]
         if config.get("spot") or config.get("preemptible"):
             metric = f"PREEMPTIBLE_{metric}"
-        limit = (call.cloud.store.setting("quotas") or {}).get(region, {}).get(metric, catalogue.DEFAULT_GPU_QUOTA)
+        limit = (
+            (call.cloud.store.setting("quotas") or {})
+            .get(region, {})
+            .get(metric, catalogue.DEFAULT_GPU_QUOTA)
+        )
         wanted = nodes * each * len(zones)
         if wanted > limit:
             message = f"Quota '{metric}' exceeded. Limit: {float(limit)} in region {region}. Requested: {float(wanted)}."
-            return {"code": 8, "reason": "QUOTA_EXCEEDED", "message": f"Google Compute Engine: {message}", "http": 403}
+            return {
+                "code": 8,
+                "reason": "QUOTA_EXCEEDED",
+                "message": f"Google Compute Engine: {message}",
+                "http": 403,
+            }
     capacity: Mapping[str, Mapping[str, int]] = call.cloud.store.setting("capacity") or {}
     for zone in zones:
         for name, units in ((config["machineType"], nodes), (type_, nodes * each)):
@@ -225,7 +268,12 @@ def create(call: Call) -> Body:
     call.cloud.put(key, NODE_POOL, pool, ready=False)
     short = shortage(call, pool, pool["initialNodeCount"])
     return start_container(
-        call, "CREATE_NODE_POOL", key, Effect(merge={key: {"status": "RUNNING"}}), Effect(merge={key: {"status": "ERROR"}}), error=short
+        call,
+        "CREATE_NODE_POOL",
+        key,
+        Effect(merge={key: {"status": "RUNNING"}}),
+        Effect(merge={key: {"status": "ERROR"}}),
+        error=short,
     )
 
 
@@ -238,18 +286,29 @@ def get(call: Call) -> Body:
 def get_instance_group(call: Call) -> Body:
     """The instance group of one zone of a pool: only its size."""
     project, zone, name = (call.parameter(p) for p in ("project", "zone", "instanceGroupManager"))
-    url = f"https://www.googleapis.com/compute/v1/projects/{project}/zones/{zone}/instanceGroupManagers/{name}"
+    url = (
+        f"https://www.googleapis.com/compute/v1/projects/{project}/zones/{zone}/instanceGroupManagers/{name}"
+    )
     for stored in call.cloud.store.children(f"container/projects/{project}/*", NODE_POOL):
         if url in stored.body["instanceGroupUrls"]:
-            return {"kind": "compute#instanceGroupManager", "name": name, "selfLink": url, "targetSize": stored.body["_size"]}
-    raise errors.not_found(f"The resource 'projects/{project}/zones/{zone}/instanceGroupManagers/{name}' was not found")
+            return {
+                "kind": "compute#instanceGroupManager",
+                "name": name,
+                "selfLink": url,
+                "targetSize": stored.body["_size"],
+            }
+    raise errors.not_found(
+        f"The resource 'projects/{project}/zones/{zone}/instanceGroupManagers/{name}' was not found"
+    )
 
 
 @handles("container.projects.locations.clusters.nodePools.list")
 def list_(call: Call) -> Body:
     cluster_key = f"container/{call.parameter('parent')}"
     call.cloud.require(cluster_key)
-    return {"nodePools": [visible(stored.body) for stored in call.cloud.store.children(cluster_key, NODE_POOL)]}
+    return {
+        "nodePools": [visible(stored.body) for stored in call.cloud.store.children(cluster_key, NODE_POOL)]
+    }
 
 
 @handles("container.projects.locations.clusters.nodePools.delete")
@@ -258,10 +317,14 @@ def delete(call: Call) -> Body:
     call.cloud.require(key)
     _refuse_busy(call, _cluster(call, key)[0], key)
     call.cloud.merge(key, {"status": "STOPPING"})
-    return start_container(call, "DELETE_NODE_POOL", key, Effect(remove=(key,)), Effect(merge={key: {"status": "ERROR"}}))
+    return start_container(
+        call, "DELETE_NODE_POOL", key, Effect(remove=(key,)), Effect(merge={key: {"status": "ERROR"}})
+    )
 
 
-def _start_change(call: Call, kind: str, change: Callable[[Body, Body], Body], *, nodes: int | None = None) -> Body:
+def _start_change(
+    call: Call, kind: str, change: Callable[[Body, Body], Body], *, nodes: int | None = None
+) -> Body:
     """Refuse or start a change: `change(pool, cluster)` gives the fields that hold once it is done."""
     key = pool_key(call)
     stored = call.cloud.require(key)
@@ -286,7 +349,11 @@ def _start_change(call: Call, kind: str, change: Callable[[Body, Body], Body], *
 
 @handles("container.projects.locations.clusters.nodePools.update")
 def update(call: Call) -> Body:
-    given = {k: v for k, v in call.body.items() if k not in ("name", "projectId", "zone", "clusterId", "nodePoolId", "etag")}
+    given = {
+        k: v
+        for k, v in call.body.items()
+        if k not in ("name", "projectId", "zone", "clusterId", "nodePoolId", "etag")
+    }
     if not given:
         raise errors.invalid("At least one field of the node pool must be updated.")
 
@@ -309,7 +376,9 @@ def update(call: Call) -> Body:
             _fit_accelerators(config)
         locations = changes.get("locations", pool["locations"])
         changes["config"] = complete_config(call, config, cluster, locations)
-        changes["instanceGroupUrls"] = instance_groups(pool_key(call).split("/nodePools/")[0], pool["name"], locations)
+        changes["instanceGroupUrls"] = instance_groups(
+            pool_key(call).split("/nodePools/")[0], pool["name"], locations
+        )
         return changes
 
     return _start_change(call, "UPGRADE_NODES" if "nodeVersion" in given else "UPDATE_CLUSTER", change)
@@ -321,7 +390,10 @@ def _fit_accelerators(config: Body) -> None:
     if new is None or not config.get("accelerators"):
         return
     first = config["accelerators"][0]
-    same = (first["acceleratorType"], int(first["acceleratorCount"])) == (new.accelerator, new.accelerator_count)
+    same = (first["acceleratorType"], int(first["acceleratorCount"])) == (
+        new.accelerator,
+        new.accelerator_count,
+    )
     if not same and (new.accelerator or new.family not in catalogue.ATTACHABLE):
         del config["accelerators"]
         config["taints"] = [taint for taint in config.get("taints", []) if taint["key"] != GPU_TAINT["key"]]

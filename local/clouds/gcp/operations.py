@@ -6,19 +6,8 @@ import uuid
 from typing import Final
 
 from local.clouds.gcp import errors
-from local.clouds.gcp.core import (
-    Body,
-    Call,
-    Effect,
-    Wait,
-    fault_error,
-    handles,
-    not_found_message,
-    numeric_id,
-    page,
-    timestamp,
-    visible,
-)
+from local.clouds.gcp.bodies import Body, not_found_message, numeric_id, timestamp, visible
+from local.clouds.gcp.core import Call, Effect, Wait, fault_error, handles, page
 from local.clouds.gcp.store import StoredOperation
 from local.discovery import Json
 
@@ -59,7 +48,9 @@ def start_compute(call: Call, kind: str, target: str, effect: Effect, on_failure
     return visible(body)
 
 
-def start_container(call: Call, kind: str, target: str, effect: Effect, on_failure: Effect, *, error: Body | None = None) -> Body:
+def start_container(
+    call: Call, kind: str, target: str, effect: Effect, on_failure: Effect, *, error: Body | None = None
+) -> Body:
     """A container operation on the cluster or node pool under key `target`. `error` is how it must end."""
     location = "/".join(target.split("/")[1:5])
     name = f"operation-{call.cloud.serial()}"
@@ -84,7 +75,13 @@ def start_container(call: Call, kind: str, target: str, effect: Effect, on_failu
 
 
 def start_longrunning(
-    call: Call, target: str, metadata_type: str, effect: Effect, *, response: str | None, response_type: str = ""
+    call: Call,
+    target: str,
+    metadata_type: str,
+    effect: Effect,
+    *,
+    response: str | None,
+    response_type: str = "",
 ) -> Body:
     """A google.longrunning operation. `response` is the key of the resource it answers with, None for Empty."""
     parts = target.split("/")
@@ -150,7 +147,9 @@ def get_container(call: Call) -> Body:
 
 @handles("container.projects.locations.operations.list")
 def list_container(call: Call) -> Body:
-    found = call.cloud.store.operations(f"container/{call.parameter('parent')}/operations/".replace("/locations/-/operations/", "/"))
+    found = call.cloud.store.operations(
+        f"container/{call.parameter('parent')}/operations/".replace("/locations/-/operations/", "/")
+    )
     return {"operations": [visible(o.body) for o in found if "/operations/" in o.key]}
 
 
@@ -171,4 +170,8 @@ def get_longrunning(call: Call) -> Body:
 
 def done(response: Json, type_: str) -> Body:
     """An operation that was over at once."""
-    return {"name": f"operations/noop.{uuid.uuid4()}", "done": True, "response": {"@type": f"type.googleapis.com/{type_}", **response}}
+    return {
+        "name": f"operations/noop.{uuid.uuid4()}",
+        "done": True,
+        "response": {"@type": f"type.googleapis.com/{type_}", **response},
+    }

@@ -6,7 +6,9 @@ import re
 from typing import Final
 
 from local.clouds.gcp import errors
-from local.clouds.gcp.core import Body, Call, Cloud, digest, handles
+from local.clouds.gcp.accounts import find_account
+from local.clouds.gcp.bodies import Body, digest
+from local.clouds.gcp.core import Call, Cloud, handles
 from local.discovery import Json
 
 EMPTY_ETAG: Final = "ACAB"
@@ -29,7 +31,9 @@ def write(cloud: Cloud, key: str, given: Body) -> Body:
     current = policy_of(cloud, key)
     etag = given.get("etag")
     if etag and etag != current["etag"]:
-        raise errors.aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.")
+        raise errors.aborted(
+            "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff."
+        )
     bindings: list[Body] = []
     for binding in given.get("bindings", []):
         role = binding.get("role", "")
@@ -52,7 +56,9 @@ def write(cloud: Cloud, key: str, given: Body) -> Body:
 
 def _check_member(cloud: Cloud, member: str) -> None:
     if not _MEMBER.fullmatch(member):
-        raise errors.invalid(f"The member {member} is of an unknown type. Please set a valid type prefix for the member.")
+        raise errors.invalid(
+            f"The member {member} is of an unknown type. Please set a valid type prefix for the member."
+        )
     identity = _IDENTITY.fullmatch(member)
     if identity:
         if identity.group(1) not in (cloud.store.setting("identity_pools") or ()):
@@ -69,20 +75,6 @@ def _check_member(cloud: Cloud, member: str) -> None:
             raise errors.invalid(f"Service account {account.group(1)} does not exist.")
 
 
-def forget_account(cloud: Cloud, email: str, unique_id: str) -> None:
-    """Mark a deleted service account's bindings as Google does: `deleted:serviceAccount:e-mail?uid=…`."""
-    old, new = f"serviceAccount:{email}", f"deleted:serviceAccount:{email}?uid={unique_id}"
-    for key, policy in cloud.store.policies():
-        changed = False
-        for binding in policy.get("bindings", []):
-            if old in binding["members"]:
-                binding["members"] = sorted(new if m == old else m for m in binding["members"])
-                changed = True
-        if changed:
-            policy["etag"] = digest([policy, cloud.serial()])
-            cloud.store.put_policy(key, policy)
-
-
 def resource_key(call: Call) -> str:
     """The key whose policy a call means; ApiError 404 when that resource is not there."""
     if call.service == "storage":
@@ -95,8 +87,6 @@ def resource_key(call: Call) -> str:
         call.cloud.project_number(project)
         return f"cloudresourcemanager/projects/{project}"
     if call.service == "iam":
-        from local.clouds.gcp.accounts import find_account
-
         return find_account(call, name).key
     key = f"{call.service}/{name}"
     call.cloud.require(key)
@@ -134,5 +124,9 @@ def test(call: Call) -> Body:
 
 def _shown(call: Call, policy: Body) -> Body:
     if call.service == "storage":
-        return {"kind": "storage#policy", "resourceId": f"projects/_/buckets/{call.parameter('bucket')}", **policy}
+        return {
+            "kind": "storage#policy",
+            "resourceId": f"projects/_/buckets/{call.parameter('bucket')}",
+            **policy,
+        }
     return policy

@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 from local.clouds.gcp import errors
-from local.clouds.gcp.core import Body, Call, Cloud, handles, page
+from local.clouds.gcp.bodies import Body
+from local.clouds.gcp.core import Call, Cloud, handles, page
 from local.clouds.gcp.operations import done
 from local.clouds.gcp.routing import SERVED
 
@@ -35,7 +36,9 @@ def _service(call: Call, name: str) -> tuple[str, str]:
 
 
 def _state(cloud: Cloud, project: str, host: str) -> Body:
-    disabled = host in cloud.disabled_services(project) or host.partition(".")[0] in cloud.disabled_services(project)
+    disabled = host in cloud.disabled_services(project) or host.partition(".")[0] in cloud.disabled_services(
+        project
+    )
     return {
         "name": f"projects/{cloud.project_number(project)}/services/{host}",
         "config": {"name": host},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -119,7 +119,7 @@ def _walk(node: _Node, segments: list[str], verb: str) -> Iterator[Method]:
         yield from _walk(node.wildcard, tail, verb)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\+?\w+\})", template)
     out = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import zlib
 from email.message import Message
@@ -12,18 +13,8 @@ from email.policy import HTTP
 from typing import Final
 
 from local.clouds.gcp import catalogue, errors
-from local.clouds.gcp.core import (
-    Body,
-    Call,
-    Media,
-    Stored,
-    digest,
-    handles,
-    merge_patch,
-    page,
-    timestamp,
-    visible,
-)
+from local.clouds.gcp.bodies import Body, digest, merge_patch, timestamp, visible
+from local.clouds.gcp.core import Call, Media, Stored, handles, page
 from local.discovery import Json
 
 BUCKET: Final = "storage.buckets"
@@ -31,7 +22,17 @@ OBJECT: Final = "storage.objects"
 ROOT: Final = "https://www.googleapis.com/storage/v1/b/"
 _MULTI_REGIONS: Final = frozenset({"US", "EU", "ASIA"})
 _DUAL_REGIONS: Final = frozenset({"NAM4", "EUR4", "ASIA1", "EUR5", "EUR7", "EUR8"})
-_CLASSES: Final = frozenset({"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL", "DURABLE_REDUCED_AVAILABILITY"})
+_CLASSES: Final = frozenset(
+    {
+        "STANDARD",
+        "NEARLINE",
+        "COLDLINE",
+        "ARCHIVE",
+        "MULTI_REGIONAL",
+        "REGIONAL",
+        "DURABLE_REDUCED_AVAILABILITY",
+    }
+)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 _WEEK_SECONDS: Final = "604800"
 
@@ -93,7 +94,11 @@ def complete(body: Body, now: str) -> Body:
         uniform.pop("lockedTime", None)
     iam |= {"uniformBucketLevelAccess": uniform, "bucketPolicyOnly": uniform}
     for rule in body.get("lifecycle", {}).get("rule", []):
-        if rule.get("action", {}).get("type") not in ("Delete", "SetStorageClass", "AbortIncompleteMultipartUpload"):
+        if rule.get("action", {}).get("type") not in (
+            "Delete",
+            "SetStorageClass",
+            "AbortIncompleteMultipartUpload",
+        ):
             raise errors.invalid(f"Invalid lifecycle action: {rule.get('action', {}).get('type')}.")
         if not rule.get("condition"):
             raise errors.invalid("A lifecycle rule needs at least one condition.")
@@ -118,13 +123,17 @@ def complete(body: Body, now: str) -> Body:
 
 
 def _bucket(call: Call, parameter: str = "bucket") -> Stored:
-    return call.cloud.require(f"storage/b/{call.parameter(parameter)}", "The specified bucket does not exist.")
+    return call.cloud.require(
+        f"storage/b/{call.parameter(parameter)}", "The specified bucket does not exist."
+    )
 
 
 def _check_generation(call: Call, body: Body) -> None:
     wanted = call.query.get("ifMetagenerationMatch")
     unwanted = call.query.get("ifMetagenerationNotMatch")
-    if (wanted is not None and wanted != body["metageneration"]) or (unwanted is not None and unwanted == body["metageneration"]):
+    if (wanted is not None and wanted != body["metageneration"]) or (
+        unwanted is not None and unwanted == body["metageneration"]
+    ):
         raise errors.mismatch("At least one of the pre-conditions you specified did not hold.")
 
 
@@ -149,7 +158,19 @@ def change(call: Call) -> Body:
     stored = _bucket(call)
     _check_generation(call, stored.body)
     old = stored.body
-    kept = {k: old[k] for k in ("kind", "id", "name", "selfLink", "projectNumber", "timeCreated", "metageneration", "location")}
+    kept = {
+        k: old[k]
+        for k in (
+            "kind",
+            "id",
+            "name",
+            "selfLink",
+            "projectNumber",
+            "timeCreated",
+            "metageneration",
+            "location",
+        )
+    }
     if str(call.body.get("location", old["location"])).upper() != old["location"]:
         raise errors.invalid("The location of a bucket cannot be changed.")
     given: Json = call.body
@@ -218,8 +239,6 @@ def put_object(call: Call) -> Body:
 
 
 def _parts(call: Call) -> tuple[Body, bytes, str]:
-    import json
-
     header = f"Content-Type: {call.content_type}\r\nMIME-Version: 1.0\r\n\r\n".encode()
     message: Message = BytesParser(policy=HTTP).parsebytes(header + call.data)
     parts = message.get_payload()

@@ -5,12 +5,13 @@ name. An operation is kept with the time it is due and what it does then (`Effec
 process was killed is finished by the next. Every request is one transaction.
 """
 
+# ruff: noqa: S608 - table and column names are literals of this file
 from __future__ import annotations
 
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,7 @@ class Store:
         self._database.executescript(_SCHEMA)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         with self._lock:
             if self._database.in_transaction:
                 yield
@@ -103,13 +104,17 @@ class Store:
 
     def counts(self) -> dict[str, int]:
         with self._lock:
-            return dict(self._database.execute("SELECT kind, COUNT(*) FROM resource GROUP BY kind ORDER BY kind"))
+            return dict(
+                self._database.execute("SELECT kind, COUNT(*) FROM resource GROUP BY kind ORDER BY kind")
+            )
 
     # Resources
 
     def get(self, key: str) -> Stored | None:
         with self._lock:
-            row = self._database.execute("SELECT key, kind, ready, body FROM resource WHERE key = ?", (key,)).fetchone()
+            row = self._database.execute(
+                "SELECT key, kind, ready, body FROM resource WHERE key = ?", (key,)
+            ).fetchone()
         return None if row is None else _stored(row)
 
     def children(self, parent: str, kind: str) -> list[Stored]:
@@ -122,11 +127,21 @@ class Store:
                 ).fetchall()
             else:
                 rows = self._database.execute(
-                    "SELECT key, kind, ready, body FROM resource WHERE parent = ? AND kind = ? ORDER BY key", (parent, kind)
+                    "SELECT key, kind, ready, body FROM resource WHERE parent = ? AND kind = ? ORDER BY key",
+                    (parent, kind),
                 ).fetchall()
         return [_stored(row) for row in rows]
 
-    def put(self, key: str, kind: str, parent: str, body: Mapping[str, Json], targets: frozenset[str], *, ready: bool) -> None:
+    def put(
+        self,
+        key: str,
+        kind: str,
+        parent: str,
+        body: Mapping[str, Json],
+        targets: frozenset[str],
+        *,
+        ready: bool,
+    ) -> None:
         """Write a resource and the keys it refers to."""
         with self._lock:
             self._database.execute(
@@ -134,21 +149,34 @@ class Store:
                 (key, kind, parent, ready, json.dumps(body)),
             )
             self._database.execute("DELETE FROM reference WHERE source = ?", (key,))
-            self._database.executemany("INSERT INTO reference VALUES (?, ?)", [(key, target) for target in sorted(targets)])
+            self._database.executemany(
+                "INSERT INTO reference VALUES (?, ?)", [(key, target) for target in sorted(targets)]
+            )
 
     def remove(self, key: str) -> None:
         """Remove a resource with all below it: bodies, policies, references, contents."""
-        low, high = key + "/", key + "0"  # "0" follows "/": a range that takes every longer key, and the index
+        low, high = (
+            key + "/",
+            key + "0",
+        )  # "0" follows "/": a range that takes every longer key, and the index
         with self._lock:
-            for table, column in (("resource", "key"), ("policy", "key"), ("content", "key"), ("reference", "source")):
+            for table, column in (
+                ("resource", "key"),
+                ("policy", "key"),
+                ("content", "key"),
+                ("reference", "source"),
+            ):
                 self._database.execute(
-                    f"DELETE FROM {table} WHERE {column} = ? OR ({column} > ? AND {column} < ?)", (key, low, high)
+                    f"DELETE FROM {table} WHERE {column} = ? OR ({column} > ? AND {column} < ?)",
+                    (key, low, high),
                 )
 
     def users(self, target: str) -> list[str]:
         """The keys of resources that refer to `target`."""
         with self._lock:
-            rows = self._database.execute("SELECT source FROM reference WHERE target = ? ORDER BY source", (target,))
+            rows = self._database.execute(
+                "SELECT source FROM reference WHERE target = ? ORDER BY source", (target,)
+            )
             return [row[0] for row in rows]
 
     # Operations
@@ -158,7 +186,14 @@ class Store:
         with self._lock:
             self._database.execute(
                 "INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?, ?, ?)",
-                (operation.key, operation.subject, operation.due, operation.done, json.dumps(operation.body), json.dumps(effect)),
+                (
+                    operation.key,
+                    operation.subject,
+                    operation.due,
+                    operation.done,
+                    json.dumps(operation.body),
+                    json.dumps(effect),
+                ),
             )
 
     def operation(self, key: str) -> StoredOperation | None:
@@ -175,7 +210,9 @@ class Store:
 
     def due(self, now: float) -> list[StoredOperation]:
         with self._lock:
-            rows = self._database.execute("SELECT * FROM operation WHERE done = 0 AND due <= ? ORDER BY due, key", (now,))
+            rows = self._database.execute(
+                "SELECT * FROM operation WHERE done = 0 AND due <= ? ORDER BY due, key", (now,)
+            )
             return [_operation(row) for row in rows.fetchall()]
 
     def pending(self, subject: str) -> list[StoredOperation]:
@@ -231,4 +268,6 @@ def _stored(row: tuple[str, str, int, str]) -> Stored:
 def _operation(row: tuple[str, str, float, int, str, str]) -> StoredOperation:
     key, subject, due, done, body, effect = row
     raw = json.loads(effect)
-    return StoredOperation(key, subject, due, bool(done), json.loads(body), Effect(raw["merge"], tuple(raw["remove"])))
+    return StoredOperation(
+        key, subject, due, bool(done), json.loads(body), Effect(raw["merge"], tuple(raw["remove"]))
+    )

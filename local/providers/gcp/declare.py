@@ -222,9 +222,7 @@ def changed(change: Update, name: str) -> bool:
     return differs((name,), asked, change.old.get(name), before, change.rules)
 
 
-def differs(
-    path: tuple[str | int, ...], asked: Value, found: Value, before: Value, rules: Rules
-) -> bool:
+def differs(path: tuple[str | int, ...], asked: Value, found: Value, before: Value, rules: Rules) -> bool:
     """`changed` for one path: what is asked, what the cloud has, what was asked before."""
     if asked is None:
         return before is not None and found is not None
@@ -237,7 +235,9 @@ def differs(
             for key in {*asked, *earlier}
         )
     if isinstance(asked, list) and isinstance(found, list) and len(asked) == len(found):
-        earlier_items = before if isinstance(before, list) and len(before) == len(asked) else [None] * len(asked)
+        earlier_items = (
+            before if isinstance(before, list) and len(before) == len(asked) else [None] * len(asked)
+        )
         items = zip(asked, found, earlier_items, strict=True)
         return any(differs((*path, i), *values, rules) for i, values in enumerate(items))
     return True

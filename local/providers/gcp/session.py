@@ -7,7 +7,7 @@ import json
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -155,7 +155,7 @@ class Gcp:
         return answer if isinstance(answer, dict) else {}
 
     @contextmanager
-    def exclusive(self, name: str) -> Iterator[None]:
+    def exclusive(self, name: str) -> Generator[None]:
         """One thread at a time for an object that is changed by reading and writing it back (a router, a policy)."""
         with self._building:
             lock = self._locks.setdefault(name, threading.Lock())
@@ -185,7 +185,7 @@ class Gcp:
             return self._services[service]
 
     @contextmanager
-    def _connection(self) -> Iterator[httplib2.Http]:
+    def _connection(self) -> Generator[httplib2.Http]:
         """A kept-alive connection that no other thread has. A proxy of this machine must not see what is for loopback."""
         try:
             http = self._idle.pop()

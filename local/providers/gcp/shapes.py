@@ -67,8 +67,9 @@ def to_api(
         for step in field.path[:-1]:
             target = target.setdefault(step, {})
         written, there = _write(field, value), target.get(field.path[-1])
-        both = isinstance(there, dict) and isinstance(written, dict)
-        target[field.path[-1]] = {**there, **written} if both else written
+        if isinstance(there, dict) and isinstance(written, dict):
+            written = {**there, **written}
+        target[field.path[-1]] = written
     return body
 
 
@@ -128,7 +129,7 @@ def unknown_properties(
 def property_path(shape: Shape, violation: Violation) -> str:
     """The Pulumi path of a violation in a message; the API's own path where no property stands for it."""
     path = violation.path
-    if violation.kind in ("unknown",):
+    if violation.kind == "unknown":
         path = f"{path}.{violation.field}" if path else violation.field
     steps = re.findall(r"[^.\[\]]+|\[\d+\]", path)
     return _translate(shape, steps) or path

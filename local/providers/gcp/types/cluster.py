@@ -1,5 +1,6 @@
 """GKE clusters."""
 
+# ruff: noqa: ARG001 - what completes properties has one signature
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -254,7 +255,7 @@ def _complete(
     ):
         del result["masterAuthorizedNetworksConfig"]
     if not flag(inputs, "removeDefaultNodePool"):
-        result["nodeConfig"] = node_config_outputs(body, found, inputs)
+        result["nodeConfig"] = node_config_outputs(found, inputs)
     elif "nodeConfig" in inputs:
         # The pool that it describes is gone; what it was made with cannot drift.
         result["nodeConfig"] = inputs["nodeConfig"]

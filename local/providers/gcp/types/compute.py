@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from local.discovery import Json
 from local.providers.base import Call, ResourceType, Update
-from local.providers.errors import NotFoundError
+from local.providers.errors import CloudError, Failure, NotFoundError
 from local.providers.gcp import checks
 from local.providers.gcp.declare import (
     OURS,
@@ -282,8 +282,6 @@ _UNORDERED_FIREWALL: Final = (
 
 
 def _one_action(_cloud: Gcp, inputs: Properties) -> Any:
-    from local.providers.errors import Failure
-
     if bool(inputs.get("allows")) == bool(inputs.get("denies")):
         yield Failure("allows", "exactly one of allows and denies must be given")
 
@@ -321,7 +319,7 @@ _NAT: Final = Api(
     parent=lambda parts: {key: parts[key] for key in ("project", "region", "router")},
     make="patch",
 )
-_NAT_TOKEN: Final = "gcp:compute/routerNat:RouterNat"
+_NAT_TYPE: Final = "gcp:compute/routerNat:RouterNat"
 
 
 def _change_nats(call: Call[Gcp], object_id: str, message: Body | None) -> Body:
@@ -341,8 +339,6 @@ def _create_nat(call: Call[Gcp], inputs: Properties) -> str:
     object_id = id_of(_NAT, call.cloud, inputs)
     existing = _find_nat(call, object_id)
     if existing is not None:
-        from local.providers.errors import CloudError
-
         raise CloudError(cloud="gcp", operation="compute.routers.patch", code="alreadyExists", message=f"router has a NAT {existing['name']!r} already", status=409)  # fmt: skip
     creating(call, object_id, lambda: _change_nats(call, object_id, to_api(_NAT_SHAPE, inputs)))
     return object_id
@@ -375,30 +371,34 @@ def _update_nat(call: Call[Gcp], change: Update) -> None:
 def _check_nat(cloud: Gcp, inputs: Properties) -> Any:
     known = {key: value for key, value in inputs.items() if key not in OURS}
     extra = (*_NAT_SHAPE, *same("project", "region", "router"))
-    yield from unknown_properties(extra, known, _NAT_TOKEN)
+    yield from unknown_properties(extra, known, _NAT_TYPE)
     yield from schema_failures(cloud, _NAT, known)
-    yield from NAT_NAME(cloud, inputs)
+    yield from NAME_CHECK(cloud, inputs)
     if text(inputs, "sourceSubnetworkIpRangesToNat") == "LIST_OF_SUBNETWORKS" and not objects(
         inputs, "subnetworks"
     ):
-        from local.providers.errors import Failure
-
         yield Failure("subnetworks", "missing; LIST_OF_SUBNETWORKS needs the list")
 
 
-NAT_NAME: Final = NAME_CHECK
+def _look_for_nat(call: Call[Gcp], inputs: Properties) -> str | None:
+    object_id = id_of(_NAT, call.cloud, inputs)
+    return object_id if _find_nat(call, object_id) else None
+
+
+def _delete_nat(call: Call[Gcp], object_id: str, _state: Properties) -> None:
+    _change_nats(call, object_id, None)
+
+
 ROUTER_NAT: Final = ResourceType[Gcp](
-    token=_NAT_TOKEN,
+    token=_NAT_TYPE,
     create=_create_nat,
     read=_read_nat,
     update=_update_nat,
-    delete=lambda call, object_id, _state: (_change_nats(call, object_id, None), None)[1],
-    find=lambda call, inputs: (
-        id_of(_NAT, call.cloud, inputs) if _find_nat(call, id_of(_NAT, call.cloud, inputs)) else None
-    ),
+    delete=_delete_nat,
+    find=_look_for_nat,
     check=_check_nat,
     inputs_of=inputs_of,
-    rules=rules_of(_NAT_TOKEN, NAME),
+    rules=rules_of(_NAT_TYPE, NAME),
 )
 
 TYPES: Final = (NETWORK, SUBNETWORK, ROUTER, FIREWALL, ROUTER_NAT)

@@ -200,11 +200,9 @@ def member_type(policy: Policy) -> ResourceType[Gcp]:
                 bindings: list[Body] = found.setdefault("bindings", [])
                 binding = binding_of(found, inputs)
                 if binding is None and present:
-                    binding = {"role": inputs["role"], "members": []}
-                    if mapping(inputs, "condition"):
-                        binding["condition"] = mapping(inputs, "condition")
+                    binding = new_binding(inputs)
                     bindings.append(binding)
-                members: list[str] = binding["members"] if binding else []
+                members: list[Json] = binding["members"] if binding else []
                 member = text(inputs, "member")
                 if binding is None or (member in members) == present:
                     return found
@@ -268,6 +266,12 @@ def member_type(policy: Policy) -> ResourceType[Gcp]:
         token=policy.token, create=create, read=read, delete=delete, find=find, check=check, inputs_of=inputs_of,
         rules=rules_of(policy.token, None),
     )  # fmt: skip
+
+
+def new_binding(inputs: Properties) -> Body:
+    """A binding of the inputs' role, without members."""
+    condition = mapping(inputs, "condition")
+    return {"role": inputs["role"], "members": [], **({"condition": condition} if condition else {})}
 
 
 def _from_id(policy: Policy, object_id: str) -> Properties:

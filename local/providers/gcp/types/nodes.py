@@ -1,5 +1,6 @@
 """GKE node pools, and the node configuration that clusters share with them."""
 
+# ruff: noqa: ARG001 - what completes properties has one signature
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -130,7 +131,7 @@ _POOL: Final = Api(
 )  # fmt: skip
 
 
-def node_config_outputs(body: Body, found: Properties, asked: Properties) -> Properties:
+def node_config_outputs(found: Properties, asked: Properties) -> Properties:
     """The node configuration as Pulumi has it: taints that GKE adds for GPUs are apart, as effectiveTaints."""
     config = mapping(found, "nodeConfig")
     taints = objects(config, "taints")
@@ -153,7 +154,7 @@ def _complete(
     cluster = text(inputs, "cluster")
     result: Properties = {
         **found,
-        "nodeConfig": node_config_outputs(body, found, inputs),
+        "nodeConfig": node_config_outputs(found, inputs),
         "cluster": cluster or found["cluster"],
         "managedInstanceGroupUrls": [str(url).replace("/instanceGroupManagers/", "/instanceGroups/") for url in items(found, "instanceGroupUrls")],
         "operation": "",

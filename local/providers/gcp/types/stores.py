@@ -8,7 +8,7 @@ from local.discovery import Json
 from local.providers.base import Call, Update
 from local.providers.errors import CloudError
 from local.providers.gcp import checks
-from local.providers.gcp.declare import Api, changed, declare
+from local.providers.gcp.declare import Api, changed, declare, patch
 from local.providers.gcp.session import Body, Gcp, creating, finish
 from local.providers.gcp.shapes import Field, Shape, outputs, same
 from local.providers.naming import AutoName
@@ -72,8 +72,6 @@ def _complete_bucket(
 
 
 def _update_bucket(call: Call[Gcp], change: Update) -> None:
-    from local.providers.gcp.declare import patch
-
     names = [f.name for f in _BUCKET.shape if not f.output and changed(change, f.name)]
     if "labels" in names:
         gone = [

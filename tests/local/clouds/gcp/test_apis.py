@@ -26,7 +26,10 @@ class TestRouting:
         networks = world.api("compute", base=base).networks()
         assert networks.list(project=PROJECT).execute() == {"kind": "compute#networkList"}
 
-    @pytest.mark.parametrize(("service", "version", "base"), [("compute", "beta", "/compute/beta/"), ("container", "v1beta1", "/container/")])
+    @pytest.mark.parametrize(
+        ("service", "version", "base"),
+        [("compute", "beta", "/compute/beta/"), ("container", "v1beta1", "/container/")],
+    )
     def test_versions_share_their_state(self, world: Any, service: str, version: str, base: str) -> None:
         world.network()
         world.cluster()
@@ -34,7 +37,10 @@ class TestRouting:
         if service == "compute":
             assert api.networks().get(project=PROJECT, network="net").execute()["name"] == "net"
         else:
-            assert api.projects().locations().clusters().get(name=f"{PARENT}/clusters/c").execute()["name"] == "c"
+            assert (
+                api.projects().locations().clusters().get(name=f"{PARENT}/clusters/c").execute()["name"]
+                == "c"
+            )
 
     def test_snake_case_is_taken_for_query_and_body(self, world: Any) -> None:
         url = f"/artifactregistry/v1/{PARENT}/repositories?repository_id=models"
@@ -42,14 +48,20 @@ class TestRouting:
         response, _ = world.connection.request(world.url + url, "POST", body)
         assert response.status == 200
         repositories = world.api("artifactregistry").projects().locations().repositories()
-        assert repositories.get(name=f"{PARENT}/repositories/models").execute()["dockerConfig"] == {"immutableTags": True}
+        assert repositories.get(name=f"{PARENT}/repositories/models").execute()["dockerConfig"] == {
+            "immutableTags": True
+        }
 
     def test_what_is_not_implemented_says_so(self, world: Any, refused: Refused) -> None:
-        error = refused(lambda: world.api("compute").instances().list(project=PROJECT, zone="us-central1-a").execute())
+        error = refused(
+            lambda: world.api("compute").instances().list(project=PROJECT, zone="us-central1-a").execute()
+        )
         assert error.status_code == 501
         assert "compute.instances.list" in reason(error)
 
-    def test_zonal_paths_of_container_are_refused_by_name_or_served(self, world: Any, refused: Refused) -> None:
+    def test_zonal_paths_of_container_are_refused_by_name_or_served(
+        self, world: Any, refused: Refused
+    ) -> None:
         zonal = world.api("container").projects().zones().clusters()
         error = refused(lambda: zonal.list(projectId=PROJECT, zone="us-central1-a").execute())
         assert "container.projects.zones.clusters.list" in reason(error)
@@ -61,12 +73,17 @@ class TestChecking:
         [
             ({"nam": "x"}, 'Unknown name "nam": Cannot find field.'),
             ({"name": "x", "mtu": "big"}, "Invalid value at 'mtu' (TYPE_INT32), \"big\""),
-            ({"name": "x", "networkFirewallPolicyEnforcementOrder": "FIRST"}, "Invalid value at 'networkFirewallPolicyEnforcementOrder'"),
+            (
+                {"name": "x", "networkFirewallPolicyEnforcementOrder": "FIRST"},
+                "Invalid value at 'networkFirewallPolicyEnforcementOrder'",
+            ),
             ({"name": "Bad_Name"}, "Must be a match of regex"),
             ({}, "Required field 'resource.name' not specified"),
         ],
     )
-    def test_bodies_are_checked_against_the_schema(self, world: Any, refused: Refused, body: Any, said: str) -> None:
+    def test_bodies_are_checked_against_the_schema(
+        self, world: Any, refused: Refused, body: Any, said: str
+    ) -> None:
         error = refused(lambda: world.api("compute").networks().insert(project=PROJECT, body=body).execute())
         assert error.status_code == 400
         assert said in reason(error)
@@ -89,7 +106,10 @@ class TestChecking:
         name = f"projects/{PROJECT}/services/compute.googleapis.com"
         services.disable(name=name, body={}).execute()
         error = refused(lambda: world.api("compute").networks().list(project=PROJECT).execute())
-        assert (error.status_code, json.loads(error.content)["error"]["details"][0]["reason"]) == (403, "SERVICE_DISABLED")
+        assert (error.status_code, json.loads(error.content)["error"]["details"][0]["reason"]) == (
+            403,
+            "SERVICE_DISABLED",
+        )
         services.enable(name=name, body={}).execute()
         assert world.api("compute").networks().list(project=PROJECT).execute()
 
@@ -98,7 +118,10 @@ class TestCompute:
     def test_objects_have_id_link_and_time(self, world: Any) -> None:
         world.network()
         seen = world.api("compute").networks().get(project=PROJECT, network="net").execute()
-        assert seen["selfLink"] == f"https://www.googleapis.com/compute/v1/projects/{PROJECT}/global/networks/net"
+        assert (
+            seen["selfLink"]
+            == f"https://www.googleapis.com/compute/v1/projects/{PROJECT}/global/networks/net"
+        )
         assert seen["subnetworks"][0].endswith("/regions/us-central1/subnetworks/sub")
         assert int(seen["id"]) > 0
         assert seen["creationTimestamp"].endswith("Z")
@@ -112,7 +135,9 @@ class TestCompute:
             ("10.1.0.0/30", "/4 to /29"),
         ],
     )
-    def test_ranges_must_fit_and_not_overlap(self, world: Any, refused: Refused, cidr: str, said: str) -> None:
+    def test_ranges_must_fit_and_not_overlap(
+        self, world: Any, refused: Refused, cidr: str, said: str
+    ) -> None:
         network = world.network()
         body = {"name": "other", "network": network, "ipCidrRange": cidr}
         subnetworks = world.api("compute").subnetworks()
@@ -157,7 +182,9 @@ class TestCompute:
         compute = world.api("compute")
         compute.networks().insert(project=PROJECT, body={"name": "slow"}).execute()
         body = {"name": "r", "network": f"projects/{PROJECT}/global/networks/slow"}
-        error = refused(lambda: compute.routers().insert(project=PROJECT, region="us-central1", body=body).execute())
+        error = refused(
+            lambda: compute.routers().insert(project=PROJECT, region="us-central1", body=body).execute()
+        )
         assert json.loads(error.content)["error"]["errors"][0]["reason"] == "resourceNotReady"
 
     def test_lists_are_paged_and_filtered(self, world: Any) -> None:
@@ -165,7 +192,9 @@ class TestCompute:
         for name in ("a", "b", "c"):
             world.compute_done(compute.networks().insert(project=PROJECT, body={"name": name}).execute())
         first = compute.networks().list(project=PROJECT, maxResults=2).execute()
-        second = compute.networks().list(project=PROJECT, maxResults=2, pageToken=first["nextPageToken"]).execute()
+        second = (
+            compute.networks().list(project=PROJECT, maxResults=2, pageToken=first["nextPageToken"]).execute()
+        )
         assert [n["name"] for n in first["items"] + second["items"]] == ["a", "b", "c"]
         assert "nextPageToken" not in second
         only = compute.networks().list(project=PROJECT, filter='name = "b"').execute()["items"]
@@ -173,16 +202,33 @@ class TestCompute:
 
     def test_an_auto_mode_network_brings_and_takes_its_subnetworks(self, world: Any) -> None:
         compute = world.api("compute")
-        world.compute_done(compute.networks().insert(project=PROJECT, body={"name": "auto", "autoCreateSubnetworks": True}).execute())
-        assert compute.subnetworks().get(project=PROJECT, region="us-east1", subnetwork="auto").execute()["gatewayAddress"]
+        world.compute_done(
+            compute.networks()
+            .insert(project=PROJECT, body={"name": "auto", "autoCreateSubnetworks": True})
+            .execute()
+        )
+        assert (
+            compute.subnetworks()
+            .get(project=PROJECT, region="us-east1", subnetwork="auto")
+            .execute()["gatewayAddress"]
+        )
         world.compute_done(compute.networks().delete(project=PROJECT, network="auto").execute())
         assert world.control("GET", "status")["resources"] == {}
 
     def test_zones_say_what_they_sell(self, world: Any) -> None:
         compute = world.api("compute")
-        machines = compute.machineTypes().list(project=PROJECT, zone="us-central1-a", filter="name=g2-standard-4").execute()
-        assert machines["items"][0]["accelerators"] == [{"guestAcceleratorType": "nvidia-l4", "guestAcceleratorCount": 1}]
-        names = {a["name"] for a in compute.acceleratorTypes().list(project=PROJECT, zone="us-central1-f").execute()["items"]}
+        machines = (
+            compute.machineTypes()
+            .list(project=PROJECT, zone="us-central1-a", filter="name=g2-standard-4")
+            .execute()
+        )
+        assert machines["items"][0]["accelerators"] == [
+            {"guestAcceleratorType": "nvidia-l4", "guestAcceleratorCount": 1}
+        ]
+        names = {
+            a["name"]
+            for a in compute.acceleratorTypes().list(project=PROJECT, zone="us-central1-f").execute()["items"]
+        }
         assert "nvidia-l4" not in names
         world.control("POST", "seed", {"quotas": {"us-central1": {"NVIDIA_L4_GPUS": 2}}})
         quotas = compute.regions().get(project=PROJECT, region="us-central1").execute()["quotas"]
@@ -203,7 +249,9 @@ class TestContainer:
         assert seen["locations"] == ["us-central1-a", "us-central1-b", "us-central1-c"]
         assert [pool["name"] for pool in seen["nodePools"]] == ["default-pool"]
         assert seen["currentNodeCount"] == 3
-        authority = x509.load_pem_x509_certificate(base64.b64decode(seen["masterAuth"]["clusterCaCertificate"]))
+        authority = x509.load_pem_x509_certificate(
+            base64.b64decode(seen["masterAuth"]["clusterCaCertificate"])
+        )
         assert authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
     @pytest.mark.parametrize(
@@ -214,8 +262,14 @@ class TestContainer:
             ({"ipAllocationPolicy": {"clusterSecondaryRangeName": "none"}}, "Secondary range"),
             ({"initialClusterVersion": "1.12"}, "unsupported in release channel"),
             ({"workloadIdentityConfig": {"workloadPool": "other.svc.id.goog"}}, "Workload pool"),
-            ({"privateClusterConfig": {"enablePrivateNodes": True, "masterIpv4CidrBlock": "10.0.0.0/28"}}, "overlaps"),
-            ({"masterAuthorizedNetworksConfig": {"cidrBlocks": [{"cidrBlock": "x"}]}}, "Invalid master authorized network"),
+            (
+                {"privateClusterConfig": {"enablePrivateNodes": True, "masterIpv4CidrBlock": "10.0.0.0/28"}},
+                "overlaps",
+            ),
+            (
+                {"masterAuthorizedNetworksConfig": {"cidrBlocks": [{"cidrBlock": "x"}]}},
+                "Invalid master authorized network",
+            ),
             ({"initialNodeCount": 0}, "must be greater than zero"),
             ({"locations": ["us-east1-b"]}, "is not a zone of region"),
         ],
@@ -232,25 +286,40 @@ class TestContainer:
         ("config", "zones", "said"),
         [
             ({"machineType": "g9-huge"}, ["us-central1-a"], "does not exist"),
-            ({"machineType": "g2-standard-4"}, ["us-central1-f"], '"nvidia-l4" does not exist in zone us-central1-f'),
             (
-                {"machineType": "g2-standard-4", "accelerators": [{"acceleratorType": "nvidia-tesla-t4", "acceleratorCount": "1"}]},
+                {"machineType": "g2-standard-4"},
+                ["us-central1-f"],
+                '"nvidia-l4" does not exist in zone us-central1-f',
+            ),
+            (
+                {
+                    "machineType": "g2-standard-4",
+                    "accelerators": [{"acceleratorType": "nvidia-tesla-t4", "acceleratorCount": "1"}],
+                },
                 ["us-central1-a"],
                 "has 1 nvidia-l4",
             ),
             (
-                {"machineType": "n1-standard-4", "accelerators": [{"acceleratorType": "nvidia-tesla-t4", "acceleratorCount": "3"}]},
+                {
+                    "machineType": "n1-standard-4",
+                    "accelerators": [{"acceleratorType": "nvidia-tesla-t4", "acceleratorCount": "3"}],
+                },
                 ["us-central1-a"],
                 "not a valid count",
             ),
             (
-                {"machineType": "e2-standard-4", "accelerators": [{"acceleratorType": "nvidia-tesla-t4", "acceleratorCount": "1"}]},
+                {
+                    "machineType": "e2-standard-4",
+                    "accelerators": [{"acceleratorType": "nvidia-tesla-t4", "acceleratorCount": "1"}],
+                },
                 ["us-central1-a"],
                 "cannot be attached",
             ),
         ],
     )
-    def test_accelerators_must_fit_machine_and_zone(self, world: Any, refused: Refused, config: Any, zones: list[str], said: str) -> None:
+    def test_accelerators_must_fit_machine_and_zone(
+        self, world: Any, refused: Refused, config: Any, zones: list[str], said: str
+    ) -> None:
         world.network()
         name = world.cluster()
         pool = {"name": "gpu", "config": config, "locations": zones}
@@ -272,16 +341,27 @@ class TestContainer:
         assert pools.get(name=gpu).execute()["status"] == "RECONCILING"
         world.container_done(operation)
         changed = pools.get(name=gpu).execute()
-        assert (changed["config"]["machineType"], changed["config"]["accelerators"][0]["acceleratorCount"]) == ("g2-standard-24", "2")
+        assert (
+            changed["config"]["machineType"],
+            changed["config"]["accelerators"][0]["acceleratorCount"],
+        ) == ("g2-standard-24", "2")
         world.container_done(pools.setSize(name=gpu, body={"nodeCount": 2}).execute())
         group = changed["instanceGroupUrls"][0].rpartition("/")[2]
         groups = world.api("compute").instanceGroupManagers()
-        assert groups.get(project=PROJECT, zone="us-central1-a", instanceGroupManager=group).execute()["targetSize"] == 2
+        assert (
+            groups.get(project=PROJECT, zone="us-central1-a", instanceGroupManager=group).execute()[
+                "targetSize"
+            ]
+            == 2
+        )
 
     @pytest.mark.parametrize(
         ("seed", "said"),
         [
-            ({"quotas": {"us-central1": {"NVIDIA_L4_GPUS": 1}}}, "Quota 'NVIDIA_L4_GPUS' exceeded. Limit: 1.0"),
+            (
+                {"quotas": {"us-central1": {"NVIDIA_L4_GPUS": 1}}},
+                "Quota 'NVIDIA_L4_GPUS' exceeded. Limit: 1.0",
+            ),
             ({"capacity": {"us-central1-a": {"g2-standard-4": 1}}}, "GCE_STOCKOUT"),
         ],
     )
@@ -290,7 +370,12 @@ class TestContainer:
         name = world.cluster()
         world.control("POST", "seed", seed)
         pools = world.api("container").projects().locations().clusters().nodePools()
-        pool = {"name": "gpu", "config": {"machineType": "g2-standard-4"}, "locations": ["us-central1-a"], "initialNodeCount": 2}
+        pool = {
+            "name": "gpu",
+            "config": {"machineType": "g2-standard-4"},
+            "locations": ["us-central1-a"],
+            "initialNodeCount": 2,
+        }
         done = world.container_done(pools.create(parent=name, body={"nodePool": pool}).execute())
         assert said in done["error"]["message"]
         assert pools.get(name=f"{name}/nodePools/gpu").execute()["status"] == "ERROR"
@@ -324,19 +409,27 @@ class TestContainer:
     def test_a_deleted_cluster_takes_its_pools(self, world: Any) -> None:
         world.network()
         name = world.cluster()
-        world.container_done(world.api("container").projects().locations().clusters().delete(name=name).execute())
+        world.container_done(
+            world.api("container").projects().locations().clusters().delete(name=name).execute()
+        )
         assert "container.nodePools" not in world.control("GET", "status")["resources"]
 
 
 class TestIdentity:
     def account(self, world: Any) -> Any:
         accounts = world.api("iam").projects().serviceAccounts()
-        return accounts.create(name=f"projects/{PROJECT}", body={"accountId": "serving", "serviceAccount": {"displayName": "S"}}).execute()
+        return accounts.create(
+            name=f"projects/{PROJECT}", body={"accountId": "serving", "serviceAccount": {"displayName": "S"}}
+        ).execute()
 
     def test_accounts_are_known_by_mail_number_and_wildcard(self, world: Any) -> None:
         made = self.account(world)
         accounts = world.api("iam").projects().serviceAccounts()
-        for name in (made["name"], f"projects/-/serviceAccounts/{made['email']}", f"projects/{PROJECT}/serviceAccounts/{made['uniqueId']}"):
+        for name in (
+            made["name"],
+            f"projects/-/serviceAccounts/{made['email']}",
+            f"projects/{PROJECT}/serviceAccounts/{made['uniqueId']}",
+        ):
             assert accounts.get(name=name).execute()["email"] == made["email"]
 
     def test_a_stale_policy_is_refused(self, world: Any, refused: Refused) -> None:
@@ -344,7 +437,11 @@ class TestIdentity:
         old = projects.getIamPolicy(resource=PROJECT, body={}).execute()
         binding = {"role": "roles/viewer", "members": ["user:a@b.c"]}
         projects.setIamPolicy(resource=PROJECT, body={"policy": {**old, "bindings": [binding]}}).execute()
-        error = refused(lambda: projects.setIamPolicy(resource=PROJECT, body={"policy": {**old, "bindings": []}}).execute())
+        error = refused(
+            lambda: projects.setIamPolicy(
+                resource=PROJECT, body={"policy": {**old, "bindings": []}}
+            ).execute()
+        )
         assert error.status_code == 409
 
     @pytest.mark.parametrize(
@@ -367,7 +464,9 @@ class TestIdentity:
         member = f"serviceAccount:{PROJECT}.svc.id.goog[models/vllm]"
         body = {"policy": {"bindings": [{"role": "roles/iam.workloadIdentityUser", "members": [member]}]}}
         accounts = world.api("iam").projects().serviceAccounts()
-        assert accounts.setIamPolicy(resource=account["name"], body=body).execute()["bindings"][0]["members"] == [member]
+        assert accounts.setIamPolicy(resource=account["name"], body=body).execute()["bindings"][0][
+            "members"
+        ] == [member]
 
     def test_a_deleted_accounts_bindings_are_marked(self, world: Any) -> None:
         account = self.account(world)
@@ -383,8 +482,14 @@ class TestStores:
     def test_bucket_names_are_the_whole_worlds(self, world: Any, refused: Refused) -> None:
         world.control("POST", "seed", {"projects": ["another"]})
         buckets = world.api("storage").buckets()
-        made = buckets.insert(project=PROJECT, body={"name": "weights-1", "location": "us-central1"}).execute()
-        assert (made["location"], made["locationType"], made["metageneration"]) == ("US-CENTRAL1", "region", "1")
+        made = buckets.insert(
+            project=PROJECT, body={"name": "weights-1", "location": "us-central1"}
+        ).execute()
+        assert (made["location"], made["locationType"], made["metageneration"]) == (
+            "US-CENTRAL1",
+            "region",
+            "1",
+        )
         error = refused(lambda: buckets.insert(project="another", body={"name": "weights-1"}).execute())
         assert error.status_code == 409
         assert "not available" in reason(error)
@@ -394,15 +499,21 @@ class TestStores:
         buckets.insert(project=PROJECT, body={"name": "weights-1", "labels": {"a": "1", "b": "2"}}).execute()
         seen = buckets.patch(bucket="weights-1", body={"labels": {"a": None, "c": "3"}}).execute()
         assert seen["labels"] == {"b": "2", "c": "3"}
-        stale = refused(lambda: buckets.patch(bucket="weights-1", ifMetagenerationMatch="1", body={}).execute())
+        stale = refused(
+            lambda: buckets.patch(bucket="weights-1", ifMetagenerationMatch="1", body={}).execute()
+        )
         assert stale.status_code == 412
 
-    def test_objects_come_back_byte_for_byte_and_hold_their_bucket(self, world: Any, refused: Refused) -> None:
+    def test_objects_come_back_byte_for_byte_and_hold_their_bucket(
+        self, world: Any, refused: Refused
+    ) -> None:
         storage = world.api("storage")
         storage.buckets().insert(project=PROJECT, body={"name": "weights-1"}).execute()
         data = bytes(range(256))
         target = f"{world.url}/upload/storage/v1/b/weights-1/o?uploadType=media&name=llm%2Fmodel.bin"
-        response, _ = world.connection.request(target, "POST", data, {"content-type": "application/octet-stream"})
+        response, _ = world.connection.request(
+            target, "POST", data, {"content-type": "application/octet-stream"}
+        )
         assert response.status == 200
         assert storage.objects().get_media(bucket="weights-1", object="llm/model.bin").execute() == data
         assert storage.objects().list(bucket="weights-1", delimiter="/").execute()["prefixes"] == ["llm/"]
@@ -410,9 +521,15 @@ class TestStores:
         storage.objects().delete(bucket="weights-1", object="llm/model.bin").execute()
         storage.buckets().delete(bucket="weights-1").execute()
 
-    def test_a_repository_is_made_by_an_operation_and_patched_by_mask(self, world: Any, refused: Refused) -> None:
+    def test_a_repository_is_made_by_an_operation_and_patched_by_mask(
+        self, world: Any, refused: Refused
+    ) -> None:
         api = world.api("artifactregistry").projects().locations()
-        operation = api.repositories().create(parent=PARENT, repositoryId="models", body={"format": "DOCKER"}).execute()
+        operation = (
+            api.repositories()
+            .create(parent=PARENT, repositoryId="models", body={"format": "DOCKER"})
+            .execute()
+        )
         assert operation["done"] is False
         deadline = time.monotonic() + 5
         while not (current := api.operations().get(name=operation["name"]).execute())["done"]:
@@ -430,23 +547,39 @@ class TestStores:
         rings = world.api("cloudkms").projects().locations().keyRings()
         rings.create(parent=PARENT, keyRingId="ring", body={}).execute()
         keys = rings.cryptoKeys()
-        key = keys.create(parent=f"{PARENT}/keyRings/ring", cryptoKeyId="key", body={"purpose": "ENCRYPT_DECRYPT"}).execute()
+        key = keys.create(
+            parent=f"{PARENT}/keyRings/ring", cryptoKeyId="key", body={"purpose": "ENCRYPT_DECRYPT"}
+        ).execute()
         keys.cryptoKeyVersions().destroy(name=key["primary"]["name"], body={}).execute()
         assert "primary" not in keys.get(name=key["name"]).execute()
 
 
 class TestControls:
     def test_faults_answer_in_googles_words_and_run_out(self, world: Any, refused: Refused) -> None:
-        fault = {"operation": "compute.networks.*", "error": "RESOURCE_EXHAUSTED", "status": 429, "message": "slow down", "skip": 1}
+        fault = {
+            "operation": "compute.networks.*",
+            "error": "RESOURCE_EXHAUSTED",
+            "status": 429,
+            "message": "slow down",
+            "skip": 1,
+        }
         world.control("PUT", "faults", [fault])
         networks = world.api("compute").networks()
         networks.list(project=PROJECT).execute()
         error = refused(lambda: networks.list(project=PROJECT).execute())
-        assert (error.status_code, json.loads(error.content)["error"]["status"]) == (429, "RESOURCE_EXHAUSTED")
+        assert (error.status_code, json.loads(error.content)["error"]["status"]) == (
+            429,
+            "RESOURCE_EXHAUSTED",
+        )
         networks.list(project=PROJECT).execute()
 
     def test_an_operation_can_be_made_to_fail(self, world: Any) -> None:
-        fault = {"operation": "compute.networks.insert/operation", "error": "INTERNAL_ERROR", "status": 500, "message": "broken"}
+        fault = {
+            "operation": "compute.networks.insert/operation",
+            "error": "INTERNAL_ERROR",
+            "status": 500,
+            "message": "broken",
+        }
         world.control("PUT", "faults", [fault])
         operation = world.api("compute").networks().insert(project=PROJECT, body={"name": "n"}).execute()
         done = world.compute_done(operation)

@@ -28,7 +28,17 @@ def free_port() -> int:
 
 @contextmanager
 def running(port: int, data: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "local.clouds.gcp", "--port", str(port), "--data", str(data), "--transition-seconds", str(seconds)]
+    command = [
+        sys.executable,
+        "-m",
+        "local.clouds.gcp",
+        "--port",
+        str(port),
+        "--data",
+        str(data),
+        "--transition-seconds",
+        str(seconds),
+    ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -44,7 +54,9 @@ def running(port: int, data: Path, seconds: float) -> Iterator[subprocess.Popen[
 
 def networks(port: int, http: httplib2.Http) -> Any:
     options = {"api_endpoint": f"http://127.0.0.1:{port}/compute/v1/"}
-    return google_discovery.build("compute", "v1", http=http, client_options=options, static_discovery=True, cache_discovery=False)
+    return google_discovery.build(
+        "compute", "v1", http=http, client_options=options, static_discovery=True, cache_discovery=False
+    )
 
 
 class TestProcess:
@@ -52,7 +64,11 @@ class TestProcess:
         port, http = free_port(), httplib2.Http()
         with running(port, tmp_path, 5) as process:
             compute = networks(port, http)
-            operation = compute.networks().insert(project=PROJECT, body={"name": "n", "autoCreateSubnetworks": False}).execute()
+            operation = (
+                compute.networks()
+                .insert(project=PROJECT, body={"name": "n", "autoCreateSubnetworks": False})
+                .execute()
+            )
             assert operation["status"] == "RUNNING"
             process.send_signal(signal.SIGKILL)
             process.wait()

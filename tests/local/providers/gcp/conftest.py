@@ -29,10 +29,12 @@ PROJECT = "model-factory-dev"
 REGION = "us-central1"
 
 
-class Aborted(Exception):
+class AbortedError(Exception):
     """What a context raises when a servicer aborts; `details` are those of a partial failure."""
 
-    def __init__(self, code: grpc.StatusCode, message: str, details: pb.ErrorResourceInitFailed | None) -> None:
+    def __init__(
+        self, code: grpc.StatusCode, message: str, details: pb.ErrorResourceInitFailed | None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.details = details
@@ -43,7 +45,7 @@ class Context:
         self.details: pb.ErrorResourceInitFailed | None = None
 
     def abort(self, code: grpc.StatusCode, message: str) -> None:
-        raise Aborted(code, message, self.details)
+        raise AbortedError(code, message, self.details)
 
     def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
         status = status_pb2.Status.FromString(dict(metadata)["grpc-status-details-bin"])
@@ -96,12 +98,17 @@ class Engine:
         self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
     ) -> tuple[Properties, dict[str, str]]:
         request = pb.CheckRequest(
-            urn=self.urn(token, name), news=wire.encode(news), olds=wire.encode(olds or {}), randomSeed=b"seed"
+            urn=self.urn(token, name),
+            news=wire.encode(news),
+            olds=wire.encode(olds or {}),
+            randomSeed=b"seed",
         )
         response = self.provider.Check(request, Context())
         return wire.decode(response.inputs), {f.property: f.reason for f in response.failures}
 
-    def checked(self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it") -> Properties:
+    def checked(
+        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
+    ) -> Properties:
         inputs, failures = self.check(token, news, olds, name=name)
         assert failures == {}
         return inputs
@@ -156,7 +163,10 @@ class Engine:
 
     def delete(self, made: Made) -> None:
         request = pb.DeleteRequest(
-            id=made.id, urn=made.urn, properties=wire.encode(made.outputs), old_inputs=wire.encode(made.inputs)
+            id=made.id,
+            urn=made.urn,
+            properties=wire.encode(made.outputs),
+            old_inputs=wire.encode(made.inputs),
         )
         self.provider.Delete(request, Context())
 
@@ -177,8 +187,8 @@ class Engine:
 
     def control(self, method: str, name: str, document: object = None) -> Any:
         body = None if document is None else json.dumps(document).encode()
-        request = urllib.request.Request(f"{self.url}/_cloud/{name}", data=body, method=method)
-        with urllib.request.urlopen(request, timeout=10) as response:
+        request = urllib.request.Request(f"{self.url}/_cloud/{name}", data=body, method=method)  # noqa: S310  always http on loopback
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             return json.loads(response.read())
 
     def fault(self, operation: str, **fields: Any) -> None:
@@ -188,7 +198,9 @@ class Engine:
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Cloud]]:
     cloud = Cloud(Store(None), transition_seconds=0.02)
-    config = uvicorn.Config(create_app(cloud), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off")
+    config = uvicorn.Config(
+        create_app(cloud), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off"
+    )
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()

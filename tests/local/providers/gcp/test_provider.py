@@ -51,7 +51,10 @@ def changes_of(calls: list[str]) -> list[str]:
 @pytest.fixture
 def network(engine: Any) -> str:
     made = engine.create(NETWORK, {"autoCreateSubnetworks": False}, name="net").id
-    ranges = [{"rangeName": "pods", "ipCidrRange": "10.4.0.0/14"}, {"rangeName": "services", "ipCidrRange": "10.8.0.0/20"}]
+    ranges = [
+        {"rangeName": "pods", "ipCidrRange": "10.4.0.0/14"},
+        {"rangeName": "services", "ipCidrRange": "10.8.0.0/20"},
+    ]
     inputs = {"network": made, "name": "sub", "ipCidrRange": "10.0.0.0/20", "secondaryIpRanges": ranges}
     engine.create(SUBNETWORK, inputs, name="sub")
     return made
@@ -130,7 +133,9 @@ class TestBadInputs:
         assert set(failures) == {"name", "mtu", "routingMode"}
 
     def test_unknown_values_pass(self, engine: Any) -> None:
-        _, failures = engine.check(SUBNETWORK, {"network": UNKNOWN, "ipCidrRange": UNKNOWN, "privateIpGoogleAccess": UNKNOWN})
+        _, failures = engine.check(
+            SUBNETWORK, {"network": UNKNOWN, "ipCidrRange": UNKNOWN, "privateIpGoogleAccess": UNKNOWN}
+        )
         assert failures == {}
 
     def test_a_type_without_declaration_is_refused_by_name(self, engine: Any) -> None:
@@ -143,7 +148,10 @@ class TestConfiguration:
         ("config", "message"),
         [
             ({"containerCustomEndpoint": ""}, "containerCustomEndpoint is missing.*use the Pulumi CLI"),
-            ({"storageCustomEndpoint": "https://storage.googleapis.com/storage/v1/"}, "only talks to loopback"),
+            (
+                {"storageCustomEndpoint": "https://storage.googleapis.com/storage/v1/"},
+                "only talks to loopback",
+            ),
             ({"pubsubCustomEndpoint": "https://pubsub.googleapis.com/v1/"}, "only talks to loopback"),
             ({"computeCustomEndpoint": "http://127.0.0.1:1/compute/"}, "version of the API"),
             ({"project": ""}, "gcp:project is missing"),
@@ -155,14 +163,18 @@ class TestConfiguration:
 
     def test_takes_the_versions_that_pulumis_own_plugin_uses(self, engine: Any, network: str) -> None:
         engine.configure(
-            computeCustomEndpoint=f"{engine.url}/compute/beta/", containerCustomEndpoint=f"{engine.url}/container/v1beta1/"
+            computeCustomEndpoint=f"{engine.url}/compute/beta/",
+            containerCustomEndpoint=f"{engine.url}/container/v1beta1/",
         )
         made = engine.create(NETWORK, {"autoCreateSubnetworks": False}, name="beta")
         assert engine.read(made).id == made.id
 
     def test_a_project_that_is_not_there_is_a_clear_failure(self, engine: Any) -> None:
         engine.configure(project="elsewhere")
-        with pytest.raises(Exception, match="gcp refused compute.networks.insert: forbidden: Permission denied on resource project elsewhere"):
+        with pytest.raises(
+            Exception,
+            match=r"gcp refused compute\.networks\.insert: forbidden: Permission denied on resource project elsewhere",
+        ):
             engine.create(NETWORK, {})
 
 
@@ -182,8 +194,14 @@ class TestNames:
 
 class TestNodePools:
     def pool(self, engine: Any, cluster: Any, **inputs: Any) -> Any:
-        given = {"cluster": cluster.outputs["name"], "location": "us-central1", "nodeLocations": ["us-central1-a"]}
-        return engine.create(POOL, {**given, "initialNodeCount": 0, "nodeConfig": L4, **inputs}, name="l4x1-spot")
+        given = {
+            "cluster": cluster.outputs["name"],
+            "location": "us-central1",
+            "nodeLocations": ["us-central1-a"],
+        }
+        return engine.create(
+            POOL, {**given, "initialNodeCount": 0, "nodeConfig": L4, **inputs}, name="l4x1-spot"
+        )
 
     def test_machine_type_changes_in_place(self, engine: Any, cluster: Any, calls: list[str]) -> None:
         made = self.pool(engine, cluster)
@@ -200,7 +218,10 @@ class TestNodePools:
 
     def test_another_accelerator_replaces(self, engine: Any, cluster: Any) -> None:
         made = self.pool(engine, cluster)
-        other = {"machineType": "n1-standard-4", "guestAccelerators": [{"type": "nvidia-tesla-t4", "count": 1}]}
+        other = {
+            "machineType": "n1-standard-4",
+            "guestAccelerators": [{"type": "nvidia-tesla-t4", "count": 1}],
+        }
         answer, _ = engine.change(made, nodeConfig=other)
         assert list(answer.replaces) == ["nodeConfig"]
 
@@ -222,7 +243,9 @@ class TestNodePools:
     def test_wait_their_turn_while_the_cluster_is_busy(self, engine: Any, cluster: Any) -> None:
         engine.control("PUT", "transition", {"seconds": 0.4})
         clusters = engine.api("container").projects().locations().clusters()
-        clusters.update(name=cluster.id, body={"update": {"desiredShieldedNodes": {"enabled": True}}}).execute()
+        clusters.update(
+            name=cluster.id, body={"update": {"desiredShieldedNodes": {"enabled": True}}}
+        ).execute()
         made = self.pool(engine, cluster)
         assert engine.read(made).id == made.id
 
@@ -267,10 +290,14 @@ class TestLabels:
         assert made.outputs["pulumiLabels"] == made.outputs["effectiveLabels"] == expected
 
     def test_others_labels_survive_an_update(self, engine: Any) -> None:
-        made = engine.create(REPOSITORY, {"repositoryId": "r", "format": "DOCKER", "labels": {"team": "a", "old": "x"}})
+        made = engine.create(
+            REPOSITORY, {"repositoryId": "r", "format": "DOCKER", "labels": {"team": "a", "old": "x"}}
+        )
         repositories = engine.api("artifactregistry").projects().locations().repositories()
         current = repositories.get(name=made.id).execute()
-        repositories.patch(name=made.id, updateMask="labels", body={"labels": {**current["labels"], "cost": "7"}}).execute()
+        repositories.patch(
+            name=made.id, updateMask="labels", body={"labels": {**current["labels"], "cost": "7"}}
+        ).execute()
         _, news = engine.change(made, labels={"team": "b"})
         engine.update(made, news)
         labels = repositories.get(name=made.id).execute()["labels"]
@@ -279,7 +306,9 @@ class TestLabels:
 
 class TestDrift:
     def test_a_changed_label_is_found_and_repaired(self, engine: Any) -> None:
-        made = engine.create(REPOSITORY, {"repositoryId": "r", "format": "DOCKER", "labels": {"team": "serving"}})
+        made = engine.create(
+            REPOSITORY, {"repositoryId": "r", "format": "DOCKER", "labels": {"team": "serving"}}
+        )
         repositories = engine.api("artifactregistry").projects().locations().repositories()
         repositories.patch(name=made.id, updateMask="labels", body={"labels": {"team": "other"}}).execute()
         found = wire.decode(engine.read(made).inputs)
@@ -311,7 +340,9 @@ class TestConcurrency:
 
         def make(number: int) -> tuple[Any, Any]:
             member = {"role": "roles/viewer", "member": f"user:u{number}@b.c"}
-            return engine.create(PROJECT_MEMBER, member, name=f"m{number}"), engine.create(NAT, ranges, name=f"n{number}")
+            return engine.create(PROJECT_MEMBER, member, name=f"m{number}"), engine.create(
+                NAT, ranges, name=f"n{number}"
+            )
 
         with ThreadPoolExecutor(8) as pool:
             made = list(pool.map(make, range(8)))
@@ -320,8 +351,16 @@ class TestConcurrency:
 
 class TestFailures:
     def test_name_cloud_operation_code_and_cause(self, engine: Any) -> None:
-        engine.fault("compute.networks.insert", error="QUOTA_EXCEEDED", status=403, message="Quota 'NETWORKS' exceeded.")
-        with pytest.raises(Exception, match=r"gcp refused compute\.networks\.insert: QUOTA_EXCEEDED: Quota 'NETWORKS' exceeded\."):
+        engine.fault(
+            "compute.networks.insert",
+            error="QUOTA_EXCEEDED",
+            status=403,
+            message="Quota 'NETWORKS' exceeded.",
+        )
+        with pytest.raises(
+            Exception,
+            match=r"gcp refused compute\.networks\.insert: QUOTA_EXCEEDED: Quota 'NETWORKS' exceeded\.",
+        ):
             engine.create(NETWORK, {})
 
     def test_a_refused_create_leaves_nothing(self, engine: Any) -> None:
@@ -332,20 +371,35 @@ class TestFailures:
         assert engine.control("GET", "status")["resources"] == {}
 
     def test_a_failed_cluster_is_recorded_and_can_be_deleted(self, engine: Any, network: str) -> None:
-        engine.fault("container.projects.locations.clusters.create/operation", message="Master did not come up.")
-        inputs: Properties = {"name": "c", "location": "us-central1", "network": network, "subnetwork": "sub", "deletionProtection": False}
+        engine.fault(
+            "container.projects.locations.clusters.create/operation", message="Master did not come up."
+        )
+        inputs: Properties = {
+            "name": "c",
+            "location": "us-central1",
+            "network": network,
+            "subnetwork": "sub",
+            "deletionProtection": False,
+        }
         with pytest.raises(Exception, match="Master did not come up") as caught:
             engine.create(CLUSTER, inputs)
         details = caught.value.details
-        request = pb.DeleteRequest(id=details.id, urn=engine.urn(CLUSTER, "it"), properties=details.properties, old_inputs=details.inputs)
-        from .conftest import Context  # noqa: TID252
+        request = pb.DeleteRequest(
+            id=details.id,
+            urn=engine.urn(CLUSTER, "it"),
+            properties=details.properties,
+            old_inputs=details.inputs,
+        )
+        from .conftest import Context
 
         engine.provider.Delete(request, Context())
         assert "container.clusters" not in engine.control("GET", "status")["resources"]
 
     def test_a_cloud_that_does_not_answer_is_named(self, engine: Any) -> None:
         engine.configure(computeCustomEndpoint="http://127.0.0.1:9/compute/v1/")
-        with pytest.raises(Exception, match=r"UNREACHABLE: http://127\.0\.0\.1:9/compute/v1/ does not answer") as caught:
+        with pytest.raises(
+            Exception, match=r"UNREACHABLE: http://127\.0\.0\.1:9/compute/v1/ does not answer"
+        ) as caught:
             engine.create(NETWORK, {})
         assert caught.value.code == grpc.StatusCode.UNKNOWN
 
@@ -374,7 +428,7 @@ class TestKilledCreate:
 
 class TestFunctions:
     def test_project_and_client_config(self, engine: Any) -> None:
-        from .conftest import Context  # noqa: TID252
+        from .conftest import Context
 
         request = pb.InvokeRequest(tok="gcp:organizations/getProject:getProject", args=wire.encode({}))
         answer = wire.decode(getattr(engine.provider.Invoke(request, Context()), "return"))

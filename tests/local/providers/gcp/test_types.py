@@ -121,8 +121,14 @@ def member_of_account(engine: Any) -> Properties:
 
 
 def member_of_repository(engine: Any) -> Properties:
-    repository = engine.create(REPOSITORY, {"repositoryId": "models", "format": "DOCKER", "location": "us-central1"})
-    return {"repository": repository.outputs["repositoryId"], "location": "us-central1", "member": account(engine).outputs["member"]}
+    repository = engine.create(
+        REPOSITORY, {"repositoryId": "models", "format": "DOCKER", "location": "us-central1"}
+    )
+    return {
+        "repository": repository.outputs["repositoryId"],
+        "location": "us-central1",
+        "member": account(engine).outputs["member"],
+    }
 
 
 def member_of_bucket(engine: Any) -> Properties:
@@ -170,7 +176,11 @@ CASES = (
             "region": "us-central1",
             "secondaryIpRanges": [{"rangeName": "pods", "ipCidrRange": "10.4.0.0/14"}],
             "privateIpGoogleAccess": True,
-            "logConfig": {"aggregationInterval": "INTERVAL_10_MIN", "flowSampling": 0.1, "metadata": "INCLUDE_ALL_METADATA"},
+            "logConfig": {
+                "aggregationInterval": "INTERVAL_10_MIN",
+                "flowSampling": 0.1,
+                "metadata": "INCLUDE_ALL_METADATA",
+            },
         },
         in_network,
         updates=(
@@ -212,7 +222,12 @@ CASES = (
             "logConfig": {"metadata": "INCLUDE_ALL_METADATA"},
         },
         in_network,
-        updates=({"priority": 100}, {"sourceRanges": ["10.0.0.0/8"]}, {"logConfig": None}, {"disabled": True}),
+        updates=(
+            {"priority": 100},
+            {"sourceRanges": ["10.0.0.0/8"]},
+            {"logConfig": None},
+            {"disabled": True},
+        ),
         replacements=({"direction": "EGRESS", "sourceRanges": None},),
         outputs=("selfLink", "creationTimestamp"),
     ),
@@ -230,7 +245,11 @@ CASES = (
         in_subnetwork,
         updates=(
             {"resourceLabels": {"team": "platform"}},
-            {"masterAuthorizedNetworksConfig": {"cidrBlocks": [{"cidrBlock": "198.51.100.0/24", "displayName": "vpn"}]}},
+            {
+                "masterAuthorizedNetworksConfig": {
+                    "cidrBlocks": [{"cidrBlock": "198.51.100.0/24", "displayName": "vpn"}]
+                }
+            },
             {"loggingConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]}},
             {"releaseChannel": {"channel": "RAPID"}},
             {"minMasterVersion": "1.35"},
