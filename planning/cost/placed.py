@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
+from planning.cost.values import HOURS_A_MONTH
 from planning.offers.fit import allocatable
 from planning.plan import CapacityType, Placement, Plan, hourly_price
 from planning.types import cpu_cores
 from planning.values import Cloud
 
-HOURS_A_MONTH: Final = 730
 _STEP: Final = Decimal("0.00001")
 
 

@@ -1,0 +1,47 @@
+"""What a stack costs: of a plan (`cost_of`, GPU nodes only), and of a graph of resources (`bill_of`, everything that bills).
+
+records = [Record.of(resource) for resource in deployment["resources"]]
+bill = bill_of(records)
+delta = delta_of(bill, bill_of(after))
+"""
+
+from planning.cost.delta import delta_of
+from planning.cost.placed import Cost, CostLine, cost_of, nodes_of
+from planning.cost.record import Record, before_and_after, records_of
+from planning.cost.values import (
+    HOURS_A_MONTH,
+    IDLE,
+    SHARED,
+    Bill,
+    Change,
+    Delta,
+    Line,
+    LineChange,
+    Missing,
+    Share,
+    Span,
+    Sums,
+)
+
+__all__ = [
+    "HOURS_A_MONTH",
+    "IDLE",
+    "SHARED",
+    "Bill",
+    "Change",
+    "Cost",
+    "CostLine",
+    "Delta",
+    "Line",
+    "LineChange",
+    "Missing",
+    "Record",
+    "Share",
+    "Span",
+    "Sums",
+    "before_and_after",
+    "cost_of",
+    "delta_of",
+    "nodes_of",
+    "records_of",
+]
