@@ -36,12 +36,6 @@ from local.wire import Properties, Value
 
 Operation = Literal["preview", "up", "refresh", "destroy"]
 
-_NAMES: Final[Mapping[str, str]] = {
-    "preview": "preview",
-    "up": "update",
-    "refresh": "refresh",
-    "destroy": "destroy",
-}
 _POLL_SECONDS: Final = 0.1
 
 
@@ -206,7 +200,8 @@ class _Session:
             await run.delete_rest(resources)
             return _outputs_of([] if not self._executor.failures else resources)
         await self._run_program(run)
-        if not self._executor.stopped and not self._executor.failures:
+        # A preview goes on after a violation, to show all there is; an `up` deletes nothing after any failure.
+        if not self._executor.stopped and (deployment.previews or not self._executor.failures):
             await run.delete_rest(resources)
         run.finish_outputs(failed=bool(self._executor.failures) or self._executor.stopped)
         if self._guard is not None and not self._executor.failures:
@@ -250,8 +245,8 @@ class _Session:
         ok = not executor.failures and not executor.cancelled
         snapshot = self._snapshot if self._journal is None else self._journal.finish()
         duration = time.monotonic() - started
-        name = "preview" if deployment.previews else _NAMES[deployment.operation]
-        if executor.failures:
+        name = "preview" if deployment.previews else "update"
+        if executor.steps_failed:
             self._sink.diagnostic("error", f"{name} failed")
         elif executor.cancelled:
             self._sink.diagnostic("error", f"{name} canceled")

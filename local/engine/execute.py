@@ -55,6 +55,7 @@ class Executor:
         self.changes: Counter[str] = Counter()
         self.failures: list[tuple[str, str]] = []
         self.failed_urns: set[str] = set()
+        self.steps_failed = False
         self.news: dict[str, ResourceState] = {}
         self.deleted: set[str] = set()
         self._running: set[asyncio.Task[Step]] = set()
@@ -182,6 +183,7 @@ class Executor:
         self.maybe_corrupt = self.maybe_corrupt or unknown
         self.failures.append((urn, message))
         self.failed_urns.add(step.urn)
+        self.steps_failed = True
         # No harm comes from going on after a refused deletion, and all refusals are shown at once.
         if not self._continue_on_error and not isinstance(error, ProtectedError):
             self.stop()

@@ -160,7 +160,7 @@ class Surveyor:
         inputs = old.inputs if found.inputs is None else found.inputs
         moved = not same(inputs, old.inputs) or not same(found.outputs, old.outputs)
         if not moved and found.id == old.id and reasons == old.init_errors:
-            return Step(Op.REFRESH, old, old), Op.SAME
+            return Step(Op.REFRESH, old, old, detailed={}), Op.SAME
         new = replace(
             old, id=found.id, inputs=inputs, outputs=found.outputs, init_errors=reasons,
             modified=now() if moved else old.modified,

@@ -311,6 +311,7 @@ class Run:
     def error(self, urn: str, message: str) -> None:
         """A violation of a preview, which goes on to show the others."""
         self._executor.failures.append((urn, message))
+        self._executor.steps_failed = True
         self._sink.diagnostic("error", message, urn)
 
     def _instance(self, reference: str) -> ProviderInstance:

@@ -276,7 +276,9 @@ class Planner:
             self._operated.add(urn)
             if old.init_errors:
                 # Unchanged, but it never became ready: an empty update goes on waiting for it.
-                return (Step(Op.UPDATE, old, new, ignore_changes=goal.ignore_changes),)
+                return (
+                    Step(Op.UPDATE, old, new, detailed=diff.detailed, ignore_changes=goal.ignore_changes),
+                )
             return (Step(Op.SAME, old, new),)
         if not diff.replaces and not old.pending_replacement:
             self._operated.add(urn)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from local.engine.diff import NO_CHANGE, Diff, compare
 from local.engine.goal import Goal, seconds_of
 from local.engine.model import ResourceState, Urn
-from local.engine.steps import Op, Planner, PlanError, Step, blockers
+from local.engine.steps import Op, PlanError, Planner, Step, blockers
 from local.wire import Properties
 
 TYPE = "test:index:Thing"
