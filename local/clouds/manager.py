@@ -325,8 +325,8 @@ def _recorded(spec: CloudSpec, root: Path) -> _Recorded | None:
 
 def _stop_process(spec: CloudSpec, root: Path) -> bool:
     recorded = _recorded(spec, root)
-    if recorded is not None:
-        process = recorded.process
+    process = recorded.process if recorded is not None else _unrecorded(spec, root)
+    if process is not None:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGTERM)
             try:
@@ -335,4 +335,12 @@ def _stop_process(spec: CloudSpec, root: Path) -> bool:
                 process.kill()
                 process.wait(STOP_SECONDS)
     (spec.directory(root) / "process.json").unlink(missing_ok=True)
-    return recorded is not None
+    return process is not None
+
+
+def _unrecorded(spec: CloudSpec, root: Path) -> psutil.Process | None:
+    """This root's cloud where its record is gone, as after `rm -r .factory`."""
+    answer = _ask(spec)
+    if answer is None or answer.pid is None or answer.data != str(spec.data(root)):
+        return None
+    return psutil.Process(answer.pid)

@@ -37,7 +37,7 @@ def main() -> int:
     from werkzeug.serving import make_server
 
     from local.clouds import control
-    from local.clouds.aws.app import AwsCloud
+    from local.clouds.aws.app import AwsCloud, warm
     from local.clouds.aws.record import RecordError
     from local.clouds.aws.serving import RequestHandler
 
@@ -54,8 +54,8 @@ def main() -> int:
         print(f"local AWS: {error}", file=sys.stderr)  # noqa: T201  the log is all this process has
         return 1
 
-    def warm() -> None:
-        cloud.warm()
+    def load() -> None:
+        warm()
         gc.freeze()
         gc.enable()
 
@@ -66,7 +66,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     restored = f", {cloud.restored_calls} calls restored" if cloud.restored_calls else ""
     print(f"local AWS on http://{HOST}:{server.port}{restored}", flush=True)  # noqa: T201  says that it is ready
-    threading.Thread(target=warm, daemon=True).start()
+    threading.Thread(target=load, daemon=True).start()
     server.serve_forever()
     server.server_close()
     cloud.close()

@@ -27,7 +27,8 @@ from local.clouds.aws import calls, counts, mends, world
 from local.clouds.aws.calls import Call
 from local.clouds.aws.eks import Eks
 from local.clouds.aws.errors import AwsError, NotImplementedHereError, Response, render
-from local.clouds.aws.record import Entry, Record
+from local.clouds.aws.inventory import load
+from local.clouds.aws.record import Entry, Record, RecordError
 from local.clouds.aws.world import WORLD
 from local.clouds.control import Controls, JsonObject
 
@@ -55,6 +56,14 @@ _KEPT: Final = frozenset(
 Environ = dict[str, Any]
 
 
+def warm() -> None:
+    """Import what the first calls would otherwise wait for. It makes no state, so calls may be done meanwhile."""
+    for service in ("ec2", *sorted(calls.SERVICES - {"ec2", "eks"})):
+        importlib.import_module(f"moto.{service}.responses")
+    for service in calls.SERVICES:
+        calls.load(service)
+
+
 class AwsCloud:
     """The local AWS as a WSGI application and as a `control.Cloud`. One a process: moto's state is global."""
 
@@ -80,14 +89,6 @@ class AwsCloud:
             headers.append(("Content-Length", str(len(response.body))))
         start_response(f"{response.status} {'OK' if response.status < 300 else 'Answer'}", headers)
         return [response.body]
-
-    def warm(self) -> None:
-        """Load what the first calls would otherwise wait for."""
-        for service in ("ec2", *sorted(calls.SERVICES - {"ec2", "eks"})):
-            with self._lock:
-                _flask(service)
-        for service in calls.SERVICES:
-            calls.load(service)
 
     def counts(self) -> Mapping[str, int]:
         with self._lock:
@@ -133,6 +134,9 @@ class AwsCloud:
                 return self._do_now(call, environ)
         except AwsError as error:
             return render(error, protocol, request_id)
+        except (RecordError, OSError) as error:
+            _LOG.exception("the call was done, but could not be recorded")
+            return render(AwsError("InternalFailure", str(error), 500), protocol, request_id)
         except Exception:  # noqa: BLE001  a bug here or in moto must answer, and leave its trace, not drop the connection
             _LOG.exception("%s %s failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
             message = "the local AWS failed; its log has the reason"
@@ -199,11 +203,8 @@ class AwsCloud:
 
 @cache
 def _flask(service: str) -> Callable[..., Iterable[bytes]]:
-    """moto's application for a service; the first time takes 0.1 s, for EC2 0.6 s."""
-    importlib.import_module(f"moto.{service}.models")
-    world.take_over_clock()
-    if service == "ec2":
-        mends.take_over_nat_gateways()
+    """moto's application for a service."""
+    load(service)
     create: Any = create_backend_app
     return create(service)
 

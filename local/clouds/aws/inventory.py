@@ -1,18 +1,19 @@
-"""What moto holds, as typed values. The only place, beside `mends`, that reaches into moto's objects."""
+"""What moto holds, as typed values."""
 
 from __future__ import annotations
 
+import importlib
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, Final
 
 from moto.backends import get_backend
 
-from local.clouds.aws.world import ACCOUNT, PARTITION
+from local.clouds.aws import nat_gateways
+from local.clouds.aws.world import ACCOUNT, PARTITION, take_over_clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,22 @@ class InstanceType:
     gpus: int
 
 
+_loaded: Final[set[str]] = set()
+
+
+def load(service: str) -> None:
+    """Take a service of moto into use: its clock is the world's from then on. The first time it may be imported: EC2's
+    half a second, others' up to a tenth."""
+    if service not in _loaded:
+        importlib.import_module(f"moto.{service}.models")
+        take_over_clock()
+        if service == "ec2":
+            nat_gateways.take_over()
+        _loaded.add(service)
+
+
 def _by_account(service: str) -> dict[str, Any]:
+    load(service)
     get: Any = get_backend
     return get(service)
 
@@ -56,7 +72,7 @@ def backends(service: str, region: str) -> Any:
 
 def existing(service: str) -> Iterator[tuple[str, Any]]:
     """Region and state of a service, for the regions that some call has touched."""
-    if f"moto.{service}.models" not in sys.modules:
+    if service not in _loaded:
         return
     found = _by_account(service)
     if ACCOUNT in found:

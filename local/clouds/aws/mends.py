@@ -3,12 +3,11 @@
 Before a call (`check`): things in use are not deleted, a subnet's zone is one of the region, trust policies are well formed,
 public bucket policies are blocked.
 After a call (`amend`): a bucket begins encrypted and private as S3's have since 2023.
-Within moto (`take_over_nat_gateways`): NAT gateways take time to come and to go.
+NAT gateways that take time are in `nat_gateways`.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -16,7 +15,6 @@ from typing import Any, Final
 from local.clouds.aws.calls import Call
 from local.clouds.aws.errors import AwsError
 from local.clouds.aws.inventory import backends, groups_naming
-from local.clouds.aws.world import WORLD
 
 Users = Callable[[str, str], Iterable[str]]
 """Given a region and the id of a subnet or security group: what else uses it, in words."""
@@ -201,49 +199,6 @@ _CHECKS: Final[Mapping[str, Callable[[Call, Users], None]]] = {
     "iam:UpdateAssumeRolePolicy": _check_trust_policy,
     "s3:PutBucketPolicy": _put_bucket_policy,
 }
-
-
-def take_over_nat_gateways() -> None:
-    """Make moto's NAT gateways pass through pending and deleting, and give their address back at the end."""
-    from moto.ec2.exceptions import EC2ClientError
-    from moto.ec2.models.nat_gateways import NatGatewayBackend
-
-    create: Any = NatGatewayBackend.create_nat_gateway
-
-    @functools.wraps(create)
-    def create_nat_gateway(self: Any, *args: Any, **kwargs: Any) -> Any:
-        gateway = create(self, *args, **kwargs)
-        gateway.state = "pending"
-
-        def available() -> None:
-            if gateway.state == "pending":
-                gateway.state = "available"
-
-        WORLD.after(WORLD.transition_seconds, available)
-        return gateway
-
-    def delete_nat_gateway(self: Any, nat_gateway_id: str) -> Any:
-        gateway = self.nat_gateways.get(nat_gateway_id)
-        if gateway is None:
-            raise EC2ClientError("NatGatewayNotFound", f"The Nat Gateway {nat_gateway_id} was not found")
-        if gateway.state in {"deleting", "deleted"}:
-            return gateway
-        gateway.state = "deleting"
-        interfaces = [address["networkInterfaceId"] for address in gateway.address_set]
-
-        def deleted() -> None:
-            gateway.state = "deleted"
-            for address in self.addresses:
-                if address.association_id and address.network_interface_id in interfaces:
-                    self.disassociate_address(association_id=address.association_id)
-            for interface in interfaces:
-                self.enis.pop(interface, None)
-
-        WORLD.after(WORLD.transition_seconds, deleted)
-        return gateway
-
-    NatGatewayBackend.create_nat_gateway = create_nat_gateway
-    NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
 
 
 DEFAULT_ENCRYPTION: Final = {

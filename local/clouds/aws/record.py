@@ -70,9 +70,18 @@ class Record:
         return entries
 
     def append(self, entry: Entry) -> None:
-        """Returns when the operating system has the line. Raises OSError (disk full) with nothing half written."""
+        """Returns when the operating system has the line.
+
+        Raises OSError (disk full) with nothing half written, and RecordError where the file was removed meanwhile: what
+        this process holds would be lost with it.
+        """
         line = _line(entry)
-        before = os.fstat(self._file).st_size
+        held = os.fstat(self._file)
+        if held.st_nlink == 0:
+            raise RecordError(
+                f"{self.path} was removed under the running cloud; stop it with `factory clouds stop`"
+            )
+        before = held.st_size
         try:
             written = os.write(self._file, line)
             if written != len(line):

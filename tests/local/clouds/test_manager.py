@@ -154,6 +154,15 @@ class TestPorts:
 
 
 class TestStop:
+    def test_a_cloud_whose_record_was_removed_is_stopped_all_the_same(
+        self, spec: CloudSpec, tmp_path: Path
+    ) -> None:
+        (status,) = manager.start([spec], tmp_path)
+        (spec.directory(tmp_path) / "process.json").unlink()
+        assert manager.stop([spec], tmp_path) == ["fake"]
+        assert status.pid
+        assert not psutil.pid_exists(status.pid)
+
     def test_a_reused_pid_is_not_killed(self, spec: CloudSpec, tmp_path: Path) -> None:
         with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as bystander:
             spec.directory(tmp_path).mkdir(parents=True)

@@ -1,0 +1,89 @@
+"""The log of mutating calls, without a cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.clouds.aws.record import Record, RecordError
+
+ENTRY = st.fixed_dictionaries({"at": st.floats(0, 1e10), "body": st.text(max_size=40)})
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[Record]:
+    with closing(Record(directory)) as record:
+        yield record
+
+
+def write(directory: Path, entries: list[dict[str, object]]) -> bytes:
+    with opened(directory) as record:
+        assert record.read() == []
+        for entry in entries:
+            record.append(entry)
+    return (directory / "calls.jsonl").read_bytes()
+
+
+class TestWhatIsReadAgain:
+    @given(entries=st.lists(ENTRY, max_size=6))
+    def test_all_that_was_written_in_order(
+        self, tmp_path_factory: pytest.TempPathFactory, entries: list[dict[str, object]]
+    ) -> None:
+        directory = tmp_path_factory.mktemp("record")
+        write(directory, entries)
+        with opened(directory) as record:
+            assert record.read() == entries
+
+    @given(entries=st.lists(ENTRY, min_size=1, max_size=4), data=st.data())
+    def test_whole_lines_of_a_file_cut_anywhere_and_more_can_be_written(
+        self, tmp_path_factory: pytest.TempPathFactory, entries: list[dict[str, object]], data: st.DataObject
+    ) -> None:
+        directory = tmp_path_factory.mktemp("record")
+        whole = write(directory, entries)
+        cut = data.draw(st.integers(0, len(whole)))
+        (directory / "calls.jsonl").write_bytes(whole[:cut])
+        kept = max(0, whole[:cut].count(b"\n") - 1)
+        with opened(directory) as record:
+            assert record.read() == entries[:kept]
+            record.append({"at": 1.0})
+        with opened(directory) as record:
+            assert record.read() == [*entries[:kept], {"at": 1.0}]
+
+    def test_rewriting_replaces_everything(self, tmp_path: Path) -> None:
+        write(tmp_path, [{"at": 1.0}, {"at": 2.0}])
+        with opened(tmp_path) as record:
+            record.rewrite([{"at": 2.0}])
+            record.append({"at": 3.0})
+        with opened(tmp_path) as record:
+            assert record.read() == [{"at": 2.0}, {"at": 3.0}]
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ('{"format":1}\n[]\n{}\n', "calls.jsonl:2"),
+            ('{"format":1}\n{}\n{"at"\n{}\n', "calls.jsonl:3"),
+            ('{"format":99}\n{}\n', "format 99"),
+        ],
+    )
+    def test_a_damaged_or_newer_file_with_its_line(self, tmp_path: Path, text: str, said: str) -> None:
+        (tmp_path / "calls.jsonl").write_text(text)
+        with opened(tmp_path) as record, pytest.raises(RecordError, match=said):
+            record.read()
+
+    def test_a_directory_in_use(self, tmp_path: Path) -> None:
+        with opened(tmp_path), pytest.raises(RecordError, match="another local AWS has"):
+            Record(tmp_path)
+
+    def test_a_file_removed_under_the_cloud(self, tmp_path: Path) -> None:
+        with opened(tmp_path) as record:
+            record.read()
+            record.path.unlink()
+            with pytest.raises(RecordError, match="was removed"):
+                record.append({"at": 1.0})
