@@ -9,7 +9,7 @@ Nothing here imports anything of ours, so the packs also run in a process that t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -60,7 +60,7 @@ Props = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a rule comes from. `checkov` names checkov's ids of the same rule, if it has any."""
+    """Where a rule comes from. `checkov` names checkov's ids of the same rule, if it has any; `also` other places that ask for it."""
 
     framework: str
     version: str
@@ -68,6 +68,7 @@ class Reference:
     title: str
     url: str
     checkov: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Setting:
 @dataclass(frozen=True, slots=True)
 class Resource:
     """What a check sees of one resource. Properties are camelCase, as on the wire; `provider` is the URN of its provider, which
-    for Kubernetes objects tells the cluster, or empty."""
+    for Kubernetes objects tells the cluster, or empty. What depends on what is known in checks of a stack only."""
 
     type: str
     name: str
@@ -91,7 +92,9 @@ class Resource:
     config: Mapping[str, Any]
     options: PolicyResourceOptions
     provider: str = ""
+    provider_props: Props = field(default_factory=dict[str, Any])
     dependencies: tuple[str, ...] = ()
+    property_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     parent: str = ""
 
     def is_(self, *patterns: str) -> bool:
@@ -146,6 +149,12 @@ class Report:
             raise self._unknown
 
 
+EXEMPT = Setting(
+    [],
+    {"type": "array", "items": {"type": "string"}},
+    "Logical names of resources not to judge; * for anything.",
+)
+
 ResourceCheck = Callable[[Resource, Report], None]
 StackCheck = Callable[[Stack, Report], None]
 # Changes the draft in place.
@@ -181,6 +190,12 @@ class Draft:
         members = cast("list[object]", value) if isinstance(value, list) else []
         return [cast("dict[str, Any]", each) for each in map(revealed, members) if isinstance(each, dict)]
 
+    def texts(self, parent: dict[str, Any], key: str) -> list[str]:
+        """The texts in the list under `key`, unknown ones as their marks."""
+        value = revealed(parent.get(key))
+        members = cast("list[object]", value) if isinstance(value, list) else []
+        return [each for each in map(revealed, members) if isinstance(each, str)]
+
     def put(self, parent: dict[str, Any], key: str, value: object) -> None:
         """Writes a value, unless it is there already or is not known yet. A secret stays one."""
         old = parent.get(key)
@@ -194,7 +209,7 @@ def resource_check(
     name: str,
     description: str,
     *,
-    types: Sequence[str],
+    types: Iterable[str],
     severity: Severity,
     check: ResourceCheck,
     steps: str,
@@ -207,20 +222,23 @@ def resource_check(
     """A policy over single resources whose type matches one of `types` (`*` stands for anything).
 
     Without `level` it follows from severity: remediate where there is a `remedy`, mandatory for critical and high, advisory
-    below. Configuration files may say otherwise. For other types it reports itself as not applicable.
+    below. Configuration files may say otherwise, and may exempt resources by name. For other types, and for what is exempt, it
+    reports itself as not applicable.
     """
-    patterns, settings = tuple(types), dict(config or {})
+    patterns, settings = tuple(types), {**(config or {}), "exempt": EXEMPT}
 
     def validate(args: ResourceValidationArgs, violation: ReportViolation) -> None:
         if not matches(args.resource_type, patterns):
             args.not_applicable()
+        if _is_exempt(args, settings):
+            args.not_applicable(f"{args.name} is exempt by configuration")
         report = Report(violation)
         with report.guard():
             check(_resource(args, settings), report)
         report.finish()
 
     def remediate(args: ResourceValidationArgs) -> Mapping[str, Any] | None:
-        if remedy is None or not matches(args.resource_type, patterns):
+        if remedy is None or not matches(args.resource_type, patterns) or _is_exempt(args, settings):
             return None
         props = cast("dict[str, Any]", editable(args.props))
         draft = Draft(
@@ -356,9 +374,13 @@ def shown(value: object) -> str:
 
 
 @cache
-def matches(resource_type: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a type is one of `patterns`."""
-    return any(fnmatchcase(resource_type, each) for each in patterns)
+def matches(text: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a type or a name is one of `patterns`, in which `*` stands for anything."""
+    return any(fnmatchcase(text, each) for each in patterns)
+
+
+def _is_exempt(args: ResourceValidationArgs, settings: Mapping[str, Setting]) -> bool:
+    return matches(args.name, tuple(with_defaults(args.get_config(), settings)["exempt"]))
 
 
 def _resource(args: ResourceValidationArgs, settings: Mapping[str, Setting]) -> Resource:
@@ -370,8 +392,26 @@ def _resource(args: ResourceValidationArgs, settings: Mapping[str, Setting]) -> 
         config=with_defaults(args.get_config(), settings),
         options=args.opts,
         provider=args.provider.urn if args.provider else "",
+        provider_props=args.provider.props if args.provider else {},
         parent=args.opts.parent or "",
     )
+
+
+class _NotKnownYet(Mapping[str, Any]):
+    """The properties of a resource whose provider is not there yet. Engines hand them over as an empty object, which must not be
+    taken for one that has nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getitem__(self, key: str) -> Any:
+        raise UnknownValueError(UNKNOWN_OBJECT_VALUE, [self._name, key])
+
+    def __iter__(self) -> Iterator[str]:
+        raise UnknownValueError(UNKNOWN_OBJECT_VALUE, [self._name])
+
+    def __len__(self) -> int:
+        raise UnknownValueError(UNKNOWN_OBJECT_VALUE, [self._name])
 
 
 def _member(each: PolicyResource) -> Resource:
@@ -379,11 +419,15 @@ def _member(each: PolicyResource) -> Resource:
         type=each.resource_type,
         name=each.name,
         urn=each.urn,
-        props=each.props,
+        props=each.props if len(each.props) else _NotKnownYet(each.name),
         config={},
         options=each.opts,
         provider=each.provider.urn if each.provider else "",
+        provider_props=each.provider.props if each.provider else {},
         dependencies=tuple(one.urn for one in each.dependencies),
+        property_dependencies={
+            key: tuple(one.urn for one in ones) for key, ones in each.property_dependencies.items()
+        },
         parent=each.parent.urn if each.parent else "",
     )
 
@@ -406,7 +450,7 @@ def _framework(reference: Reference) -> PolicyComplianceFramework:
 
 
 def _tags(reference: Reference, tags: Iterable[str]) -> list[str]:
-    return [*tags, *reference.checkov]
+    return [*tags, *reference.checkov, *reference.also]
 
 
 def _title(name: str) -> str:

@@ -49,6 +49,8 @@ class Given:
     protect: bool = False
     parent: str = ""
     dependencies: Sequence[str] = ()
+    property_dependencies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    provider_props: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def urn(self) -> str:
@@ -98,7 +100,7 @@ class Pack:
         request.options.protect = given.protect
         request.options.parent = given.parent
         if given.provider:
-            request.provider.CopyFrom(provider(given.provider))
+            request.provider.CopyFrom(provider(given))
         return self._verdicts(self.servicer.Analyze(request, None))
 
     def analyze_stack(self, resources: Sequence[Given]) -> dict[str, Verdict]:
@@ -114,8 +116,10 @@ class Pack:
                 dependencies=given.dependencies,
             )
             one.options.protect = given.protect
+            for key, urns in given.property_dependencies.items():
+                one.propertyDependencies[key].urns.extend(urns)
             if given.provider:
-                one.provider.CopyFrom(provider(given.provider))
+                one.provider.CopyFrom(provider(given))
         return self._verdicts(self.servicer.AnalyzeStack(request, None))
 
     def remediate(self, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -145,11 +149,14 @@ class Pack:
         return verdicts
 
 
-def provider(name: str) -> analyzer_pb2.AnalyzerProviderResource:
-    """A Kubernetes provider of that name."""
-    kind = "pulumi:providers:kubernetes"
+def provider(given: Given) -> analyzer_pb2.AnalyzerProviderResource:
+    """The provider of a resource."""
+    kind = f"pulumi:providers:{given.type.partition(':')[0]}"
     return analyzer_pb2.AnalyzerProviderResource(
-        type=kind, name=name, urn=f"urn:pulumi:test::model-factory::{kind}::{name}"
+        type=kind,
+        name=given.provider,
+        urn=f"urn:pulumi:test::model-factory::{kind}::{given.provider}",
+        properties=struct(given.provider_props),
     )
 
 

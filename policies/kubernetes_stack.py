@@ -1,0 +1,352 @@
+"""Kubernetes objects together: what one of them leaves open, and another should close."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from policies.checks import (
+    HIGH,
+    MEDIUM,
+    Policy,
+    Props,
+    Report,
+    Resource,
+    at,
+    resource_check,
+    shown,
+    stack_check,
+    texts,
+)
+from policies.clusters import (
+    AUTOSCALERS,
+    SYSTEM_NAMESPACES,
+    Cluster,
+    covered,
+    each_cluster,
+    identity,
+    least_replicas,
+    name_of,
+    namespace_of,
+    selects,
+    target,
+    whole,
+)
+from policies.pods import PODS, WORKLOADS, listed, mapping, pod_labels, pod_path, pod_spec
+from policies.references import cis, documented
+
+POLICIES_PAGE = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
+BUDGETS_PAGE = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/"
+SCALING_PAGE = "https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/"
+NETWORK_POLICIES = "kubernetes:networking.k8s.io/*:NetworkPolicy"
+BUDGETS = "kubernetes:policy/*:PodDisruptionBudget"
+NAMESPACES = "kubernetes:core/*:Namespace"
+SERVICES = "kubernetes:core/*:Service"
+DIRECTIONS = ("Ingress", "Egress")
+TAGS = ("kubernetes",)
+
+Config = Mapping[str, Any]
+
+
+def _default_deny(cluster: Cluster, config: Config, report: Report) -> None:
+    skipped = SYSTEM_NAMESPACES | frozenset(config["exemptNamespaces"])
+    used = {namespace_of(each): each for each in cluster.of(*PODS)}
+    used |= {name_of(each): each for each in cluster.of(NAMESPACES)}
+    policies = cluster.of(NETWORK_POLICIES)
+    for namespace in sorted(used.keys() - skipped):
+        mine = [each for each in policies if namespace_of(each) == namespace]
+        denied = {direction for each in mine for direction in _denied(each)}
+        missing = [each for each in DIRECTIONS if each not in denied]
+        if missing:
+            report(
+                f"namespace {namespace} has no NetworkPolicy that denies {' and '.join(missing)} to all Pods",
+                used[namespace].urn,
+            )
+        for each in mine:
+            for direction in _opened(each):
+                report(f"{name_of(each)} in {namespace} allows {direction} from and to anywhere", each.urn)
+
+
+def _everywhere(policy: Resource) -> bool:
+    selector = at(policy.props, "spec", "podSelector")
+    return not mapping(at(selector, "matchLabels")) and not listed(selector, "matchExpressions")
+
+
+def policy_types(policy: Resource) -> tuple[str, ...]:
+    """The directions a NetworkPolicy rules; where it does not say, Kubernetes takes Ingress, and Egress if it has such rules."""
+    declared = tuple(str(each) for each in listed(policy.props, "spec", "policyTypes"))
+    if declared:
+        return declared
+    return DIRECTIONS if listed(policy.props, "spec", "egress") else ("Ingress",)
+
+
+def _denied(policy: Resource) -> list[str]:
+    """The directions that a policy closes for every Pod of its namespace."""
+    if not _everywhere(policy):
+        return []
+    return [each for each in policy_types(policy) if not listed(policy.props, "spec", each.lower())]
+
+
+def _opened(policy: Resource) -> list[str]:
+    """The directions in which a policy lets everything through: a rule without peers and ports."""
+    return [
+        direction
+        for direction in policy_types(policy)
+        if any(_is_open(rule, direction) for rule in listed(policy.props, "spec", direction.lower()))
+    ]
+
+
+def _is_open(rule: Props, direction: str) -> bool:
+    return not listed(rule, "from" if direction == "Ingress" else "to") and not listed(rule, "ports")
+
+
+def _budget_exists(cluster: Cluster, _config: Config, report: Report) -> None:
+    budgets = cluster.of(BUDGETS)
+    for workload in cluster.workloads:
+        if not any(covered(each, workload) for each in budgets):
+            report(
+                f"no PodDisruptionBudget covers {_shown(workload)}: a drain may take all of it", workload.urn
+            )
+
+
+def _budget_leaves_room(cluster: Cluster, _config: Config, report: Report) -> None:
+    for budget in cluster.of(BUDGETS):
+        spec = mapping(at(budget.props, "spec"))
+        if _share(spec.get("maxUnavailable")) == 0:
+            report(f"{_shown(budget)} allows no Pod to go: nodes cannot be drained", budget.urn)
+        least = spec.get("minAvailable")
+        if least is None:
+            continue
+        for workload in cluster.workloads:
+            if not covered(budget, workload):
+                continue
+            replicas = least_replicas(workload, cluster)
+            if _needed(least, replicas) >= replicas:
+                report(
+                    f"{_shown(budget)} wants {shown(least)} Pods of {_shown(workload)}, which may run {replicas}: "
+                    "nodes cannot be drained",
+                    budget.urn,
+                )
+
+
+def _share(value: object) -> float | None:
+    """A count or a percentage, as a number; None for what is neither."""
+    if isinstance(value, str):
+        number = value.removesuffix("%")
+        return float(number) if number.isdigit() else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _needed(least: object, replicas: int) -> float:
+    """How many of the replicas a budget keeps; of a percentage Kubernetes rounds up."""
+    share = _share(least) or 0.0
+    if isinstance(least, str) and least.endswith("%"):
+        return -(-replicas * share // 100)
+    return share
+
+
+def _target_exists(cluster: Cluster, _config: Config, report: Report) -> None:
+    for autoscaler in cluster.of(*AUTOSCALERS):
+        wanted = target(autoscaler)
+        if not any(identity(each) == wanted for each in cluster.of(f"kubernetes:*:{wanted.kind}")):
+            report(
+                f"{_shown(autoscaler)} scales {wanted.kind} {wanted.namespace}/{wanted.name}, which is not there",
+                autoscaler.urn,
+            )
+
+
+def _one_autoscaler(cluster: Cluster, _config: Config, report: Report) -> None:
+    for workload in cluster.workloads:
+        scalers = cluster.autoscalers_of(workload)
+        if len(scalers) > 1:
+            names = ", ".join(_shown(each) for each in scalers)
+            report(f"{_shown(workload)} is scaled by {names}: each undoes the others", workload.urn)
+
+
+def _replicas_left_alone(cluster: Cluster, _config: Config, report: Report) -> None:
+    for workload in cluster.workloads:
+        if cluster.autoscalers_of(workload) and declares_replicas(workload):
+            report(
+                f"{_shown(workload)} sets replicas, which its autoscaler owns: each update takes them back",
+                workload.urn,
+            )
+
+
+def declares_replicas(workload: Resource) -> bool:
+    """Whether the program sets the count. An object read back from a cluster always has one: there, who manages the field tells."""
+    if at(workload.props, "spec", "replicas") is None:
+        return False
+    managers = listed(workload.props, "metadata", "managedFields")
+    if not managers:
+        return True
+    return any(
+        at(each, "fieldsV1", "f:spec", "f:replicas") is not None
+        for each in managers
+        if str(at(each, "manager")).startswith("pulumi")
+    )
+
+
+def _service_leads_somewhere(cluster: Cluster, _config: Config, report: Report) -> None:
+    for service in cluster.of(SERVICES):
+        selector = mapping(at(service.props, "spec", "selector"))
+        if not selector or at(service.props, "spec", "type") == "ExternalName":
+            continue
+        behind = [
+            each
+            for each in cluster.pods_in(namespace_of(service))
+            if selects({"matchLabels": selector}, pod_labels(each))
+        ]
+        if not behind:
+            report(f"{_shown(service)} selects no Pods", service.urn)
+        for port in listed(service.props, "spec", "ports") if behind else []:
+            wanted = at(port, "targetPort")
+            # Where no target is named it is the port itself, and a number may be open without being declared.
+            if isinstance(wanted, str) and not wanted.isdigit() and wanted not in _port_names(behind):
+                report(f"{_shown(service)} leads to port {wanted}, which no Pod behind it names", service.urn)
+
+
+def _port_names(workloads: list[Resource]) -> set[str]:
+    return {
+        str(at(port, "name"))
+        for workload in workloads
+        for key in ("containers", "initContainers")
+        for container in listed(pod_spec(workload), key)
+        for port in listed(container, "ports")
+    }
+
+
+def _spread(resource: Resource, report: Report) -> None:
+    if whole(at(resource.props, "spec", "replicas"), 0) == 1:
+        return
+    spec = pod_spec(resource)
+    keys = {str(at(each, "topologyKey")) for each in listed(spec, "topologySpreadConstraints")}
+    apart = at(spec, "affinity", "podAntiAffinity")
+    keys |= {
+        str(at(each, "topologyKey"))
+        for each in listed(apart, "requiredDuringSchedulingIgnoredDuringExecution")
+    }
+    keys |= {
+        str(at(each, "podAffinityTerm", "topologyKey"))
+        for each in listed(apart, "preferredDuringSchedulingIgnoredDuringExecution")
+    }
+    missing = [each for each in resource.config["topologyKeys"] if each not in keys]
+    if missing:
+        report(f"replicas may all be in one {', '.join(missing)}")
+    labels = pod_labels(resource)
+    for constraint in listed(spec, "topologySpreadConstraints"):
+        if not selects(at(constraint, "labelSelector"), labels):
+            path = ".".join(pod_path(resource.type))
+            report(f"the spread over {at(constraint, 'topologyKey')} counts other Pods than those of {path}")
+
+
+def _shown(resource: Resource) -> str:
+    called = identity(resource)
+    return f"{called.kind} {called.namespace}/{called.name}"
+
+
+POLICIES: tuple[Policy, ...] = (
+    stack_check(
+        "default-deny",
+        "Namespaces let nothing in or out but what is allowed.",
+        severity=HIGH,
+        check=each_cluster(_default_deny),
+        steps="Add a NetworkPolicy with podSelector {} and policyTypes [Ingress, Egress] and no rules, then one a workload with what it needs.",
+        reference=cis(
+            "5.3.2",
+            "Ensure that all Namespaces have NetworkPolicies defined",
+            POLICIES_PAGE,
+            nsa="Network policies",
+        ),
+        config={"exemptNamespaces": texts([], "Namespaces that somebody else looks after.")},
+        tags=(*TAGS, "network"),
+    ),
+    stack_check(
+        "pdb-exists",
+        "A drain leaves replicas running.",
+        severity=MEDIUM,
+        check=each_cluster(_budget_exists),
+        steps="Add a PodDisruptionBudget whose selector takes the workload's Pods, with maxUnavailable 1.",
+        reference=documented(
+            "Kubernetes documentation", "Disruptions", "Pod disruption budgets", BUDGETS_PAGE
+        ),
+        tags=(*TAGS, "reliability"),
+    ),
+    stack_check(
+        "pdb-below-min-replicas",
+        "Disruption budgets leave room for a drain.",
+        severity=MEDIUM,
+        check=each_cluster(_budget_leaves_room),
+        steps="Use maxUnavailable 1 in place of minAvailable, or keep minAvailable below the least replicas.",
+        reference=documented(
+            "Kubernetes documentation", "Disruptions", "Specifying a PodDisruptionBudget", BUDGETS_PAGE
+        ),
+        tags=(*TAGS, "reliability"),
+    ),
+    stack_check(
+        "autoscaler-target-exists",
+        "Autoscalers scale what is there.",
+        severity=MEDIUM,
+        check=each_cluster(_target_exists),
+        steps="Take scaleTargetRef.name from the workload's own metadata.name, and put both in one namespace.",
+        reference=documented("Kubernetes documentation", "Autoscaling", "Scale target", SCALING_PAGE),
+        tags=(*TAGS, "autoscaling"),
+    ),
+    stack_check(
+        "one-autoscaler-a-target",
+        "One autoscaler owns a workload's count.",
+        severity=HIGH,
+        check=each_cluster(_one_autoscaler),
+        steps="Keep one HorizontalPodAutoscaler or ScaledObject, with all the metrics.",
+        reference=documented(
+            "KEDA documentation",
+            "Scaling Deployments",
+            "ScaledObject beside an HPA",
+            "https://keda.sh/docs/latest/concepts/scaling-deployments/",
+        ),
+        tags=(*TAGS, "autoscaling"),
+    ),
+    stack_check(
+        "replicas-not-set-under-autoscaler",
+        "Programs do not set what autoscalers own.",
+        severity=MEDIUM,
+        check=each_cluster(_replicas_left_alone),
+        steps="Remove spec.replicas from the workload; the autoscaler's minReplicas is the floor.",
+        reference=documented(
+            "Kubernetes documentation",
+            "Autoscaling",
+            "Migrating Deployments and StatefulSets to horizontal autoscaling",
+            f"{SCALING_PAGE}#migrating-deployments-and-statefulsets-to-horizontal-autoscaling",
+        ),
+        tags=(*TAGS, "autoscaling"),
+    ),
+    stack_check(
+        "dangling-service",
+        "Services lead to Pods.",
+        severity=MEDIUM,
+        check=each_cluster(_service_leads_somewhere),
+        steps="Use the workload's own labels as the Service's selector, and the names of its ports as target ports.",
+        reference=documented(
+            "Kubernetes documentation",
+            "Services",
+            "Defining a Service",
+            "https://kubernetes.io/docs/concepts/services-networking/service/#defining-a-service",
+        ),
+        tags=(*TAGS, "network"),
+    ),
+    resource_check(
+        "topology-spread",
+        "Replicas are spread over zones.",
+        types=WORKLOADS,
+        severity=MEDIUM,
+        check=_spread,
+        steps="Add a topologySpreadConstraint over topology.kubernetes.io/zone that selects the workload's Pods.",
+        reference=documented(
+            "Kubernetes documentation",
+            "Scheduling",
+            "Pod topology spread constraints",
+            "https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
+        ),
+        config={"topologyKeys": texts(["topology.kubernetes.io/zone"], "What replicas must be spread over.")},
+        tags=(*TAGS, "reliability"),
+    ),
+)
