@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from local import wire
 from local.engine.model import ResourceState
-from local.engine.steps import Op, Step
+from local.engine.step import Op, Step
 from local.wire import Asset, Output, ResourceReference, Secret, Unknown, Value
 
 EngineEvent: TypeAlias = dict[str, Any]

@@ -19,7 +19,7 @@ from local.engine.ledger import Op as JournalOp
 from local.engine.model import CustomTimeouts, ResourceState, StateError, now, provider_urn
 from local.engine.plugins import UNKNOWN_ID, InitFailedError, ProviderCallError, ProviderInstance
 from local.engine.registry import Registry, UnknownProviderError
-from local.engine.steps import Op, PlanError, ProtectedError, Step, metadata_changed
+from local.engine.step import Op, PlanError, ProtectedError, Step, metadata_changed
 from local.wire import Secret, Value
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from local.engine.journal import Journal
 from local.engine.model import Operation, ResourceState, Snapshot, now, provider_urn
 from local.engine.plugins import InitFailedError, ProviderCallError, ProviderInstance, Read
 from local.engine.registry import Registry
-from local.engine.steps import Op, Step
+from local.engine.step import Op, Step
 
 _UNSETTLED: Final = "an interrupted run began to {verb} this resource, and whether it was done is not known"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from local import wire
+from local.engine.deletions import blockers
 from local.engine.diff import Diff
 from local.engine.events import EventSink
 from local.engine.execute import CALL_ERRORS, Executor, StepFailedError, StoppedError
@@ -20,7 +21,8 @@ from local.engine.journal import Journal
 from local.engine.model import STACK_TYPE, ResourceState, StateError, provider_urn
 from local.engine.plugins import Failure, ProviderInstance
 from local.engine.registry import Registry, default_goal, with_version
-from local.engine.steps import Op, PlanError, Planner, Step, blockers
+from local.engine.step import Op, PlanError, Step
+from local.engine.steps import Planner
 from local.wire import Properties, Value
 
 

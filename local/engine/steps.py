@@ -1,4 +1,4 @@
-"""From a state and a goal to steps: what must happen to one resource, and in which order everything else is deleted.
+"""From a state and a goal to steps: what must happen to one resource, and what is left to delete in the end.
 
 Pure but for the questions it asks through `Answers`. Its rules follow Pulumi's step generator (pulumi/pulumi,
 pkg/resource/deploy/step_generator.go); like it, it is called for one resource at a time, in order of registration.
@@ -7,16 +7,14 @@ pkg/resource/deploy/step_generator.go); like it, it is called for one resource a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from local.engine import paths
 from local.engine.diff import (
     NO_CHANGE,
     Diff,
-    PropertyDiff,
     apply_replace_on_changes,
     compare,
     same,
@@ -24,77 +22,8 @@ from local.engine.diff import (
 )
 from local.engine.goal import Goal, alias_urn
 from local.engine.model import ResourceState, Urn, provider_urn, qualify
+from local.engine.step import Op, PlanError, ProtectedError, Step
 from local.wire import Properties
-
-
-class Op(StrEnum):
-    """What a step does, in Pulumi's words."""
-
-    SAME = "same"
-    CREATE = "create"
-    UPDATE = "update"
-    DELETE = "delete"
-    REPLACE = "replace"
-    CREATE_REPLACEMENT = "create-replacement"
-    DELETE_REPLACED = "delete-replaced"
-    READ = "read"
-    READ_REPLACEMENT = "read-replacement"
-    REFRESH = "refresh"
-    DISCARD = "discard"
-    DISCARD_REPLACED = "discard-replaced"
-    REMOVE_PENDING_REPLACE = "remove-pending-replace"
-
-    @property
-    def logical(self) -> bool:
-        """Whether users count it as one change; the others are parts of a replacement."""
-        return self in _LOGICAL
-
-    @property
-    def deletes(self) -> bool:
-        return self in (Op.DELETE, Op.DELETE_REPLACED, Op.DISCARD, Op.DISCARD_REPLACED)
-
-
-_LOGICAL = frozenset({Op.SAME, Op.CREATE, Op.UPDATE, Op.DELETE, Op.REPLACE, Op.READ, Op.DISCARD})
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to do. `old` is None for creates, `new` for deletes. `keys` force a replacement, `diffs` changed.
-
-    `row` is the base state that a deletion removes, where `old` is a copy of it with other marks.
-    """
-
-    op: Op
-    old: ResourceState | None
-    new: ResourceState | None
-    keys: tuple[str, ...] = ()
-    diffs: tuple[str, ...] = ()
-    detailed: Mapping[str, PropertyDiff] | None = None
-    ignore_changes: tuple[str, ...] = ()
-    row: ResourceState | None = None
-
-    @property
-    def state(self) -> ResourceState:
-        state = self.new or self.old
-        if state is None:
-            raise AssertionError("a step has an old or a new state")
-        return state
-
-    @property
-    def urn(self) -> str:
-        return self.state.urn
-
-
-class PlanError(Exception):
-    """The program or the state asks for something impossible. `urn` may be empty."""
-
-    def __init__(self, urn: str, message: str) -> None:
-        super().__init__(message)
-        self.urn = urn
-
-
-class ProtectedError(PlanError):
-    """A protected resource would have to go."""
 
 
 class Answers(Protocol):
@@ -455,63 +384,3 @@ class Planner:
     def _is_operated(self, urn: str) -> bool:
         urn = self._aliased.get(urn, urn)
         return urn in self._operated or urn in self.replaced
-
-
-def blockers(steps: Sequence[Step], resources: Sequence[ResourceState]) -> list[set[int]]:
-    """For each deletion the indexes of those that must end before it: the ones that depend on what it deletes.
-
-    `resources` gives the order of the state; old copies may share a URN, and only earlier resources are depended on.
-    """
-    position = {id(resource): index for index, resource in enumerate(resources)}
-    order = [position[id(step.row or step.state)] for step in steps]
-    at: dict[str, list[int]] = {}
-    children: dict[str, list[int]] = {}
-    for index, step in enumerate(steps):
-        at.setdefault(step.urn, []).append(index)
-        if step.state.parent:
-            children.setdefault(step.state.parent, []).append(index)
-    waits: list[set[int]] = [set() for _ in steps]
-    for index, step in enumerate(steps):
-        for kind, urn in step.state.references():
-            for target in at.get(urn, ()):
-                if order[target] < order[index]:
-                    waits[target].add(index)
-                    if kind != "parent" and not steps[target].state.custom:
-                        for below in _descendants(urn, children, steps):
-                            if order[below] < order[index]:
-                                waits[below].add(index)
-    return waits
-
-
-def _descendants(urn: str, children: Mapping[str, list[int]], steps: Sequence[Step]) -> Iterable[int]:
-    stack = list(children.get(urn, ()))
-    while stack:
-        index = stack.pop()
-        yield index
-        stack.extend(children.get(steps[index].urn, ()))
-
-
-def metadata_changed(old: ResourceState, new: ResourceState) -> bool:
-    """Whether an unchanged resource's record must be written all the same. Source positions do not count."""
-    return (
-        old.urn != new.urn
-        or old.parent != new.parent
-        or old.provider != new.provider
-        or old.protect != new.protect
-        or old.retain_on_delete != new.retain_on_delete
-        or old.deleted_with != new.deleted_with
-        or old.replace_with != new.replace_with
-        or old.custom_timeouts != new.custom_timeouts
-        or old.custom != new.custom
-        or old.ignore_changes != new.ignore_changes
-        or old.replace_on_changes != new.replace_on_changes
-        or old.additional_secret_outputs != new.additional_secret_outputs
-        or sorted(old.dependencies) != sorted(new.dependencies)
-        or _sorted(old.property_dependencies) != _sorted(new.property_dependencies)
-        or not same(old.inputs, new.inputs)
-        or not same(old.outputs, new.outputs)
-    )
-
-
-def _sorted(dependencies: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
-    return {key: sorted(urns) for key, urns in dependencies.items() if urns}

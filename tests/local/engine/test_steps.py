@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.engine.deletions import blockers
 from local.engine.diff import NO_CHANGE, Diff, compare
 from local.engine.goal import Goal, seconds_of
 from local.engine.model import ResourceState, Urn
-from local.engine.steps import Op, PlanError, Planner, Step, blockers
+from local.engine.step import Op, PlanError, Step
+from local.engine.steps import Planner
 from local.wire import Properties
 
 TYPE = "test:index:Thing"
