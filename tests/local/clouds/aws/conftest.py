@@ -137,7 +137,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    aws = Aws(CloudSpec("aws", _free_port(), transition_seconds=0.15), tmp_path_factory.mktemp("aws"))
+    aws = Aws(CloudSpec("aws", _free_port(), transition_seconds=0.05), tmp_path_factory.mktemp("aws"))
     aws.start()
     yield aws
     aws.stop()
@@ -146,5 +146,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 @pytest.fixture
 def aws(server: Aws) -> Aws:
     manager.reset([server.spec])
-    server.control("PUT", "transition", {"seconds": 0.15})
+    server.control("PUT", "transition", {"seconds": 0.05})
     return server
