@@ -232,13 +232,11 @@ class _Session:
             await self._executor.idle()
             await callbacks.close()
         if code and not self._executor.stopped:
-            message = f"the program ended with exit code {code}"
-            if code == SHOWN_EXIT_CODE:
-                # It has said what was wrong.
-                self._executor.failures.append(("", message))
+            if code == SHOWN_EXIT_CODE and engine.last_error:
+                self._executor.failures.append(("", engine.last_error))
                 self._executor.stop()
             else:
-                self._executor.fail("", message)
+                self._executor.fail("", f"the program ended with exit code {code}")
 
     def _end(self, outputs: Properties, started: float) -> Outcome:
         executor, deployment = self._executor, self._deployment

@@ -214,11 +214,14 @@ class EngineService(engine_pb2_grpc.EngineServicer):
     def __init__(self, run: Run, sink: EventSink) -> None:
         self._run = run
         self._sink = sink
+        self.last_error = ""
 
     async def Log(self, request: engine_pb2.LogRequest, context: Any) -> empty_pb2.Empty:
         severity = _SEVERITIES.get(request.severity)
         # A program that is told to stop says so; the reason has been reported already.
         if severity is not None and not (self._run.executor.stopped and request.message == STOPPED):
+            if severity == "error":
+                self.last_error = request.message
             self._sink.diagnostic(severity, request.message, request.urn, ephemeral=request.ephemeral)
         return empty_pb2.Empty()
 

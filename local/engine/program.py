@@ -41,7 +41,7 @@ _SETTINGS: Final[Any] = settings.SETTINGS
 
 
 def main(arguments: list[str]) -> int:
-    """Run the program; the exit code is 0, 1 where it stopped because the engine did, or `SHOWN_EXIT_CODE`."""
+    """Run the program; the exit code is 0, or `SHOWN_EXIT_CODE` where it failed and said why."""
     options = _options(arguments)
     threading.Thread(target=_end_with_engine, args=(options.lifeline,), name="lifeline", daemon=True).start()
     tune_sdk()
@@ -77,7 +77,7 @@ def run(loop: asyncio.AbstractEventLoop, function: Callable[[], None], folder: s
         loop.run_until_complete(_in_stack(function))
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
-        return 1
+        return SHOWN_EXIT_CODE
     except Exception as error:  # noqa: BLE001 - a program may raise anything, and its author must see it
         pulumi.log.error(f"Program failed with an unhandled exception:\n{user_traceback(error, folder)}")
         return SHOWN_EXIT_CODE
@@ -93,7 +93,9 @@ def _run_folder(program: str) -> None:
 
 
 def user_traceback(error: BaseException, program: str) -> str:
-    """The traceback from the program's own first frame on."""
+    """The traceback from the program's own first frame on; of a file that cannot be read as Python, where it is wrong."""
+    if isinstance(error, SyntaxError):
+        return "".join(traceback.format_exception_only(error))
     frames = traceback.extract_tb(error.__traceback__)
     own = next(
         (

@@ -172,6 +172,26 @@ class TestProgramError:
         assert outcome.failures == (("", "the program ended with exit code 3"),)
         assert len(bench.cloud.objects) == 3
 
+    @pytest.mark.parametrize(
+        ("source", "said"),
+        [
+            (
+                "import pulumi\npulumi.Config('app').require('size')\n",
+                "Missing required configuration variable 'app:size'",
+            ),
+            ("this is no Python\n", "SyntaxError"),
+            ("import not_a_module\n", "No module named 'not_a_module'"),
+            ("import pulumi\npulumi.Output.from_input(1).apply(lambda _: 1 / 0)\n", "ZeroDivisionError"),
+        ],
+    )
+    def test_what_was_wrong_is_the_failure(
+        self, bench: Bench, tmp_path: Path, source: str, said: str
+    ) -> None:
+        (tmp_path / "__main__.py").write_text(source)
+        ((_, message),) = bench.run("preview", chain(), in_process=None).failures
+        assert said in message
+        assert bench.messages("error") == [message.removesuffix("\n")]
+
     def test_a_traceback_begins_in_the_author_s_code(self, bench: Bench, tmp_path: Path) -> None:
         (tmp_path / "__main__.py").write_text("def wrong():\n    raise ValueError('a mistake')\n\nwrong()\n")
         bench.run("preview", chain(), in_process=None)
