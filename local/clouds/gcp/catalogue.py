@@ -1,7 +1,7 @@
 """Where the local Google Cloud sells what: regions, zones, machine types, accelerators, quotas.
 
-Facts from Google's public pages (regions and zones; GPU locations; machine families), read 2026-08, cut to what a GPU serving
-stack asks for. A machine type or accelerator that is not listed here is refused as Google refuses an unknown one.
+After Google's public pages (regions and zones; GPU locations; machine families), cut to what a GPU serving stack asks for and
+not compared line by line with them: what really is sold where, only the cloud itself knows. A machine type or accelerator that is not listed here is refused as Google refuses an unknown one.
 Sources: https://cloud.google.com/compute/docs/gpus/gpu-regions-zones, https://cloud.google.com/compute/docs/machine-resource
 """
 
