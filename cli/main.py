@@ -34,6 +34,14 @@ app.command("doctor")(doctor.doctor)
 
 ShowSame = Annotated[bool, typer.Option("--show-same", help="List unchanged resources too.")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Look for drift first.")]
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        help="Preview from this exported state alone, for any stack: no cloud, no account, no secret.",
+        dir_okay=False,
+    ),
+]
 ContinueOnError = Annotated[
     bool, typer.Option("--continue-on-error", help="Go on with what does not depend on a failure.")
 ]
@@ -51,12 +59,19 @@ def preview(
     show_diff: ShowDiff = False,
     show_same: ShowSame = False,
     refresh: Refresh = False,
+    state: State = None,
     parallel: Parallel = DEFAULT_PARALLEL,
     cwd: Cwd = Path(),
 ) -> None:
     """Show what `up` would change, and change nothing. --json has the shape of `pulumi preview --json`."""
     options = Options(
-        engine, as_json, show_diff=show_diff, show_same=show_same, refresh=refresh, parallel=parallel
+        engine,
+        as_json,
+        show_diff=show_diff,
+        show_same=show_same,
+        refresh=refresh,
+        parallel=parallel,
+        state=state,
     )
     _runner(stack_name, cwd, options).preview()
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from rich.text import Text
 from cli import pulumi_engine
 from cli.clouds import ensure_running
 from cli.errors import EXIT_INTERRUPTED, BadInputError, CommandError
+from cli.offline import OfflineStack, assumption, offline
 from cli.progress import Progress
 from cli.providers import local_providers
 from cli.session import EngineName, Session
@@ -60,6 +62,8 @@ class Options:
     skip_preview: bool = False
     parallel: int = 16
     continue_on_error: bool = False
+    state: Path | None = None
+    """Preview from this exported state, and ask no cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,12 @@ class Runner:
         self._session = session
         self._options = options
         self._console = console
-        self._engine = session.engine(options.engine)
+        self._engine = EngineName.LOCAL if _is_offline(options) else session.engine(options.engine)
 
     def preview(self) -> None:
-        """Show what `up` would do. Changes nothing but starts the local clouds."""
-        ensure_running(self._session, self._console, quiet=self._options.as_json)
+        """Show what `up` would do. Changes nothing but starts the local clouds, unless it works from a state file."""
+        if self._options.state is None:
+            ensure_running(self._session, self._console, quiet=self._options.as_json)
         result = self._run("preview")
         if self._options.as_json:
             _print_json(digest(result.report, show_same=self._options.show_same))
@@ -152,8 +157,23 @@ class Runner:
             return self._run_local(operation, progress, preview_only=preview_only)
 
     def _run_local(self, operation: Operation, progress: Progress, *, preview_only: bool) -> Result:
-        session, options = self._session, self._options
-        config = session.program_config()
+        session = self._session
+        if self._options.state is not None:
+            try:
+                with offline(session, self._options.state) as stack:
+                    result = self._deploy(operation, progress, stack, preview_only=preview_only)
+                    if stack.assumed:
+                        progress(assumption(stack.assumed))
+                    return result
+            except StateError as error:
+                raise CommandError(str(error)) from error
+        stack = OfflineStack(session.store, local_providers(session.project.root), session.program_config())
+        return self._deploy(operation, progress, stack, preview_only=preview_only)
+
+    def _deploy(
+        self, operation: Operation, progress: Progress, stack: OfflineStack, *, preview_only: bool
+    ) -> Result:
+        session, options, config = self._session, self._options, stack.config
         deployment = Deployment(
             operation=operation,
             project=session.project.name,
@@ -170,8 +190,8 @@ class Runner:
             try:
                 outcome = run(
                     deployment,
-                    store=session.store,
-                    providers=local_providers(session.project.root),
+                    store=stack.store,
+                    providers=stack.providers,
                     emit=progress,
                     cancel=cancel,
                 )
@@ -284,6 +304,23 @@ class Runner:
             if self._options.as_json:
                 print_diagnostics(self._console, result.report)
             raise CommandError(f"{operation} of {self._session.stack} failed: {what}.{kept}")
+
+
+def _is_offline(options: Options) -> bool:
+    """Whether the stack is previewed from a state file, which any stack can be.
+
+    Raises:
+        BadInputError: what is asked for besides would have to ask a cloud.
+    """
+    if options.state is None:
+        return False
+    if options.engine is EngineName.PULUMI:
+        raise BadInputError(
+            "--state previews on the local engine; leave out --engine pulumi, or leave out --state"
+        )
+    if options.refresh:
+        raise BadInputError("--refresh asks the clouds, and --state asks none; leave one of them out")
+    return True
 
 
 def _is_unchanged(outcome: Outcome) -> bool:
