@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from moto.moto_server.werkzeug_app import create_backend_app
 
-from local.clouds.aws import calls, counts, mends, world
+from local.clouds.aws import additions, calls, counts, mends, world
 from local.clouds.aws.calls import Call
 from local.clouds.aws.eks import Eks
 from local.clouds.aws.errors import AwsError, NotImplementedHereError, Response, render
@@ -169,7 +169,7 @@ class AwsCloud:
         if call.service == "eks":
             return self._eks.answer(call)
         mends.check(call, self._eks.users)
-        response = _ask_moto(call, environ)
+        response = additions.answer(call) or _ask_moto(call, environ)
         if response.status < 400:
             mends.amend(call)
         return response
@@ -182,6 +182,7 @@ class AwsCloud:
         differing = 0
         for entry in entries:
             if "seeded" in entry:
+                WORLD.begin(entry["at"], 0)
                 self._eks.seed(entry["seeded"])
                 continue
             environ = _whole(entry["environ"] | {"wsgi.input": io.BytesIO(base64.b64decode(entry["body"]))})

@@ -26,6 +26,11 @@ _READS: Final = re.compile(
     r"(Describe|List|Get|Head|Search|Lookup|Simulate|BatchGet|BatchCheck|Filter|Test|Select|Verify|Encrypt|Decrypt"
     r"|ReEncrypt|Sign|GenerateDataKey|GenerateRandom|GenerateMac|GenerateCredentialReport|GenerateServiceLastAccessed)"
 )
+# moto does not know these parts of a bucket, and would take the call for another one.
+_S3_NOT_HERE: Final = re.compile(
+    r"Analytics|IntelligentTiering|Metrics|BucketMetadata|Abac|Annotation|Torrent|RenameObject|UpdateObjectEncryption"
+    r"|WriteGetObjectResponse|CreateSession|ListDirectoryBuckets"
+)
 _UNSIGNED_STS: Final = frozenset({"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"})
 
 
@@ -85,6 +90,8 @@ def resolve(environ: dict[str, Any]) -> Call:
             or f"{request.method} {request.path}"
         )
         raise NotImplementedHereError(f"{service}: {asked}") from error
+    if service == "s3" and _S3_NOT_HERE.search(operation.name):
+        raise NotImplementedHereError(f"s3:{operation.name}")
     protocol = operation.service_model.metadata["protocol"]
     return Call(service, operation.name, region, protocol, operation.input_shape, request, parameters)
 

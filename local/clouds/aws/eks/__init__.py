@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from local.clouds.aws.calls import Call
-from local.clouds.aws.eks import access, addons, clusters, nodegroups, tags, updates
+from local.clouds.aws.eks import access, addons, cluster_updates, clusters, nodegroups, tags, updates
 from local.clouds.aws.eks.shapes import parse
 from local.clouds.aws.eks.state import Capacity, Cluster, Context, Document
 from local.clouds.aws.errors import AwsError, NotImplementedHereError, Response, render
@@ -20,6 +20,7 @@ from local.clouds.control import ControlError, JsonObject
 
 _HANDLERS: Final[Mapping[str, Callable[[Context, Document], Document]]] = {
     **clusters.HANDLERS,
+    **cluster_updates.HANDLERS,
     **nodegroups.HANDLERS,
     **addons.HANDLERS,
     **access.HANDLERS,

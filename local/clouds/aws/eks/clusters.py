@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Final
@@ -36,11 +35,10 @@ _NOT_HERE: Final = (
     "kubeSchedulerConfig",
     "kubeControllerManagerConfig",
 )
-_AUTHENTICATION_ORDER: Final = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
 
 
 def create_cluster(context: Context, parameters: Document) -> Document:
-    _refuse_what_is_not_here(parameters)
+    refuse_what_is_not_here(parameters)
     name = parameters["name"]
     existing = context.clusters.get(name)
     if existing is not None:
@@ -54,9 +52,9 @@ def create_cluster(context: Context, parameters: Document) -> Document:
     if known is None or known.status(context.world.datetime.date()) == "UNSUPPORTED":
         raise invalid_parameter(f"unsupported Kubernetes version {version}")
     references.role(parameters["roleArn"], "eks.amazonaws.com")
-    subnets = _subnets(context, parameters["resourcesVpcConfig"])
+    subnets = zoned_subnets(context, parameters["resourcesVpcConfig"])
     encryption = parameters.get("encryptionConfig", [])
-    _check_encryption(context, encryption)
+    check_encryption(context, encryption)
     network = _vpc_config(context, parameters["resourcesVpcConfig"], subnets)
     cluster_hash = hexadecimal(32).upper()
     cluster = Cluster(
@@ -68,7 +66,7 @@ def create_cluster(context: Context, parameters: Document) -> Document:
             "roleArn": parameters["roleArn"],
             "resourcesVpcConfig": network,
             "kubernetesNetworkConfig": _kubernetes_network(context, parameters, network["vpcId"]),
-            "logging": _logging(None, parameters.get("logging")),
+            "logging": logging_config(None, parameters.get("logging")),
             "status": "CREATING",
             "clientRequestToken": parameters.get("clientRequestToken"),
             "platformVersion": "eks.1",
@@ -143,56 +141,6 @@ def delete_cluster(context: Context, parameters: Document) -> Document:
     return {"cluster": cluster.document}
 
 
-def update_cluster_version(context: Context, parameters: Document) -> Document:
-    cluster = _updatable(context, parameters["name"])
-    target = catalog.version(parameters["version"])
-    current = catalog.version(cluster.document["version"])
-    if target is None or target.status(context.world.datetime.date()) == "UNSUPPORTED":
-        raise invalid_parameter(f"unsupported Kubernetes version {parameters['version']}")
-    if current is None or target.minor != current.minor + 1:
-        raise invalid_parameter(
-            f"Unsupported Kubernetes minor version update from {cluster.document['version']} to {target.name}"
-        )
-    for nodegroup in cluster.nodegroups.values():
-        nodes = catalog.version(nodegroup.document["version"])
-        if nodes is not None and target.minor - nodes.minor > catalog.KUBELET_SKEW:
-            raise invalid_request(
-                f"Nodegroup {nodegroup.document['nodegroupName']} at {nodes.name} must be updated before the cluster "
-                f"can be updated to {target.name}"
-            )
-    params = [("Version", target.name), ("PlatformVersion", "eks.1")]
-    return {
-        "update": context.start_update(
-            cluster, "VersionUpdate", params, lambda: cluster.document.update(version=target.name)
-        )
-    }
-
-
-def update_cluster_config(context: Context, parameters: Document) -> Document:
-    _refuse_what_is_not_here(parameters)
-    cluster = _updatable(context, parameters["name"])
-    kinds = [kind for kind in _UPDATES if parameters.get(kind) is not None]
-    if len(kinds) != 1:
-        raise invalid_parameter(
-            f"Only one type of update can be allowed at a time, not {', '.join(kinds) or 'none'}"
-        )
-    return {"update": _UPDATES[kinds[0]](context, cluster, parameters[kinds[0]])}
-
-
-def associate_encryption_config(context: Context, parameters: Document) -> Document:
-    cluster = _updatable(context, parameters["clusterName"])
-    if cluster.document["encryptionConfig"]:
-        raise invalid_parameter("Cluster already has encryption configuration")
-    config = parameters["encryptionConfig"]
-    _check_encryption(context, config)
-    params = [("EncryptionConfig", json.dumps(config))]
-
-    def apply() -> None:
-        cluster.document["encryptionConfig"] = config
-
-    return {"update": context.start_update(cluster, "AssociateEncryptionConfig", params, apply)}
-
-
 def describe_cluster_versions(context: Context, parameters: Document) -> Document:
     today = context.world.datetime.date()
     asked = parameters.get("clusterVersions")
@@ -226,16 +174,7 @@ def _timestamp(day: str) -> str:
     return f"{day}T00:00:00Z"
 
 
-def _updatable(context: Context, name: str) -> Cluster:
-    cluster = context.cluster(name)
-    if cluster.status == "UPDATING":
-        raise in_use(f"Cannot update cluster {name} because it currently has an update in progress")
-    if cluster.status != "ACTIVE":
-        raise invalid_request(f"Cluster '{name}' is not in ACTIVE status, but {cluster.status}")
-    return cluster
-
-
-def _refuse_what_is_not_here(parameters: Document) -> None:
+def refuse_what_is_not_here(parameters: Document) -> None:
     for key in _NOT_HERE:
         if parameters.get(key):
             raise NotImplementedHereError(f"eks {key}")
@@ -247,7 +186,7 @@ def _refuse_what_is_not_here(parameters: Document) -> None:
         raise NotImplementedHereError("eks clusters with ipFamily ipv6")
 
 
-def _subnets(context: Context, config: Document) -> list[Subnet]:
+def zoned_subnets(context: Context, config: Document) -> list[Subnet]:
     ids = config.get("subnetIds", [])
     found = references.subnets(context, ids)
     if len({subnet.zone for subnet in found}) < 2:
@@ -266,11 +205,11 @@ def _vpc_config(context: Context, config: Document, subnets: list[Subnet]) -> Do
         "endpointPrivateAccess": config.get("endpointPrivateAccess", False),
         "publicAccessCidrs": config.get("publicAccessCidrs") or ["0.0.0.0/0"],
     }
-    _check_endpoint_access(network)
+    check_endpoint_access(network)
     return network
 
 
-def _check_endpoint_access(network: Document) -> None:
+def check_endpoint_access(network: Document) -> None:
     if not network["endpointPublicAccess"] and not network["endpointPrivateAccess"]:
         raise invalid_parameter("Private and public endpoint access cannot be false")
     for cidr in network["publicAccessCidrs"]:
@@ -306,14 +245,14 @@ def _kubernetes_network(context: Context, parameters: Document, vpc_id: str) -> 
     }
 
 
-def _check_encryption(context: Context, config: list[Document]) -> None:
+def check_encryption(context: Context, config: list[Document]) -> None:
     for item in config:
         if item.get("resources") != ["secrets"]:
             raise invalid_parameter(f"encryptionConfig resources {item.get('resources')} must be ['secrets']")
         references.key(context, item.get("provider", {}).get("keyArn", ""))
 
 
-def _logging(current: Document | None, asked: Document | None) -> Document:
+def logging_config(current: Document | None, asked: Document | None) -> Document:
     """All five kinds, split into those enabled and those not, as EKS answers."""
     enabled = {
         kind
@@ -331,83 +270,10 @@ def _logging(current: Document | None, asked: Document | None) -> Document:
     return {"clusterLogging": [item for item in split if item["types"]]}
 
 
-def _update_vpc(context: Context, cluster: Cluster, config: Document) -> Document:
-    current = cluster.document["resourcesVpcConfig"]
-    wanted = current | {key: value for key, value in config.items() if value is not None}
-    if wanted == current:
-        raise invalid_parameter("Cluster is already at the desired configuration with the given VPC settings")
-    _check_endpoint_access(wanted)
-    if "subnetIds" in config:
-        found = _subnets(context, config)
-        if found[0].vpc_id != current["vpcId"]:
-            raise invalid_parameter("Subnets specified must belong to the VPC of the cluster.")
-    references.security_groups(context, config.get("securityGroupIds", []), current["vpcId"])
-    network_changes = "subnetIds" in config or "securityGroupIds" in config
-    names = {
-        "endpointPublicAccess": "EndpointPublicAccess",
-        "endpointPrivateAccess": "EndpointPrivateAccess",
-        "publicAccessCidrs": "PublicAccessCidrs",
-        "subnetIds": "Subnets",
-        "securityGroupIds": "SecurityGroups",
-    }
-    params = [(names[key], json.dumps(value)) for key, value in config.items() if key in names]
-    kind = "VpcConfigUpdate" if network_changes else "EndpointAccessUpdate"
-    return context.start_update(cluster, kind, params, lambda: current.update(wanted))
-
-
-def _update_logging(context: Context, cluster: Cluster, asked: Document) -> Document:
-    wanted = _logging(cluster.document["logging"], asked)
-    if wanted == cluster.document["logging"]:
-        raise invalid_parameter("No changes needed for the logging config provided")
-    params = [("ClusterLogging", json.dumps(asked))]
-    return context.start_update(
-        cluster, "LoggingUpdate", params, lambda: cluster.document.update(logging=wanted)
-    )
-
-
-def _update_access(context: Context, cluster: Cluster, asked: Document) -> Document:
-    current = cluster.document["accessConfig"]
-    before, after = (
-        current["authenticationMode"],
-        asked.get("authenticationMode", current["authenticationMode"]),
-    )
-    if _AUTHENTICATION_ORDER.index(after) <= _AUTHENTICATION_ORDER.index(before):
-        raise invalid_parameter(f"Unsupported authentication mode update from {before} to {after}")
-    params = [("AuthenticationMode", after)]
-    return context.start_update(
-        cluster, "AccessConfigUpdate", params, lambda: current.update(authenticationMode=after)
-    )
-
-
-def _update_member(member: str, kind: str, param: str) -> Callable[[Context, Cluster, object], Document]:
-    def update(context: Context, cluster: Cluster, value: object) -> Document:
-        if cluster.document[member] == value:
-            raise invalid_parameter(f"No changes needed for the {member} provided")
-        params = [(param, json.dumps(value))]
-        return context.start_update(cluster, kind, params, lambda: cluster.document.update({member: value}))
-
-    return update
-
-
-_UPDATES: Final[dict[str, Callable[[Context, Cluster, Document], Document]]] = {
-    "resourcesVpcConfig": _update_vpc,
-    "logging": _update_logging,
-    "accessConfig": _update_access,
-    "upgradePolicy": _update_member("upgradePolicy", "UpgradePolicyUpdate", "UpgradePolicy"),
-    "zonalShiftConfig": _update_member("zonalShiftConfig", "ZonalShiftConfigUpdate", "ZonalShiftConfig"),
-    "deletionProtection": _update_member(
-        "deletionProtection", "DeletionProtectionUpdate", "DeletionProtection"
-    ),
-}
-
-
 HANDLERS: Final[dict[str, Callable[[Context, Document], Document]]] = {
-    "AssociateEncryptionConfig": associate_encryption_config,
     "CreateCluster": create_cluster,
     "DeleteCluster": delete_cluster,
     "DescribeCluster": describe_cluster,
     "DescribeClusterVersions": describe_cluster_versions,
     "ListClusters": list_clusters,
-    "UpdateClusterConfig": update_cluster_config,
-    "UpdateClusterVersion": update_cluster_version,
 }

@@ -203,6 +203,8 @@ class TestClusterUse:
 class TestClusterUpdates:
     def test_a_version_goes_up_by_one_and_the_update_tells(self, aws: Any) -> None:
         aws.cluster(version="1.34")
+        # Long enough that a busy machine still sees it under way.
+        aws.control("PUT", "transition", {"seconds": 1})
         update = aws.eks.update_cluster_version(name="models", version="1.35")["update"]
         assert (update["status"], update["type"]) == ("InProgress", "VersionUpdate")
         assert aws.eks.describe_cluster(name="models")["cluster"]["status"] == "UPDATING"

@@ -129,6 +129,29 @@ class TestIam:
         assert len(attached) == 3
 
 
+class TestAdditions:
+    def test_a_log_group_takes_and_leaves_a_key(self, aws: Any) -> None:
+        aws.logs.create_log_group(logGroupName="g")
+        key = aws.kms.create_key()["KeyMetadata"]["Arn"]
+        aws.logs.associate_kms_key(logGroupName="g", kmsKeyId=key)
+        assert aws.logs.describe_log_groups()["logGroups"][0]["kmsKeyId"] == key
+        aws.logs.disassociate_kms_key(logGroupName="g")
+        assert "kmsKeyId" not in aws.logs.describe_log_groups()["logGroups"][0]
+        with pytest.raises(ClientError) as error:
+            aws.logs.associate_kms_key(
+                logGroupName="g", kmsKeyId="arn:aws:kms:us-east-1:123456789012:key/none"
+            )
+        assert code(error) == "InvalidParameterException"
+
+    def test_an_identity_provider_takes_and_leaves_a_client(self, aws: Any) -> None:
+        arn = aws.iam.create_open_id_connect_provider(
+            Url="https://issuer.example", ClientIDList=["a"], ThumbprintList=["0" * 40]
+        )["OpenIDConnectProviderArn"]
+        aws.iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="b")
+        aws.iam.remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="a")
+        assert aws.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"] == ["b"]
+
+
 class TestBuckets:
     def test_a_bucket_begins_encrypted_and_private(self, aws: Any) -> None:
         aws.s3.create_bucket(Bucket="weights")
