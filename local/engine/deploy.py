@@ -73,6 +73,7 @@ class Outcome:
     """What came of it. `changes` counts resources by operation, `outputs` are the stack's (secrets kept as Secret).
 
     `failures` are (URN or "", message), all reported as events already. `snapshot` is the state as it is now.
+    `metadata_differs`: an unchanged resource's record differs (protect, dependencies, …), so an up would write the state.
     """
 
     ok: bool
@@ -82,6 +83,7 @@ class Outcome:
     outputs: Properties
     snapshot: Snapshot
     failures: tuple[tuple[str, str], ...]
+    metadata_differs: bool = False
 
     @property
     def result(self) -> str:
@@ -256,6 +258,7 @@ class _Session:
             outputs,
             snapshot,
             tuple(executor.failures),
+            executor.metadata_differs,
         )
         self._sink.summary(
             executor.changes, duration, planning=deployment.previews, maybe_corrupt=executor.maybe_corrupt,

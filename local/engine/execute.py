@@ -62,6 +62,7 @@ class Executor:
         self.stopped = False
         self.cancelled = False
         self.maybe_corrupt = False
+        self.metadata_differs = False
         self.on_stop: Callable[[], None] = lambda: None
 
     @property
@@ -153,12 +154,14 @@ class Executor:
         return done
 
     def _end(self, step: Step, done: Step, number: int | None, *, ok: bool) -> None:
-        if self._journal is not None:
+        if step.op is Op.SAME and step.old is not None and done.new is not None:
+            if metadata_changed(step.old, done.new):
+                self.metadata_differs = True
+                if self._journal is not None:
+                    self._journal.record("same", old=step.old, new=done.new)
+        elif self._journal is not None:
             if number is not None:
                 self._journal.end(number, ok=ok, new=done.new)
-            elif step.op is Op.SAME and step.old is not None and done.new is not None:
-                if metadata_changed(step.old, done.new):
-                    self._journal.record("same", old=step.old, new=done.new)
             elif step.op is not Op.REPLACE:
                 self._journal.record(_journal_op(step), old=step.row or step.old, new=done.new)
         if done.new is not None and step.op is not Op.REPLACE:
