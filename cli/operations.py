@@ -328,6 +328,7 @@ def _is_unchanged(outcome: Outcome) -> bool:
     root = next((state for state in outcome.snapshot.resources if state.type == STACK_TYPE), None)
     return (
         not outcome.changed
+        and not outcome.metadata_differs
         and not outcome.snapshot.pending_operations
         and root is not None
         and root.outputs == outcome.outputs

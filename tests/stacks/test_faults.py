@@ -63,7 +63,7 @@ class TestKilled:
         stack.factory("destroy", "--yes")
         assert stack.held() == empty
 
-    @pytest.mark.parametrize("entries", (3, 40, 120))
+    @pytest.mark.parametrize("entries", [3, 40, 120])
     def test_a_killed_destroy_is_finished_by_the_next(
         self, lived: tuple[LocalStack, Held, Held], entries: int
     ) -> None:
