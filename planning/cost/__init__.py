@@ -6,8 +6,10 @@ delta = delta_of(bill, bill_of(after))
 """
 
 from planning.cost.delta import delta_of
+from planning.cost.graph import MAX_PRICE_AGE, bill_of
 from planning.cost.placed import Cost, CostLine, cost_of, nodes_of
 from planning.cost.record import Record, before_and_after, records_of
+from planning.cost.services import Usage
 from planning.cost.values import (
     HOURS_A_MONTH,
     IDLE,
@@ -26,6 +28,7 @@ from planning.cost.values import (
 __all__ = [
     "HOURS_A_MONTH",
     "IDLE",
+    "MAX_PRICE_AGE",
     "SHARED",
     "Bill",
     "Change",
@@ -39,7 +42,9 @@ __all__ = [
     "Share",
     "Span",
     "Sums",
+    "Usage",
     "before_and_after",
+    "bill_of",
     "cost_of",
     "delta_of",
     "nodes_of",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
+from planning.cost.packing import packed
 from planning.cost.values import HOURS_A_MONTH
 from planning.offers.fit import allocatable
 from planning.plan import CapacityType, Placement, Plan, hourly_price
@@ -73,31 +74,12 @@ def cost_of(plan: Plan) -> Cost:
 
 
 def nodes_of(placements: Sequence[Placement], replicas: Mapping[str, int]) -> int:
-    """Nodes that the models of one pool fill together: largest replicas first, each on the first node with room.
-
-    The scheduler may do worse, and never needs more than each model's nodes added up.
-    """
+    """Nodes that the models of one pool fill together, as `packed` fills them."""
     if not placements:
         return 0
     cores, memory = allocatable(placements[0].offer)
     size = (Decimal(placements[0].offer.accelerator_count), cores, memory)
-    nodes: list[tuple[Decimal, ...]] = []
-    wanted = sorted(((_size(each), each.model.name) for each in placements), reverse=True)
-    for need, name in wanted:
-        for _ in range(replicas[name]):
-            at = next(
-                (
-                    index
-                    for index, room in enumerate(nodes)
-                    if all(n <= r for n, r in zip(need, room, strict=True))
-                ),
-                None,
-            )
-            if at is None:
-                nodes.append(size)
-                at = len(nodes) - 1
-            nodes[at] = tuple(r - n for n, r in zip(need, nodes[at], strict=True))
-    return len(nodes)
+    return packed(size, [(_size(each), each.model.name, replicas[each.model.name]) for each in placements])
 
 
 def _size(placement: Placement) -> tuple[Decimal, ...]:
