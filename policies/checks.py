@@ -175,6 +175,7 @@ class Draft:
     props: dict[str, Any]
     config: Mapping[str, Any]
     options: PolicyResourceOptions
+    urn: str = ""
     changed: bool = False
 
     def child(self, parent: dict[str, Any], key: str, *, create: bool = False) -> dict[str, Any] | None:
@@ -242,7 +243,12 @@ def resource_check(
             return None
         props = cast("dict[str, Any]", editable(args.props))
         draft = Draft(
-            args.resource_type, args.name, props, with_defaults(args.get_config(), settings), args.opts
+            args.resource_type,
+            args.name,
+            props,
+            with_defaults(args.get_config(), settings),
+            args.opts,
+            args.urn,
         )
         remedy(draft)
         return props if draft.changed else None
