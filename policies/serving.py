@@ -80,10 +80,10 @@ def _runs(container: Container, patterns: Iterable[str]) -> str | None:
     """The command or image by which a container is one of `patterns`, which its command may tell before its image is known."""
     wanted = tuple(patterns)
     command = " ".join(str(each) for each in listed(container.props, "command"))
-    for text in (command, str(at(container.props, "image") or "")):
-        if matches(text, wanted):
-            return text
-    return None
+    if matches(command, wanted):
+        return command
+    image = str(at(container.props, "image") or "")
+    return image if matches(image, wanted) else None
 
 
 def _starts_in_time(container: Container) -> Iterable[str]:
