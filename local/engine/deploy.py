@@ -31,7 +31,7 @@ from local.engine.refresh import Surveyor
 from local.engine.registry import Registry
 from local.engine.run import Guard, Run
 from local.engine.steps import Planner
-from local.engine.store import StackStore, read_outputs
+from local.engine.store import StackStore
 from local.wire import Properties, Value
 
 Operation = Literal["preview", "up", "refresh", "destroy"]
@@ -282,7 +282,7 @@ class _Session:
                 "stack reference", name, f"the local engine knows the stacks of project {self._store.project} only",
                 "use the Pulumi CLI (--engine pulumi)",
             )  # fmt: skip
-        return read_outputs(self._store.root, project, parts[-1], self._store._make_crypter)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same passphrase serves all stacks
+        return self._store.outputs_of(parts[-1])
 
 
 def _outputs_of(resources: list[ResourceState] | tuple[ResourceState, ...]) -> Properties:

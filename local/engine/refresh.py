@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -46,13 +46,29 @@ class Surveyor:
     # -- what an interrupted run left ----------------------------------------------------------------------------------
 
     async def settle(self) -> None:
-        """Find the objects of creates whose end was never recorded, and take them into the state.
+        """Find out what came of the operations whose end was never recorded.
 
-        Other unfinished operations need nothing: their resources are in the state, and updates and deletions are repeated.
+        The object of a create is looked for, and taken into the state. An update or deletion may have been done or not, and
+        the program may have changed since: its object is read back, so that the next diff starts from what is there.
         """
+        doubtful: list[Operation] = []
         for operation in self._pending:
             if operation.type == "creating":
                 await self._settle(operation)
+            else:
+                doubtful.append(operation)
+        if not doubtful:
+            return
+        urns = {operation.resource.urn for operation in doubtful}
+        failures = len(self._executor.failures)
+        await self.refresh(alone=False, only=urns)
+        if self._journal is None or len(self._executor.failures) != failures:
+            return
+        # Those whose object differed were settled by recording it.
+        still_open = {id(operation) for operation in self._journal.current().pending_operations}
+        for operation in doubtful:
+            if id(operation) in still_open:
+                self._journal.resolve(operation)
 
     async def _settle(self, operation: Operation) -> None:
         wanted = operation.resource
@@ -105,11 +121,13 @@ class Surveyor:
 
     # -- drift ---------------------------------------------------------------------------------------------------------
 
-    async def refresh(self, *, alone: bool) -> None:
-        """Read every object. `alone`: the run is a refresh, and its findings are its changes."""
+    async def refresh(self, *, alone: bool, only: Collection[str] | None = None) -> None:
+        """Read every object, or those of the URNs in `only`. `alone`: the run is a refresh, its findings are its changes."""
         limit = asyncio.Semaphore(64)
 
         async def one(resource: ResourceState) -> ResourceState | None:
+            if only is not None and resource.urn not in only:
+                return resource
             async with limit:
                 return await self._refresh(resource, alone=alone)
 

@@ -20,7 +20,7 @@ import pytest
 from pulumi import ResourceOptions
 
 from local.engine import journal_file
-from local.engine.model import Operation, Snapshot
+from local.engine.model import Operation, OperationType, Snapshot
 from tests.local.engine.stack import Bench, Thing
 
 
@@ -326,6 +326,33 @@ class TestInterruptedRun:
         assert outcome.changes == {"same": 2}
         assert list(bench.cloud.objects) == ["id-new"]
         assert bench.resources()["one"].id == "id-new"
+
+    @pytest.mark.parametrize("kind", ["updating", "deleting"])
+    def test_a_change_that_the_program_took_back_is_found_and_undone(
+        self, bench: Bench, kind: OperationType
+    ) -> None:
+        """Killed after the cloud had done it; the program then asks for what the state says already."""
+        bench.up(self.program)
+        snapshot = bench.store.load()
+        lost = next(state for state in snapshot.resources if state.name == "lost")
+        if kind == "updating":
+            bench.cloud.objects[lost.id]["size"] = 2
+        else:
+            del bench.cloud.objects[lost.id]
+        self.write(bench, replace(snapshot, pending_operations=(Operation(lost, kind),)))
+        outcome = bench.up(self.program)
+        assert outcome.changes == {("update" if kind == "updating" else "create"): 1, "same": 2}
+        assert bench.cloud.find("lost")["size"] == 1
+        assert bench.store.load().pending_operations == ()
+
+    @pytest.mark.parametrize("kind", ["updating", "deleting"])
+    def test_a_change_that_was_not_done_leaves_nothing_open(self, bench: Bench, kind: OperationType) -> None:
+        bench.up(self.program)
+        snapshot = bench.store.load()
+        lost = next(state for state in snapshot.resources if state.name == "lost")
+        self.write(bench, replace(snapshot, pending_operations=(Operation(lost, kind),)))
+        assert bench.up(self.program).changes == {"same": 3}
+        assert bench.store.load().pending_operations == ()
 
     def test_a_deleted_but_not_yet_recreated_resource_is_not_deleted_twice(self, bench: Bench) -> None:
         options = ResourceOptions(delete_before_replace=True)
