@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli import clouds, doctor, stack
+from cli import clouds, diagram, doctor, stack
 from cli.errors import EXIT_INTERRUPTED, CommandError
 from cli.operations import Options, Runner
 from cli.options import DEFAULT_STACK, Cwd, Engine, Json, Parallel, ShowDiff, StackName, Yes, console_for
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.add_typer(clouds.app, name="clouds")
 app.add_typer(stack.app, name="stack")
 app.command("doctor")(doctor.doctor)
+app.command("diagram")(diagram.diagram)
 
 ShowSame = Annotated[bool, typer.Option("--show-same", help="List unchanged resources too.")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Look for drift first.")]

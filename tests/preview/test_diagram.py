@@ -1,0 +1,115 @@
+"""The committed pictures are those that the program and the stack files draw."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.diagram import declared
+from cli.session import Session
+from preview.architecture import Architecture, Resource
+from preview.diagram import diagrams
+from preview.mermaid import Box, Chart, Edge, Node
+
+ROOT = Path(__file__).parents[2]
+FACTORY = Path(sys.executable).with_name("factory")
+STACKS = ("dev", "prod")
+
+
+@pytest.fixture(scope="module")
+def dev() -> tuple[Session, list[Resource]]:
+    session = Session.open("dev", ROOT)
+    return session, list(declared(session))
+
+
+class TestCommittedDiagrams:
+    @pytest.mark.parametrize("stack", STACKS)
+    def test_are_what_the_command_draws(self, stack: str, tmp_path: Path) -> None:
+        committed = ROOT / "docs" / "diagrams" / stack
+        for file in (*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py"):
+            shutil.copy(file, tmp_path / file.name)
+        ended = subprocess.run(
+            [str(FACTORY), "diagram", "--stack", stack, "--out", str(tmp_path / "out")],
+            cwd=tmp_path,
+            env={"HOME": "/nonexistent", "PATH": "/usr/bin"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        drawn = {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "out").iterdir()}
+        kept = {file.name: file.read_text(encoding="utf-8") for file in committed.iterdir()}
+        assert drawn == kept, f"run `factory diagram --stack {stack}` and commit what it draws"
+        assert not (tmp_path / ".factory").exists(), "drawing keeps nothing"
+
+
+class TestArchitecture:
+    def test_knows_every_model_once_on_its_pool(self, dev: tuple[Session, list[Resource]]) -> None:
+        session, resources = dev
+        regions = Architecture.of(resources).regions
+        served = {model.name: (region, model) for region in regions for model in region.models}
+        assert set(served) == {model.name for model in session.settings.models}
+        for region, model in served.values():
+            assert model.pool in {pool.name for pool in region.pools}
+            assert model.weights == region.buckets
+            assert model.registry in region.registries
+            assert model.identity
+
+    def test_does_not_depend_on_the_order_of_records(self, dev: tuple[Session, list[Resource]]) -> None:
+        session, resources = dev
+        shuffled = resources.copy()
+        random.Random(7).shuffle(shuffled)  # noqa: S311 - any order will do
+        assert diagrams(Architecture.of(shuffled), session.settings) == diagrams(
+            Architecture.of(resources), session.settings
+        )
+
+    def test_shows_no_value_that_is_not_known_yet(self, dev: tuple[Session, list[Resource]]) -> None:
+        session, resources = dev
+        for text in diagrams(Architecture.of(resources), session.settings).values():
+            assert "known after up" not in text
+            assert "04da6b54" not in text
+
+    def test_reads_a_state_file_s_resources(self) -> None:
+        urn = "urn:pulumi:s::p::a:b:C::one"
+        record = {
+            "urn": urn,
+            "type": "a:b:C",
+            "inputs": {"x": 1},
+            "dependencies": ["urn:1"],
+            "propertyDependencies": {"x": ["urn:2"], "y": None},
+        }
+        resource = Resource.of(record)
+        assert (resource.name, resource.kind) == ("one", "C")
+        assert resource.dependencies == {"urn:1", "urn:2"}
+
+
+class TestChart:
+    def test_text_cannot_break_out_of_a_label(self) -> None:
+        text = Chart([Node("a", ['end"] --> b', "<script>", "#1\n`x`"])]).text()
+        assert text == ('flowchart LR\n  a_0["end#quot;] --#gt; b<br/>#lt;script#gt;<br/>#35;1 #96;x#96;"]\n')
+
+    def test_ids_are_safe_whatever_the_keys(self) -> None:
+        chart = Chart([Box("End", "End", [Node("end", ["e"]), Node("é!", ["x"])])], [Edge("end", "é!")])
+        assert chart.text().splitlines() == [
+            "flowchart LR",
+            '  subgraph end_0["End"]',
+            '    end_1["e"]',
+            '    _2["x"]',
+            "  end",
+            "  end_1 --> _2",
+        ]
+
+    def test_an_edge_to_nothing_is_an_error(self) -> None:
+        with pytest.raises(KeyError):
+            Chart([Node("a", ["a"])], [Edge("a", "b")]).text()
+
+    def test_writes_only_the_styles_that_are_used(self) -> None:
+        chart = Chart([Node("a", ["a"], style="red")], styles={"red": "fill:#f00", "blue": "fill:#00f"})
+        assert "classDef red" in chart.text()
+        assert "blue" not in chart.text()
