@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -32,8 +32,8 @@ def _changes(before: Mapping[Key, Sums], after: Mapping[Key, Sums]) -> dict[Key,
 
 
 def _lines(before: Bill, after: Bill) -> tuple[LineChange, ...]:
-    place: Callable[[Line], tuple[str, str]] = lambda line: (line.urn, line.what)  # noqa: E731
-    old, new = {place(line): line for line in before.lines}, {place(line): line for line in after.lines}
+    old = {(line.urn, line.kind): line for line in before.lines}
+    new = {(line.urn, line.kind): line for line in after.lines}
     pairs = [(old.get(key), new.get(key)) for key in [*new, *(key for key in old if key not in new)]]
     return tuple(LineChange(a, b) for a, b in pairs if a is None or b is None or _bare(a) != _bare(b))
 

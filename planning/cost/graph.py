@@ -68,15 +68,15 @@ class _Maker:
     def _add_pool(self, pool: NodePool) -> None:
         self._warnings += [f"{pool.record.name}: {problem}" for problem in pool.problems]
         self._add_nodes(pool)
-        for disk in pool.disks:
-            what = f"{disk.type} volumes of its nodes"
+        for number, disk in enumerate(pool.disks):
             self._add(
                 pool.record,
                 pool.cloud,
                 pool.region,
                 f"disk:{disk.type}",
-                what,
+                f"{disk.type} volumes of its nodes",
                 pool.nodes * disk.gib,
+                kind=f"volume {number}",
                 pool=pool,
             )
         if pool.cloud == "gcp" and self._graph.of_type("gcp:compute/routerNat:RouterNat"):
@@ -99,6 +99,7 @@ class _Maker:
             pool.item,
             what,
             pool.nodes,
+            kind="nodes",
             pool=pool,
             capacity=pool.capacity_type,
         )
@@ -128,6 +129,7 @@ class _Maker:
         what: str,
         quantity: Span,
         *,
+        kind: str = "",
         pool: NodePool | None = None,
         charge: Charge | None = None,
         capacity: CapacityType | None = None,
@@ -144,6 +146,7 @@ class _Maker:
                 urn=record.urn,
                 cloud=cloud,
                 region=region,
+                kind=kind or item,
                 what=what,
                 quantity=quantity,
                 unit=price.unit,

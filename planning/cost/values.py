@@ -104,6 +104,8 @@ class Line:
     urn: str
     cloud: Place
     region: str
+    kind: str
+    """What stays the same of it when its machine or size changes: a resource has one line of a kind."""
     what: str
     """As `g6.xlarge nodes`, `control plane`, `data through the gateway`."""
     quantity: Span
