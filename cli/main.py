@@ -12,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli import clouds, diagram, doctor, stack
+from cli import clouds, cost, diagram, doctor, stack
 from cli.errors import EXIT_INTERRUPTED, CommandError
 from cli.operations import Options, Runner
 from cli.options import DEFAULT_STACK, Cwd, Engine, Json, Parallel, ShowDiff, StackName, Yes, console_for
+from cli.reports import Artifact, Commit, Files, Html, JsonFile, Markdown, Previous, RunUrl
 from cli.session import EngineName, Session
 from planning.schema import json_schema
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(clouds.app, name="clouds")
 app.add_typer(stack.app, name="stack")
 app.command("doctor")(doctor.doctor)
+app.command("cost")(cost.cost)
 app.command("diagram")(diagram.diagram)
 
 ShowSame = Annotated[bool, typer.Option("--show-same", help="List unchanged resources too.")]
@@ -113,11 +115,18 @@ def refresh(
     yes: Yes = False,
     as_json: Json = False,
     show_diff: ShowDiff = False,
+    preview_only: Annotated[
+        bool,
+        typer.Option(
+            "--preview-only", help="Show the drift and keep nothing of it; exit code 3 if there is any."
+        ),
+    ] = False,
     parallel: Parallel = DEFAULT_PARALLEL,
     cwd: Cwd = Path(),
 ) -> None:
     """Read every resource back from its cloud, show the drift, and keep in the state what was found."""
-    _runner(stack_name, cwd, Options(engine, as_json, yes, show_diff, parallel=parallel)).refresh()
+    options = Options(engine, as_json, yes, show_diff, parallel=parallel, preview_only=preview_only)
+    _runner(stack_name, cwd, options).refresh()
 
 
 @app.command()
