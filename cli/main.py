@@ -64,9 +64,19 @@ def preview(
     refresh: Refresh = False,
     state: State = None,
     parallel: Parallel = DEFAULT_PARALLEL,
+    markdown: Markdown = None,
+    html: Html = None,
+    json_file: JsonFile = None,
+    commit: Commit = "",
+    run_url: RunUrl = "",
+    artifact: Artifact = "",
+    previous: Previous = None,
     cwd: Cwd = Path(),
 ) -> None:
-    """Show what `up` would change, and change nothing. --json has the shape of `pulumi preview --json`."""
+    """Show what `up` would change, and change nothing. --json has the shape of `pulumi preview --json`.
+
+    --markdown, --html and --json-file write the same preview to files, all in one run, also when it fails.
+    """
     options = Options(
         engine,
         as_json,
@@ -75,6 +85,7 @@ def preview(
         refresh=refresh,
         parallel=parallel,
         state=state,
+        files=Files(markdown, html, json_file, commit, run_url, artifact, previous),
     )
     _runner(stack_name, cwd, options).preview()
 

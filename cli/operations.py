@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from cli.errors import EXIT_INTERRUPTED, BadInputError, CommandError
 from cli.offline import OfflineStack, assumption, offline
 from cli.progress import Progress
 from cli.providers import local_providers
+from cli.reports import Files
 from cli.session import EngineName, Session
 from cli.values import plain
 from local.engine.deploy import Deployment, Outcome, run
@@ -64,6 +65,8 @@ class Options:
     continue_on_error: bool = False
     state: Path | None = None
     """Preview from this exported state, and ask no cloud."""
+    files: Files = field(default_factory=Files)
+    """What a preview writes beside what it prints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,18 @@ class Runner:
         self._engine = EngineName.LOCAL if _is_offline(options) else session.engine(options.engine)
 
     def preview(self) -> None:
-        """Show what `up` would do. Changes nothing but starts the local clouds, unless it works from a state file."""
+        """Show what `up` would do. Changes nothing but starts the local clouds, unless it works from a state file. Writes the files asked for."""
+        self._options.files.prepare()
         if self._options.state is None:
             ensure_running(self._session, self._console, quiet=self._options.as_json)
         result = self._run("preview")
+        self._options.files.write(
+            result.report,
+            self._session,
+            self._engine,
+            show_same=self._options.show_same,
+            has_secrets=self._engine is EngineName.LOCAL and self._options.state is None,
+        )
         if self._options.as_json:
             _print_json(digest(result.report, show_same=self._options.show_same))
         else:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 EngineEvent = Mapping[str, Any]
 Severity = Literal["debug", "info", "info#err", "warning", "error"]
 StepStatus = Literal["planned", "running", "done", "failed"]
+FindingKind = Literal["mandatory", "advisory", "remediated", "not evaluated"]
 
 ROOT_STACK_TYPE: Final = "pulumi:pulumi:Stack"
 UNCHANGED_OPS: Final = frozenset({"same", "read", "refresh"})
@@ -19,6 +20,8 @@ DELETE_OPS: Final = frozenset({"delete", "delete-replaced", "discard", "discard-
 # A replacement is three steps; this one stands for all of them in a listing.
 LOGICAL_REPLACE: Final = "replace"
 REPLACE_PARTS: Final = frozenset({"create-replacement", "delete-replaced", "discard-replaced"})
+# What a policy pack's host says of a check that met a value which is not known before `up` (pulumi-policy, policy.py).
+_NOT_EVALUATED: Final = "can't run policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,35 @@ class Diagnostic:
     urn: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a policy said of a resource, or of the whole stack where `urn` is empty.
+
+    `severity` is low, medium, high, critical or empty. `before` and `after` are the inputs around a remediation.
+    """
+
+    kind: FindingKind
+    policy: str
+    pack: str
+    message: str = ""
+    urn: str = ""
+    severity: str = ""
+    before: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    after: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
 @dataclass(slots=True)
 class Report:
     """All that an operation said, in the order of first mention."""
 
     steps: dict[tuple[str, str], Step] = field(default_factory=dict[tuple[str, str], Step])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    findings: list[Finding] = field(default_factory=list[Finding])
+    policies_passed: int = 0
+    """How many times a policy was run and found nothing to object to; a host that does not count leaves 0."""
+    policy_packs: Mapping[str, str] = field(default_factory=dict[str, str])
+    result: str = ""
+    """`succeeded`, `failed` or empty where the engine did not say."""
     config: Mapping[str, str] = field(default_factory=dict[str, str])
     changes: Mapping[str, int] = field(default_factory=dict[str, int])
     duration_seconds: float = 0.0
@@ -90,11 +116,17 @@ class Report:
         if pre := event.get("resourcePreEvent"):
             return self._put(_step(pre["metadata"], "planned" if pre.get("planning") else "running"))
         if outputs := event.get("resOutputsEvent"):
-            return self._put(_step(outputs["metadata"], "planned" if outputs.get("planning") else "done"))
+            step = _step(outputs["metadata"], "planned" if outputs.get("planning") else "done")
+            return self._put(step, ends=True)
         if failed := event.get("resOpFailedEvent"):
             return self._put(_step(failed["metadata"], "failed"))
         if diagnostic := event.get("diagnosticEvent"):
             return self._note(diagnostic)
+        if (finding := _finding(event)) is not None:
+            self.findings.append(finding)
+        for kind in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
+            if counted := event.get(kind):
+                self.policies_passed += len(counted.get("passed") or ())
         if stdout := event.get("stdoutEvent"):
             return self._note({"severity": "info", "message": stdout["message"]})
         if prelude := event.get("preludeEvent"):
@@ -104,6 +136,8 @@ class Report:
             self.duration_seconds = float(summary.get("durationSeconds") or 0)
             self.is_preview = bool(summary.get("isPreview"))
             self.maybe_corrupt = bool(summary.get("maybeCorrupt"))
+            self.policy_packs = summary.get("PolicyPacks") or {}
+            self.result = str(summary.get("result") or "")
         elif "cancelEvent" in event:
             self.cancelled = True
         return None
@@ -119,6 +153,20 @@ class Report:
         ]
 
     @property
+    def drift(self) -> list[Step]:
+        """What a refresh found to differ from the state: changed (`update`) or gone (`delete`) outside.
+
+        Before an `up` or its preview, engines say `refresh` of all of them, and the difference stands in the step.
+        """
+        found = [step for (_, op), step in self.steps.items() if op == "refresh"]
+        return [
+            replace(step, op="update" if step.new else "delete") if step.op == "refresh" else step
+            for step in found
+            if step.is_change
+            or (step.op == "refresh" and (step.diffs or step.detailed_diff or (step.old and not step.new)))
+        ]
+
+    @property
     def failed(self) -> list[Step]:
         return [step for step in self.steps.values() if step.status == "failed"]
 
@@ -126,10 +174,10 @@ class Report:
     def errors(self) -> list[Diagnostic]:
         return [note for note in self.diagnostics if note.severity == "error"]
 
-    def _put(self, step: Step) -> Step:
+    def _put(self, step: Step, *, ends: bool = False) -> Step:
         key = (step.urn, step.op)
         known = self.steps.get(key)
-        if known is None and (refreshed := self.steps.get((step.urn, "refresh"))) and step.status == "done":
+        if known is None and ends and (refreshed := self.steps.get((step.urn, "refresh"))):
             # A refresh begins as `refresh` and ends as what it found: same, update or delete.
             key = (step.urn, "refresh")
             known = refreshed
@@ -152,6 +200,32 @@ class Report:
         note = Diagnostic(event["severity"], _plain(str(event["message"])), str(event.get("urn", "")))
         self.diagnostics.append(note)
         return note
+
+
+def _finding(event: EngineEvent) -> Finding | None:
+    if said := event.get("policyEvent"):
+        message = _plain(str(said.get("message") or "")).strip()
+        kind: FindingKind = "mandatory" if said.get("enforcementLevel") == "mandatory" else "advisory"
+        if _NOT_EVALUATED in message:
+            kind = "not evaluated"
+        return Finding(
+            kind,
+            str(said.get("policyName") or ""),
+            str(said.get("policyPackName") or ""),
+            message,
+            str(said.get("resourceUrn") or ""),
+            str(said.get("severity") or ""),
+        )
+    if mended := event.get("policyRemediationEvent"):
+        return Finding(
+            "remediated",
+            str(mended.get("policyName") or ""),
+            str(mended.get("policyPackName") or ""),
+            urn=str(mended.get("resourceUrn") or ""),
+            before=mended.get("before") or {},
+            after=mended.get("after") or {},
+        )
+    return None
 
 
 def _step(metadata: Mapping[str, Any], status: StepStatus) -> Step:
