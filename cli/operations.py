@@ -23,7 +23,7 @@ from rich.text import Text
 
 from cli import pulumi_engine
 from cli.clouds import ensure_running
-from cli.errors import EXIT_INTERRUPTED, BadInputError, CommandError
+from cli.errors import EXIT_DRIFT, EXIT_INTERRUPTED, BadInputError, CommandError
 from cli.offline import OfflineStack, assumption, offline
 from cli.progress import Progress
 from cli.providers import local_providers
@@ -63,6 +63,8 @@ class Options:
     skip_preview: bool = False
     parallel: int = 16
     continue_on_error: bool = False
+    preview_only: bool = False
+    """Show what a refresh would find, and keep nothing of it; drift ends with EXIT_DRIFT."""
     state: Path | None = None
     """Preview from this exported state, and ask no cloud."""
     files: Files = field(default_factory=Files)
@@ -130,6 +132,9 @@ class Runner:
 
     def refresh(self) -> None:
         """Read every resource back from its cloud, and keep in the state what was found."""
+        if self._options.preview_only:
+            self._look_for_drift()
+            return
         self._require_agreement()
         ensure_running(self._session, self._console, quiet=self._options.as_json)
         if not self._options.yes:
@@ -138,12 +143,25 @@ class Runner:
                 f"Keep what was found in the state of {self._session.stack}?",
             )
         result = self._run("refresh")
-        note = (
-            "The clouds are as the state says: no drift."
-            if not result.report.changed
-            else f"Drift in {len(result.report.changed)} resources; `factory up --stack {self._session.stack}` repairs it."
-        )
-        self._finish(result, "refresh", note=note if result.ok else "")
+        self._finish(result, "refresh", note=self._drift(result))
+
+    def _look_for_drift(self) -> None:
+        """Compare the state with the clouds, and change neither."""
+        ensure_running(self._session, self._console, quiet=self._options.as_json)
+        result = self._run("refresh", preview_only=True)
+        note = self._drift(result)
+        self._finish(result, "refresh", note="" if result.report.changed else note)
+        if result.report.changed:
+            raise CommandError(note, exit_code=EXIT_DRIFT)
+
+    def _drift(self, result: Result) -> str:
+        if not result.ok:
+            return ""
+        found = len(result.report.changed)
+        if not found:
+            return "The clouds are as the state says: no drift."
+        what = "1 resource" if found == 1 else f"{found} resources"
+        return f"Drift in {what}; `factory up --stack {self._session.stack}` repairs it."
 
     def destroy(self) -> None:
         """Delete everything that the stack created."""
@@ -164,7 +182,7 @@ class Runner:
             self._console, title, expected_changes=expected_changes, quiet=self._options.as_json
         ) as progress:
             if self._engine is EngineName.PULUMI:
-                return self._run_pulumi("preview" if preview_only else operation, progress)
+                return self._run_pulumi(operation, progress, preview_only=preview_only)
             return self._run_local(operation, progress, preview_only=preview_only)
 
     def _run_local(self, operation: Operation, progress: Progress, *, preview_only: bool) -> Result:
@@ -216,7 +234,7 @@ class Runner:
             unchanged=outcome.ok and _is_unchanged(outcome),
         )
 
-    def _run_pulumi(self, operation: Operation, progress: Progress) -> Result:
+    def _run_pulumi(self, operation: Operation, progress: Progress, *, preview_only: bool) -> Result:
         session, options = self._session, self._options
         with _interrupts(self._console) as cancel:
             try:
@@ -232,6 +250,7 @@ class Runner:
                     parallel=options.parallel,
                     refresh=options.refresh,
                     continue_on_error=options.continue_on_error,
+                    preview_only=preview_only,
                 )
             except pulumi_engine.PulumiError as error:
                 raise CommandError(str(error)) from error

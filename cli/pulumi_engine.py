@@ -132,8 +132,9 @@ def run(
     parallel: int | None = None,
     refresh: bool = False,
     continue_on_error: bool = False,
+    preview_only: bool = False,
 ) -> Outcome:
-    """Do one operation; every engine event goes to `emit`, in the CLI's own JSON, from this thread.
+    """Do one operation, or with `preview_only` show what a refresh or destroy would do; every engine event goes to `emit`, in the CLI's own JSON, from this thread.
 
     The first time `cancel` is found set, the CLI is asked to finish what it began and to start nothing new.
 
@@ -144,7 +145,7 @@ def run(
     opened = place.open()
     arguments = [
         operation,
-        *_ARGUMENTS[operation],
+        *(("--preview-only",) if preview_only else _ARGUMENTS[operation]),
         *("--stack", stack, "--config-file", str(place.config_file), "--non-interactive", "--color", "never"),
         *(("--parallel", str(parallel)) if parallel else ()),
         *(("--refresh",) if refresh and operation in ("preview", "up", "destroy") else ()),
@@ -168,7 +169,7 @@ def run(
     cancelled = cancel is not None and cancel.is_set()
     if code and not summary and not failures and not cancelled:
         raise PulumiError(f"pulumi {operation} ended with exit code {code}: {said}")
-    outputs = _outputs(opened) if code == 0 and operation != "preview" else {}
+    outputs = _outputs(opened) if code == 0 and operation != "preview" and not preview_only else {}
     return Outcome(
         code == 0, cancelled, code, dict(summary.get("resourceChanges") or {}), outputs, said if code else ""
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.table import Table
@@ -15,6 +15,7 @@ from cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, StackName, consol
 from cli.project import find_project
 from cli.session import Session
 from cli.values import plain
+from local.engine.disclosure import is_stripped, without_secrets
 from local.engine.model import STACK_TYPE, StateError
 from local.engine.secrets import SecretsError
 from local.engine.store import LockedError, list_stacks
@@ -59,18 +60,33 @@ def export(
         file.write_text(text, encoding="utf-8")
 
 
+@app.command("strip")
+def strip(
+    file: File = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write here instead of stdout.", dir_okay=False)
+    ] = None,
+) -> None:
+    """An exported state without its secrets, of any stack and secrets provider: for `preview --state` where secrets must not go.
+
+    Opens nothing and needs no passphrase. The result cannot be imported again: the secrets are lost in it.
+    """
+    text = json.dumps(without_secrets(_document(file)), indent=4) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
 @app.command("import")
 def import_(stack: StackName = DEFAULT_STACK, file: File = None, cwd: Cwd = Path()) -> None:
     """Replace the state by one that was exported; the one before is kept as a `.bak` file."""
     session = Session.open(stack, cwd)
-    try:
-        document = json.loads(file.read_text(encoding="utf-8") if file else sys.stdin.read())
-    except OSError as error:
-        raise BadInputError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    document = _document(file)
+    if is_stripped(document):
         raise BadInputError(
-            f"{file or 'stdin'} is not JSON: {error}; give what `factory stack export` or `pulumi stack export` wrote"
-        ) from error
+            f"{file or 'stdin'} has lost its secrets in `factory stack strip`; import what `stack export` wrote"
+        )
 
     def store() -> int:
         with session.store.lock():
@@ -103,6 +119,19 @@ def output(
         sys.stdout.write(outputs[name] + "\n")
     else:
         _print_json(outputs[name])
+
+
+def _document(file: Path | None) -> dict[str, Any]:
+    exported = "give what `factory stack export` or `pulumi stack export` wrote"
+    try:
+        document: object = json.loads(file.read_text(encoding="utf-8") if file else sys.stdin.read())
+    except OSError as error:
+        raise BadInputError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BadInputError(f"{file or 'stdin'} is not JSON: {error}; {exported}") from error
+    if not isinstance(document, dict):
+        raise BadInputError(f"{file or 'stdin'} holds a {type(document).__name__}; {exported}")
+    return cast("dict[str, Any]", document)
 
 
 def _with_state(stack: str, cwd: Path) -> Session:

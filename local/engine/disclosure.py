@@ -15,6 +15,7 @@ UNDISCLOSED: Final = "[undisclosed]"
 """Stands for every secret's value. A preview counts it as unchanged wherever the program still gives a secret."""
 
 JsonObject = dict[str, Any]
+_CLOSED: Final = {wire.SIGNATURE_KEY: wire.SECRET_SIGNATURE, "plaintext": json.dumps(UNDISCLOSED)}
 
 
 def without_secrets(document: Mapping[str, Any]) -> JsonObject:
@@ -33,6 +34,20 @@ def without_secrets(document: Mapping[str, Any]) -> JsonObject:
     return {**document, "deployment": kept}
 
 
+def is_stripped(document: Mapping[str, Any]) -> bool:
+    """Whether secrets were taken out of the document, so that it is no state to go on from."""
+    return _has_undisclosed(document)
+
+
+def _has_undisclosed(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_undisclosed, cast("list[Any]", value)))
+    if not isinstance(value, dict):
+        return False
+    fields = cast("JsonObject", value)
+    return fields == _CLOSED or any(map(_has_undisclosed, fields.values()))
+
+
 def _closed(value: Any) -> Any:
     if isinstance(value, list):
         return [_closed(item) for item in cast("list[Any]", value)]
@@ -40,8 +55,5 @@ def _closed(value: Any) -> Any:
         return value
     fields = cast("JsonObject", value)
     if fields.get(wire.SIGNATURE_KEY) == wire.SECRET_SIGNATURE:
-        return {
-            wire.SIGNATURE_KEY: wire.SECRET_SIGNATURE,
-            "plaintext": json.dumps(UNDISCLOSED),
-        }
+        return dict(_CLOSED)
     return {key: _closed(item) for key, item in fields.items()}
