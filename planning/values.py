@@ -103,7 +103,7 @@ class AwsSettings(Value):
     endpoint_public_access_cidrs: tuple[AllowedCidr, ...] = ()
     """Ranges that may reach the control plane from outside. Empty: it can be reached from the network only."""
     log_retention_days: Annotated[int, Among(LOG_RETENTION_DAYS)] = 90
-    """How long CloudWatch keeps the control plane's logs."""
+    """How long CloudWatch keeps the logs of control planes and networks."""
 
     def vpc_cidr_of(self, region: str) -> str:
         """The range of `region`'s network."""

@@ -93,6 +93,8 @@ class GkeCluster(pulumi.ComponentResource):
             min_master_version=args["kubernetes_version"],
             enable_shielded_nodes=True,
             enable_legacy_abac=False,
+            # The project's policy decides which images may run; until one is written, it lets all in.
+            binary_authorization={"evaluation_mode": "PROJECT_SINGLETON_POLICY_ENFORCE"},
             enable_intranode_visibility=True,
             # Weights are mounted by this driver.
             addons_config={"gcs_fuse_csi_driver_config": {"enabled": True}},

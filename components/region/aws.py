@@ -11,6 +11,7 @@ from components.cluster.eks_node_pool import EksNodePool
 from components.cluster.nodes import gpu_pool_shape
 from components.identity.aws import AwsModelIdentity
 from components.network.aws import AwsNetwork
+from components.network.aws_flow_logs import AwsFlowLogs
 from components.region.images import image_in, in_own_registry
 from components.region.kubernetes import cluster_provider
 from components.registry.ecr import EcrRepository
@@ -55,6 +56,16 @@ class AwsRegion(pulumi.ComponentResource):
                 "region": region,
                 "cidr": settings.vpc_cidr_of(region),
                 "zones": settings.zones_of(region),
+                "tags": tags,
+            },
+            child,
+        )
+        AwsFlowLogs(
+            f"{name}-flow-logs",
+            {
+                "region": region,
+                "vpc_id": network.vpc_id,
+                "log_retention_days": settings.log_retention_days,
                 "tags": tags,
             },
             child,

@@ -12,6 +12,7 @@ from local.providers.aws.types import (
     eks,
     eks_cluster,
     eks_node_group,
+    flow_logs,
     iam,
     kms,
     launch_template,
@@ -28,7 +29,8 @@ from local.providers.values import mapping
 from local.wire import UNKNOWN, Properties, Unknown, Value, is_unknown
 
 _MODULES: Final = (
-    network, routes, security_groups, launch_template, iam, eks_cluster, eks_node_group, eks, ecr, kms, logs, s3,
+    network, flow_logs, routes, security_groups, launch_template, iam, eks_cluster, eks_node_group, eks, ecr, kms, logs,
+    s3,
 )  # fmt: skip
 TYPES: Final[Mapping[str, ResourceType[Aws]]] = {
     declared.token: declared for module in _MODULES for declared in module.TYPES

@@ -48,7 +48,7 @@ class Kind:
     def find(self, call: Call[Aws], _inputs: Properties) -> str | None:
         """The object that a killed create with the same inputs left behind."""
         filters = [{"Name": f"tag:{URN_TAG}", "Values": [call.urn_digest]}]
-        parameter = "Filter" if self.plural == "NatGateways" else "Filters"
+        parameter = "Filter" if self.plural in ("NatGateways", "FlowLogs") else "Filters"
         for found in call.cloud.all("ec2", f"Describe{self.plural}", self.plural, **{parameter: filters}):
             if found[self.id_member] not in call.known and found.get("State") not in self.gone:
                 return str(found[self.id_member])

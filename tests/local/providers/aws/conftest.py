@@ -279,6 +279,7 @@ def world(engine: Engine) -> dict[str, Made]:
     make("key_2", "aws:kms/key:Key", {"description": "second"})
     make("repository", "aws:ecr/repository:Repository", {})
     make("bucket", "aws:s3/bucket:Bucket", {})
+    make("log_group", "aws:cloudwatch/logGroup:LogGroup", {})
     roles: Properties = {"roleArn": found["role"].outputs["arn"]}
     subnets: list[wire.Value] = [found["subnet_a"].id, found["subnet_b"].id]
     make(

@@ -66,6 +66,18 @@ CASES = (
         {"mapPublicIpOnLaunch": True, **RETAGGED},
         {"availabilityZone": "us-east-1d"},
     ),
+    Case(
+        "aws:ec2/flowLog:FlowLog",
+        {
+            "vpcId": "$vpc",
+            "trafficType": "REJECT",
+            "logDestination": "$log_group.arn",
+            "iamRoleArn": "$role.arn",
+            **TAGS,
+        },
+        RETAGGED,
+        {"trafficType": "ALL"},
+    ),
     Case("aws:ec2/internetGateway:InternetGateway", {**TAGS}, RETAGGED, {"region": "us-west-2"}),
     Case("aws:ec2/eip:Eip", {"domain": "vpc", **TAGS}, RETAGGED, {"networkBorderGroup": "us-west-2"}),
     Case(
