@@ -334,6 +334,8 @@ def _stop_process(spec: CloudSpec, root: Path) -> bool:
             except psutil.TimeoutExpired:
                 process.kill()
                 process.wait(STOP_SECONDS)
+        if (ours := _STARTED.pop(process.pid, None)) is not None:
+            ours.wait()
     (spec.directory(root) / "process.json").unlink(missing_ok=True)
     return process is not None
 

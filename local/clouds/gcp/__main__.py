@@ -18,6 +18,8 @@ from local.clouds.gcp.core import DEFAULT_PROJECTS, Cloud
 from local.clouds.gcp.store import Store
 
 STATE_FILE = "gcp.sqlite"
+KEEP_ALIVE_SECONDS = 600
+"""As long as Google keeps idle connections: longer than a client waits between two calls of one run."""
 
 
 def _end(_number: int, _frame: object) -> None:
@@ -62,6 +64,7 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         ws="none",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     # uvicorn ends in order, then raises the signal again: that must not count as a failure.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -145,8 +145,7 @@ class Gcp:
         for step in path:
             resource = getattr(resource, step)()
         try:
-            with self._connection() as http:
-                answer = getattr(resource, verb)(**parameters).execute(http=http)
+            answer = self._send(getattr(resource, verb)(**parameters))
         except HttpError as error:
             raise _refusal(method, error) from error
         except (OSError, httplib2.HttpLib2Error) as error:
@@ -184,17 +183,34 @@ class Gcp:
                 )
             return self._services[service]
 
-    @contextmanager
-    def _connection(self) -> Generator[httplib2.Http]:
-        """A kept-alive connection that no other thread has. A proxy of this machine must not see what is for loopback."""
-        try:
-            http = self._idle.pop()
-        except IndexError:
-            http = httplib2.Http(timeout=REQUEST_SECONDS, proxy_info=None)
-        try:
-            yield http
-        finally:
+    def _send(self, request: Any) -> Any:
+        """Over a kept-alive connection that no other thread has.
+
+        One that the server closed while it was idle shows when the request is written: nothing was done, another one serves.
+        """
+        while True:
+            kept = True
+            try:
+                http = self._idle.pop()
+            except IndexError:
+                kept = False
+                # A proxy of this machine must not see what is for loopback.
+                http = httplib2.Http(timeout=REQUEST_SECONDS, proxy_info=None)
+            try:
+                answer = request.execute(http=http)
+            except HttpError:
+                self._idle.append(http)
+                raise
+            except BrokenPipeError:
+                http.close()
+                if kept:
+                    continue
+                raise
+            except BaseException:
+                http.close()
+                raise
             self._idle.append(http)
+            return answer
 
 
 def _close_all(connections: list[httplib2.Http]) -> None:
