@@ -25,11 +25,12 @@ from local.engine.execute import Executor, StoppedError
 from local.engine.journal import Journal
 from local.engine.model import STACK_TYPE, ResourceState, Snapshot, StateError
 from local.engine.monitor import EngineService, Monitor, ProgramInfo
+from local.engine.policy import PackSource, Policies, PolicyError, StackInfo
 from local.engine.program import SHOWN_EXIT_CODE
 from local.engine.pulumi_package import Builtins
 from local.engine.refresh import Surveyor
 from local.engine.registry import Registry
-from local.engine.run import Guard, Run
+from local.engine.run import Run
 from local.engine.steps import Planner
 from local.engine.store import StackStore
 from local.wire import Properties, Value
@@ -45,7 +46,8 @@ class Deployment:
 
     `config` has keys "namespace:name" and text values, structured ones as JSON, secrets decrypted; `secret_config_keys` names
     the secret ones. `parallel` bounds provider calls under way. `in_process` is a program to run on a thread of this process
-    instead of a child process. `preview_only` makes refresh and destroy show what they would do.
+    instead of a child process. `preview_only` makes refresh and destroy show what they would do. `policy_packs` judge what a
+    preview or an `up` would make; refresh and destroy do not ask them.
     """
 
     operation: Operation
@@ -62,6 +64,7 @@ class Deployment:
     preview_only: bool = False
     python: Path = Path(sys.executable)
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    policy_packs: tuple[PackSource, ...] = ()
 
     @property
     def previews(self) -> bool:
@@ -102,7 +105,6 @@ def run(
     providers: Mapping[str, Callable[[], ResourceProviderServicer]],
     emit: Callable[[EngineEvent], None],
     cancel: threading.Event | None = None,
-    guard: Guard | None = None,
 ) -> Outcome:
     """Carry the deployment out. Blocks until it has ended.
 
@@ -114,12 +116,12 @@ def run(
     cancelled = cancel or threading.Event()
     if deployment.previews:
         snapshot = store.load()
-        return _run(deployment, store, providers, emit, cancelled, guard, snapshot, None)
+        return _run(deployment, store, providers, emit, cancelled, snapshot, None)
     with store.lock():
         snapshot = store.load()
         journal = store.journal(snapshot)
         try:
-            return _run(deployment, store, providers, emit, cancelled, guard, snapshot, journal)
+            return _run(deployment, store, providers, emit, cancelled, snapshot, journal)
         except BaseException:
             journal.abandon()
             raise
@@ -127,15 +129,12 @@ def run(
 
 def _run(
     deployment: Deployment, store: StackStore, providers: Mapping[str, Callable[[], ResourceProviderServicer]],
-    emit: Callable[[EngineEvent], None], cancel: threading.Event, guard: Guard | None, snapshot: Snapshot,
-    journal: Journal | None,
+    emit: Callable[[EngineEvent], None], cancel: threading.Event, snapshot: Snapshot, journal: Journal | None,
 ) -> Outcome:  # fmt: skip
     secrets = [text for key, text in deployment.config.items() if key in deployment.secret_config_keys]
     sink = EventSink(emit, secrets)
     with _interrupts(cancel):
-        return asyncio.run(
-            _Session(deployment, store, providers, sink, cancel, guard, snapshot, journal).run()
-        )
+        return asyncio.run(_Session(deployment, store, providers, sink, cancel, snapshot, journal).run())
 
 
 class _Session:
@@ -143,13 +142,13 @@ class _Session:
 
     def __init__(
         self, deployment: Deployment, store: StackStore, providers: Mapping[str, Callable[[], ResourceProviderServicer]],
-        sink: EventSink, cancel: threading.Event, guard: Guard | None, snapshot: Snapshot, journal: Journal | None,
+        sink: EventSink, cancel: threading.Event, snapshot: Snapshot, journal: Journal | None,
     ) -> None:  # fmt: skip
         self._deployment = deployment
         self._store = store
         self._sink = sink
         self._cancel = cancel
-        self._guard = guard
+        self._policies: Policies | None = None
         self._snapshot = snapshot
         self._journal = journal
         self._program: Run | None = None
@@ -169,7 +168,10 @@ class _Session:
         self._sink.prelude(deployment.config, deployment.secret_config_keys)
         watcher = asyncio.ensure_future(self._watch_cancel())
         outputs: Properties = {}
+        policies = self._policies = self._make_policies()
         try:
+            if policies is not None:
+                policies.start()
             outputs = await self._operate()
         except StoppedError:
             pass
@@ -183,7 +185,21 @@ class _Session:
         finally:
             watcher.cancel()
             self._executor.close()
+            if policies is not None:
+                policies.close()
         return self._end(outputs, started)
+
+    def _make_policies(self) -> Policies | None:
+        deployment = self._deployment
+        if not deployment.policy_packs or deployment.operation not in ("preview", "up"):
+            return None
+        stack = StackInfo(
+            deployment.project, deployment.stack, deployment.organization, deployment.previews, deployment.config,
+            deployment.secret_config_keys,
+        )  # fmt: skip
+        return Policies(
+            deployment.policy_packs, deployment.python, stack, self._sink, self._executor.news.get
+        )
 
     async def _operate(self) -> Properties:
         deployment = self._deployment
@@ -196,7 +212,7 @@ class _Session:
         planner = Planner(resources, deployment.project, deployment.stack, preview=deployment.previews)
         run = self._program = Run(
             planner, self._executor, self._registry, self._journal, self._sink, config=deployment.config,
-            secret_keys=deployment.secret_config_keys, guard=self._guard,
+            secret_keys=deployment.secret_config_keys, guard=self._policies,
         )  # fmt: skip
         if deployment.operation == "destroy":
             await run.delete_rest(resources)
@@ -206,10 +222,22 @@ class _Session:
         if not self._executor.stopped and (deployment.previews or not self._executor.failures):
             await run.delete_rest(resources)
         run.finish_outputs(failed=bool(self._executor.failures) or self._executor.stopped)
-        if self._guard is not None and not self._executor.failures:
-            await self._guard.stack(list(self._executor.news.values()))
+        await self._judge_stack()
         news = [*self._executor.news.values()] or list(resources)
         return _outputs_of(news)
+
+    async def _judge_stack(self) -> None:
+        policies, executor = self._policies, self._executor
+        if policies is None:
+            return
+        if not executor.failures and not executor.stopped:
+            try:
+                await policies.stack(list(executor.news.values()))
+            except PolicyError as error:
+                executor.fail("", str(error))
+        # Events have told of each, and what a preview shows is not cut short by them.
+        executor.failures += policies.violations
+        executor.steps_failed = executor.steps_failed or bool(policies.violations)
 
     async def _run_program(self, run: Run) -> None:
         deployment = self._deployment
@@ -262,7 +290,7 @@ class _Session:
         )
         self._sink.summary(
             executor.changes, duration, planning=deployment.previews, maybe_corrupt=executor.maybe_corrupt,
-            result=outcome.result,
+            result=outcome.result, policy_packs=self._policies.versions if self._policies is not None else {},
         )  # fmt: skip
         self._sink.end()
         return outcome

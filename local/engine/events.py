@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from local import wire
@@ -19,9 +20,29 @@ from local.wire import Asset, Output, ResourceReference, Secret, Unknown, Value
 EngineEvent: TypeAlias = dict[str, Any]
 Severity: TypeAlias = Literal["debug", "info", "info#err", "warning", "error"]
 
+PolicySummaryKind: TypeAlias = Literal["analyze", "remediate", "analyzeStack"]
+
 MASK: Final = "[secret]"
+_SUMMARY_EVENTS: Final[Mapping[PolicySummaryKind, str]] = {
+    "analyze": "policyAnalyzeSummaryEvent",
+    "remediate": "policyRemediateSummaryEvent",
+    "analyzeStack": "policyAnalyzeStackSummaryEvent",
+}
 _MASKED: Final = {wire.SIGNATURE_KEY: wire.SECRET_SIGNATURE, "ciphertext": MASK}
 _SHORTEST_SECRET: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PackName:
+    """A policy pack, as events name it."""
+
+    name: str
+    version: str
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "policyPackName": self.name, "policyPackVersion": self.version, "policyPackVersionTag": self.version,
+        }  # fmt: skip
 
 
 class EventSink:
@@ -75,6 +96,40 @@ class EventSink:
             "resOpFailedEvent", {"metadata": self._metadata(step, step.op), "status": status, "steps": steps}
         )
 
+    def policy_load(self) -> None:
+        """A policy pack begins to load."""
+        self._send("policyLoadEvent", {})
+
+    def violation(
+        self, urn: str, pack: PackName, policy: str, message: str, level: str, severity: str
+    ) -> None:
+        """What a policy says of a resource. `level`: mandatory or advisory; `severity` may be empty."""
+        body: dict[str, Any] = {
+            "resourceUrn": urn, "message": self.strike(message) + "\n", "color": "never", "policyName": policy,
+            **pack.fields(), "enforcementLevel": level,
+        }  # fmt: skip
+        if severity:
+            body["severity"] = severity
+        self._send("policyEvent", body)
+
+    def remediation(
+        self, urn: str, pack: PackName, policy: str, before: dict[str, Value], after: dict[str, Value]
+    ) -> None:
+        """A policy has changed a resource's inputs."""
+        self._send("policyRemediationEvent", {
+            "resourceUrn": urn, "color": "never", "policyName": policy, **pack.fields(),
+            "before": self._properties(before), "after": self._properties(after),
+        })  # fmt: skip
+
+    def policy_summary(
+        self, kind: PolicySummaryKind, urn: str, pack: PackName, passed: Sequence[str], failed: Sequence[str]
+    ) -> None:
+        """Which policies were run and found nothing, and which found something or could not be run."""
+        body: dict[str, Any] = {"resourceUrn": urn} if kind != "analyzeStack" else {}
+        body |= pack.fields()
+        body |= {key: list(names) for key, names in (("passed", passed), ("failed", failed)) if names}
+        self._send(_SUMMARY_EVENTS[kind], body)
+
     def summary(
         self,
         changes: Mapping[str, int],
@@ -83,10 +138,11 @@ class EventSink:
         planning: bool,
         maybe_corrupt: bool,
         result: str,
+        policy_packs: Mapping[str, str] | None = None,
     ) -> None:
         self._send("summaryEvent", {
             "maybeCorrupt": maybe_corrupt, "durationSeconds": math.ceil(duration_seconds), "resourceChanges": dict(changes),
-            "PolicyPacks": {}, "isPreview": planning, "result": result,
+            "PolicyPacks": dict(policy_packs or {}), "isPreview": planning, "result": result,
         })  # fmt: skip
 
     def end(self) -> None:

@@ -38,8 +38,10 @@ class Guard(Protocol):
     """Looks at each resource after its inputs were checked and before it is compared, and at all at the end: policies.
 
     `resource` answers with the inputs to use; it raises PlanError to forbid. It runs on the engine's loop, one at a time.
+    `ready` is awaited before the first; it raises PlanError where no resource can be looked at.
     """
 
+    async def ready(self) -> None: ...
     def resource(self, state: ResourceState) -> Properties: ...
     async def stack(self, states: Sequence[ResourceState]) -> None: ...
 
@@ -103,6 +105,8 @@ class Run:
         """Bring one resource to its goal. Raises StoppedError where the run has ended for it."""
         self._go_on()
         try:
+            if self._guard is not None:
+                await self._guarded(self._guard)
             goal = await self._with_provider(goal)
             self._refuse_unknowns(goal)
             steps = self._planner.register(goal, self)
@@ -201,6 +205,13 @@ class Run:
     def _go_on(self) -> None:
         if self._executor.stopped:
             raise StoppedError
+
+    async def _guarded(self, guard: Guard) -> None:
+        try:
+            await guard.ready()
+        finally:
+            # Many registrations may wait for a guard that fails: the first one tells.
+            self._go_on()
 
     async def _with_provider(self, goal: Goal) -> Goal:
         if not goal.custom or goal.is_provider:
