@@ -81,6 +81,9 @@ class _Collector:
     def __init__(self) -> None:
         self.states: Sequence[ResourceState] = ()
 
+    async def ready(self) -> None:
+        """Nothing has to be waited for."""
+
     def resource(self, state: ResourceState) -> Properties:
         return state.inputs
 
