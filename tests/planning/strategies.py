@@ -30,6 +30,10 @@ def stack_files(
     return _stack_files(aws_url, gcp_url, max_models)
 
 
+_GCP_PATHS = {"resourceManager": "cloudresourcemanager"}
+"""Where Google's name of a service is not the provider's."""
+
+
 @st.composite
 def _stack_files(draw: Draw, aws_url: str, gcp_url: str, max_models: int) -> StackDict:
     clouds = draw(st.sampled_from([["aws"], ["gcp"], ["aws", "gcp"]]))
@@ -43,7 +47,8 @@ def _stack_files(draw: Draw, aws_url: str, gcp_url: str, max_models: int) -> Sta
         regions["gcp"] = draw(st.lists(st.sampled_from(GCP_REGIONS), min_size=1, max_size=2, unique=True))
         config |= {"gcp:project": "model-factory-dev", "gcp:region": regions["gcp"][0]}
         config |= {
-            f"gcp:{service}CustomEndpoint": f"{gcp_url}/{service.lower()}/v1/" for service in GCP_SERVICES
+            f"gcp:{service}CustomEndpoint": f"{gcp_url}/{_GCP_PATHS.get(service, service.lower())}/v1/"
+            for service in GCP_SERVICES
         }
         config["model-factory:gcp"] = draw(_gcp(regions["gcp"]))
     if draw(st.booleans()):
