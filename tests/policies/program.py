@@ -4,40 +4,76 @@ from __future__ import annotations
 
 import json
 import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import pytest
 
 from planning.stackfile import read_stack_file
-from policies.table import read_config
-from tests.components.conftest import ROOT, Registered, run_program
-from tests.policies.harness import Given, Pack, Verdict
-from policies.pack import POLICIES
+from tests.components.conftest import ROOT, Recorder, Registered, run_program
+from tests.policies.harness import Given
+
+# The mocks' registry, and one that there could be.
+MOCK_REGISTRY, REGISTRY = "000000000000.dkr.ecr.test/", "000000000000.dkr.ecr.us-east-1.amazonaws.com/"
+
+
+@dataclass(frozen=True)
+class Declared(Given):
+    """A resource with the URN that others depend on."""
+
+    registered: str = ""
+
+    @property
+    def urn(self) -> str:
+        return self.registered or super().urn
 
 
 @cache
 def declared(stack: str) -> tuple[Given, ...]:
-    """Every resource of a stack, and the stack itself with what it exports."""
+    """What a stack's resources ask for, and the stack itself with what it exports."""
+    recorder = _run(stack)
+    return (_root(stack, recorder), *(_given(each, each.inputs) for each in recorder.resources))
+
+
+@cache
+def made(stack: str) -> tuple[Given, ...]:
+    """What a stack's resources have in the end, as checks of a stack see them: names are there, too."""
+    recorder = _run(stack)
+    return (_root(stack, recorder), *(_given(each, _outputs(each)) for each in recorder.resources))
+
+
+@cache
+def _run(stack: str) -> Recorder:
     config = read_stack_file(ROOT / f"Pulumi.{stack}.yaml").config
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PULUMI_CONFIG", json.dumps(texts))
         patch.chdir(ROOT)
-        recorder = run_program(
-            lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), stack
-        )
-    root = Given("pulumi:pulumi:Stack", recorder.outputs, f"model-factory-{stack}", stack=stack)
-    return (root, *(_given(each, stack) for each in recorder.resources))
+        return run_program(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), stack)
 
 
-def _given(each: Registered, stack: str) -> Given:
-    return Given(
+def _root(stack: str, recorder: Recorder) -> Given:
+    return Given("pulumi:pulumi:Stack", recorder.outputs, f"model-factory-{stack}")
+
+
+def _given(each: Registered, props: Mapping[str, Any]) -> Given:
+    plain = json.loads(json.dumps(props, default=str).replace(MOCK_REGISTRY, REGISTRY))
+    return Declared(
         each.type,
-        each.inputs,
+        plain,
         each.name,
         provider=each.provider.rpartition("::")[0].rpartition("::")[2],
         protect=each.protect,
         parent=each.parent,
         dependencies=tuple(each.dependencies),
+        registered=each.urn,
     )
+
+
+def _outputs(each: Registered) -> Mapping[str, Any]:
+    if not each.type.startswith("kubernetes:"):
+        return each.inputs
+    metadata = {"name": f"{each.name}-0000000", **each.inputs.get("metadata", {})}
+    return {**each.inputs, "metadata": metadata}
