@@ -30,7 +30,7 @@ from local.engine.program import SHOWN_EXIT_CODE
 from local.engine.pulumi_package import Builtins
 from local.engine.refresh import Surveyor
 from local.engine.registry import Registry
-from local.engine.run import Run
+from local.engine.run import Guard, Run
 from local.engine.steps import Planner
 from local.engine.store import StackStore
 from local.wire import Properties, Value
@@ -105,23 +105,24 @@ def run(
     providers: Mapping[str, Callable[[], ResourceProviderServicer]],
     emit: Callable[[EngineEvent], None],
     cancel: threading.Event | None = None,
+    guard: Guard | None = None,
 ) -> Outcome:
     """Carry the deployment out. Blocks until it has ended.
 
     `providers` maps package names to factories of servicers. `emit` receives every event, on one thread. `cancel`, or Ctrl-C
     where this is the main thread: begin nothing new, let what runs end, write the state. A second Ctrl-C abandons the run;
-    its journal stays and the next run goes on from there.
+    its journal stays and the next run goes on from there. `guard` looks at resources where no policy packs do.
     Raises LockedError, StateError, SecretsError where the state cannot be read or written; nothing else for a failed run.
     """
     cancelled = cancel or threading.Event()
     if deployment.previews:
         snapshot = store.load()
-        return _run(deployment, store, providers, emit, cancelled, snapshot, None)
+        return _run(deployment, store, providers, emit, cancelled, guard, snapshot, None)
     with store.lock():
         snapshot = store.load()
         journal = store.journal(snapshot)
         try:
-            return _run(deployment, store, providers, emit, cancelled, snapshot, journal)
+            return _run(deployment, store, providers, emit, cancelled, guard, snapshot, journal)
         except BaseException:
             journal.abandon()
             raise
@@ -129,12 +130,15 @@ def run(
 
 def _run(
     deployment: Deployment, store: StackStore, providers: Mapping[str, Callable[[], ResourceProviderServicer]],
-    emit: Callable[[EngineEvent], None], cancel: threading.Event, snapshot: Snapshot, journal: Journal | None,
+    emit: Callable[[EngineEvent], None], cancel: threading.Event, guard: Guard | None, snapshot: Snapshot,
+    journal: Journal | None,
 ) -> Outcome:  # fmt: skip
     secrets = [text for key, text in deployment.config.items() if key in deployment.secret_config_keys]
     sink = EventSink(emit, secrets)
     with _interrupts(cancel):
-        return asyncio.run(_Session(deployment, store, providers, sink, cancel, snapshot, journal).run())
+        return asyncio.run(
+            _Session(deployment, store, providers, sink, cancel, guard, snapshot, journal).run()
+        )
 
 
 class _Session:
@@ -142,12 +146,13 @@ class _Session:
 
     def __init__(
         self, deployment: Deployment, store: StackStore, providers: Mapping[str, Callable[[], ResourceProviderServicer]],
-        sink: EventSink, cancel: threading.Event, snapshot: Snapshot, journal: Journal | None,
+        sink: EventSink, cancel: threading.Event, guard: Guard | None, snapshot: Snapshot, journal: Journal | None,
     ) -> None:  # fmt: skip
         self._deployment = deployment
         self._store = store
         self._sink = sink
         self._cancel = cancel
+        self._guard = guard
         self._policies: Policies | None = None
         self._snapshot = snapshot
         self._journal = journal
@@ -212,7 +217,7 @@ class _Session:
         planner = Planner(resources, deployment.project, deployment.stack, preview=deployment.previews)
         run = self._program = Run(
             planner, self._executor, self._registry, self._journal, self._sink, config=deployment.config,
-            secret_keys=deployment.secret_config_keys, guard=self._policies,
+            secret_keys=deployment.secret_config_keys, guard=self._policies or self._guard,
         )  # fmt: skip
         if deployment.operation == "destroy":
             await run.delete_rest(resources)
@@ -227,17 +232,16 @@ class _Session:
         return _outputs_of(news)
 
     async def _judge_stack(self) -> None:
-        policies, executor = self._policies, self._executor
-        if policies is None:
-            return
-        if not executor.failures and not executor.stopped:
+        guard, executor = self._policies or self._guard, self._executor
+        if guard is not None and not executor.failures and not executor.stopped:
             try:
-                await policies.stack(list(executor.news.values()))
+                await guard.stack(list(executor.news.values()))
             except PolicyError as error:
                 executor.fail("", str(error))
-        # Events have told of each, and what a preview shows is not cut short by them.
-        executor.failures += policies.violations
-        executor.steps_failed = executor.steps_failed or bool(policies.violations)
+        if self._policies is not None and self._policies.violations:
+            # Events have told of each, and they cut nothing short that a preview shows.
+            executor.failures += self._policies.violations
+            executor.steps_failed = True
 
     async def _run_program(self, run: Run) -> None:
         deployment = self._deployment
