@@ -6,7 +6,7 @@ import pulumi
 from pulumi.runtime.config import get_config_env
 
 from components.factory import build, model_rows
-from planning.cost import cost_of
+from components.forecast import cost_outputs, forecast
 from planning.offers import catalogue
 from planning.plan import plan
 from planning.problems import PlanningError
@@ -24,13 +24,14 @@ def main() -> None:
     for warning in settings.warnings:
         pulumi.log.warn(str(warning))
 
-    factory, cost = build(settings, placed), cost_of(placed)
+    factory = build(settings, placed)
     pulumi.export("clusters", factory.clusters)
     pulumi.export("registries", factory.registries)
     pulumi.export("buckets", factory.buckets)
     pulumi.export("addresses", factory.addresses)
     pulumi.export("models", model_rows(placed))
-    pulumi.export("usd_per_hour", {"least": str(cost.usd_per_hour), "most": str(cost.usd_per_hour_max)})
+    for name, amounts in cost_outputs(forecast(settings, placed)).items():
+        pulumi.export(name, amounts)
 
 
 try:

@@ -15,15 +15,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.diagram import declared
 from cli.errors import CommandError
+from cli.offline import offline
 from cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from cli.session import Session
 from cli.values import plain
+from local.engine.deploy import Deployment, run
+from local.engine.events import EngineEvent
 from local.engine.model import StateError
 from local.engine.secrets import SecretsError
 from local.engine.store import LockedError
-from planning.cost import Bill, Line, Record, Span, Sums, bill_of
+from planning.cost import Bill, Line, Record, Span, Sums, before_and_after, bill_of
+from preview.events import Report
 
 Basis = Literal["state", "program"]
 _FINE: Final = Decimal("0.0001")
@@ -66,9 +69,38 @@ def _records(session: Session, *, planned: bool) -> tuple[Basis, list[Record]]:
             for each in resources
             if not each.delete
         ]
-    return "program", [
-        Record(each.urn, each.type, each.inputs, parent=each.parent) for each in declared(session)
-    ]
+    return "program", described(session)
+
+
+def described(session: Session) -> list[Record]:
+    """Every resource that the stack's program describes, as a preview with no state shows it. Asks no cloud.
+
+    Raises:
+        CommandError: the program fails; tells its errors.
+    """
+    report = Report()
+
+    def keep(event: EngineEvent) -> None:
+        report.add(event)
+
+    with offline(session, None) as stack:
+        outcome = run(
+            Deployment(
+                "preview",
+                session.project.name,
+                session.stack,
+                session.project.root,
+                config=stack.config.values,
+                secret_config_keys=stack.config.secret_keys,
+            ),
+            store=stack.store,
+            providers=stack.providers,
+            emit=keep,
+        )
+    if not outcome.ok:
+        told = "; ".join(each.message for each in report.errors)
+        raise CommandError(f"the program of {session.stack} fails, so its cost is not known: {told}")
+    return before_and_after((step.op, step.old, step.new) for step in report.steps.values())[1]
 
 
 def _document(stack: str, basis: Basis, bill: Bill) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Usage:
     """Through each AWS NAT gateway or each Cloud NAT: mostly images and weights that new nodes fetch."""
     gb_of_control_plane_logs: Decimal = Decimal(10)
     """Of one EKS cluster with all log types; a part of it for fewer."""
+    gb_of_other_logs: Decimal = Decimal(10)
+    """Of any other log group, as the flows of a network."""
     share_of_logs_kept: Decimal = Decimal("0.15")
     """Size of stored logs, compressed, against what was taken in."""
     gb_of_cluster_logs: Decimal = Decimal(30)
@@ -176,14 +178,17 @@ def _bucket(context: Context, record: Record, item: str) -> Iterable[Charge | Un
 
 
 def _log_group(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    kinds = context.graph.nearest(record, context.graph.of_type("aws:eks/cluster:Cluster"))
-    enabled = len(kinds.at("enabledClusterLogTypes") or ()) if kinds is not None else 5
-    gb = context.usage.gb_of_control_plane_logs * enabled / 5
+    usage = context.usage
+    gb = usage.gb_of_other_logs
+    if text(record.at("name")).startswith("/aws/eks/") and context.graph.of_type("aws:eks/cluster:Cluster"):
+        cluster = context.graph.nearest(record, context.graph.of_type("aws:eks/cluster:Cluster"))
+        kinds = len(cluster.at("enabledClusterLogTypes") or ()) if cluster is not None else 5
+        gb = usage.gb_of_control_plane_logs * kinds / 5
     days = number(record.at("retentionInDays")) or Decimal(0)
     if gb:
         yield Charge("logs-ingested", "logs taken in", gb, f"assumes {gb:f} GB a month")
     if gb and days:
-        share = context.usage.share_of_logs_kept
+        share = usage.share_of_logs_kept
         kept = (gb * days / 30 * share).quantize(Decimal("0.01"))
         yield Charge(
             "logs-stored", "logs kept", kept, f"assumes {gb:f} GB a month, kept {days:f} days at {share:.0%}"
@@ -293,6 +298,7 @@ RULES: Final[Mapping[str, Rule]] = {
 }
 FREE: Final = (
     "aws:ec2/defaultSecurityGroup:",
+    "aws:ec2/flowLog:",  # bills through the log group that it writes to
     "aws:ec2/internetGateway:",
     "aws:ec2/launchTemplate:",
     "aws:ec2/networkAcl",

@@ -12,7 +12,7 @@ AWS = "urn:pulumi:dev::factory::model-factory:region:AwsRegion::aws"
 GCP = "urn:pulumi:dev::factory::model-factory:region:GcpRegion::gcp"
 
 
-def record(type_: str, name: str, parent: str = STACK, id_: str = "", **inputs: Any) -> Record:
+def record(type_: str, name: str, parent: str = STACK, id_: str = "", /, **inputs: Any) -> Record:
     return Record(f"urn:pulumi:dev::factory::{type_}::{name}", type_, inputs, {}, id_, parent)
 
 

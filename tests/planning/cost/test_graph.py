@@ -28,7 +28,14 @@ def whole() -> list[Record]:
     return flat(
         eks(enabledClusterLogTypes=["api", "audit", "authenticator", "controllerManager", "scheduler"]),
         gke(loggingConfig={"enableComponents": ["SYSTEM_COMPONENTS", "WORKLOADS"]}),
-        record("aws:cloudwatch/logGroup:LogGroup", "logs", AWS, region="us-east-1", retentionInDays=30),
+        record(
+            "aws:cloudwatch/logGroup:LogGroup",
+            "logs",
+            AWS,
+            region="us-east-1",
+            name="/aws/eks/x",
+            retentionInDays=30,
+        ),
         record("aws:ec2/natGateway:NatGateway", "nat", AWS, region="us-east-1"),
         record("aws:ec2/eip:Eip", "nat", AWS, region="us-east-1"),
         record("aws:ec2/vpc:Vpc", "vpc", AWS, region="us-east-1"),
@@ -426,6 +433,19 @@ class TestServices:
         made = bill(flat(eks(), front))
         assert [line.usd_per_hour for line in made.lines if line.name == "front"] == [span("0.02")]
         assert [each.what for each in made.missing] == ["capacity units of the network load balancer"]
+
+    def test_fewer_kinds_of_control_plane_logs_cost_less(self) -> None:
+        logs = record(
+            "aws:cloudwatch/logGroup:LogGroup",
+            "logs",
+            AWS,
+            name="/aws/eks/a/cluster",
+            region="us-east-1",
+            retentionInDays=1,
+        )
+        made = bill(flat(eks(enabledClusterLogTypes=["audit"]), logs))
+        # One of five kinds: 2 of 10 GB x 0.73 / 730.
+        assert [line.usd_per_hour for line in made.lines if line.what == "logs taken in"] == [span("0.002")]
 
     def test_logs_for_ever_grow_without_end(self) -> None:
         made = bill([record("aws:cloudwatch/logGroup:LogGroup", "logs", AWS, region="us-east-1")])

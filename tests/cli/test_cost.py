@@ -1,0 +1,101 @@
+"""`factory cost` on the repository's own stacks, without a cloud, an account or state."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from cli.session import Session
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in ("Pulumi.yaml", "__main__.py", "Pulumi.dev.yaml", "Pulumi.prod.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def cost(project: Path, *arguments: str) -> str:
+    # In a thread: the engine's event loop takes the main thread's with it when it ends, and other tests in this process need one.
+    with ThreadPoolExecutor(1) as thread:
+        command = ["cost", "--cwd", str(project), *arguments]
+        result = thread.submit(lambda: CliRunner().invoke(app, command, catch_exceptions=False)).result()
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def stored(project: Path, *resources: dict[str, Any]) -> None:
+    """Gives the dev stack a state of these resources under its root."""
+    root = {
+        "urn": "urn:pulumi:dev::model-factory::pulumi:pulumi:Stack::model-factory-dev",
+        "custom": False,
+        "type": "pulumi:pulumi:Stack",
+    }
+    manifest = {"time": "2026-01-01T00:00:00Z", "magic": "", "version": ""}
+    document = {"version": 3, "deployment": {"manifest": manifest, "resources": [root, *resources]}}
+    store = Session.open("dev", project).store
+    with store.lock():
+        store.import_(document)
+
+
+def key(name: str) -> dict[str, Any]:
+    provider = "urn:pulumi:dev::model-factory::pulumi:providers:aws::default"
+    return {
+        "urn": f"urn:pulumi:dev::model-factory::aws:kms/key:Key::{name}",
+        "custom": True,
+        "id": name,
+        "type": "aws:kms/key:Key",
+        "inputs": {"region": "us-east-1"},
+        "outputs": {"region": "us-east-1"},
+        "parent": "urn:pulumi:dev::model-factory::pulumi:pulumi:Stack::model-factory-dev",
+        "provider": f"{provider}::1",
+    }
+
+
+PROVIDER = {
+    "urn": "urn:pulumi:dev::model-factory::pulumi:providers:aws::default",
+    "custom": True,
+    "id": "1",
+    "type": "pulumi:providers:aws",
+    "inputs": {"region": "us-east-1"},
+    "outputs": {"region": "us-east-1"},
+}
+
+
+class TestFromTheProgram:
+    def test_lines_add_up_to_the_total_of_prod_without_an_account(self, project: Path) -> None:
+        bill = json.loads(cost(project, "--stack", "prod", "--json"))
+        assert bill["basis"] == "program"
+        for when in ("idle", "peak"):
+            lines = sum(Decimal(line["usdPerHour"][when]) for line in bill["lines"])
+            owners = sum(Decimal(owner["usdPerHour"][when]) for owner in bill["owners"])
+            assert lines == owners == Decimal(bill["total"]["usdPerHour"][when]) > 0
+        assert all(line["source"] and line["asOf"] for line in bill["lines"])
+
+    def test_people_read_a_table_and_what_is_not_in_it(self, project: Path) -> None:
+        shown = cost(project)
+        for told in ("control plane", "(shared)", "machines on spot", "not in the total", "prices of"):
+            assert told in shown
+
+
+class TestFromTheState:
+    def test_the_state_is_what_is_paid_for(self, project: Path) -> None:
+        stored(project, PROVIDER, key("one"), key("two"))
+        bill = json.loads(cost(project, "--json"))
+        assert bill["basis"] == "state"
+        assert [line["what"] for line in bill["lines"]] == ["key", "key"]
+        assert bill["total"]["usdPerMonth"]["idle"].startswith("1.99999")  # two keys at 1.00, by the hour
+
+    def test_planned_asks_the_program_all_the_same(self, project: Path) -> None:
+        stored(project, PROVIDER, key("one"))
+        assert json.loads(cost(project, "--planned", "--json"))["basis"] == "program"
