@@ -16,6 +16,7 @@ from cli import clouds, cost, diagram, doctor, stack
 from cli.errors import EXIT_INTERRUPTED, CommandError
 from cli.operations import Options, Runner
 from cli.options import DEFAULT_STACK, Cwd, Engine, Json, Parallel, ShowDiff, StackName, Yes, console_for
+from cli.policies import NoPolicies, PolicyChoice, PolicyPack, PolicyPackConfig
 from cli.reports import Artifact, Commit, Files, Html, JsonFile, Markdown, Previous, RunUrl
 from cli.session import EngineName, Session
 from planning.schema import json_schema
@@ -63,6 +64,9 @@ def preview(
     show_same: ShowSame = False,
     refresh: Refresh = False,
     state: State = None,
+    policy_pack: PolicyPack = None,
+    policy_pack_config: PolicyPackConfig = None,
+    no_policies: NoPolicies = False,
     parallel: Parallel = DEFAULT_PARALLEL,
     markdown: Markdown = None,
     html: Html = None,
@@ -85,6 +89,7 @@ def preview(
         refresh=refresh,
         parallel=parallel,
         state=state,
+        policies=PolicyChoice.of(policy_pack, policy_pack_config, no_policies),
         files=Files(markdown, html, json_file, commit, run_url, artifact, previous),
     )
     _runner(stack_name, cwd, options).preview()
@@ -102,6 +107,9 @@ def up(
         bool, typer.Option("--skip-preview", help="Change at once; needs --yes.")
     ] = False,
     continue_on_error: ContinueOnError = False,
+    policy_pack: PolicyPack = None,
+    policy_pack_config: PolicyPackConfig = None,
+    no_policies: NoPolicies = False,
     parallel: Parallel = DEFAULT_PARALLEL,
     cwd: Cwd = Path(),
 ) -> None:
@@ -115,6 +123,7 @@ def up(
         skip_preview=skip_preview,
         parallel=parallel,
         continue_on_error=continue_on_error,
+        policies=PolicyChoice.of(policy_pack, policy_pack_config, no_policies),
     )
     _runner(stack_name, cwd, options).up()
 

@@ -25,6 +25,7 @@ from cli import pulumi_engine
 from cli.clouds import ensure_running
 from cli.errors import EXIT_DRIFT, EXIT_INTERRUPTED, BadInputError, CommandError
 from cli.offline import OfflineStack, assumption, offline
+from cli.policies import PolicyChoice, policy_packs
 from cli.progress import Progress
 from cli.providers import local_providers
 from cli.reports import Files
@@ -36,6 +37,7 @@ from local.engine.secrets import SecretsError
 from local.engine.store import LockedError
 from preview.digest import digest
 from preview.events import Report
+from preview.findings import broken, print_findings
 from preview.outputs import print_outputs
 from preview.tree import print_diagnostics, print_report
 
@@ -67,6 +69,8 @@ class Options:
     """Show what a refresh would find, and keep nothing of it; drift ends with EXIT_DRIFT."""
     state: Path | None = None
     """Preview from this exported state, and ask no cloud."""
+    policies: PolicyChoice = field(default_factory=PolicyChoice)
+    """Which policy packs a preview and an `up` ask."""
     files: Files = field(default_factory=Files)
     """What a preview writes beside what it prints."""
 
@@ -90,6 +94,7 @@ class Runner:
         self._options = options
         self._console = console
         self._engine = EngineName.LOCAL if _is_offline(options) else session.engine(options.engine)
+        self._policy_packs = policy_packs(options.policies, session)
 
     def preview(self) -> None:
         """Show what `up` would do. Changes nothing but starts the local clouds, unless it works from a state file. Writes the files asked for."""
@@ -214,6 +219,7 @@ class Runner:
             refresh=options.refresh,
             continue_on_error=options.continue_on_error,
             preview_only=preview_only,
+            policy_packs=self._policy_packs,
         )
         with _interrupts(self._console) as cancel:
             try:
@@ -251,6 +257,7 @@ class Runner:
                     refresh=options.refresh,
                     continue_on_error=options.continue_on_error,
                     preview_only=preview_only,
+                    policy_packs=self._policy_packs,
                 )
             except pulumi_engine.PulumiError as error:
                 raise CommandError(str(error)) from error
@@ -285,6 +292,7 @@ class Runner:
         print_report(
             self._console, result.report, show_diff=self._options.show_diff, show_same=self._options.show_same
         )
+        print_findings(self._console, result.report)
         if with_outputs and result.outputs and result.ok:
             self._console.print()
             print_outputs(self._console, result.outputs)
@@ -328,11 +336,16 @@ class Runner:
                 if failed
                 else "see the errors above"
             )
+            if policies := broken(result.report):
+                count = f"{len(policies)} mandatory {'policy' if len(policies) == 1 else 'policies'}"
+                rest = f", and {what}" if failed else ""
+                what = f"it breaks {count}: {', '.join(policies)}{rest}"
             kept = (
                 "" if operation == "preview" else " What succeeded is kept; mend the cause and run it again."
             )
             if self._options.as_json:
                 print_diagnostics(self._console, result.report)
+                print_findings(self._console, result.report)
             raise CommandError(f"{operation} of {self._session.stack} failed: {what}.{kept}")
 
 

@@ -27,6 +27,7 @@ from pulumi import automation
 from ruamel.yaml import YAML
 
 from cli.errors import CommandError
+from local.engine.policy import PackSource
 from local.providers.serve import PROVIDERS, VARIABLE, serve
 
 Operation = Literal["preview", "up", "refresh", "destroy"]
@@ -133,6 +134,7 @@ def run(
     refresh: bool = False,
     continue_on_error: bool = False,
     preview_only: bool = False,
+    policy_packs: Sequence[PackSource] = (),
 ) -> Outcome:
     """Do one operation, or with `preview_only` show what a refresh or destroy would do; every engine event goes to `emit`, in the CLI's own JSON, from this thread.
 
@@ -150,6 +152,7 @@ def run(
         *(("--parallel", str(parallel)) if parallel else ()),
         *(("--refresh",) if refresh and operation in ("preview", "up", "destroy") else ()),
         *(("--continue-on-error",) if continue_on_error and operation in ("up", "destroy") else ()),
+        *(_policy_arguments(policy_packs, place.folder) if operation in ("preview", "up") else ()),
     ]
     summary: dict[str, Any] = {}
     failures: list[str] = []
@@ -173,6 +176,20 @@ def run(
     return Outcome(
         code == 0, cancelled, code, dict(summary.get("resourceChanges") or {}), outputs, said if code else ""
     )
+
+
+def _policy_arguments(packs: Sequence[PackSource], folder: Path) -> list[str]:
+    """The CLI wants a configuration for each pack or for none: a pack without one gets an empty one, written to `folder`."""
+    arguments = [part for pack in packs for part in ("--policy-pack", str(pack.folder.resolve()))]
+    if not any(pack.config for pack in packs):
+        return arguments
+    empty = folder / "policy-config.json"
+    empty.write_text("{}\n", encoding="utf-8")
+    configs = (pack.config or empty for pack in packs)
+    return [
+        *arguments,
+        *(part for config in configs for part in ("--policy-pack-config", str(config.resolve()))),
+    ]
 
 
 def plugins_to_serve(environment: Mapping[str, str] = os.environ) -> list[str]:
