@@ -35,7 +35,7 @@ class _Reader:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
 
-    def MessageToDict(self, message: Any) -> Any:  # noqa: N802 - the name of what it stands for
+    def MessageToDict(self, message: Any) -> Any:
         known = self._read.get(id(message))
         # A message that is kept keeps its place in memory, so that this is the same one.
         if known is not None and known[0] is message:
