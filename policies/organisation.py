@@ -22,9 +22,11 @@ from policies.checks import (
     Setting,
     Stack,
     at,
+    is_unknown,
     matches,
     number,
     resource_check,
+    revealed,
     shown,
     stack_check,
     texts,
@@ -184,23 +186,21 @@ def _label(draft: Draft) -> None:
 
 
 def _label_made(draft: Draft, values: Mapping[str, str]) -> None:
-    specs = draft.children(draft.props, "tagSpecifications")
+    made = revealed(draft.props.get("tagSpecifications"))
+    if not isinstance(made, list | None):
+        return
+    specs = {
+        str(revealed(each.get("resourceType"))): each
+        for each in draft.children(draft.props, "tagSpecifications")
+    }
+    # One that is not known yet may be the missing one, and AWS takes each kind once.
+    closed = any(map(is_unknown, [*specs, *map(revealed, cast("list[object]", made or []))]))
+    missing = [{"resourceType": kind, "tags": dict(values)} for kind in MADE if kind not in specs]
     for kind in MADE:
-        spec = next((each for each in specs if each.get("resourceType") == kind), None)
-        if spec is not None:
-            _add(draft, spec, "tags", values)
-        elif values and not draft.props.get("tagSpecifications"):
-            draft.put(
-                draft.props,
-                "tagSpecifications",
-                [{"resourceType": each, "tags": dict(values)} for each in MADE],
-            )
-            return
-        elif values and isinstance(draft.props["tagSpecifications"], list):
-            cast("list[object]", draft.props["tagSpecifications"]).append(
-                {"resourceType": kind, "tags": dict(values)}
-            )
-            draft.changed = True
+        if kind in specs:
+            _add(draft, specs[kind], "tags", values)
+    if values and missing and not closed:
+        draft.put(draft.props, "tagSpecifications", [*(made or []), *missing])
 
 
 def _add(draft: Draft, parent: dict[str, Any], key: str, values: Mapping[str, str]) -> None:
