@@ -18,6 +18,16 @@ Kind = Literal["add", "update", "delete"]
 
 _MAX_VALUE_CHARACTERS: Final = 120
 _MAX_JSON_DEPTH: Final = 12
+_GRAVEST_FIRST: Final = (
+    "replace",
+    "create-replacement",
+    "delete",
+    "delete-replaced",
+    "discard",
+    "update",
+    "import",
+    "create",
+)
 # Deleted or replaced, these lose data or serving capacity; they are listed before the rest.
 _WEIGHTY: Final = (
     *(
@@ -127,11 +137,14 @@ def _gone_with(report: Report) -> dict[str, str]:
 
 
 def changes_of(report: Report, masker: Masker) -> list[Change]:
-    """Everything that changes, drift apart, the root stack left out, in the order of first mention."""
+    """Everything that changes, drift apart, the root stack left out.
+
+    The gravest first, then by type and name: engines work on many at once, and two runs of one change should read the same.
+    """
     gone_with = _gone_with(report)
     apart = {id(step) for (_, op), step in report.steps.items() if op == "refresh"}
     order = {key: at for at, key in enumerate(report.steps)}
-    return [
+    found = [
         change_of(
             step,
             masker,
@@ -143,6 +156,13 @@ def changes_of(report: Report, masker: Masker) -> list[Change]:
         for step in report.changed
         if id(step) not in apart and step.type != ROOT_STACK_TYPE
     ]
+    return in_order(found)
+
+
+def in_order(changes: Iterable[Change]) -> list[Change]:
+    """The gravest first, then by type and name."""
+    rank = {op: at for at, op in enumerate(_GRAVEST_FIRST)}
+    return sorted(changes, key=lambda change: (rank.get(change.op, len(rank)), change.type, change.name))
 
 
 def change_of(step: Step, masker: Masker, *, old_goes_first: bool = False, component: str = "") -> Change:
@@ -152,22 +172,23 @@ def change_of(step: Step, masker: Masker, *, old_goes_first: bool = False, compo
     properties: tuple[PropertyChange, ...] = ()
     inputs: tuple[PropertyChange, ...] = ()
     if step.op in {"update", LOGICAL_REPLACE, "create-replacement"}:
-        properties = tuple(_differences(step, masker))
+        properties = tuple(replace(item, path=masker.text(item.path)) for item in _differences(step, masker))
     elif step.op in {"create", "import"}:
-        inputs = tuple(leaves("", None, masker.properties(step.type, new.get("inputs"))))
+        shown = masker.properties(step.type, new.get("inputs"))
+        inputs = tuple(replace(item, path=masker.text(item.path)) for item in leaves("", None, shown))
     return Change(
         op=step.op,
         urn=step.urn,
         type=step.type,
-        name=step.name,
+        name=masker.text(step.name),
         id=masker.text(str(old.get("id") or "")),
         custom=bool(state.get("custom")),
         failed=step.status == "failed",
-        keys=step.keys,
+        keys=tuple(masker.text(key) for key in step.keys),
         properties=properties,
         inputs=inputs,
         old_goes_first=old_goes_first,
-        component=component,
+        component=masker.text(component),
         stays=bool(old.get("retainOnDelete")),
     )
 

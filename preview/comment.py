@@ -59,10 +59,14 @@ def markdown(review: Review, *, max_bytes: int = MAX_BYTES) -> str:
         text = _render(review, detail)
         if len(text.encode()) <= max_bytes:
             return text
-    lines = text.splitlines()
-    while len("\n".join(lines).encode()) > max_bytes and len(lines) > 1:
-        lines.pop()
-    return "\n".join(lines)
+    room = max_bytes
+    kept: list[str] = []
+    for line in text.splitlines():
+        room -= len(line.encode()) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return "\n".join(kept)
 
 
 class Detail:
@@ -89,7 +93,7 @@ _DETAILS: Final = (
     Detail(inputs=False, diffs=False, dangers=100),
     Detail(inputs=False, diffs=False, dangers=40, notes=10, lines=False),
     Detail(inputs=False, diffs=False, dangers=_DANGERS_SHOWN, notes=5, lines=False, graph=False),
-    Detail(inputs=False, diffs=False, dangers=5, notes=1, lines=False, graph=False),
+    Detail(inputs=False, diffs=False, dangers=0, notes=1, lines=False, graph=False),
 )
 
 
@@ -174,27 +178,19 @@ def _dangers(review: Review, detail: Detail) -> Iterable[str]:
         return
     yield f"#### {_stack(review)}: replaced and deleted"
     yield ""
-    yield from _danger_table(review.dangers[:_DANGERS_SHOWN])
+    yield from (_danger(change) for change in review.dangers[:_DANGERS_SHOWN])
     yield ""
-    rest = review.dangers[_DANGERS_SHOWN : detail.dangers]
-    if rest:
-        yield from _fold(f"{len(rest):,} more", _danger_table(rest))
+    if rest := review.dangers[_DANGERS_SHOWN : detail.dangers]:
+        yield from _fold(f"{len(rest):,} more", (_danger(change) for change in rest))
     left = len(review.dangers) - max(detail.dangers, _DANGERS_SHOWN)
     yield from _more(left, "replaced or deleted resource")
 
 
-def _danger_table(changes: Sequence[Change]) -> Iterable[str]:
-    yield "| | resource | physical id | because |"
-    yield "|---|---|---|---|"
-    for change in changes:
-        what = "replace" if change.op == "replace" else "forget" if change.op == "discard" else "delete"
-        cells = (
-            f"**{SYMBOLS[change.op]} {what}**",
-            f"{change.short_type} {_code(change.name)}",
-            _code(change.id) if change.id else "none yet",
-            _cause(change),
-        )
-        yield "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+def _danger(change: Change) -> str:
+    """One item of a list: what, the physical id, why. A table would not have room for the ids."""
+    what = "replace" if change.op == "replace" else "forget" if change.op == "discard" else "delete"
+    id_ = _code(change.id) if change.id else "no physical id yet"
+    return f"- **{SYMBOLS[change.op]} {what}** {change.short_type} {_code(change.name)}<br>{id_}<br>{_cause(change)}"
 
 
 def _cause(change: Change) -> str:
@@ -286,15 +282,19 @@ def _cost(review: Review, _detail: Detail) -> Iterable[str]:
                 "cloud": f"**{row.label}**",
             }.get(row.part, row.label if row.label in {"shared", "idle GPUs"} else _code(row.label))
             note = f" {row.note}" if row.note and row.part == "owner" else ""
-            yield f"| {_cell(label + note)} | " + " | ".join(str(amount) for amount in row.amounts) + " |"
+            yield f"| {_cell(label + note)} | " + " | ".join(_amount(amount) for amount in row.amounts) + " |"
         yield ""
-        yield "After the change, and in brackets by how much that is more or less. GPU nodes count at each model's least and most replicas."
+        yield "After the change, and under it by how much that is more or less. GPU nodes count at each model's least and most replicas."
         yield ""
     for warning in delta.warnings:
         yield f"> {_text(warning)}"
         yield ""
     if notes:
         yield from _fold("What the cost leaves out or estimates", notes)
+
+
+def _amount(amount: costs.Amount) -> str:
+    return f"{amount.now}<br>{amount.difference}" if amount.difference else amount.now
 
 
 def _changes(review: Review, detail: Detail) -> Iterable[str]:

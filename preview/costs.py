@@ -26,9 +26,6 @@ class Amount:
     difference: str
     more: bool = False
 
-    def __str__(self) -> str:
-        return f"{self.now} ({self.difference})" if self.difference else self.now
-
 
 @dataclass(frozen=True, slots=True)
 class Row:

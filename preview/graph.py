@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from preview.events import REPLACE_PARTS, ROOT_STACK_TYPE, Report, Step
+from preview.masking import Masker
 from preview.tree import short_type
 
 MAX_NODES: Final = 40
@@ -58,7 +59,7 @@ class Graph:
         return [node for node in self.nodes if node.key in wanted]
 
 
-def graph_of(report: Report) -> Graph | None:
+def graph_of(report: Report, masker: Masker) -> Graph | None:
     """The graph, drawn by component where resources would be too many; None where there is nothing to see in a picture."""
     steps: dict[str, Step] = {}
     for step in report.steps.values():
@@ -79,14 +80,21 @@ def graph_of(report: Report) -> Graph | None:
         if source in real and _is_real(steps[urn]) and source != urn
     ]
     shown = dict.fromkeys([*real, *(urn for _, urn in pairs)])
-    nodes = [_node(steps.get(urn) or changed[urn], real, steps) for urn in shown]
-    graph = Graph(tuple(nodes), tuple(dict.fromkeys(pairs)))
+    nodes = sorted(
+        (_node(steps[urn], real, steps) for urn in shown), key=lambda node: (node.box, node.type, node.name)
+    )
+    graph = Graph(tuple(nodes), tuple(sorted(set(pairs))))
     if not _fits(graph):
         chains = {node.key: _components(steps[node.key], steps) for node in graph.nodes}
         deepest = max((len(chain) for chain in chains.values()), default=0)
         drawn = (_by_component(graph, chains, depth) for depth in range(deepest, 0, -1))
         graph = next((each for each in drawn if _fits(each)), Graph((), ()))
-    return graph if len(graph.nodes) > 1 else None
+    if len(graph.nodes) <= 1:
+        return None
+    nodes = tuple(
+        replace(node, name=masker.text(node.name), box=masker.text(node.box)) for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes)
 
 
 def _fits(graph: Graph) -> bool:
@@ -108,6 +116,8 @@ def mermaid(graph: Graph) -> str:
         if box:
             lines.append("  end")
     lines.extend(f"  {names[before]} --> {names[after]}" for before, after in graph.edges)
+    if named := [f"b{at}" for at, box in enumerate(boxes) if box]:
+        lines += ["  classDef box fill:none,stroke:#818b98", f"  class {','.join(named)} box"]
     used = {node.kind for node in graph.nodes}
     lines.extend(f"  {style}" for style in _STYLES if style.split()[1] in used)
     return "\n".join(lines)
@@ -184,8 +194,8 @@ def _by_component(graph: Graph, chains: Mapping[str, list[Step]], depth: int) ->
         )
         for key, node in drawn.items()
     )
-    edges = dict.fromkeys((place[a], place[b]) for a, b in graph.edges if place[a] != place[b])
-    return Graph(nodes, tuple(edges))
+    edges = {(place[a], place[b]) for a, b in graph.edges if place[a] != place[b]}
+    return Graph(nodes, tuple(sorted(edges)))
 
 
 def _references(steps: Mapping[str, Step], changed: Mapping[str, Step]) -> Iterator[tuple[str, str]]:

@@ -115,7 +115,7 @@ def _dangers(review: Review) -> Iterable[str]:
 def _danger_table(changes: Sequence[Change]) -> str:
     rows = "".join(_danger(change) for change in changes)
     head = '<tr><th></th><th>resource</th><th>physical id</th><th class="because">because</th></tr>'
-    return f'<div class="wide"><table>{head}{rows}</table></div>'
+    return f'<div class="wide"><table class="dangers">{head}{rows}</table></div>'
 
 
 def _danger(change: Change) -> str:

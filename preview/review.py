@@ -13,7 +13,17 @@ from datetime import datetime
 from typing import Final, Literal
 
 from planning.cost.values import Delta
-from preview.changes import Change, Group, PropertyChange, change_of, changes_of, dangers, grouped, leaves
+from preview.changes import (
+    Change,
+    Group,
+    PropertyChange,
+    change_of,
+    changes_of,
+    dangers,
+    grouped,
+    in_order,
+    leaves,
+)
 from preview.events import REPLACE_PARTS, Diagnostic, FindingKind, Report
 from preview.graph import Graph, graph_of
 from preview.masking import Masker
@@ -21,6 +31,8 @@ from preview.masking import Masker
 Level = Literal["failed", "blocked", "destructive", "caution", "change", "same"]
 
 _SEVERITIES: Final = ("critical", "high", "medium", "low", "")
+# What engines close a failed run with, after having said why.
+_SAYS_NOTHING: Final = frozenset({"preview failed", "update failed"})
 _TALLY: Final = ("create", "update", "replace", "delete", "import", "discard", "same")
 _VERBS: Final = {
     "create": "to create",
@@ -114,10 +126,12 @@ def review_of(
     """Judge a finished preview. `secrets` are texts to strike besides those that the engine masked."""
     masker = Masker(secrets)
     changes = changes_of(report, masker)
-    drift = grouped(change_of(step, masker) for step in report.drift)
+    drift = grouped(in_order(change_of(step, masker) for step in report.drift))
     judgements = tuple(_judgements(report, masker))
     found = dangers(changes)
     errors = tuple(_notes(report, masker, "error"))
+    if len(errors) > 1 or any(each.kind == "mandatory" for each in judgements):
+        errors = tuple(note for note in errors if note.message not in _SAYS_NOTHING)
     return Review(
         heading=heading,
         verdict=_verdict(report, changes, found, judgements, drift, errors),
@@ -129,7 +143,7 @@ def review_of(
         policies_passed=report.policies_passed,
         policy_packs=tuple(f"{name} {version}".strip() for name, version in report.policy_packs.items()),
         cost=cost,
-        graph=graph_of(report),
+        graph=graph_of(report, masker),
         errors=errors,
         warnings=tuple(_notes(report, masker, "warning")),
         duration_seconds=report.duration_seconds,
@@ -202,7 +216,7 @@ def _judgements(report: Report, masker: Masker) -> Iterable[Judgement]:
             changes = tuple(
                 leaves("", masker.properties(type_, finding.before), masker.properties(type_, finding.after))
             )
-        name = finding.urn.rsplit("::", 1)[-1]
+        name = masker.text(finding.urn.rsplit("::", 1)[-1])
         message = masker.text(finding.message)
         if finding.kind == "not evaluated":
             # "can't run policy 'x' from policy pack 'y' during preview: why"; the names stand beside it anyway.
@@ -228,7 +242,7 @@ def _judgements(report: Report, masker: Masker) -> Iterable[Judgement]:
 def _notes(report: Report, masker: Masker, severity: str) -> Iterable[Diagnostic]:
     for note in report.diagnostics:
         if note.severity == severity:
-            yield replace(note, message=masker.text(note.message))
+            yield replace(note, message=masker.text(note.message), urn=masker.text(note.urn))
 
 
 def count(number: int, noun: str) -> str:

@@ -17,10 +17,12 @@ from cli.options import console_for
 from cli.providers import local_providers
 from cli.session import Session
 from local.engine.deploy import Deployment, run
+from local.engine.policy_process import PackSource
 from tests.preview.recordings import keep
-from tests.stacks.harness import LocalStack
+from tests.stacks.harness import ROOT, LocalStack
 
 Event = dict[str, Any]
+PACK = PackSource(ROOT / "policies", ROOT / "policies" / "config" / "dev.json")
 
 
 def main() -> None:
@@ -28,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         stack = LocalStack(Path(folder))
         try:
-            keep("create-all", _preview(stack))
+            keep("create-all", _run(stack, "preview", packs=(PACK,)))
             _run(stack, "up")
             keep("no-change", _preview(stack))
             original = stack.stack_file.read_text(encoding="utf-8")
@@ -36,6 +38,9 @@ def main() -> None:
                 stack.stack_file.write_text(original, encoding="utf-8")
                 stack.edit(edit)
                 keep(name, _preview(stack))
+            stack.stack_file.write_text(original, encoding="utf-8")
+            stack.edit(_policy_broken)
+            keep("policy-broken", _run(stack, "preview", packs=(PACK,)))
             stack.stack_file.write_text(original, encoding="utf-8")
             _age_providers(stack)
             keep("provider-upgraded", _preview(stack, refresh=True))
@@ -71,6 +76,11 @@ def _cluster_destroyed(config: dict[str, Any]) -> None:
         del config[key]
 
 
+def _policy_broken(config: dict[str, Any]) -> None:
+    """More GPUs in a pool than it may have, and more money than there is."""
+    config["model-factory:models"]["assistant"]["replicas"]["max"] = 24
+
+
 EDITS: dict[str, Callable[[dict[str, Any]], None]] = {
     "one-replica": _one_replica,
     "machine-replaced": _machine_replaced,
@@ -98,7 +108,13 @@ def _preview(stack: LocalStack, *, refresh: bool = False) -> list[Event]:
     return _run(stack, "preview", refresh=refresh)
 
 
-def _run(stack: LocalStack, operation: Literal["preview", "up"], *, refresh: bool = False) -> list[Event]:
+def _run(
+    stack: LocalStack,
+    operation: Literal["preview", "up"],
+    *,
+    refresh: bool = False,
+    packs: tuple[PackSource, ...] = (),
+) -> list[Event]:
     session = Session.open(stack.name, stack.root)
     ensure_running(session, console_for(as_json=True), quiet=True)
     config = session.program_config()
@@ -112,13 +128,14 @@ def _run(stack: LocalStack, operation: Literal["preview", "up"], *, refresh: boo
             config=config.values,
             secret_config_keys=config.secret_keys,
             refresh=refresh,
+            policy_packs=packs,
         ),
         store=session.store,
         providers=local_providers(session.project.root),
         emit=events.append,
         cancel=threading.Event(),
     )
-    if not outcome.ok:
+    if not (outcome.ok or packs):
         raise RuntimeError(f"{operation} failed: {outcome.failures}")
     return events
 

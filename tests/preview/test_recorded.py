@@ -1,0 +1,171 @@
+"""Ten changes, told as comments: each is kept under __snapshots__/ as a Markdown file that a code host renders.
+
+Their events are recorded from the local engine (`python -m tests.preview.record`), save the 5,000 resources, which are made up here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from syrupy.location import PyTestLocation
+from syrupy.types import SnapshotIndex
+
+from planning.cost import before_and_after, bill_of, delta_of
+from preview.comment import MAX_BYTES, markdown, marker
+from preview.events import Report
+from preview.html import page
+from preview.review import Heading, Review, review_of
+from tests.preview.recordings import Event, load
+
+RECORDED = (
+    *("create-all", "no-change", "one-replica", "machine-replaced", "model-added", "model-moved", "cluster-destroyed"),
+    *("provider-upgraded", "policy-broken"),
+)
+ALL = (*RECORDED, "five-thousand")
+HEADING = Heading(
+    "model-factory",
+    "dev",
+    commit="0f5be1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8",
+    time=datetime(2026, 11, 23, 9, 30, tzinfo=UTC),
+    run_url="https://ci.example.com/runs/42",
+    artifact="preview.html",
+    engine="local",
+)
+
+
+class MarkdownFile(SingleFileSnapshotExtension):
+    """One file a snapshot, so that it can be looked at rendered."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "md"
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
+        return str(index)
+
+
+@cache
+def review(name: str) -> Review:
+    report = Report.of(five_thousand() if name == "five-thousand" else load(name))
+    before, after = before_and_after((step.op, step.old, step.new) for step in report.steps.values())
+    return review_of(report, HEADING, cost=delta_of(bill_of(before), bill_of(after)))
+
+
+def five_thousand() -> list[Event]:
+    """4,000 objects get one label, 500 each something else, 300 are new, 150 go and 50 are replaced."""
+    events: list[Event] = [{"preludeEvent": {"config": {}}}]
+    for at in range(5_000):
+        name = f"settings-{at:04}"
+        urn = f"urn:pulumi:dev::model-factory::kubernetes:core/v1:ConfigMap::{name}"
+        old: dict[str, Any] = {"metadata": {"name": name, "labels": {"team": "platform"}}, "data": {"key": "value"}}
+        new: dict[str, Any] = {"metadata": {"name": name, "labels": {"team": "models"}}, "data": {"key": "value"}}
+        op, keys, diff = "update", [], {"metadata.labels.team": {"diffKind": "update", "inputDiff": True}}
+        if 4_000 <= at < 4_500:
+            new = {**old, "data": {"key": f"value-{at}"}}
+            diff = {"data.key": {"diffKind": "update", "inputDiff": True}}
+        elif 4_500 <= at < 4_800:
+            op = "create"
+        elif 4_800 <= at < 4_950:
+            op = "delete"
+        elif at >= 4_950:
+            new = {**old, "metadata": {**old["metadata"], "namespace": f"team-{at}"}}
+            op, keys = "replace", ["metadata.namespace"]
+            diff = {"metadata.namespace": {"diffKind": "add-replace", "inputDiff": True}}
+        state = {"urn": urn, "type": "kubernetes:core/v1:ConfigMap", "custom": True, "parent": "", "outputs": {}}
+        event = {
+            "op": op,
+            "urn": urn,
+            "type": "kubernetes:core/v1:ConfigMap",
+            "old": None if op == "create" else {**state, "id": f"default/{name}", "inputs": old},
+            "new": None if op == "delete" else {**state, "id": "", "inputs": new},
+            "keys": keys,
+            "detailedDiff": diff if op in {"update", "replace"} else None,
+        }
+        events.append({"resOutputsEvent": {"metadata": event, "planning": True}})
+    changes = {"update": 4_500, "create": 300, "delete": 150, "replace": 50}
+    events.append({"summaryEvent": {"resourceChanges": changes, "durationSeconds": 21, "isPreview": True, "maybeCorrupt": False}})
+    return events
+
+
+@pytest.mark.parametrize("name", ALL)
+class TestComments:
+    # The files are named after the changes alone: they are there to be looked at.
+    @pytest.mark.filterwarnings("ignore:(?s).*Consider adding")
+    def test_reads_as_it_was_approved(self, name: str, snapshot: SnapshotAssertion) -> None:
+        assert markdown(review(name)) == snapshot(name=name, extension_class=MarkdownFile)
+
+    def test_fits_and_tells_the_verdict_first(self, name: str) -> None:
+        text = markdown(review(name))
+        assert len(text.encode()) <= MAX_BYTES
+        lines = text.splitlines()
+        assert lines[0] == marker("model-factory", "dev")
+        title = next(line for line in lines if not line.startswith("<!--"))
+        assert title.startswith("### ")
+        assert "model-factory/dev" in title
+
+    def test_names_every_replaced_and_deleted_object_in_the_page(self, name: str) -> None:
+        text = page(review(name))
+        for change in review(name).dangers:
+            assert change.id in text
+
+    def test_holds_no_unknown_marks(self, name: str) -> None:
+        assert "04da6b54" not in markdown(review(name)) + page(review(name))
+
+
+class TestWhatTheyTell:
+    def test_no_change_says_so_and_what_it_costs(self) -> None:
+        text = markdown(review("no-change"))
+        assert "nothing changes" in text
+        assert "**Cost** unchanged" in text
+        assert len(text) < 2_500
+
+    def test_one_replica_touches_one_autoscaler_and_raises_the_cost_at_rest_only(self) -> None:
+        found = review("one-replica")
+        assert [change.type for group in found.groups for change in group.changes] == [
+            "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
+        ]
+        assert found.cost is not None
+        assert found.cost.total.difference.usd_per_hour.idle > 0
+        assert found.cost.total.difference.usd_per_hour.peak == 0
+
+    def test_a_replaced_machine_is_named_with_its_cause_and_its_id_above_every_fold(self) -> None:
+        text = markdown(review("machine-replaced"))
+        above = text.partition("<details>")[0]
+        assert "instanceTypes" in above
+        assert '`"g6.xlarge"` → `"g6.2xlarge"`' in above
+        assert review("machine-replaced").dangers[0].id in above
+
+    def test_a_moved_model_costs_less_in_the_one_cloud_and_more_in_the_other(self) -> None:
+        cost = review("model-moved").cost
+        assert cost is not None
+        assert cost.clouds["aws"].difference.usd_per_hour.idle > 0 > cost.clouds["gcp"].difference.usd_per_hour.idle
+        assert set(cost.models) >= {("text-classifier", "aws"), ("text-classifier", "gcp")}
+
+    def test_a_destroyed_cluster_stands_before_what_ran_in_it(self) -> None:
+        types = [change.short_type for change in review("cluster-destroyed").dangers]
+        assert types.index("gcp:container:Cluster") < types.index("kubernetes:core:Namespace")
+        assert review("cluster-destroyed").verdict.level == "destructive"
+
+    def test_drift_of_an_upgraded_provider_is_one_group_and_apart_from_changes(self) -> None:
+        found = review("provider-upgraded")
+        assert not found.groups
+        assert sum(len(group.changes) for group in found.drift) > 50
+        assert len(found.drift) <= 5
+
+    def test_a_broken_policy_stops_the_change_in_the_title(self) -> None:
+        found = review("policy-broken")
+        assert found.verdict.level == "blocked"
+        assert "mandatory policy violation" in markdown(found).splitlines()[2]
+
+    def test_five_thousand_changes_are_grouped_and_the_whole_is_pointed_to(self) -> None:
+        found = review("five-thousand")
+        assert max(len(group.changes) for group in found.groups) == 4_000
+        text = markdown(found)
+        assert "Shortened to fit" in text
+        assert "preview.html" in text
+        assert "4,500 updated in place" in text

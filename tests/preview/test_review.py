@@ -1,0 +1,135 @@
+"""The verdict is the gravest thing that is true."""
+
+from __future__ import annotations
+
+import pytest
+
+from preview.events import Report
+from preview.graph import graph_of, mermaid
+from preview.html import page
+from preview.masking import Masker
+from preview.picture import svg
+from tests.preview.samples import Event, error, policy, reviewed, step, urn
+
+LOST = step("delete", old={})
+MADE = step("create", name="c", new={})
+DRIFTED = step("refresh", name="d", old={"v": 1}, new={"v": 2}, detailedDiff={"v": {"diffKind": "update"}})
+
+
+class TestVerdict:
+    @pytest.mark.parametrize(
+        ("events", "level"),
+        [
+            ([], "same"),
+            ([MADE], "change"),
+            ([DRIFTED], "caution"),
+            ([MADE, policy("advisory", "x")], "caution"),
+            ([MADE, LOST, policy("advisory", "x")], "destructive"),
+            ([LOST, error("boom")], "failed"),
+            ([LOST, error("boom"), policy("mandatory", "x")], "blocked"),
+        ],
+    )
+    def test_the_gravest_counts(self, events: list[Event], level: str) -> None:
+        assert reviewed(*events).verdict.level == level
+
+    def test_says_that_nothing_is_lost_where_nothing_is(self) -> None:
+        assert "nothing is replaced or deleted" in reviewed(MADE).verdict.reasons
+        assert "nothing is replaced or deleted" not in reviewed(MADE, LOST).verdict.reasons
+
+    def test_a_closing_word_of_the_engine_is_no_error_of_its_own(self) -> None:
+        assert reviewed(error("preview failed"), policy("mandatory", "x")).errors == ()
+        assert [note.message for note in reviewed(error("preview failed")).errors] == ["preview failed"]
+
+
+class TestJudgements:
+    def test_one_policy_says_the_same_of_many_once(self) -> None:
+        found = reviewed(*[policy("mandatory", "x", "why", urn("a:b:C", f"n{at}"), "high") for at in range(3)])
+        assert [(each.policy, each.resources) for each in found.judgements] == [("x", ("n0", "n1", "n2"))]
+
+    def test_the_most_severe_first(self) -> None:
+        levels = ("low", "critical", "", "medium", "high")
+        found = reviewed(*[policy("mandatory", f"p{level}", severity=level) for level in levels])
+        assert [each.severity for each in found.judged("mandatory")] == ["critical", "high", "medium", "low", ""]
+
+    def test_a_remediation_tells_what_it_changed(self) -> None:
+        event = {"policyRemediationEvent": {"policyName": "r", "policyPackName": "p", "resourceUrn": urn("a:b:C", "n"), "before": {"x": 1}, "after": {"x": 2}}}
+        (each,) = reviewed(event).judged("remediated")
+        assert [(item.path, item.before, item.after) for item in each.changes] == [("x", "1", "2")]
+
+    def test_passed_checks_are_counted(self) -> None:
+        event = {"policyAnalyzeSummaryEvent": {"resourceUrn": "", "policyPackName": "p", "passed": ["a", "b"], "failed": []}}
+        assert reviewed(event, event).policies_passed == 4
+
+
+CLUSTER = step("replace", "aws:eks/cluster:Cluster", "cluster", {"n": 1}, {"n": 2}, keys=["n"], id="cluster-77ab")
+POOL = step("same", "aws:eks/nodeGroup:NodeGroup", "pool", {"clusterName": "cluster-77ab"}, {"clusterName": "cluster-77ab"})
+OTHER = step("same", "aws:s3/bucket:Bucket", "other", {"v": "elsewhere"}, {"v": "elsewhere"})
+
+
+class TestGraph:
+    def test_shows_what_changes_and_its_dependents_only(self) -> None:
+        graph = graph_of(Report.of([CLUSTER, POOL, OTHER]), Masker())
+        assert graph is not None
+        assert [(node.name, node.kind) for node in graph.nodes] == [("cluster", "replace"), ("pool", "same")]
+        assert graph.edges == ((urn("aws:eks/cluster:Cluster", "cluster"), urn("aws:eks/nodeGroup:NodeGroup", "pool")),)
+
+    def test_dependencies_that_an_engine_tells_are_taken(self) -> None:
+        told = step("same", "a:b:C", "told", {}, {}, dependencies=[urn("aws:eks/cluster:Cluster", "cluster")])
+        graph = graph_of(Report.of([CLUSTER, told]), Masker())
+        assert graph is not None
+        assert [node.name for node in graph.nodes] == ["told", "cluster"]
+
+    def test_one_resource_alone_needs_no_picture(self) -> None:
+        assert graph_of(Report.of([CLUSTER, OTHER]), Masker()) is None
+
+    def test_many_resources_are_drawn_by_component(self) -> None:
+        events: list[Event] = []
+        for part in range(3):
+            component = urn("model-factory:x:Part", f"part{part}")
+            events.append(step("create", "model-factory:x:Part", f"part{part}", new={}, custom=False))
+            events.extend(step("create", name=f"b{part}-{at}", new={}, parent=component) for at in range(30))
+        graph = graph_of(Report.of(events), Masker())
+        assert graph is not None
+        assert [(node.name, node.members) for node in graph.nodes] == [(f"Part part{at}", 30) for at in range(3)]
+
+    def test_labels_cannot_leave_their_quotes(self) -> None:
+        events = [step("create", name='x"]; click', new={}), step("create", name="b<script>", new={})]
+        graph = graph_of(Report.of(events), Masker())
+        assert graph is not None
+        source = mermaid(graph)
+        assert 'x#quot;]; click' in source
+        assert "<script>" not in source
+        assert "<script>" not in svg(graph)
+
+    def test_a_cycle_is_drawn(self) -> None:
+        one, two = (urn("a:b:C", name) for name in ("one", "two"))
+        events = [step("update", "a:b:C", name, {}, {"v": 1}, dependencies=[other]) for name, other in (("one", two), ("two", one))]
+        graph = graph_of(Report.of(events), Masker())
+        assert graph is not None
+        assert svg(graph).count('class="edge"') == 2
+
+
+class TestPage:
+    def test_text_from_elsewhere_is_escaped(self) -> None:
+        bad = "<img src=x onerror=alert(1)>"
+        text = page(
+            reviewed(
+                step("delete", name=bad, old={}, id=bad),
+                step("update", name="u", old={"k": bad}, new={bad: bad}),
+                policy("mandatory", bad, bad, urn("a:b:C", bad)),
+                error(bad),
+                commit=bad,
+                run_url=f'https://x"{bad}',
+            )
+        )
+        assert "<img" not in text
+
+    def test_asks_nothing_of_the_network_and_runs_no_script(self) -> None:
+        text = page(reviewed(CLUSTER, POOL))
+        assert "default-src 'none'" in text
+        assert "<script" not in text
+        assert "http://" not in text.replace("http://www.w3.org", "")
+        assert "https://" not in text
+
+    def test_has_both_colour_schemes(self) -> None:
+        assert "prefers-color-scheme: dark" in page(reviewed())
