@@ -14,7 +14,7 @@ from google.protobuf import struct_pb2
 
 UNKNOWN_SENTINEL: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
-SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
+SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker of the protocol, no password
 ASSET_SIGNATURE: Final = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE_SIGNATURE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
 RESOURCE_SIGNATURE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
@@ -67,8 +67,8 @@ class ResourceReference:
 
 
 Value: TypeAlias = (
-    None | bool | int | float | str | list["Value"] | dict[str, "Value"]
-    | Unknown | Secret | Output | Asset | ResourceReference
+    bool | int | float | str | list["Value"] | dict[str, "Value"]
+    | Unknown | Secret | Output | Asset | ResourceReference | None
 )  # fmt: skip
 Properties: TypeAlias = dict[str, Value]
 
@@ -79,7 +79,11 @@ def decode(struct: struct_pb2.Struct) -> Properties:
 
 
 def encode(
-    properties: Mapping[str, Value], *, keep_secrets: bool = True, keep_outputs: bool = True, keep_resources: bool = True
+    properties: Mapping[str, Value],
+    *,
+    keep_secrets: bool = True,
+    keep_outputs: bool = True,
+    keep_resources: bool = True,
 ) -> struct_pb2.Struct:
     """Write values to a wire struct.
 
@@ -120,7 +124,7 @@ def _decode_marked(fields: dict[str, Value]) -> Value:
     if signature == OUTPUT_SIGNATURE:
         dependencies = fields.get("dependencies")
         return Output(
-            fields["value"] if "value" in fields else UNKNOWN,
+            fields.get("value", UNKNOWN),
             bool(fields.get("secret", False)),
             tuple(str(urn) for urn in dependencies) if isinstance(dependencies, list) else (),
         )
@@ -156,7 +160,9 @@ def _encode(value: Value, target: struct_pb2.Value, keep: tuple[bool, bool, bool
 
 
 def _encode_marked(
-    value: Unknown | Secret | Output | Asset | ResourceReference, target: struct_pb2.Value, keep: tuple[bool, bool, bool]
+    value: Unknown | Secret | Output | Asset | ResourceReference,
+    target: struct_pb2.Value,
+    keep: tuple[bool, bool, bool],
 ) -> None:
     keep_secrets, keep_outputs, keep_resources = keep
     if isinstance(value, Unknown):
