@@ -89,12 +89,6 @@ BROKEN = {
     "organisation": "allowed-regions cost-labels cross-cloud-version-skew monthly-budget protect-stateful",
 }
 ADVISED_IN_PROD = ["cross-cloud-version-skew", "monitor-and-slo", "shm-sized"]
-    "cross-cloud-version-skew",
-    "labels",
-    "monitor-and-slo",
-    "scale-down-stabilisation",
-    "shm-sized",
-]
 
 
 @cache
