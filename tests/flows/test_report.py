@@ -100,8 +100,14 @@ def github() -> Iterator[tuple[GitHub, str]]:
     thread.join()
 
 
-def report(  # noqa: S107 - a made-up token
-    url: str, action: str, folder: Path, stacks: str, *, sha: str = SHA, token: str = "token"
+def report(
+    url: str,
+    action: str,
+    folder: Path,
+    stacks: str,
+    *,
+    sha: str = SHA,
+    token: str = "token",  # noqa: S107 - made up
 ) -> subprocess.CompletedProcess[str]:
     head = (
         ["--head-owner", "forker", "--head-branch", "topic", "--head-sha", sha] if action == "comment" else []
