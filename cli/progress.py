@@ -108,9 +108,6 @@ class Progress:
 
     def _head(self) -> Text:
         of = f" of {self._expected}" if self._expected else ""
-        what = (
-            f"{self._finished}{of} done"
-            if self._finished or self._running
-            else f"{self._seen} resources seen"
-        )
+        seen = f"{self._seen} resource{'' if self._seen == 1 else 's'} seen"
+        what = f"{self._finished}{of} done" if self._finished or self._running else seen
         return Text(f"{self._title}: {what}, {time.monotonic() - self._started:.0f} s")

@@ -19,16 +19,13 @@ _COLUMN_ORDER: Final = (
 
 def print_outputs(console: Console, outputs: Mapping[str, Any]) -> None:
     """Print outputs, given as plain JSON values with secrets masked, by name."""
-    for name, value in sorted(outputs.items()):
+    for number, (name, value) in enumerate(sorted(outputs.items())):
+        if number:
+            console.print()
         if _is_records(value):
-            console.print(
-                _table(
-                    name,
-                    [{"name": key, **record} for key, record in sorted(value.items())]
-                    if isinstance(value, Mapping)
-                    else value,
-                )
-            )
+            named = isinstance(value, Mapping)
+            records = [{"name": key, **record} for key, record in sorted(value.items())] if named else value
+            console.print(_table(name, records))
         elif isinstance(value, Mapping) and value:
             console.print(_table(name, [{"name": key, "value": item} for key, item in sorted(value.items())]))
         else:
