@@ -21,7 +21,7 @@ DELETE_OPS: Final = frozenset({"delete", "delete-replaced", "discard", "discard-
 LOGICAL_REPLACE: Final = "replace"
 REPLACE_PARTS: Final = frozenset({"create-replacement", "delete-replaced", "discard-replaced"})
 # What a policy pack's host says of a check that met a value which is not known before `up` (pulumi-policy, policy.py).
-_NOT_EVALUATED: Final = "can't run policy"
+_NOT_EVALUATED: Final = ("can't run policy '", "can't run remediation '")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ def _finding(event: EngineEvent) -> Finding | None:
     if said := event.get("policyEvent"):
         message = _plain(str(said.get("message") or "")).strip()
         kind: FindingKind = "mandatory" if said.get("enforcementLevel") == "mandatory" else "advisory"
-        if _NOT_EVALUATED in message:
+        if message.startswith(_NOT_EVALUATED):
             kind = "not evaluated"
         return Finding(
             kind,

@@ -58,7 +58,10 @@ def broken(report: Report) -> list[str]:
 
 
 def _tally(report: Report, by_kind: dict[FindingKind, list[Finding]]) -> Text:
-    packs = ", ".join(f"{name} {version}".strip() for name, version in sorted(report.policy_packs.items()))
+    # The CLI says of a pack on disk where it lies: `name|local|folder`.
+    packs = ", ".join(
+        f"{name.partition('|')[0]} {version}".strip() for name, version in sorted(report.policy_packs.items())
+    )
     text = Text(f"Policies{f' of {packs}' if packs else ''}: ")
     parts = [Text(f"{len(findings)} {kind}", _STYLES[kind]) for kind, findings in by_kind.items() if findings]
     if report.policies_passed:
