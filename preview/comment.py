@@ -6,32 +6,25 @@ request's author wrote can leave its place: names and values stand in code, mess
 
 from __future__ import annotations
 
-import html
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from preview import costs
-from preview.changes import Change, Group, PropertyChange
+from preview.changes import Change, PropertyChange
 from preview.events import FindingKind
+from preview.gfm import cell, code, fence, fold, indented, plain_word, without_double_blanks, words
 from preview.graph import mermaid
+from preview.listing import NAMES_IN_LINE, SYMBOLS, Detail, arrow, diff, listing, more_of
 from preview.review import Heading, Judgement, Review, Run, count
 
 MAX_BYTES: Final = 60_000
 """GitHub refuses comments of more than 65,536 characters; other hosts are about as strict."""
-SYMBOLS: Final = {
-    "create": "+", "update": "~", "replace": "±", "create-replacement": "±", "delete": "−", "import": "=", "discard": "○",
-}  # fmt: skip
 _BADGES: Final = {
     "failed": "🛑", "blocked": "🛑", "destructive": "⚠️", "caution": "🔎", "change": "✅", "same": "✅",
 }  # fmt: skip
 _DANGERS_SHOWN: Final = 20
 _GROUPS_UNFOLDED: Final = 12
-_NAMES_IN_LINE: Final = 3
-_NAMES_IN_FOLD: Final = 200
-_DIFF_LINES: Final = 40
-_MEMBERS_WITH_INPUTS: Final = 4
 _EARLIER_RUNS: Final = 10
 _MAX_MESSAGE: Final = 2_000
 _RUN: Final = re.compile(r"^<!-- run: (https://[^\s<>\"]+) ([0-9a-f]{0,40}) (.{0,40}) -->$", re.MULTILINE)
@@ -39,7 +32,7 @@ _RUN: Final = re.compile(r"^<!-- run: (https://[^\s<>\"]+) ([0-9a-f]{0,40}) (.{0
 
 def marker(project: str, stack: str) -> str:
     """The hidden first line of a stack's comment."""
-    return f"<!-- model-factory preview: {_plain_word(project)}/{_plain_word(stack)} -->"
+    return f"<!-- model-factory preview: {plain_word(project)}/{plain_word(stack)} -->"
 
 
 def is_comment_of(body: str, project: str, stack: str) -> bool:
@@ -69,31 +62,14 @@ def markdown(review: Review, *, max_bytes: int = MAX_BYTES) -> str:
     return "\n".join(kept)
 
 
-class Detail:
-    """How much is told. The first is everything; each next one leaves something out."""
-
-    def __init__(
-        self,
-        *,
-        inputs: bool = True,
-        diffs: bool = True,
-        graph: bool = True,
-        lines: bool = True,
-        dangers: int = _NAMES_IN_FOLD,
-        notes: int = 50,
-        shortened: bool = True,
-    ) -> None:
-        self.inputs, self.diffs, self.graph, self.lines = inputs, diffs, graph, lines
-        self.dangers, self.notes, self.shortened = dangers, notes, shortened
-
-
 _DETAILS: Final = (
     Detail(shortened=False),
     Detail(inputs=False),
     Detail(inputs=False, diffs=False, dangers=100),
-    Detail(inputs=False, diffs=False, dangers=40, notes=10, lines=False),
-    Detail(inputs=False, diffs=False, dangers=_DANGERS_SHOWN, notes=5, lines=False, graph=False),
-    Detail(inputs=False, diffs=False, dangers=0, notes=1, lines=False, graph=False),
+    Detail(inputs=False, diffs=False, dangers=60, notes=20, groups=150),
+    Detail(inputs=False, diffs=False, dangers=40, notes=10, groups=40),
+    Detail(inputs=False, diffs=False, dangers=_DANGERS_SHOWN, notes=5, groups=0, graph=False),
+    Detail(inputs=False, diffs=False, dangers=0, notes=1, groups=0, graph=False),
 )
 
 
@@ -101,22 +77,7 @@ def _render(review: Review, detail: Detail) -> str:
     parts: list[Callable[[Review, Detail], Iterable[str]]] = [
         _top, _errors, _dangers, _violations, _cost, _changes, _drift, _graph, _other_policies, _warnings, _foot,
     ]  # fmt: skip
-    return "\n".join(_without_double_blanks(line for part in parts for line in part(review, detail))) + "\n"
-
-
-def _without_double_blanks(lines: Iterable[str]) -> Iterable[str]:
-    """One blank line where there are several, save inside a fence, which is kept as it is."""
-    fence, blank = "", True
-    for line in lines:
-        mark = line.lstrip()
-        if fence:
-            fence = "" if mark == fence else fence
-        elif mark.startswith("```"):
-            fence = mark[: len(mark) - len(mark.lstrip("`"))]
-        elif not line and blank:
-            continue
-        blank = not line
-        yield line
+    return "\n".join(without_double_blanks(line for part in parts for line in part(review, detail))) + "\n"
 
 
 def _top(review: Review, detail: Detail) -> Iterable[str]:
@@ -126,9 +87,9 @@ def _top(review: Review, detail: Detail) -> Iterable[str]:
         yield _run_mark(Run(heading.run_url, heading.commit, heading.time_text))
     for run in heading.earlier[: _EARLIER_RUNS - 1]:
         yield _run_mark(run)
-    yield f"### {_BADGES[verdict.level]} `{_plain_word(heading.project)}/{_plain_word(heading.stack)}`: {verdict.title}"
+    yield f"### {_BADGES[verdict.level]} `{plain_word(heading.project)}/{plain_word(heading.stack)}`: {verdict.title}"
     yield ""
-    tally = [f"**{SYMBOLS.get(op, '')} {words}**" if op != "same" else words for op, _, words in review.tally]
+    tally = [f"**{SYMBOLS.get(op, '')} {told}**" if op != "same" else told for op, _, told in review.tally]
     yield " · ".join(tally).replace("**+ ", "**\\+ ") or "No resources."
     yield ""
     lines = [*(_sentence(reason) for reason in verdict.reasons)]
@@ -146,12 +107,12 @@ def _top(review: Review, detail: Detail) -> Iterable[str]:
 
 def _policy_sentence(review: Review) -> str:
     parts: list[str] = []
-    words: tuple[tuple[FindingKind, str], ...] = (
+    kinds: tuple[tuple[FindingKind, str], ...] = (
         ("mandatory", "violated (mandatory)"), ("advisory", "violated (advisory)"), ("remediated", "remediated"),
         ("not evaluated", "not evaluated"),
     )  # fmt: skip
-    for kind, word in words:
-        number = sum(len(each.resources) or 1 for each in review.judgements if each.kind == kind)
+    for kind, word in kinds:
+        number = sum(each.number for each in review.judgements if each.kind == kind)
         if number:
             parts.append(f"{number:,} {word}")
     if review.policies_passed:
@@ -167,9 +128,9 @@ def _errors(review: Review, detail: Detail) -> Iterable[str]:
     yield f"#### {_stack(review)}: errors"
     for note in review.errors[: detail.notes]:
         if note.urn:
-            yield f"{_code(note.urn.rsplit('::', 1)[-1])}:"
-        yield from _fence(_cut(note.message), "text")
-    yield from _more(len(review.errors) - detail.notes, "error")
+            yield f"{code(note.urn.rsplit('::', 1)[-1])}:"
+        yield from fence(_cut(note.message), "text")
+    yield from more_of(len(review.errors) - detail.notes, "error")
     yield ""
 
 
@@ -181,29 +142,29 @@ def _dangers(review: Review, detail: Detail) -> Iterable[str]:
     yield from (_danger(change) for change in review.dangers[:_DANGERS_SHOWN])
     yield ""
     if rest := review.dangers[_DANGERS_SHOWN : detail.dangers]:
-        yield from _fold(f"{len(rest):,} more", (_danger(change) for change in rest))
+        yield from fold(f"{len(rest):,} more", (_danger(change) for change in rest))
     left = len(review.dangers) - max(detail.dangers, _DANGERS_SHOWN)
-    yield from _more(left, "replaced or deleted resource")
+    yield from more_of(left, "replaced or deleted resource")
 
 
 def _danger(change: Change) -> str:
     """One item of a list: what, the physical id, why. A table would not have room for the ids."""
     what = "replace" if change.op == "replace" else "forget" if change.op == "discard" else "delete"
-    id_ = _code(change.id) if change.id else "no physical id yet"
-    return f"- **{SYMBOLS[change.op]} {what}** {change.short_type} {_code(change.name)}<br>{id_}<br>{_cause(change)}"
+    id_ = code(change.id) if change.id else "no physical id yet"
+    return f"- **{SYMBOLS[change.op]} {what}** {change.short_type} {code(change.name)}<br>{id_}<br>{_cause(change)}"
 
 
 def _cause(change: Change) -> str:
     if change.op != "replace":
-        why = f"gone with {_code(change.component)}" if change.component else "no longer in the program"
+        why = f"gone with {code(change.component)}" if change.component else "no longer in the program"
         return f"{why}; the object itself stays" if change.stays else why
     forcing = change.forcing or tuple(PropertyChange(key, "update", forces=True) for key in change.keys)
     told = [
-        f"{_code(item.path)}: {_arrow(item)}" if item.before or item.after else _code(item.path)
-        for item in forcing[:_NAMES_IN_LINE]
+        f"{code(item.path)}: {arrow(item)}" if item.before or item.after else code(item.path)
+        for item in forcing[:NAMES_IN_LINE]
     ]
-    if len(forcing) > _NAMES_IN_LINE:
-        told.append(f"and {len(forcing) - _NAMES_IN_LINE} more")
+    if len(forcing) > NAMES_IN_LINE:
+        told.append(f"and {len(forcing) - NAMES_IN_LINE} more")
     order = "**the old one is deleted first**" if change.old_goes_first else "the new one is made first"
     return f"{'; '.join(told) or 'the provider asks for it'} ({order})"
 
@@ -216,8 +177,8 @@ def _violations(review: Review, detail: Detail) -> Iterable[str]:
     yield ""
     for each in found[: max(detail.notes, 5)]:
         yield f"- {_judgement_head(each)}"
-        yield from _indented(_fence(_cut(each.message), "text"))
-    yield from _more(len(found) - max(detail.notes, 5), "violated policy")
+        yield from indented(fence(_cut(each.message), "text"))
+    yield from more_of(len(found) - max(detail.notes, 5), "violated policy")
     yield ""
 
 
@@ -238,22 +199,24 @@ def _other_policies(review: Review, detail: Detail) -> Iterable[str]:
         for each in found[: detail.notes]:
             body.append(f"- {_judgement_head(each)}")
             if kind == "advisory":
-                body += _indented(_fence(_cut(each.message), "text"))
+                body += indented(fence(_cut(each.message), "text"))
             elif kind == "remediated" and detail.diffs:
-                body += _indented(_diff(each.changes))
-            elif kind == "not evaluated" and each.message:
-                body[-1] += f": {_code(_cut(each.message.splitlines()[0]))}"
-        body += _more(len(found) - detail.notes, "policy")
-        number = sum(len(each.resources) or 1 for each in found)
-        yield from _fold(f"<b>{_stack(review)}: {title}</b> ({number:,})", body)
+                body += indented(diff(each.changes))
+            elif each.message and "\n" in each.message:
+                body += indented(fence(_cut(each.message), "text"))
+            elif each.message:
+                body[-1] += f": {code(_cut(each.message))}"
+        body += more_of(len(found) - detail.notes, "policy")
+        number = sum(each.number for each in found)
+        yield from fold(f"<b>{_stack(review)}: {title}</b> ({number:,})", body)
 
 
 def _judgement_head(each: Judgement) -> str:
     severity = f"**{each.severity}** " if each.severity else ""
-    names = [_code(name) for name in each.resources[:_NAMES_IN_LINE]]
+    names = [code(name) for name in each.resources[:NAMES_IN_LINE]]
     more = len(each.resources) - len(names)
     where = f" on {', '.join(names)}" if names else " on the stack"
-    return f"{severity}{_code(each.policy)}{where}{f' and {more:,} more' if more > 0 else ''}"
+    return f"{severity}{code(each.policy)}{where}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _cost(review: Review, _detail: Detail) -> Iterable[str]:
@@ -262,12 +225,12 @@ def _cost(review: Review, _detail: Detail) -> Iterable[str]:
         return
     notes: list[str] = []
     if missing := costs.missing_text(delta.missing):
-        notes += ["No price, so not in the sums:", *(f"- {_text(item)}" for item in missing), ""]
+        notes += ["No price, so not in the sums:", *(f"- {words(item)}" for item in missing), ""]
     if estimated := costs.estimates(delta):
         sums = delta.after.estimated.usd_per_hour
         notes += [
             f"Estimated, {costs.usd(sums.idle)}/hour of it:",
-            *(f"- {_text(item)}" for item in estimated),
+            *(f"- {words(item)}" for item in estimated),
             "",
         ]
     if delta:
@@ -280,17 +243,17 @@ def _cost(review: Review, _detail: Detail) -> Iterable[str]:
                 "total": f"**{row.label}**",
                 "kind": f"of it {row.label}",
                 "cloud": f"**{row.label}**",
-            }.get(row.part, row.label if row.label in {"shared", "idle GPUs"} else _code(row.label))
+            }.get(row.part, row.label if row.label in {"shared", "idle GPUs"} else code(row.label))
             note = f" {row.note}" if row.note and row.part == "owner" else ""
-            yield f"| {_cell(label + note)} | " + " | ".join(_amount(amount) for amount in row.amounts) + " |"
+            yield f"| {cell(label + note)} | " + " | ".join(_amount(amount) for amount in row.amounts) + " |"
         yield ""
         yield "After the change, and under it by how much that is more or less. GPU nodes count at each model's least and most replicas."
         yield ""
     for warning in delta.warnings:
-        yield f"> {_text(warning)}"
+        yield f"> {words(warning)}"
         yield ""
     if notes:
-        yield from _fold("What the cost leaves out or estimates", notes)
+        yield from fold("What the cost leaves out or estimates", notes)
 
 
 def _amount(amount: costs.Amount) -> str:
@@ -301,13 +264,7 @@ def _changes(review: Review, detail: Detail) -> Iterable[str]:
     if not review.groups:
         return
     title = f"{_stack(review)}: changes"
-    if not detail.lines:
-        yield f"#### {title}"
-        yield ""
-        yield from _by_type(review.groups)
-        yield ""
-        return
-    body = [line for group in review.groups for line in _group(group, detail)]
+    body = list(listing(review.groups, detail))
     if len(review.groups) <= _GROUPS_UNFOLDED:
         yield f"#### {title}"
         yield ""
@@ -315,66 +272,7 @@ def _changes(review: Review, detail: Detail) -> Iterable[str]:
         yield ""
     else:
         number = sum(len(group.changes) for group in review.groups)
-        yield from _fold(f"<b>{title}</b> ({number:,} resources)", body)
-
-
-def _by_type(groups: Sequence[Group]) -> Iterable[str]:
-    counts = Counter((change.op, change.short_type) for group in groups for change in group.changes)
-    yield "| | type | resources |"
-    yield "|---|---|--:|"
-    for (op, type_), number in counts.most_common(100):
-        yield f"| {SYMBOLS.get(op, '?')} {op} | {_cell(_code(type_))} | {number:,} |"
-    yield from _more(len(counts) - 100, "type")
-
-
-def _group(group: Group, detail: Detail) -> Iterable[str]:
-    summary = _summary(group)
-    body: list[str] = []
-    if len(group.changes) > 1:
-        names = [_code(change.name) for change in group.changes[:_NAMES_IN_FOLD]]
-        if len(group.changes) > _NAMES_IN_LINE or len(group.types) > 1:
-            more = len(group.changes) - len(names)
-            body += [", ".join(names) + (f" and {more:,} more" if more > 0 else ""), ""]
-    if detail.diffs and group.properties:
-        body += _diff(group.properties)
-    elif detail.inputs:
-        for change in group.changes[:_MEMBERS_WITH_INPUTS]:
-            if change.inputs:
-                body += [f"{_code(change.name)}:"] if len(group.changes) > 1 else []
-                body += _diff(change.inputs)
-        left = sum(bool(change.inputs) for change in group.changes[_MEMBERS_WITH_INPUTS:])
-        body += [f"{left:,} more of the same type.", ""] if left else []
-    if body:
-        yield from _fold(summary, body)
-    else:
-        yield f"<div>{summary}</div>"
-        yield ""
-
-
-def _summary(group: Group) -> str:
-    """One line of HTML, which is what a fold's summary takes."""
-    first = group.first
-    symbol = html.escape(SYMBOLS.get(first.op, "?"))
-    types = group.types
-    what = (
-        html.escape(types[0])
-        if len(types) == 1
-        else "components"
-        if group.of_components
-        else f"resources of {len(types)} types"
-    )
-    failed = " <b>failed</b>" if first.failed else ""
-    if len(group.changes) == 1:
-        who = f"{what} <code>{html.escape(first.name)}</code>"
-    else:
-        names = ", ".join(f"<code>{html.escape(each.name)}</code>" for each in group.changes[:_NAMES_IN_LINE])
-        more = len(group.changes) - _NAMES_IN_LINE
-        times = "×" if len(types) == 1 else ""
-        who = f"{len(group.changes):,} {times} {what} {names}{f' and {more:,} more' if more > 0 else ''}"
-    paths = [item.path for item in group.properties]
-    told = ", ".join(f"<code>{html.escape(path)}</code>" for path in paths[:_NAMES_IN_LINE])
-    more = f" and {len(paths) - _NAMES_IN_LINE} more" if len(paths) > _NAMES_IN_LINE else ""
-    return f"{symbol} {who}{failed}{f': {told}{more}' if paths else ''}"
+        yield from fold(f"<b>{title}</b> ({number:,} resources)", body)
 
 
 def _drift(review: Review, detail: Detail) -> Iterable[str]:
@@ -382,38 +280,35 @@ def _drift(review: Review, detail: Detail) -> Iterable[str]:
         return
     number = sum(len(group.changes) for group in review.drift)
     body = ["Found in the clouds and not in the state. It was there before this change.", ""]
-    if detail.lines:
-        body += [line for group in review.drift for line in _group(group, detail)]
-    else:
-        body += _by_type(review.drift)
-    yield from _fold(f"<b>{_stack(review)}: drift</b> ({count(number, 'resource')})", body)
+    body += listing(review.drift, detail)
+    yield from fold(f"<b>{_stack(review)}: drift</b> ({count(number, 'resource')})", body)
 
 
 def _graph(review: Review, detail: Detail) -> Iterable[str]:
     if review.graph is None or not detail.graph:
         return
-    yield from _fold(
+    yield from fold(
         f"<b>{_stack(review)}: what changes, and what depends on it</b>",
-        _fence(mermaid(review.graph), "mermaid"),
+        fence(mermaid(review.graph), "mermaid"),
     )
 
 
 def _warnings(review: Review, detail: Detail) -> Iterable[str]:
     if not review.warnings:
         return
-    body = [line for note in review.warnings[: detail.notes] for line in _fence(_cut(note.message), "text")]
-    body += _more(len(review.warnings) - detail.notes, "warning")
-    yield from _fold(f"<b>{_stack(review)}: warnings</b> ({len(review.warnings):,})", body)
+    body = [line for note in review.warnings[: detail.notes] for line in fence(_cut(note.message), "text")]
+    body += more_of(len(review.warnings) - detail.notes, "warning")
+    yield from fold(f"<b>{_stack(review)}: warnings</b> ({len(review.warnings):,})", body)
 
 
 def _foot(review: Review, _detail: Detail) -> Iterable[str]:
     heading = review.heading
     facts = [
-        f"commit {_code(heading.commit)}" if heading.commit else "",
+        f"commit {code(heading.commit)}" if heading.commit else "",
         heading.time_text,
         f"took {review.duration_seconds:.0f} s" if review.duration_seconds else "",
         f"engine {heading.engine}" if heading.engine else "",
-        f"policies {', '.join(_code(pack) for pack in review.policy_packs)}" if review.policy_packs else "",
+        f"policies {', '.join(code(pack) for pack in review.policy_packs)}" if review.policy_packs else "",
         f"[run]({heading.run_url})" if heading.run_url.startswith("https://") else "",
     ]
     yield "---"
@@ -421,7 +316,7 @@ def _foot(review: Review, _detail: Detail) -> Iterable[str]:
     earlier = [run for run in heading.earlier if run.url != heading.run_url][: _EARLIER_RUNS - 1]
     if earlier:
         links = [
-            f"[{_plain_word(run.commit[:7]) or 'run'}{f' {_text(run.time)}' if run.time else ''}]({run.url})"
+            f"[{plain_word(run.commit[:7]) or 'run'}{f' {words(run.time)}' if run.time else ''}]({run.url})"
             for run in earlier
         ]
         yield f"<sub>earlier: {' · '.join(links)}</sub>"
@@ -431,7 +326,7 @@ def _artifact(heading: Heading) -> str:
     if heading.artifact.startswith("https://"):
         return f"[The whole report]({heading.artifact})."
     return (
-        f"The whole report is {_code(heading.artifact)}."
+        f"The whole report is {code(heading.artifact)}."
         if heading.artifact
         else "The whole is in the run's report."
     )
@@ -441,96 +336,13 @@ def _run_mark(run: Run) -> str:
     return f"<!-- run: {run.url} {run.commit[:40]} {run.time} -->"
 
 
-# -- pieces of Markdown ---------------------------------------------------------------------------------------------------
-
-
 def _stack(review: Review) -> str:
-    return _plain_word(review.heading.stack)
+    return plain_word(review.heading.stack)
 
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _fold(summary: str, body: Iterable[str]) -> Iterable[str]:
-    yield f"<details><summary>{summary}</summary>"
-    yield ""
-    yield from body
-    yield ""
-    yield "</details>"
-    yield ""
-
-
-def _diff(changes: Sequence[PropertyChange]) -> list[str]:
-    if not changes:
-        return []
-    lines: list[str] = []
-    for item in changes[:_DIFF_LINES]:
-        forced = "  # forces replacement" if item.forces else ""
-        if item.kind == "update" and item.before == item.after:
-            lines.append(f"! {item.path}: {item.after}{forced}")
-            continue
-        if item.kind != "add":
-            lines.append(f"- {item.path}: {item.before}{forced}")
-        if item.kind != "delete":
-            lines.append(f"+ {item.path}: {item.after}{forced if item.kind == 'add' else ''}")
-    if len(changes) > _DIFF_LINES:
-        lines.append(f"# and {len(changes) - _DIFF_LINES} more properties")
-    return _fence("\n".join(lines), "diff")
-
-
-def _arrow(item: PropertyChange) -> str:
-    return " → ".join(_code(side) if side else "nothing" for side in (item.before, item.after))
-
-
-def _fence(text: str, language: str) -> list[str]:
-    """A fenced block that its content cannot close."""
-    ticks = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, ticks + 1)
-    return [f"{fence}{language}", *text.splitlines(), fence]
-
-
-def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"  {line}" for line in lines]
-
-
-def _code(text: str) -> str:
-    """A code span that its content cannot close."""
-    text = " ".join(text.split()) or " "
-    ticks = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    if not ticks:
-        return f"`{text}`"
-    return f"{'`' * (ticks + 1)} {text} {'`' * (ticks + 1)}"
-
-
-def _cell(text: str) -> str:
-    """Text in a table: a bar ends a cell even inside code."""
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _text(text: str) -> str:
-    """Words as they are: no markup, no mentions, no references."""
-    text = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text).replace("@", "&#64;").replace("#", "&#35;")
-
-
-def _plain_word(text: str) -> str:
-    """A name reduced to what names are made of."""
-    return re.sub(r"[^\w.\-]", "", text)
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
-
-
-def _more(number: int, noun: str) -> list[str]:
-    return (
-        [
-            f"And {count(number, noun)} more.".replace(f"{number:,} ", f"{number:,} more ").replace(
-                " more.", "."
-            ),
-            "",
-        ]
-        if number > 0
-        else []
-    )

@@ -63,6 +63,8 @@ def rows(delta: Delta) -> list[Row]:
 def headline(delta: Delta) -> str:
     """The cost in one sentence."""
     before, after = delta.total.before.usd_per_hour, delta.total.after.usd_per_hour
+    if not delta and not after:
+        return "nothing that bills"
     if not delta:
         return f"unchanged: {_both(after)}"
     return f"{_change(before.idle, after.idle)} at rest, {_change(before.peak, after.peak)} at peak; then {_both(after)}"

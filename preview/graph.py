@@ -89,7 +89,7 @@ def graph_of(report: Report, masker: Masker) -> Graph | None:
         deepest = max((len(chain) for chain in chains.values()), default=0)
         drawn = (_by_component(graph, chains, depth) for depth in range(deepest, 0, -1))
         graph = next((each for each in drawn if _fits(each)), Graph((), ()))
-    if len(graph.nodes) <= 1:
+    if not graph.edges:
         return None
     nodes = tuple(
         replace(node, name=masker.text(node.name), box=masker.text(node.box)) for node in graph.nodes

@@ -13,8 +13,8 @@ from typing import Final
 
 from preview import costs
 from preview.changes import Change, Group, PropertyChange
-from preview.comment import SYMBOLS
 from preview.events import Diagnostic, FindingKind
+from preview.listing import SYMBOLS
 from preview.picture import svg
 from preview.review import Judgement, Review, count
 

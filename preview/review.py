@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Final, Literal
 
 from planning.cost.values import Delta
@@ -92,6 +93,8 @@ class Judgement:
     severity: str
     message: str
     resources: tuple[str, ...]
+    number: int = 1
+    """How often it was said: of one resource perhaps more than once."""
     changes: tuple[PropertyChange, ...] = ()
 
 
@@ -158,19 +161,19 @@ def _verdict(
     drift: list[Group],
     errors: tuple[Diagnostic, ...],
 ) -> Verdict:
-    violated = sum(len(each.resources) or 1 for each in judgements if each.kind == "mandatory")
-    advised = sum(len(each.resources) or 1 for each in judgements if each.kind == "advisory")
-    unknown = sum(len(each.resources) or 1 for each in judgements if each.kind == "not evaluated")
+    violated = sum(each.number for each in judgements if each.kind == "mandatory")
+    advised = sum(each.number for each in judgements if each.kind == "advisory")
+    unknown = sum(each.number for each in judgements if each.kind == "not evaluated")
     drifted = sum(len(group.changes) for group in drift)
     reasons: list[str] = []
     if unknown:
-        reasons.append(f"{count(unknown, 'policy check')} could not be evaluated before `up`")
+        reasons.append(f"{count(unknown, 'policy check')} could not be evaluated before up")
     if drifted:
         reasons.append(f"{count(drifted, 'resource')} differ from the state: changed outside")
     what = ", ".join(_counts(changes)) or "nothing changes"
     if violated:
         return Verdict(
-            "blocked", f"{count(violated, 'mandatory policy violation')}: `up` is refused", (what, *reasons)
+            "blocked", f"{count(violated, 'mandatory policy violation')}: up is refused", (what, *reasons)
         )
     if errors or report.failed or report.result == "failed":
         named = [step.name for step in report.failed]
@@ -208,7 +211,7 @@ def _tally(report: Report) -> tuple[tuple[str, int, str], ...]:
 
 
 def _judgements(report: Report, masker: Masker) -> Iterable[Judgement]:
-    together: dict[Judgement, list[str]] = {}
+    together: dict[Judgement, list[tuple[str, str]]] = {}
     for finding in report.findings:
         changes: tuple[PropertyChange, ...] = ()
         if finding.kind == "remediated":
@@ -216,7 +219,6 @@ def _judgements(report: Report, masker: Masker) -> Iterable[Judgement]:
             changes = tuple(
                 leaves("", masker.properties(type_, finding.before), masker.properties(type_, finding.after))
             )
-        name = masker.text(finding.urn.rsplit("::", 1)[-1])
         message = masker.text(finding.message)
         if finding.kind == "not evaluated":
             # "can't run policy 'x' from policy pack 'y' during preview: why"; the names stand beside it anyway.
@@ -226,17 +228,41 @@ def _judgements(report: Report, masker: Masker) -> Iterable[Judgement]:
             finding.policy,
             finding.pack,
             finding.severity if finding.severity in _SEVERITIES else "",
-            message,
+            "",
             (),
-            changes,
+            changes=changes,
         )
-        together.setdefault(key, [])
-        if name:
-            together[key].append(name)
+        name = masker.text(finding.urn.rsplit("::", 1)[-1])
+        together.setdefault(key, []).append((name, message))
     return sorted(
-        (replace(key, resources=tuple(dict.fromkeys(names))) for key, names in together.items()),
+        (
+            replace(
+                key,
+                message=_said(told),
+                resources=tuple(sorted({name for name, _ in told if name})),
+                number=len(told),
+            )
+            for key, told in together.items()
+        ),
         key=lambda each: (_SEVERITIES.index(each.severity), each.policy),
     )
+
+
+def _said(told: list[tuple[str, str]]) -> str:
+    """What a policy says of all its resources: the lines that are the same once, the others with their resource."""
+    messages = list(dict.fromkeys(message for _, message in told))
+    if len(messages) == 1:
+        return messages[0]
+    same = list(
+        takewhile(
+            lambda lines: len(set(lines)) == 1, zip(*(text.splitlines() for text in messages), strict=False)
+        )
+    )
+    lines = [each[0] for each in same]
+    for name, message in sorted(told):
+        rest = " ".join(message.splitlines()[len(same) :])
+        lines.append(f"{name}: {rest}" if name and rest else rest or name)
+    return "\n".join(dict.fromkeys(lines))
 
 
 def _notes(report: Report, masker: Masker, severity: str) -> Iterable[Diagnostic]:

@@ -46,6 +46,12 @@ class TestJudgements:
         found = reviewed(*[policy("mandatory", "x", "why", urn("a:b:C", f"n{at}"), "high") for at in range(3)])
         assert [(each.policy, each.resources) for each in found.judgements] == [("x", ("n0", "n1", "n2"))]
 
+    def test_what_it_says_of_each_stands_with_its_name_and_what_is_the_same_once(self) -> None:
+        found = reviewed(*[policy("advisory", "x", f"Same rule.\nit is {at}", urn("a:b:C", f"n{at}")) for at in range(2)])
+        (each,) = found.judgements
+        assert each.message == "Same rule.\nn0: it is 0\nn1: it is 1"
+        assert each.number == 2
+
     def test_the_most_severe_first(self) -> None:
         levels = ("low", "critical", "", "medium", "high")
         found = reviewed(*[policy("mandatory", f"p{level}", severity=level) for level in levels])
@@ -79,7 +85,7 @@ class TestGraph:
         assert graph is not None
         assert [node.name for node in graph.nodes] == ["told", "cluster"]
 
-    def test_one_resource_alone_needs_no_picture(self) -> None:
+    def test_what_nothing_depends_on_needs_no_picture(self) -> None:
         assert graph_of(Report.of([CLUSTER, OTHER]), Masker()) is None
 
     def test_many_resources_are_drawn_by_component(self) -> None:
@@ -87,13 +93,17 @@ class TestGraph:
         for part in range(3):
             component = urn("model-factory:x:Part", f"part{part}")
             events.append(step("create", "model-factory:x:Part", f"part{part}", new={}, custom=False))
-            events.extend(step("create", name=f"b{part}-{at}", new={}, parent=component) for at in range(30))
+            before = [urn("aws:s3/bucket:Bucket", f"b{part - 1}-0")] if part else []
+            events.extend(step("create", name=f"b{part}-{at}", new={}, parent=component, dependencies=before) for at in range(30))
         graph = graph_of(Report.of(events), Masker())
         assert graph is not None
         assert [(node.name, node.members) for node in graph.nodes] == [(f"Part part{at}", 30) for at in range(3)]
+        assert len(graph.edges) == 2
 
     def test_labels_cannot_leave_their_quotes(self) -> None:
-        events = [step("create", name='x"]; click', new={}), step("create", name="b<script>", new={})]
+        first = step("create", name='x"]; click', new={})
+        second = step("create", name="b<script>", new={}, dependencies=[urn("aws:s3/bucket:Bucket", 'x"]; click')])
+        events = [first, second]
         graph = graph_of(Report.of(events), Masker())
         assert graph is not None
         source = mermaid(graph)
