@@ -86,6 +86,11 @@ class Draft:
         section = self.aws if cloud == "aws" else self.gcp
         return section.value.regions if section is not None else ()
 
+    def zones(self) -> tuple[str, ...]:
+        """The zones chosen, of the clouds where they are as meant."""
+        sections = (section for section in (self.aws, self.gcp) if section is not None)
+        return tuple(zone for each in sections if each.right("zones") for zone in each.value.zones)
+
     def regions_right(self) -> bool:
         """Are all clouds' regions as meant, so that models can be judged by them?"""
         sections = [section for section in (self.aws, self.gcp) if section is not None]

@@ -74,7 +74,7 @@ def check_model(draft: Draft, place: KeyPath, model: Checked[ModelConfig]) -> It
 
 
 def _fits(draft: Draft, place: KeyPath, value: ModelConfig) -> Iterator[Finding]:
-    need = need_of(value, {cloud: draft.regions(cloud) for cloud in draft.clouds})
+    need = need_of(value, {cloud: draft.regions(cloud) for cloud in draft.clouds}, draft.zones())
     if any(fits(offer, need) for offer in _offers()):
         return
     at = next(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from planning.offers import Need
 from planning.types import cpu_cores
 from planning.values import Cloud, ModelConfig
 
 
-def need_of(model: ModelConfig, regions: Mapping[Cloud, Sequence[str]]) -> Need:
-    """The need of one replica; `regions` are the stack's, a cloud.
+def need_of(model: ModelConfig, regions: Mapping[Cloud, Sequence[str]], zones: Iterable[str] = ()) -> Need:
+    """The need of one replica; `regions` are the stack's, a cloud, and `zones` those it keeps to in some of them.
 
     Latency and traffic targets are not part of it: they steer the autoscaler. How fast a model is on an accelerator is not known here.
     """
@@ -27,4 +27,5 @@ def need_of(model: ModelConfig, regions: Mapping[Cloud, Sequence[str]]) -> Need:
         memory_gib=model.memory_gib,
         accelerators=frozenset(model.accelerators),
         machine_types=frozenset(model.machine_types),
+        zones=frozenset(zones),
     )

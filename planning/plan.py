@@ -16,7 +16,7 @@ from typing import Literal
 
 from planning.model_rules import describe
 from planning.needs import need_of
-from planning.offers import Need, Offer, fits, replicas_per_node, why_not
+from planning.offers import Need, Offer, fits, replicas_per_node, why_not, zones_for
 from planning.problems import PlanError, Problem
 from planning.values import Cloud, ModelSettings, Settings
 
@@ -36,6 +36,8 @@ class Placement:
     capacity_type: CapacityType
     pool: str
     """Name of the `Pool` in the same cloud and region."""
+    zones: tuple[str, ...]
+    """Zones where the machine is sold and the settings allow it; empty where that is not known and the cloud decides."""
     replicas: int
     replicas_per_node: int
     usd_per_hour: Decimal
@@ -65,6 +67,8 @@ class Pool:
     capacity_type: CapacityType
     max_nodes: int
     min_nodes: int = 0
+    zones: tuple[str, ...] = ()
+    """As its placements'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,7 @@ def _rank(choice: Choice, need: Need) -> tuple[Decimal, Decimal, int, str, str, 
 
 
 def _need(settings: Settings, model: ModelSettings) -> Need:
-    return need_of(model, {cloud: settings.regions_of(cloud) for cloud in settings.clouds})
+    return need_of(model, {cloud: settings.regions_of(cloud) for cloud in settings.clouds}, settings.zones)
 
 
 _Kind = tuple[Cloud, str, str, int, CapacityType, str]
@@ -205,7 +209,8 @@ def _pool_names(choices: Iterable[Choice]) -> dict[_Kind, str]:
 
 def _placement(settings: Settings, choice: Choice, pool: str) -> Placement:
     model, offer = choice.model, choice.offer
-    per_node = replicas_per_node(offer, _need(settings, model))
+    need = _need(settings, model)
+    per_node = replicas_per_node(offer, need)
     if per_node < 1:
         raise ValueError(
             f"{model.name} was placed on {offer.machine_type} in {offer.region}, which does not fit it"
@@ -216,6 +221,7 @@ def _placement(settings: Settings, choice: Choice, pool: str) -> Placement:
         offer=offer,
         capacity_type=choice.capacity_type,
         pool=pool,
+        zones=zones_for(offer, need),
         replicas=model.replicas.min,
         replicas_per_node=per_node,
         usd_per_hour=price * nodes_for(model.replicas.min, per_node),
@@ -237,6 +243,7 @@ def _pools(placements: Sequence[Placement]) -> tuple[Pool, ...]:
             accelerator_count=placed[0].offer.accelerator_count,
             capacity_type=placed[0].capacity_type,
             max_nodes=sum(nodes_for(each.model.replicas.max, each.replicas_per_node) for each in placed),
+            zones=placed[0].zones,
         )
         for (cloud, region, name), placed in sorted(members.items())
     )

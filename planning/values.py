@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from planning.problems import Problem
+from planning.regions import region_of
 from planning.types import (
     AllowedCidr,
     Among,
@@ -111,7 +112,7 @@ class AwsSettings(Value):
 
     def zones_of(self, region: str) -> tuple[str, ...]:
         """The zones chosen for `region`; empty means that the region decides."""
-        return tuple(zone for zone in self.zones if zone.startswith(region))
+        return tuple(zone for zone in self.zones if region_of("aws", zone) == region)
 
 
 class GcpSettings(Value):
@@ -122,7 +123,7 @@ class GcpSettings(Value):
     regions: tuple[Text, ...] = ()
     """Regions with a cluster; the first is home. Left out: the one of `gcp:region`."""
     zones: tuple[Text, ...] = ()
-    """Zones for GPU nodes. Left out: the cluster's own choice."""
+    """Zones for GPU nodes. Left out: all that sell the machine."""
     subnet_cidr: Annotated[PrivateCidr, sized(16, 24, "every node gets an address")] = "10.64.0.0/20"
     """Nodes of the first region; further regions take the ranges of the same size that follow. So for the next three."""
     pods_cidr: Annotated[PrivateCidr, sized(11, 20, "every node gets a /24 of pods")] = "10.128.0.0/16"
@@ -161,8 +162,8 @@ class GcpSettings(Value):
         return shifted(self.control_plane_cidr, self.regions.index(region))
 
     def zones_of(self, region: str) -> tuple[str, ...]:
-        """The zones chosen for `region`; empty means that GKE decides."""
-        return tuple(zone for zone in self.zones if zone.startswith(region))
+        """The zones chosen for `region`; empty means all that sell the machine."""
+        return tuple(zone for zone in self.zones if region_of("gcp", zone) == region)
 
 
 class Replicas(Value):
@@ -287,6 +288,11 @@ class Settings:
         """The regions with a cluster in `cloud`; none when the cloud is not used."""
         there = self.aws if cloud == "aws" else self.gcp
         return there.regions if there is not None else ()
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The zones chosen, of all clouds and regions; a region none of whose zones is here has no choice made."""
+        return tuple(zone for there in (self.aws, self.gcp) if there is not None for zone in there.zones)
 
 
 def shifted(cidr: str, steps: int) -> str:

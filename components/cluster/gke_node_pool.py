@@ -30,7 +30,8 @@ class GkeNodePoolArgs(TypedDict):
 class GkeNodePool(pulumi.ComponentResource):
     """A pool whose size belongs to GKE's autoscaler. GKE installs the GPU driver and the device plugin.
 
-    Without zones given GKE chooses them. Spot pools look for capacity in any zone. A changed machine type updates the
+    Its zones must be those that sell its machine: without zones given it spans the cluster's, and GKE refuses a pool when
+    one of them lacks the accelerator. They need not be the cluster's own, only of its region. Spot pools look for capacity in any zone. A changed machine type updates the
     pool in place, node by node.
     """
 

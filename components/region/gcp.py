@@ -91,7 +91,7 @@ class GcpRegion(pulumi.ComponentResource):
                 {
                     "project": project,
                     "region": region,
-                    "zones": settings.zones_of(region),
+                    "zones": pool.zones,
                     "cluster_name": cluster.cluster_name,
                     "service_account": cluster.node_service_account,
                     # GKE's own autoscaler brings the first nodes when the models ask for them.

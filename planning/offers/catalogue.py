@@ -13,9 +13,11 @@ from importlib import resources
 from typing import Final, Literal
 
 from planning.offers.offer import Offer
+from planning.regions import region_of
 
 COLUMNS: Final = (
     "region",
+    "zones",
     "machine_type",
     "accelerator",
     "accelerator_count",
@@ -78,6 +80,7 @@ def read_csv(cloud: Literal["aws", "gcp"], text: str) -> list[Offer]:
                     spot_usd_per_hour=Decimal(row["spot_usd_per_hour"]) if row["spot_usd_per_hour"] else None,
                     as_of=date.fromisoformat(row["as_of"]),
                     source=row["source"],
+                    zones=_zones(cloud, row["region"], row["zones"]),
                 )
             )
         except (ValueError, ArithmeticError, TypeError) as broken:
@@ -116,6 +119,16 @@ def _mispriced(row: Offer, dearest: Decimal) -> str:
     if row.usd_per_hour < dearest * LEAST_SHARE_OF_DEAREST:
         return f"{row.usd_per_hour} is under {LEAST_SHARE_OF_DEAREST} of the dearest region's {dearest}"
     return ""
+
+
+def _zones(cloud: Literal["aws", "gcp"], region: str, letters: str) -> tuple[str, ...]:
+    """`a c` of us-east4 → us-east4-a, us-east4-c. On Google Cloud there must be some: a node pool asks for them by name."""
+    zones = tuple(f"{region}{'-' if cloud == 'gcp' else ''}{letter}" for letter in letters.split())
+    if list(zones) != sorted(set(zones)) or any(region_of(cloud, zone) != region for zone in zones):
+        raise ValueError(f"zones {letters!r} are not letters of {region}'s zones, each once, in order")
+    if cloud == "gcp" and not zones:
+        raise ValueError(f"no zone of {region} is named; write letters such as a c")
+    return zones
 
 
 def _table(cloud: str) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from planning.offers.offer import Offer
+from planning.regions import region_of
 
 # What a node keeps for itself: GKE's published share of cores and memory
 # (https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes), the larger one of the two clouds,
@@ -43,6 +44,8 @@ class Need:
     memory_gib: Decimal
     accelerators: frozenset[str] = frozenset()
     machine_types: frozenset[str] = frozenset()
+    zones: frozenset[str] = frozenset()
+    """The only zones allowed in their regions; a region none of whose zones is here is allowed whole."""
 
     @property
     def gib_per_gpu(self) -> Decimal:
@@ -55,6 +58,12 @@ def fits(offer: Offer, need: Need) -> bool:
     return not misfits(offer, need)
 
 
+def zones_for(offer: Offer, need: Need) -> tuple[str, ...]:
+    """The zones that sell the machine and that `need` allows; empty also where the offer's zones are not known."""
+    chosen = _chosen_zones(offer, need)
+    return tuple(zone for zone in offer.zones if not chosen or zone in chosen)
+
+
 def misfits(offer: Offer, need: Need) -> tuple[str, ...]:
     """Why a replica cannot run on the machine; empty when it can."""
     cores, memory = allocatable(offer)
@@ -62,6 +71,10 @@ def misfits(offer: Offer, need: Need) -> tuple[str, ...]:
         (
             (offer.cloud, offer.region) in need.places,
             f"is in {offer.cloud} {offer.region}, which is not among the allowed regions",
+        ),
+        (
+            not offer.zones or bool(zones_for(offer, need)),
+            f"is sold in {', '.join(offer.zones)} only, and the zones chosen are {', '.join(_chosen_zones(offer, need))}",
         ),
         (not need.machine_types or offer.machine_type in need.machine_types, "is not among the machineTypes"),
         (
@@ -117,6 +130,10 @@ def why_not(need: Need, offers: Iterable[Offer]) -> str:
         return "there are no offers"
     reasons, offer = ranked[0]
     return f"nearest is {offer.machine_type} in {offer.region}: it {', and it '.join(reasons)}"
+
+
+def _chosen_zones(offer: Offer, need: Need) -> list[str]:
+    return sorted(zone for zone in need.zones if region_of(offer.cloud, zone) == offer.region)
 
 
 def _as_pinned(offer: Offer, need: Need) -> bool:

@@ -27,6 +27,8 @@ class Offer:
     spot_usd_per_hour: Decimal | None
     as_of: date
     source: str
+    zones: tuple[str, ...] = ()
+    """The region's zones that sell it, sorted. Empty on AWS: an account's zone names are its own there, and no table can know them."""
 
 
 _GKE_ACCELERATOR_TYPES: Final = {

@@ -89,6 +89,10 @@ def _gcp(draw: Draw, regions: list[str]) -> StackDict:
         "releaseChannel": draw(st.sampled_from(["RAPID", "REGULAR", "STABLE"])),
         "kubernetesVersion": draw(st.sampled_from(["1.34", "1.35"])),
         "systemNodes": draw(st.integers(1, 3)),
+        # Each machine of these regions is sold in one of their zones b and c.
+        "zones": [
+            f"{region}-{letter}" for region in regions for letter in draw(st.sampled_from(["abc", "bc"]))
+        ],
         "authorizedCidrs": draw(st.sampled_from([[], ["203.0.113.0/24"]])),
     }
     return draw(_part_of(full))

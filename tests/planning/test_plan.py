@@ -10,8 +10,9 @@ import pytest
 from planning.cost import cost_of, nodes_of
 from planning.offers import Offer, catalogue
 from planning.plan import Choice, Plan, plan
-from planning.problems import PlanError
+from planning.problems import PlanError, SettingsError
 from planning.settings import Settings, from_config
+from planning.values import GcpSettings
 from tests.planning.project import STACK
 
 OFFERS = catalogue().offers
@@ -186,3 +187,44 @@ class TestCost:
         made = planned({"a": {"replicas": {"min": 3, "max": 3}}, "b": {"replicas": {"min": 2, "max": 2}}})
         assert nodes_of(made.placements, {"a": 3, "b": 2}) == 5
         assert nodes_of([], {}) == 0
+
+
+class TestZones:
+    """GPUs are not sold in every zone of a region."""
+
+    def gcp(self, *zones: str, **model: Any) -> Plan:
+        config = {
+            **STACK["config"],
+            "gcp:region": "us-east4",
+            "model-factory:gcp": {"regions": ["us-east4"], "zones": list(zones)},
+            "model-factory:models": {"m": {**BASE, "clouds": ["gcp"], "accelerators": ["l4"], **model}},
+        }
+        return plan(from_config(config, stack="dev"), OFFERS)
+
+    def test_a_pool_spans_the_zones_that_sell_its_machine(self) -> None:
+        (pool,) = self.gcp().pools
+        assert pool.zones == ("us-east4-a", "us-east4-c")
+
+    def test_a_pool_keeps_to_the_zones_chosen(self) -> None:
+        made = self.gcp("us-east4-b", "us-east4-c")
+        assert made.pools[0].zones == made.placements[0].zones == ("us-east4-c",)
+
+    def test_chosen_zones_without_the_accelerator_are_refused_with_both(self) -> None:
+        with pytest.raises(SettingsError) as refused:
+            self.gcp("us-east4-b")
+        assert "fits on no machine in us-east4" in str(refused.value)
+        assert "sold in us-east4-a, us-east4-c only, and the zones chosen are us-east4-b" in str(
+            refused.value
+        )
+
+    def test_another_accelerator_is_taken_where_the_zones_sell_it(self) -> None:
+        (pool,) = self.gcp("us-east4-b", accelerators=[]).pools
+        assert (pool.accelerator, pool.zones) == ("t4", ("us-east4-b",))
+
+    def test_aws_leaves_zones_to_the_node_group(self) -> None:
+        assert planned({"m": {}}).pools[0].zones == ()
+
+    def test_regions_whose_names_begin_alike_are_apart(self) -> None:
+        settings = GcpSettings(zones=("europe-west1-b", "europe-west10-a", "europe-west12-c"))
+        assert settings.zones_of("europe-west1") == ("europe-west1-b",)
+        assert settings.zones_of("europe-west12") == ("europe-west12-c",)

@@ -67,12 +67,20 @@ class TestValidStacks:
         assert len(pools) == len(made.pools)
         for placement in made.placements:
             need = need_of(
-                placement.model, {cloud: given_settings.regions_of(cloud) for cloud in given_settings.clouds}
+                placement.model,
+                {cloud: given_settings.regions_of(cloud) for cloud in given_settings.clouds},
+                given_settings.zones,
             )
             assert fits(placement.offer, need)
             assert placement.capacity_type == "on-demand" or placement.model.spot
             pool = pools[placement.cloud, placement.region, placement.pool]
             assert pool.machine_type == placement.offer.machine_type
+            assert pool.zones == placement.zones
+            assert set(pool.zones) <= set(placement.offer.zones)
+            if placement.cloud == "gcp":
+                chosen = given_settings.gcp.zones_of(placement.region) if given_settings.gcp else ()
+                assert pool.zones
+                assert not chosen or set(pool.zones) <= set(chosen)
             assert pool.max_nodes * placement.replicas_per_node >= placement.model.replicas.max
             if placement.replicas_per_node == 1:
                 cheapest = min(hourly_price(offer, "on-demand") for offer in offers if fits(offer, need))

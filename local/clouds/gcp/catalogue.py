@@ -1,8 +1,10 @@
 """Where the local Google Cloud sells what: regions, zones, machine types, accelerators, quotas.
 
-After Google's public pages (regions and zones; GPU locations; machine families), cut to what a GPU serving stack asks for and
-not compared line by line with them: what really is sold where, only the cloud itself knows. A machine type or accelerator that is not listed here is refused as Google refuses an unknown one.
-Sources: https://cloud.google.com/compute/docs/gpus/gpu-regions-zones, https://cloud.google.com/compute/docs/machine-resource
+Regions and machine families after Google's public pages, cut to what a GPU serving stack asks for. Zones with accelerators as a public
+price list has them (skypilot-catalog v9 gcp/vms.csv 2c3d7ea, 2026-06-30); A3, A4 and A2 zones are those that sell the machine, for the
+accelerator comes with it. What is sold today, only the cloud itself knows. A machine type or accelerator that is not listed here is
+refused as Google refuses an unknown one.
+Sources: https://cloud.google.com/compute/docs/regions-zones, https://cloud.google.com/compute/docs/machine-resource
 """
 
 from __future__ import annotations
@@ -12,6 +14,39 @@ from dataclasses import dataclass
 from typing import Final
 
 _ZONES: Final[Mapping[str, str]] = {
+    "africa-south1": "abc",
+    "asia-east1": "abc",
+    "asia-east2": "abc",
+    "asia-northeast1": "abc",
+    "asia-northeast2": "abc",
+    "asia-northeast3": "abc",
+    "asia-south1": "abc",
+    "asia-south2": "abc",
+    "asia-southeast1": "abc",
+    "asia-southeast2": "abc",
+    "australia-southeast1": "abc",
+    "australia-southeast2": "abc",
+    "europe-central2": "abc",
+    "europe-north1": "abc",
+    "europe-north2": "abc",
+    "europe-southwest1": "abc",
+    "europe-west1": "bcd",
+    "europe-west10": "abc",
+    "europe-west12": "abc",
+    "europe-west2": "abc",
+    "europe-west3": "abc",
+    "europe-west4": "abc",
+    "europe-west6": "abc",
+    "europe-west8": "abc",
+    "europe-west9": "abc",
+    "me-central1": "abc",
+    "me-central2": "abc",
+    "me-west1": "abc",
+    "northamerica-northeast1": "abc",
+    "northamerica-northeast2": "abc",
+    "northamerica-south1": "abc",
+    "southamerica-east1": "abc",
+    "southamerica-west1": "abc",
     "us-central1": "abcf",
     "us-east1": "bcd",
     "us-east4": "abc",
@@ -19,24 +54,8 @@ _ZONES: Final[Mapping[str, str]] = {
     "us-south1": "abc",
     "us-west1": "abc",
     "us-west2": "abc",
+    "us-west3": "abc",
     "us-west4": "abc",
-    "northamerica-northeast1": "abc",
-    "southamerica-east1": "abc",
-    "europe-west1": "bcd",
-    "europe-west2": "abc",
-    "europe-west3": "abc",
-    "europe-west4": "abc",
-    "europe-west6": "abc",
-    "europe-west9": "abc",
-    "europe-north1": "abc",
-    "europe-central2": "abc",
-    "asia-east1": "abc",
-    "asia-northeast1": "abc",
-    "asia-northeast3": "abc",
-    "asia-south1": "abc",
-    "asia-southeast1": "abc",
-    "australia-southeast1": "abc",
-    "me-west1": "abc",
 }
 REGIONS: Final[Mapping[str, tuple[str, ...]]] = {
     region: tuple(f"{region}-{letter}" for letter in letters) for region, letters in _ZONES.items()
@@ -52,44 +71,49 @@ def _zones(text: str) -> frozenset[str]:
 
 ACCELERATOR_ZONES: Final[Mapping[str, frozenset[str]]] = {
     "nvidia-tesla-t4": _zones(
-        "us-central1:abcf us-east1:cd us-east4:abc us-west1:ab us-west2:bc us-west4:ab "
-        "northamerica-northeast1:c southamerica-east1:ac europe-west1:bcd europe-west2:ab "
-        "europe-west3:b europe-west4:abc europe-central2:bc asia-east1:ac asia-northeast1:ac "
-        "asia-northeast3:bc asia-south1:ab asia-southeast1:abc australia-southeast1:ac "
-        "me-west1:bc"
+        "us-central1:abcf us-east1:bcd us-east4:abc us-west1:ab us-west2:bc us-west3:b us-west4:ab "
+        "northamerica-northeast1:c southamerica-east1:abc europe-central2:bc europe-west1:bcd "
+        "europe-west2:ab europe-west3:b europe-west4:abc me-west1:bc asia-east1:ac asia-east2:ac "
+        "asia-northeast1:ac asia-northeast3:bc asia-south1:ab asia-southeast1:abc asia-southeast2:ab "
+        "australia-southeast1:ac"
     ),
     "nvidia-l4": _zones(
-        "us-central1:abc us-east1:bcd us-east4:ac us-west1:abc us-west4:ac europe-west1:bc "
-        "europe-west2:ab europe-west3:ab europe-west4:abc europe-west6:bc asia-east1:abc "
-        "asia-northeast1:abc asia-northeast3:ab asia-south1:abc asia-southeast1:abc"
+        "us-central1:abc us-east1:bcd us-east4:ac us-west1:abc us-west4:ac northamerica-northeast1:bc "
+        "northamerica-northeast2:ab europe-west1:bc europe-west2:ab europe-west3:ab europe-west4:abc "
+        "europe-west6:bc me-central2:ac asia-east1:abc asia-northeast1:abc asia-northeast3:ab "
+        "asia-south1:abc asia-southeast1:abc"
     ),
-    "nvidia-tesla-v100": _zones("us-central1:abcf us-east1:c us-west1:ab europe-west4:abc asia-east1:c"),
+    "nvidia-tesla-v100": _zones("us-central1:abcf us-east1:bc us-west1:ab europe-west4:abc asia-east1:c"),
     "nvidia-tesla-p100": _zones(
         "us-central1:cf us-east1:bc us-west1:ab europe-west1:bd europe-west4:a asia-east1:ac "
-        "australia-southeast1:c"
+        "australia-southeast1:b"
     ),
-    "nvidia-tesla-p4": _zones("us-central1:ac us-east4:abc us-west2:bc europe-west4:bc asia-southeast1:bc"),
+    "nvidia-tesla-p4": _zones(
+        "us-central1:ac us-east4:abc us-west2:bc northamerica-northeast1:abc europe-west4:bc "
+        "asia-southeast1:abc australia-southeast1:ab"
+    ),
     "nvidia-tesla-a100": _zones(
-        "us-central1:abcf us-east1:b us-west1:b us-west4:b europe-west4:ab asia-northeast1:ac "
-        "asia-northeast3:b asia-southeast1:bc me-west1:bc"
+        "us-central1:abcf us-east1:b us-west1:b us-west3:b us-west4:b europe-west4:ab me-west1:ac "
+        "asia-northeast1:ac asia-northeast3:ab asia-southeast1:abc"
     ),
     "nvidia-a100-80gb": _zones("us-central1:ac us-east4:c us-east5:ab europe-west4:a asia-southeast1:c"),
     "nvidia-h100-80gb": _zones(
-        "us-central1:abc us-east4:abc us-east5:a us-west1:ab us-west4:a europe-west1:bc "
-        "europe-west2:b europe-west3:a europe-west4:bc asia-northeast1:b asia-south1:c "
-        "asia-southeast1:bc"
+        "us-central1:abc us-east4:abc us-east5:a us-west1:ab us-west4:a europe-north1:c "
+        "europe-west1:bc europe-west3:c europe-west4:bc europe-west9:c asia-east1:c asia-northeast1:b "
+        "asia-south1:c asia-south2:b asia-southeast1:bc australia-southeast1:c"
     ),
     "nvidia-h100-mega-80gb": _zones(
-        "us-central1:abc us-east4:ab us-east5:a us-west1:a europe-west4:bc asia-northeast1:b "
-        "asia-southeast1:b"
+        "us-central1:abc us-east4:abc us-east5:a us-west1:ab us-west4:a europe-north1:c "
+        "europe-west1:bc europe-west3:c europe-west4:bc asia-east1:c asia-northeast1:b "
+        "asia-southeast1:bc australia-southeast1:c"
     ),
     "nvidia-h200-141gb": _zones(
-        "us-central1:b us-east1:b us-east4:b us-east5:a us-south1:b us-west1:c europe-west1:b "
-        "europe-west4:a asia-south1:b"
+        "us-central1:b us-east4:b us-east5:a us-south1:b us-west1:c europe-west1:b europe-west4:a "
+        "asia-south1:b asia-south2:c"
     ),
     "nvidia-b200": _zones(
-        "us-central1:b us-east1:b us-east4:b us-south1:b us-west2:c europe-west4:b "
-        "asia-northeast1:b asia-southeast1:b"
+        "us-central1:b us-east1:b us-east4:b us-south1:b us-west2:c us-west3:bc europe-north1:bc "
+        "europe-west4:b asia-northeast1:b asia-southeast1:b"
     ),
     "nvidia-rtx-pro-6000": _zones("us-central1:bf us-east1:b us-east4:c europe-west4:a asia-southeast1:b"),
 }

@@ -127,6 +127,10 @@ def complete_config(call: Call, config: Body, cluster: Body, zones: list[str]) -
         raise errors.invalid(
             f'The user does not have access to service account "{account}": it does not exist.'
         )
+    region = catalogue.region_of(cluster["location"])
+    strangers = [zone for zone in zones if catalogue.ZONES.get(zone) != region]
+    if strangers:
+        raise errors.invalid(f'Location "{strangers[0]}" is not a zone of region {region}.')
     check_machine(config, zones)
     taints = [taint for taint in config.get("taints", []) if taint.get("key") != GPU_TAINT["key"]]
     if config.get("accelerators"):

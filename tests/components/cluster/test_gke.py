@@ -37,7 +37,12 @@ def cluster(seen: Any) -> Any:
 
 
 def node_pool(
-    run: Any, *, accelerator: str = "l4", capacity: CapacityType = "spot", zones: tuple[str, ...] = ()
+    run: Any,
+    *,
+    accelerator: str = "l4",
+    capacity: CapacityType = "spot",
+    zones: tuple[str, ...] = (),
+    initial: int = 0,
 ) -> Any:
     pool = Pool(
         f"{accelerator}x1-{capacity}",
@@ -58,7 +63,7 @@ def node_pool(
                 "zones": zones,
                 "cluster_name": "cluster",
                 "service_account": "nodes@project-1",
-                "shape": gpu_pool_shape(pool, 0),
+                "shape": gpu_pool_shape(pool, initial),
                 "labels": {},
             },
         )
@@ -129,6 +134,14 @@ class TestNodePool:
     def test_gke_chooses_zones_unless_they_are_given(self, run: Any) -> None:
         assert "nodeLocations" not in node_pool(run).inputs
         assert node_pool(run, zones=("us-central1-a",)).inputs["nodeLocations"] == ["us-central1-a"]
+
+    @pytest.mark.parametrize(
+        ("zones", "each"), [((), 2), (("us-central1-a",), 4), (("us-central1-a", "us-central1-c"), 2)]
+    )
+    def test_the_first_nodes_are_shared_out_over_the_zones(
+        self, run: Any, zones: tuple[str, ...], each: int
+    ) -> None:
+        assert node_pool(run, zones=zones, initial=4).inputs["initialNodeCount"] == each
 
     def test_nodes_are_shielded_and_hide_their_metadata(self, run: Any) -> None:
         config = node_pool(run).inputs["nodeConfig"]

@@ -9,7 +9,7 @@ import pytest
 
 from planning.offers import Offer, catalogue, gke_accelerator_type, without_mispriced
 from planning.offers.catalogue import COLUMNS, read_csv
-from planning.regions import REGIONS
+from planning.regions import REGIONS, region_of
 
 ROW = Offer(
     cloud="gcp",
@@ -123,6 +123,18 @@ class TestGcp(CloudTable):
             "europe-west4",
         }
 
+    def test_every_row_names_the_zones_that_sell_it(self, rows: list[Offer]) -> None:
+        for row in rows:
+            assert row.zones
+            assert all(region_of("gcp", zone) == row.region for zone in row.zones)
+            assert list(row.zones) == sorted(set(row.zones))
+
+    def test_known_zones(self, rows: list[Offer]) -> None:
+        zones = {(row.region, row.machine_type): row.zones for row in rows}
+        assert zones["us-east4", "g2-standard-4"] == ("us-east4-a", "us-east4-c")
+        assert zones["us-central1", "a2-highgpu-1g"] == tuple(f"us-central1-{letter}" for letter in "abcf")
+        assert zones["us-east5", "a3-highgpu-8g"] == ("us-east5-a",)
+
     def test_every_accelerator_has_a_name_in_gke(self, rows: list[Offer]) -> None:
         assert all(gke_accelerator_type(row.accelerator).startswith("nvidia-") for row in rows)
         with pytest.raises(ValueError, match="GKE has no accelerator l40s; it has t4"):
@@ -164,4 +176,19 @@ class TestReading:
 
     def test_a_bad_cell_is_told_with_its_line(self) -> None:
         with pytest.raises(ValueError, match=r"aws.csv:2: .*InvalidOperation"):
-            read_csv("aws", ",".join(COLUMNS) + "\nus-east-1,g6.xlarge,l4,1,24,4,16,cheap,,2026-06-30,x\n")
+            read_csv("aws", ",".join(COLUMNS) + "\nus-east-1,,g6.xlarge,l4,1,24,4,16,cheap,,2026-06-30,x\n")
+
+    @pytest.mark.parametrize(
+        ("letters", "why"),
+        [
+            ("", "no zone of us-east4 is named"),
+            ("a g", "'a g' are not letters"),
+            ("c a", "each once, in order"),
+            ("a a", "each once"),
+            ("us-east4-a", "are not letters of us-east4's zones"),
+        ],
+    )
+    def test_zones_are_letters_of_the_region(self, letters: str, why: str) -> None:
+        row = f"us-east4,{letters},g2-standard-4,l4,1,24,4,16,0.7,0.3,2026-06-30,x"
+        with pytest.raises(ValueError, match=why):
+            read_csv("gcp", ",".join(COLUMNS) + f"\n{row}\n")

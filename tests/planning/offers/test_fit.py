@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from planning.offers import Need, catalogue, fits, misfits, replicas_per_node, why_not
+from planning.offers import Need, catalogue, fits, misfits, replicas_per_node, why_not, zones_for
 from planning.offers.fit import allocatable
 
 OFFERS = {(offer.region, offer.machine_type): offer for offer in catalogue().offers}
@@ -45,6 +45,35 @@ class TestFits:
     def test_memory_is_shared_by_a_replicas_gpus(self) -> None:
         assert fits(G6_12, replace(NEED, gpus=4, gpu_memory_gib=Decimal(96)))
         assert not fits(G6_12, replace(NEED, gpus=3, gpu_memory_gib=Decimal(96)))
+
+
+class TestZones:
+    OFFER = OFFERS["us-east4", "g2-standard-4"]
+    NEED = replace(NEED, places=frozenset({("gcp", "us-east4"), ("aws", "us-east-1")}))
+
+    def test_all_that_sell_the_machine_unless_some_are_chosen(self) -> None:
+        assert zones_for(self.OFFER, self.NEED) == ("us-east4-a", "us-east4-c")
+
+    def test_only_the_chosen_ones_that_sell_it(self) -> None:
+        need = replace(self.NEED, zones=frozenset({"us-east4-b", "us-east4-c"}))
+        assert fits(self.OFFER, need)
+        assert zones_for(self.OFFER, need) == ("us-east4-c",)
+
+    def test_a_region_does_not_fit_whose_chosen_zones_do_not_sell_it(self) -> None:
+        need = replace(self.NEED, zones=frozenset({"us-east4-b"}))
+        assert not fits(self.OFFER, need)
+        assert misfits(self.OFFER, need) == (
+            "is sold in us-east4-a, us-east4-c only, and the zones chosen are us-east4-b",
+        )
+
+    def test_a_choice_in_one_region_binds_no_other(self) -> None:
+        need = replace(self.NEED, zones=frozenset({"us-central1-a", "us-east-1a"}))
+        assert zones_for(self.OFFER, need) == self.OFFER.zones
+
+    def test_unknown_zones_are_left_to_the_cloud(self) -> None:
+        need = replace(self.NEED, zones=frozenset({"us-east-1a"}))
+        assert fits(G6, need)
+        assert zones_for(G6, need) == ()
 
 
 class TestReplicasPerNode:

@@ -1,0 +1,37 @@
+"""The price tables and the local Google Cloud agree on what is sold where: else a stack that plans well cannot be created."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.clouds.gcp import catalogue as cloud
+from planning.offers import Offer, catalogue, gke_accelerator_type
+from planning.regions import GCP_REGIONS
+
+OFFERS = [offer for offer in catalogue().offers if offer.cloud == "gcp"] + [
+    each.offer for each in catalogue().rejected if each.offer.cloud == "gcp"
+]
+
+
+class TestEveryOffer:
+    @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: f"{offer.region}-{offer.machine_type}")
+    def test_is_sold_by_the_local_cloud_in_each_of_its_zones_and_no_other(self, offer: Offer) -> None:
+        machine = cloud.machine_type(offer.machine_type)
+        accelerator = gke_accelerator_type(offer.accelerator)
+        assert machine is not None
+        assert machine.vcpus == offer.vcpus
+        if machine.accelerator:
+            assert (machine.accelerator, machine.accelerator_count) == (accelerator, offer.accelerator_count)
+        else:
+            assert accelerator in cloud.ATTACHABLE[machine.family]
+            assert offer.accelerator_count in cloud.ATTACHABLE_COUNTS[accelerator]
+        sold = {zone for zone in cloud.REGIONS[offer.region] if cloud.sells(zone, machine, accelerator)}
+        assert sold == set(offer.zones)
+
+
+class TestRegions:
+    def test_are_the_same(self) -> None:
+        assert set(cloud.REGIONS) == GCP_REGIONS
+
+    def test_a_cluster_takes_three_zones_of_each(self) -> None:
+        assert all(len(cloud.zones_of(region)) == 3 for region in GCP_REGIONS)
