@@ -315,6 +315,8 @@ class TestContainer:
                 ["us-central1-a"],
                 "cannot be attached",
             ),
+            ({"machineType": "g2-standard-4"}, ["us-east4-a"], "is not a zone of region us-central1"),
+            ({"machineType": "g2-standard-4"}, ["us-central1-a", "us-central1-f"], "in zone us-central1-f"),
         ],
     )
     def test_accelerators_must_fit_machine_and_zone(
