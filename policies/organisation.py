@@ -206,10 +206,20 @@ def _label_made(draft: Draft, values: Mapping[str, str]) -> None:
 def _add(draft: Draft, parent: dict[str, Any], key: str, values: Mapping[str, str]) -> None:
     labels = draft.child(parent, key, create=bool(values))
     every = draft.child(parent, "tagsAll") or {}
-    if labels is not None:
-        for name, value in values.items():
-            if not labels.get(name) and not every.get(name):
-                draft.put(labels, name, value)
+    missing = {
+        name: value
+        for name, value in values.items()
+        if labels is not None and not labels.get(name) and not every.get(name)
+    }
+    if labels is None or not missing:
+        return
+    for name, value in missing.items():
+        draft.put(labels, name, value)
+    if parent is draft.props and key == "tags":
+        # AWS's provider made tagsAll of tags before policies were asked, and from then on goes by it.
+        total = draft.child(parent, "tagsAll", create=True)
+        if total is not None:
+            total.update({name: value for name, value in labels.items() if name not in total})
 
 
 def _values(draft: Draft) -> Iterator[tuple[str, str]]:

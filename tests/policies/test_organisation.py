@@ -102,6 +102,15 @@ class TestLabels:
         mended = remediated(POLICIES, "cost-labels", changed(BUCKET, "tags", {"environment": "dev"}))
         assert mended["tags"] == {"environment": "dev", "managed-by": "model-factory", "stack": "test"}
 
+    def test_the_sum_of_tags_that_providers_go_by_has_them_too(self) -> None:
+        given = changed(
+            changed(BUCKET, "tags", {"environment": "dev"}), "tagsAll", {"environment": "dev", "org": "x"}
+        )
+        mended = remediated(POLICIES, "cost-labels", given)
+        assert mended["tagsAll"] == {**mended["tags"], "org": "x"}
+        bare = remediated(POLICIES, "cost-labels", changed(BUCKET, "tags", GONE), values=OURS)
+        assert bare["tagsAll"] == bare["tags"] == OURS
+
     def test_what_the_configuration_has_no_value_for_stays_missing(self) -> None:
         bare = changed(BUCKET, "tags", GONE)
         mended = replace(bare, props=remediated(POLICIES, "cost-labels", bare))
