@@ -191,7 +191,7 @@ class _Session:
             watcher.cancel()
             self._executor.close()
             if policies is not None:
-                policies.close()
+                await policies.close()
         return self._end(outputs, started)
 
     def _make_policies(self) -> Policies | None:

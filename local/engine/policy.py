@@ -8,6 +8,7 @@ and fails in the end. What a pack cannot judge before an `up` it reports as advi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -80,10 +81,9 @@ class Policies:
             raise PolicyError("", self._strike(str(error))) from error
         self._ready = True
 
-    def close(self) -> None:
-        """End the packs. What they print from now on is not shown."""
-        for pack in self._packs:
-            pack.close()
+    async def close(self) -> None:
+        """End the packs, and show the last of what they printed."""
+        await asyncio.gather(*(asyncio.to_thread(pack.close) for pack in self._packs))
         if self._opening is not None:
             # A pack that was ended while it loaded has failed, and nobody needs to know.
             self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
@@ -122,7 +122,10 @@ class Policies:
                 self._say(pack, state.urn, policy, remediation.diagnostic, "advisory", "")
                 continue
             try:
-                mended = wire.decode(remediation.properties)
+                mended = {
+                    key: _as_secret_as(inputs.get(key), value)
+                    for key, value in wire.decode(remediation.properties).items()
+                }
             except ValueError as error:
                 raise PolicyError(
                     state.urn, f"{pack.label}: the remediation {policy} gave {error}"
@@ -230,8 +233,9 @@ class Policies:
     # -- what packs print ----------------------------------------------------------------------------------------------
 
     def _heard(self, stream: Stream, line: str) -> None:
-        """On a thread of the pack's."""
-        self._loop.call_soon_threadsafe(lambda: self._sink.diagnostic(stream, self._strike(line)))
+        """On a thread of the pack's. Once the loop is closed the run is over, and nobody listens."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(lambda: self._sink.diagnostic(stream, self._strike(line)))
 
     def _conceal(self, properties: Properties) -> None:
         for value in properties.values():
@@ -278,6 +282,18 @@ def _options(state: ResourceState) -> analyzer_pb2.AnalyzerResourceOptions:
             delete=timeouts.delete if timeouts else 0, read=timeouts.read if timeouts else 0,
         ),
     )  # fmt: skip
+
+
+def _as_secret_as(before: Value, after: Value) -> Value:
+    """What was secret stays so: the SDK takes the marks off what a remediation reads and hands back."""
+    if isinstance(before, Secret):
+        return after if isinstance(after, Secret) else Secret(after)
+    if isinstance(before, dict) and isinstance(after, dict):
+        return {key: _as_secret_as(before.get(key), item) for key, item in after.items()}
+    if isinstance(before, list) and isinstance(after, list):
+        rest = after[len(before) :]
+        return [_as_secret_as(old, new) for old, new in zip(before, after, strict=False)] + rest
+    return after
 
 
 def _secret_texts(value: Value, *, secret: bool) -> Iterable[str]:

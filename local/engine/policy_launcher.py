@@ -1,8 +1,8 @@
 """Runs a policy pack: `python -u policy_launcher.py ENGINE FOLDER`, which is `python -u -m pulumi.policy` that ends with its engine.
 
 The Pulumi CLI starts packs so. This file runs in the pack's own environment, which may know nothing of this project: it imports
-the standard library and what every pack has. It takes one cost out of the SDK: the properties of a resource are read from the
-wire again for every policy.
+the standard library and what every pack has. A policy that raises has its traceback printed, which the SDK swallows; and one
+cost is taken out of the SDK: it reads the properties of a resource from the wire again for every policy.
 """
 
 import os
@@ -11,7 +11,8 @@ import sys
 # As `python -m`: the folder of this file would hide modules of the same names from the pack.
 sys.path[0] = os.getcwd()  # noqa: PTH109 - before anything is imported
 
-import runpy  # noqa: E402 - the path comes first
+import logging  # noqa: E402 - the path comes first
+import runpy  # noqa: E402
 import threading  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -57,5 +58,6 @@ def _tune_sdk() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_engine, name="lifeline", daemon=True).start()
+    logging.getLogger("grpc._server").addHandler(logging.StreamHandler())
     _tune_sdk()
     runpy.run_module("pulumi.policy", run_name="__main__", alter_sys=True)

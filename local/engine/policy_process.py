@@ -47,6 +47,8 @@ _GRPC_OPTIONS: Final = (
 # Packs get it as their engine, and the Python SDK asks nothing of it.
 _NO_ENGINE: Final = "127.0.0.1:0"
 _START_SECONDS: Final = 60.0
+# A process that the pack started and let go may hold its output open.
+_DRAIN_SECONDS: Final = 1.0
 _TAIL_LINES: Final = 25
 # It triples the time of the pack's imports.
 _UNWANTED: Final = ("PYTHONDONTWRITEBYTECODE",)
@@ -160,7 +162,7 @@ class PolicyPack:
             self._ask("Configure", to_request(self.settings))
 
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, whatever it does. All that it has printed has been said then."""
         with self._lock:
             self._closed = True
             process = self._process
@@ -173,6 +175,8 @@ class PolicyPack:
         process.wait()
         if process.stdin is not None:
             process.stdin.close()
+        for thread in self._readers:
+            thread.join(_DRAIN_SECONDS)
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -244,7 +248,7 @@ class PolicyPack:
         with self._lock:
             self._serves = True
             for line in self._early:
-                self._print("info#err", line)
+                self._say("info#err", line)
 
     def _said(self) -> str:
         """The end of what the pack wrote on stderr."""
@@ -257,7 +261,7 @@ class PolicyPack:
             first = stream.readline()
             self._first_lines.put(first.decode(errors="replace") if first else None)
             for line in stream:
-                self._print("info", line.decode(errors="replace"))
+                self._say("info", line.decode(errors="replace"))
 
     def _read_err(self, process: subprocess.Popen[bytes]) -> None:
         if process.stderr is None:
@@ -267,13 +271,9 @@ class PolicyPack:
                 text = line.decode(errors="replace")
                 with self._lock:
                     if self._serves:
-                        self._print("info#err", text)
+                        self._say("info#err", text)
                     else:
                         self._early.append(text)
-
-    def _print(self, stream: Stream, line: str) -> None:
-        if not self._closed:
-            self._say(stream, line)
 
     def _environment(self) -> dict[str, str]:
         stack = self._stack
