@@ -15,7 +15,7 @@ from tests.stacks.harness import LocalStack
 pytestmark = pytest.mark.slow
 
 # Entries in the journal at which the run is killed: among the first networks, in the clusters' creation, in the objects.
-KILL_POINTS = (1, 2, 5, 9, 16, 30, 60, 80, 100, 120, 140)
+KILL_POINTS = (1, 2, 5, 9, 16, 30, 60, 80, 100, 110, 118)
 Held = dict[str, Mapping[str, int]]
 
 

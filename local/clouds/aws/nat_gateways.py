@@ -12,8 +12,16 @@ def take_over() -> None:
     """Make moto's NAT gateways pass through pending and deleting, and give their address back at the end."""
     from moto.ec2.exceptions import EC2ClientError
     from moto.ec2.models.nat_gateways import NatGatewayBackend
+    from moto.ec2.utils import generic_filter
 
     create: Any = NatGatewayBackend.create_nat_gateway
+    describe: Any = NatGatewayBackend.describe_nat_gateways
+
+    @functools.wraps(describe)
+    def describe_nat_gateways(self: Any, filters: Any, nat_gateway_ids: list[str] | None) -> Any:
+        # moto passes over filters by tag, and answers with every gateway.
+        tags = {name: values for name, values in (filters or {}).items() if name.startswith("tag")}
+        return generic_filter(tags, describe(self, filters, nat_gateway_ids))
 
     @functools.wraps(create)
     def create_nat_gateway(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -47,5 +55,6 @@ def take_over() -> None:
         WORLD.after(WORLD.transition_seconds, deleted)
         return gateway
 
+    NatGatewayBackend.describe_nat_gateways = describe_nat_gateways
     NatGatewayBackend.create_nat_gateway = create_nat_gateway
     NatGatewayBackend.delete_nat_gateway = delete_nat_gateway

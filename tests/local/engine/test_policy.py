@@ -498,7 +498,7 @@ class TestProcess:
         pack.start()
         try:
             pack.open()
-            process = pack._process
+            process = pack._process  # pyright: ignore[reportPrivateUsage] - as the engine holds it
             assert process is not None
             assert process.stdin is not None
             process.stdin.close()  # as when the engine's process is gone

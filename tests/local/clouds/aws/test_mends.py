@@ -50,6 +50,19 @@ class TestNatGateways:
         aws.ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
         aws.ec2.delete_subnet(SubnetId=subnets[0])
 
+    def test_they_are_found_by_tag(self, aws: Any) -> None:
+        _, subnets = aws.network()
+        made: dict[str, str] = {}
+        for name in ("one", "two"):
+            address = aws.ec2.allocate_address(Domain="vpc")["AllocationId"]
+            tags = [{"ResourceType": "natgateway", "Tags": [{"Key": "name", "Value": name}]}]
+            gateway = aws.ec2.create_nat_gateway(
+                SubnetId=subnets[0], AllocationId=address, TagSpecifications=tags
+            )
+            made[name] = gateway["NatGateway"]["NatGatewayId"]
+        found = aws.ec2.describe_nat_gateways(Filter=[{"Name": "tag:name", "Values": ["two"]}])["NatGateways"]
+        assert [gateway["NatGatewayId"] for gateway in found] == [made["two"]]
+
     def test_one_that_is_not_there_is_not_deleted(self, aws: Any) -> None:
         with pytest.raises(ClientError) as error:
             aws.ec2.delete_nat_gateway(NatGatewayId="nat-0123456789abcdef0")
