@@ -58,6 +58,7 @@ class Policies:
         self._loop = asyncio.get_running_loop()
         self._ready = False
         self._secrets: set[str] = set()
+        self._plain: set[str] = set()
         self.violations: list[tuple[str, str]] = []
 
     @property
@@ -142,8 +143,7 @@ class Policies:
         """Judge all resources together, as they are now (in a preview: as far as it is known). Raises PolicyError."""
         request = analyzer_pb2.AnalyzeStackRequest(resources=[self._member(state) for state in states])
         for state in states:
-            self._conceal(state.inputs)
-            self._conceal(state.outputs)
+            self._conceal(state.inputs, state.outputs)
         known = {state.urn for state in states}
         root = next((state.urn for state in states if state.type == STACK_TYPE), "")
         for pack in self._packs:
@@ -237,13 +237,17 @@ class Policies:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(lambda: self._sink.diagnostic(stream, self._strike(line)))
 
-    def _conceal(self, properties: Properties) -> None:
-        for value in properties.values():
-            self._secrets.update(_secret_texts(value, secret=False))
+    def _conceal(self, inputs: Properties, outputs: Properties | None = None) -> None:
+        for text, secret in _texts(inputs, secret=False):
+            (self._secrets if secret else self._plain).add(text)
+        self._secrets.update(text for text, secret in _texts(outputs or {}, secret=False) if secret)
 
     def _strike(self, message: str) -> str:
-        """Packs are handed secrets in plain text, as Pulumi does: what they say must not give them away."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        """Packs are handed secrets in plain text, as Pulumi does: what they say must not give them away.
+
+        The SDK makes a whole list secret for one member, so what stands in plain elsewhere is left alone: a container's name.
+        """
+        for secret in sorted(self._secrets - self._plain, key=len, reverse=True):
             message = message.replace(secret, MASK)
         return message
 
@@ -296,18 +300,18 @@ def _as_secret_as(before: Value, after: Value) -> Value:
     return after
 
 
-def _secret_texts(value: Value, *, secret: bool) -> Iterable[str]:
-    """The texts inside secrets, at any depth."""
+def _texts(value: Value, *, secret: bool) -> Iterable[tuple[str, bool]]:
+    """The texts in a value at any depth, and whether each is secret."""
     if isinstance(value, str):
-        if secret and len(value) >= _SHORTEST_SECRET:
-            yield value
+        if len(value) >= _SHORTEST_SECRET:
+            yield value, secret
     elif isinstance(value, Secret):
-        yield from _secret_texts(value.value, secret=True)
+        yield from _texts(value.value, secret=True)
     elif isinstance(value, wire.Output):
-        yield from _secret_texts(value.value, secret=secret or value.secret)
+        yield from _texts(value.value, secret=secret or value.secret)
     elif isinstance(value, wire.Asset):
         for item in value.fields.values():
-            yield from _secret_texts(item, secret=secret)
+            yield from _texts(item, secret=secret)
     elif isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _secret_texts(item, secret=secret)
+            yield from _texts(item, secret=secret)
