@@ -94,6 +94,17 @@ class Bench:
                 cancel=threading.Event(),
             )
 
+    def end(self, document: dict[str, Any]) -> Outcome:
+        """Destroys the stack. In production what holds data refuses to go, until another environment gives its protection up."""
+        if document["config"]["model-factory:environment"] == "prod":
+            refused = self.run("destroy")
+            assert not refused.ok
+            assert all("protect" in message for message in self.messages), self.messages
+            write(self.place, {"config": document["config"] | {"model-factory:environment": "dev"}})
+            given_up = self.run("up")
+            assert given_up.ok, self.messages
+        return self.run("destroy")
+
     def note(self, event: dict[str, Any]) -> None:
         if (diagnostic := event.get("diagnosticEvent")) and diagnostic["severity"] == "error":
             self.messages.append(diagnostic["message"])
@@ -121,7 +132,7 @@ def test_a_valid_stack_file_previews_clean_and_is_unchanged_at_the_second_up(
         assert second.ok, bench.messages
         assert set(second.changes) == {"same"}, second.changes
     finally:
-        ended = bench.run("destroy")
+        ended = bench.end(document)
     assert ended.ok, bench.messages
     assert place.held() == empty
 
