@@ -93,7 +93,9 @@ EDITS: dict[str, Callable[[dict[str, Any]], None]] = {
 def _age_providers(stack: LocalStack) -> None:
     """Make the state one that an older provider wrote: its version, and AWS resources without the tag that it did not read."""
     store = Session.open(stack.name, stack.root).store
-    text = json.dumps(store.export()).replace("default_7_51_1", "default_7_48_0").replace('"7.51.1"', '"7.48.0"')
+    text = (
+        json.dumps(store.export()).replace("default_7_51_1", "default_7_48_0").replace('"7.51.1"', '"7.48.0"')
+    )
     document = json.loads(text)
     for resource in document["deployment"]["resources"]:
         if resource["type"].startswith("aws:"):

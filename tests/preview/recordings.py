@@ -19,7 +19,9 @@ def load(name: str) -> list[Event]:
     if name not in {BASE, "create-all"}:
         told = {metadata(event).get("urn") for event in events if metadata(event).get("op") != "refresh"}
         unchanged = [
-            event for event in _read(BASE) if metadata(event) and metadata(event)["urn"] not in told and _in_stack(event, events)
+            event
+            for event in _read(BASE)
+            if metadata(event) and metadata(event)["urn"] not in told and _in_stack(event, events)
         ]
         events = [events[0], *unchanged, *events[1:]]
     for event in events:
@@ -32,11 +34,16 @@ def load(name: str) -> list[Event]:
 def keep(name: str, events: list[Event]) -> None:
     """Write a recording, one event a line, so that a new one reads as a diff."""
     kept = [event for event in events if "policyRemediateSummaryEvent" not in event]
-    kept = [event for event in kept if (name == BASE or metadata(event).get("op") != "same") and not _is_idle_refresh(event)]
+    kept = [
+        event
+        for event in kept
+        if (name == BASE or metadata(event).get("op") != "same") and not _is_idle_refresh(event)
+    ]
     ended = {_step(event) for event in kept if "resOutputsEvent" in event}
     kept = [event for event in kept if not ("resourcePreEvent" in event and _step(event) in ended)]
     lines = ",\n".join(
-        json.dumps(_trimmed(event), ensure_ascii=False, separators=(",", ":"), sort_keys=True) for event in kept
+        json.dumps(_trimmed(event), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        for event in kept
     )
     RECORDED.mkdir(exist_ok=True)
     (RECORDED / f"{name}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
@@ -64,11 +71,19 @@ def _step(event: Event) -> tuple[str, str]:
 def _is_idle_refresh(event: Event) -> bool:
     """A refresh that found what was expected."""
     found = metadata(event)
-    return found.get("op") == "refresh" and found.get("new") is not None and not (found.get("diffs") or found.get("detailedDiff"))
+    return (
+        found.get("op") == "refresh"
+        and found.get("new") is not None
+        and not (found.get("diffs") or found.get("detailedDiff"))
+    )
 
 
 def _trimmed(event: Event) -> Event:
-    event = {key: value for key, value in json.loads(json.dumps(event)).items() if key not in {"sequence", "timestamp"}}
+    event = {
+        key: value
+        for key, value in json.loads(json.dumps(event)).items()
+        if key not in {"sequence", "timestamp"}
+    }
     found = metadata(event)
     for kind in _SUMMARIES & event.keys():
         event[kind]["passed"] = len(event[kind].get("passed") or ())

@@ -16,7 +16,16 @@ def urn(type_: str, name: str) -> str:
 
 
 def state(type_: str, name: str, inputs: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"urn": urn(type_, name), "type": type_, "custom": True, "id": f"{name}-1", "parent": "", "inputs": inputs, "outputs": inputs, **more}
+    return {
+        "urn": urn(type_, name),
+        "type": type_,
+        "custom": True,
+        "id": f"{name}-1",
+        "parent": "",
+        "inputs": inputs,
+        "outputs": inputs,
+        **more,
+    }
 
 
 def step(

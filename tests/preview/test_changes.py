@@ -22,20 +22,34 @@ def lines(change: Change) -> list[tuple[str, str, str, str]]:
 
 class TestDifferences:
     def test_a_path_is_told_with_both_values(self) -> None:
-        (change,) = changes(step("update", old={"a": {"b": 1}}, new={"a": {"b": 2}}, detailedDiff={"a.b": SET}))
+        (change,) = changes(
+            step("update", old={"a": {"b": 1}}, new={"a": {"b": 2}}, detailedDiff={"a.b": SET})
+        )
         assert lines(change) == [("a.b", "update", "1", "2")]
 
     def test_a_changed_object_is_told_by_its_leaves(self) -> None:
-        (change,) = changes(step("update", old={"tags": {"x": "1", "y": "2"}}, new={"tags": {"x": "1", "z": "3"}}, detailedDiff={"tags": SET}))
+        (change,) = changes(
+            step(
+                "update",
+                old={"tags": {"x": "1", "y": "2"}},
+                new={"tags": {"x": "1", "z": "3"}},
+                detailedDiff={"tags": SET},
+            )
+        )
         assert lines(change) == [("tags.y", "delete", '"2"', ""), ("tags.z", "add", "", '"3"')]
 
     def test_json_in_a_text_is_looked_into(self) -> None:
         old, new = '{"Statement":[{"Action":"s3:Get*"}]}', '{"Statement":[{"Action":"s3:*"}]}'
-        (change,) = changes(step("update", old={"policy": old}, new={"policy": new}, detailedDiff={"policy": SET}))
+        (change,) = changes(
+            step("update", old={"policy": old}, new={"policy": new}, detailedDiff={"policy": SET})
+        )
         assert lines(change) == [("policy.Statement[0].Action", "update", '"s3:Get*"', '"s3:*"')]
 
     def test_a_secret_that_changes_is_told_without_its_value(self) -> None:
-        secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}
+        secret = {
+            "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+            "ciphertext": "[secret]",
+        }
         (change,) = changes(step("update", old={"s": secret}, new={"s": secret}, detailedDiff={"s": SET}))
         assert lines(change) == [("s", "update", "[secret]", "[secret]")]
 
@@ -49,7 +63,10 @@ class TestDifferences:
 
     def test_a_create_has_its_inputs(self) -> None:
         (change,) = changes(step("create", new={"a": {"b": [{"c": 1}]}, "ports": [80, 443]}))
-        assert [(item.path, item.after) for item in change.inputs] == [("a.b[0].c", "1"), ("ports", "[80, 443]")]
+        assert [(item.path, item.after) for item in change.inputs] == [
+            ("a.b[0].c", "1"),
+            ("ports", "[80, 443]"),
+        ]
 
     def test_odd_keys_are_quoted_as_pulumi_does(self) -> None:
         (change,) = changes(step("create", new={"labels": {"app.kubernetes.io/name": "x"}}))
@@ -57,16 +74,25 @@ class TestDifferences:
 
 
 class TestReplacements:
-    FORCED: ClassVar[dict[str, Any]] = {"keys": ["k"], "detailedDiff": {"k": {"diffKind": "update-replace", "inputDiff": True}}}
+    FORCED: ClassVar[dict[str, Any]] = {
+        "keys": ["k"],
+        "detailedDiff": {"k": {"diffKind": "update-replace", "inputDiff": True}},
+    }
 
     def test_stand_once_with_what_forces_them(self) -> None:
-        parts = [step(op, old={"k": 1}, new={"k": 2}, **self.FORCED) for op in ("create-replacement", "replace", "delete-replaced")]
+        parts = [
+            step(op, old={"k": 1}, new={"k": 2}, **self.FORCED)
+            for op in ("create-replacement", "replace", "delete-replaced")
+        ]
         (change,) = changes(*parts)
         assert [(item.path, item.before, item.after) for item in change.forcing] == [("k", "1", "2")]
         assert not change.old_goes_first
 
     def test_tell_when_the_old_object_goes_first(self) -> None:
-        parts = [step(op, old={"k": 1}, new={"k": 2}, **self.FORCED) for op in ("delete-replaced", "replace", "create-replacement")]
+        parts = [
+            step(op, old={"k": 1}, new={"k": 2}, **self.FORCED)
+            for op in ("delete-replaced", "replace", "create-replacement")
+        ]
         assert changes(*parts)[0].old_goes_first
 
 
@@ -81,12 +107,18 @@ class TestGroups:
         assert group.types == ("aws:kms:Key", "aws:s3:Bucket")
 
     def test_a_value_that_holds_the_own_name_is_the_same_in_all(self) -> None:
-        events = [step("update", name=name, old={"v": f"{name}-1"}, new={"v": f"{name}-2"}, detailedDiff={"v": SET}) for name in ("alpha", "beta")]
+        events = [
+            step("update", name=name, old={"v": f"{name}-1"}, new={"v": f"{name}-2"}, detailedDiff={"v": SET})
+            for name in ("alpha", "beta")
+        ]
         (group,) = grouped(changes(*events))
         assert group.properties == (PropertyChange("v", "update", '"<name>-1"', '"<name>-2"'),)
 
     def test_different_values_stay_apart(self) -> None:
-        events = [step("update", name=f"n{at}", old={"v": 0}, new={"v": at + 1}, detailedDiff={"v": SET}) for at in range(3)]
+        events = [
+            step("update", name=f"n{at}", old={"v": 0}, new={"v": at + 1}, detailedDiff={"v": SET})
+            for at in range(3)
+        ]
         assert len(grouped(changes(*events))) == 3
 
     def test_components_come_last_and_together(self) -> None:
@@ -102,11 +134,26 @@ class TestGroups:
 
 class TestDangers:
     def test_what_holds_data_comes_first(self) -> None:
-        events = [step("delete", type_, "x", {}) for type_ in ("kubernetes:core/v1:Service", "aws:ec2/vpc:Vpc", "aws:s3/bucket:Bucket")]
-        assert [change.short_type for change in dangers(changes(*events))] == ["aws:s3:Bucket", "aws:ec2:Vpc", "kubernetes:core:Service"]
+        events = [
+            step("delete", type_, "x", {})
+            for type_ in ("kubernetes:core/v1:Service", "aws:ec2/vpc:Vpc", "aws:s3/bucket:Bucket")
+        ]
+        assert [change.short_type for change in dangers(changes(*events))] == [
+            "aws:s3:Bucket",
+            "aws:ec2:Vpc",
+            "kubernetes:core:Service",
+        ]
 
     def test_components_and_providers_are_none(self) -> None:
-        assert dangers(changes(step("delete", "a:b:C", "c", {}, custom=False), step("delete", "pulumi:providers:aws", "p", {}))) == []
+        assert (
+            dangers(
+                changes(
+                    step("delete", "a:b:C", "c", {}, custom=False),
+                    step("delete", "pulumi:providers:aws", "p", {}),
+                )
+            )
+            == []
+        )
 
     def test_a_deletion_names_the_outermost_component_that_goes_with_it(self) -> None:
         outer = step("delete", "m:r:Region", "r", {}, custom=False)
@@ -125,4 +172,3 @@ class TestDangers:
 
     def test_a_refresh_that_found_what_was_expected_is_none(self) -> None:
         assert Report.of([step("refresh", old={"v": 1}, new={"v": 1})]).drift == []
-

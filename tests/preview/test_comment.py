@@ -33,7 +33,9 @@ class TestItsPlace:
         body = ""
         for number in range(1, 14):
             time = datetime(2026, 1, number, 12, 0, tzinfo=UTC)
-            found = reviewed(run_url=f"https://ci.example.com/{number}", commit="abc1234", time=time, earlier=runs_in(body))
+            found = reviewed(
+                run_url=f"https://ci.example.com/{number}", commit="abc1234", time=time, earlier=runs_in(body)
+            )
             body = markdown(found)
         runs = runs_in(body)
         assert runs[0] == Run("https://ci.example.com/13", "abc1234", "2026-01-13 12:00 UTC")
@@ -42,11 +44,18 @@ class TestItsPlace:
         assert "https://ci.example.com/3)" not in body
 
     def test_takes_no_link_that_a_reader_should_not_follow(self) -> None:
-        assert runs_in("<!-- run: javascript:alert(1)   -->\n<!-- run: https://x\"onclick=y abc t -->") == ()
+        assert runs_in('<!-- run: javascript:alert(1)   -->\n<!-- run: https://x"onclick=y abc t -->') == ()
         assert "javascript" not in markdown(reviewed(run_url="javascript:alert(1)"))
 
     def test_the_stack_is_named_in_every_part(self) -> None:
-        text = markdown(reviewed(step("delete", old={}), policy("mandatory", "x"), error("no"), step("refresh", name="d", old={})))
+        text = markdown(
+            reviewed(
+                step("delete", old={}),
+                policy("mandatory", "x"),
+                error("no"),
+                step("refresh", name="d", old={}),
+            )
+        )
         heads = [line for line in text.splitlines() if line.startswith(("#### ", "<details><summary><b>"))]
         assert len(heads) >= 4
         assert all("dev" in line for line in heads)
@@ -54,12 +63,20 @@ class TestItsPlace:
 
 class TestOrder:
     def test_verdict_dangers_policies_changes(self) -> None:
-        text = markdown(reviewed(step("delete", old={}), step("create", name="c", new={}), policy("mandatory", "x")))
+        text = markdown(
+            reviewed(step("delete", old={}), step("create", name="c", new={}), policy("mandatory", "x"))
+        )
         parts = ["### 🛑", "replaced and deleted", "mandatory policies violated", "dev: changes"]
         assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
 
     def test_losses_and_violations_stand_before_every_fold(self) -> None:
-        text = markdown(reviewed(step("delete", old={}, id="bucket-77"), step("create", name="c", new={"a": 1}), policy("mandatory", "x", "why")))
+        text = markdown(
+            reviewed(
+                step("delete", old={}, id="bucket-77"),
+                step("create", name="c", new={"a": 1}),
+                policy("mandatory", "x", "why"),
+            )
+        )
         above = text.partition("<details>")[0]
         assert "bucket-77" in above
         assert "why" in above
@@ -74,11 +91,20 @@ class TestOrder:
 
 
 class TestTexts:
-    @pytest.mark.parametrize("text", ["`` ` ``", "a|b", "</details><script>", "@everyone #12", "[x](http://y)", "<!-- -->", "a\n\n# b"])
+    @pytest.mark.parametrize(
+        "text",
+        ["`` ` ``", "a|b", "</details><script>", "@everyone #12", "[x](http://y)", "<!-- -->", "a\n\n# b"],
+    )
     def test_nothing_written_elsewhere_becomes_markup(self, text: str) -> None:
         found = rendered(
             step("delete", name=f"n{text}".replace("\n", " "), old={}, id=text),
-            step("update", name="u", old={"k": text}, new={"k": f"{text}2"}, detailedDiff={"k": {"diffKind": "update"}}),
+            step(
+                "update",
+                name="u",
+                old={"k": text},
+                new={"k": f"{text}2"},
+                detailedDiff={"k": {"diffKind": "update"}},
+            ),
             policy("mandatory", f"p{text}", text, BUCKET),
             error(text, BUCKET),
         )
@@ -98,7 +124,16 @@ class TestTexts:
 
 class TestLength:
     def test_long_changes_fit_and_say_that_they_are_cut(self) -> None:
-        events = [step("update", name=f"n{at}", old={"v": "x" * 80}, new={"v": f"{at}"}, detailedDiff={"v": {"diffKind": "update"}}) for at in range(2_000)]
+        events = [
+            step(
+                "update",
+                name=f"n{at}",
+                old={"v": "x" * 80},
+                new={"v": f"{at}"},
+                detailedDiff={"v": {"diffKind": "update"}},
+            )
+            for at in range(2_000)
+        ]
         text = markdown(reviewed(*events, artifact="preview.html"))
         assert len(text.encode()) <= MAX_BYTES
         assert "Shortened to fit into a comment. The whole report is `preview.html`." in text

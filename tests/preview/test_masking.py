@@ -21,7 +21,17 @@ class TestValues:
 
     @pytest.mark.parametrize(
         "name",
-        ["password", "dbPassword", "apiToken", "secretKey", "secret_key", "accessKey", "DB_PASSWORD", "clientSecret", "private-key"],
+        [
+            "password",
+            "dbPassword",
+            "apiToken",
+            "secretKey",
+            "secret_key",
+            "accessKey",
+            "DB_PASSWORD",
+            "clientSecret",
+            "private-key",
+        ],
     )
     def test_what_its_name_gives_away(self, name: str) -> None:
         assert Masker().value({name: "x"}) == {name: MASK}
@@ -43,10 +53,14 @@ class TestValues:
 
     def test_environment_variables_by_their_name(self) -> None:
         env = [{"name": "HF_TOKEN", "value": "x"}, {"name": "PORT", "value": "80"}]
-        assert Masker().value({"env": env}) == {"env": [{"name": "HF_TOKEN", "value": MASK}, {"name": "PORT", "value": "80"}]}
+        assert Masker().value({"env": env}) == {
+            "env": [{"name": "HF_TOKEN", "value": MASK}, {"name": "PORT", "value": "80"}]
+        }
 
     def test_all_data_of_a_kubernetes_secret(self) -> None:
-        shown = Masker().properties("kubernetes:core/v1:Secret", {"stringData": {"a": "b"}, "data": MARKED, "type": "Opaque"})
+        shown = Masker().properties(
+            "kubernetes:core/v1:Secret", {"stringData": {"a": "b"}, "data": MARKED, "type": "Opaque"}
+        )
         assert shown == {"stringData": {"a": MASK}, "data": MASK, "type": "Opaque"}
 
     def test_unknowns_are_named(self) -> None:
@@ -82,13 +96,35 @@ class TestNothingLeaks:
         type_ = "kubernetes:apps/v1:Deployment"
         found = reviewed(
             step("create", name="a", new={"note": f"x {PLANTED}"}),
-            step("update", type_, "b", {"v": 1, "env": PLANTED}, {"v": 2, "env": f"{PLANTED}2"}, diffs=["env"]),
+            step(
+                "update", type_, "b", {"v": 1, "env": PLANTED}, {"v": 2, "env": f"{PLANTED}2"}, diffs=["env"]
+            ),
             step("delete", name=f"{PLANTED}", old={}, id=f"id-{PLANTED}"),
-            step("replace", name="c", old={"k": PLANTED}, new={"k": "other"}, keys=["k"], detailedDiff={"k": {"diffKind": "update-replace"}}),
-            step("refresh", name="d", old={"k": 1}, new={"k": PLANTED}, detailedDiff={"k": {"diffKind": "update"}}),
+            step(
+                "replace",
+                name="c",
+                old={"k": PLANTED},
+                new={"k": "other"},
+                keys=["k"],
+                detailedDiff={"k": {"diffKind": "update-replace"}},
+            ),
+            step(
+                "refresh",
+                name="d",
+                old={"k": 1},
+                new={"k": PLANTED},
+                detailedDiff={"k": {"diffKind": "update"}},
+            ),
             policy("mandatory", "p", f"is {PLANTED}", "urn:pulumi:dev::p::a:b:C::n"),
             policy("advisory", "p", f"can't run policy 'p' from policy pack 'x' during preview: {PLANTED}"),
-            {"policyRemediationEvent": {"policyName": "r", "resourceUrn": "", "before": {"a": PLANTED}, "after": {"a": "b"}}},
+            {
+                "policyRemediationEvent": {
+                    "policyName": "r",
+                    "resourceUrn": "",
+                    "before": {"a": PLANTED},
+                    "after": {"a": "b"},
+                }
+            },
             error(f"failed with {PLANTED}"),
             {"diagnosticEvent": {"severity": "warning", "message": PLANTED, "color": "never"}},
             secrets=(PLANTED,),

@@ -23,7 +23,15 @@ from preview.review import Heading, Review, review_of
 from tests.preview.recordings import Event, load
 
 RECORDED = (
-    *("create-all", "no-change", "one-replica", "machine-replaced", "model-added", "model-moved", "cluster-destroyed"),
+    *(
+        "create-all",
+        "no-change",
+        "one-replica",
+        "machine-replaced",
+        "model-added",
+        "model-moved",
+        "cluster-destroyed",
+    ),
     *("provider-upgraded", "policy-broken"),
 )
 ALL = (*RECORDED, "five-thousand")
@@ -62,8 +70,14 @@ def five_thousand() -> list[Event]:
     for at in range(5_000):
         name = f"settings-{at:04}"
         urn = f"urn:pulumi:dev::model-factory::kubernetes:core/v1:ConfigMap::{name}"
-        old: dict[str, Any] = {"metadata": {"name": name, "labels": {"team": "platform"}}, "data": {"key": "value"}}
-        new: dict[str, Any] = {"metadata": {"name": name, "labels": {"team": "models"}}, "data": {"key": "value"}}
+        old: dict[str, Any] = {
+            "metadata": {"name": name, "labels": {"team": "platform"}},
+            "data": {"key": "value"},
+        }
+        new: dict[str, Any] = {
+            "metadata": {"name": name, "labels": {"team": "models"}},
+            "data": {"key": "value"},
+        }
         op, keys, diff = "update", [], {"metadata.labels.team": {"diffKind": "update", "inputDiff": True}}
         if 4_000 <= at < 4_500:
             new = {**old, "data": {"key": f"value-{at}"}}
@@ -76,7 +90,13 @@ def five_thousand() -> list[Event]:
             new = {**old, "metadata": {**old["metadata"], "namespace": f"team-{at}"}}
             op, keys = "replace", ["metadata.namespace"]
             diff = {"metadata.namespace": {"diffKind": "add-replace", "inputDiff": True}}
-        state = {"urn": urn, "type": "kubernetes:core/v1:ConfigMap", "custom": True, "parent": "", "outputs": {}}
+        state = {
+            "urn": urn,
+            "type": "kubernetes:core/v1:ConfigMap",
+            "custom": True,
+            "parent": "",
+            "outputs": {},
+        }
         event = {
             "op": op,
             "urn": urn,
@@ -88,7 +108,16 @@ def five_thousand() -> list[Event]:
         }
         events.append({"resOutputsEvent": {"metadata": event, "planning": True}})
     changes = {"update": 4_500, "create": 300, "delete": 150, "replace": 50}
-    events.append({"summaryEvent": {"resourceChanges": changes, "durationSeconds": 21, "isPreview": True, "maybeCorrupt": False}})
+    events.append(
+        {
+            "summaryEvent": {
+                "resourceChanges": changes,
+                "durationSeconds": 21,
+                "isPreview": True,
+                "maybeCorrupt": False,
+            }
+        }
+    )
     return events
 
 
@@ -143,7 +172,11 @@ class TestWhatTheyTell:
     def test_a_moved_model_costs_less_in_the_one_cloud_and_more_in_the_other(self) -> None:
         cost = review("model-moved").cost
         assert cost is not None
-        assert cost.clouds["aws"].difference.usd_per_hour.idle > 0 > cost.clouds["gcp"].difference.usd_per_hour.idle
+        assert (
+            cost.clouds["aws"].difference.usd_per_hour.idle
+            > 0
+            > cost.clouds["gcp"].difference.usd_per_hour.idle
+        )
         assert set(cost.models) >= {("text-classifier", "aws"), ("text-classifier", "gcp")}
 
     def test_a_destroyed_cluster_stands_before_what_ran_in_it(self) -> None:

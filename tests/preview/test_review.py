@@ -43,11 +43,15 @@ class TestVerdict:
 
 class TestJudgements:
     def test_one_policy_says_the_same_of_many_once(self) -> None:
-        found = reviewed(*[policy("mandatory", "x", "why", urn("a:b:C", f"n{at}"), "high") for at in range(3)])
+        found = reviewed(
+            *[policy("mandatory", "x", "why", urn("a:b:C", f"n{at}"), "high") for at in range(3)]
+        )
         assert [(each.policy, each.resources) for each in found.judgements] == [("x", ("n0", "n1", "n2"))]
 
     def test_what_it_says_of_each_stands_with_its_name_and_what_is_the_same_once(self) -> None:
-        found = reviewed(*[policy("advisory", "x", f"Same rule.\nit is {at}", urn("a:b:C", f"n{at}")) for at in range(2)])
+        found = reviewed(
+            *[policy("advisory", "x", f"Same rule.\nit is {at}", urn("a:b:C", f"n{at}")) for at in range(2)]
+        )
         (each,) = found.judgements
         assert each.message == "Same rule.\nn0: it is 0\nn1: it is 1"
         assert each.number == 2
@@ -55,20 +59,49 @@ class TestJudgements:
     def test_the_most_severe_first(self) -> None:
         levels = ("low", "critical", "", "medium", "high")
         found = reviewed(*[policy("mandatory", f"p{level}", severity=level) for level in levels])
-        assert [each.severity for each in found.judged("mandatory")] == ["critical", "high", "medium", "low", ""]
+        assert [each.severity for each in found.judged("mandatory")] == [
+            "critical",
+            "high",
+            "medium",
+            "low",
+            "",
+        ]
 
     def test_a_remediation_tells_what_it_changed(self) -> None:
-        event = {"policyRemediationEvent": {"policyName": "r", "policyPackName": "p", "resourceUrn": urn("a:b:C", "n"), "before": {"x": 1}, "after": {"x": 2}}}
+        event = {
+            "policyRemediationEvent": {
+                "policyName": "r",
+                "policyPackName": "p",
+                "resourceUrn": urn("a:b:C", "n"),
+                "before": {"x": 1},
+                "after": {"x": 2},
+            }
+        }
         (each,) = reviewed(event).judged("remediated")
         assert [(item.path, item.before, item.after) for item in each.changes] == [("x", "1", "2")]
 
     def test_passed_checks_are_counted(self) -> None:
-        event = {"policyAnalyzeSummaryEvent": {"resourceUrn": "", "policyPackName": "p", "passed": ["a", "b"], "failed": []}}
+        event = {
+            "policyAnalyzeSummaryEvent": {
+                "resourceUrn": "",
+                "policyPackName": "p",
+                "passed": ["a", "b"],
+                "failed": [],
+            }
+        }
         assert reviewed(event, event).policies_passed == 4
 
 
-CLUSTER = step("replace", "aws:eks/cluster:Cluster", "cluster", {"n": 1}, {"n": 2}, keys=["n"], id="cluster-77ab")
-POOL = step("same", "aws:eks/nodeGroup:NodeGroup", "pool", {"clusterName": "cluster-77ab"}, {"clusterName": "cluster-77ab"})
+CLUSTER = step(
+    "replace", "aws:eks/cluster:Cluster", "cluster", {"n": 1}, {"n": 2}, keys=["n"], id="cluster-77ab"
+)
+POOL = step(
+    "same",
+    "aws:eks/nodeGroup:NodeGroup",
+    "pool",
+    {"clusterName": "cluster-77ab"},
+    {"clusterName": "cluster-77ab"},
+)
 OTHER = step("same", "aws:s3/bucket:Bucket", "other", {"v": "elsewhere"}, {"v": "elsewhere"})
 
 
@@ -77,7 +110,9 @@ class TestGraph:
         graph = graph_of(Report.of([CLUSTER, POOL, OTHER]), Masker())
         assert graph is not None
         assert [(node.name, node.kind) for node in graph.nodes] == [("cluster", "replace"), ("pool", "same")]
-        assert graph.edges == ((urn("aws:eks/cluster:Cluster", "cluster"), urn("aws:eks/nodeGroup:NodeGroup", "pool")),)
+        assert graph.edges == (
+            (urn("aws:eks/cluster:Cluster", "cluster"), urn("aws:eks/nodeGroup:NodeGroup", "pool")),
+        )
 
     def test_dependencies_that_an_engine_tells_are_taken(self) -> None:
         told = step("same", "a:b:C", "told", {}, {}, dependencies=[urn("aws:eks/cluster:Cluster", "cluster")])
@@ -94,26 +129,36 @@ class TestGraph:
             component = urn("model-factory:x:Part", f"part{part}")
             events.append(step("create", "model-factory:x:Part", f"part{part}", new={}, custom=False))
             before = [urn("aws:s3/bucket:Bucket", f"b{part - 1}-0")] if part else []
-            events.extend(step("create", name=f"b{part}-{at}", new={}, parent=component, dependencies=before) for at in range(30))
+            events.extend(
+                step("create", name=f"b{part}-{at}", new={}, parent=component, dependencies=before)
+                for at in range(30)
+            )
         graph = graph_of(Report.of(events), Masker())
         assert graph is not None
-        assert [(node.name, node.members) for node in graph.nodes] == [(f"Part part{at}", 30) for at in range(3)]
+        assert [(node.name, node.members) for node in graph.nodes] == [
+            (f"Part part{at}", 30) for at in range(3)
+        ]
         assert len(graph.edges) == 2
 
     def test_labels_cannot_leave_their_quotes(self) -> None:
         first = step("create", name='x"]; click', new={})
-        second = step("create", name="b<script>", new={}, dependencies=[urn("aws:s3/bucket:Bucket", 'x"]; click')])
+        second = step(
+            "create", name="b<script>", new={}, dependencies=[urn("aws:s3/bucket:Bucket", 'x"]; click')]
+        )
         events = [first, second]
         graph = graph_of(Report.of(events), Masker())
         assert graph is not None
         source = mermaid(graph)
-        assert 'x#quot;]; click' in source
+        assert "x#quot;]; click" in source
         assert "<script>" not in source
         assert "<script>" not in svg(graph)
 
     def test_a_cycle_is_drawn(self) -> None:
         one, two = (urn("a:b:C", name) for name in ("one", "two"))
-        events = [step("update", "a:b:C", name, {}, {"v": 1}, dependencies=[other]) for name, other in (("one", two), ("two", one))]
+        events = [
+            step("update", "a:b:C", name, {}, {"v": 1}, dependencies=[other])
+            for name, other in (("one", two), ("two", one))
+        ]
         graph = graph_of(Report.of(events), Masker())
         assert graph is not None
         assert svg(graph).count('class="edge"') == 2

@@ -19,7 +19,14 @@ BUCKET = "urn:pulumi:dev::p::aws:s3/bucket:Bucket::weights"
 
 def event(op: str, urn: str, parent: str, **metadata: Any) -> dict[str, Any]:
     state = {"urn": urn, "parent": parent, "id": "id-1", "inputs": {}, "outputs": {}}
-    filled = {"op": op, "urn": urn, "type": urn.split("::")[2].rsplit("$", 1)[-1], "old": state, "new": state, **metadata}
+    filled = {
+        "op": op,
+        "urn": urn,
+        "type": urn.split("::")[2].rsplit("$", 1)[-1],
+        "old": state,
+        "new": state,
+        **metadata,
+    }
     return {"resourcePreEvent": {"metadata": filled, "planning": True}}
 
 
@@ -54,7 +61,9 @@ class TestChangeTree:
         assert "[forced by: instanceTypes]" in shown(EVENTS)
 
     def test_the_diff_shows_old_and_new_values(self) -> None:
-        assert 'instanceTypes[0]: "g6.xlarge" → "g6.2xlarge"  (forces replacement)' in shown(EVENTS, show_diff=True)
+        assert 'instanceTypes[0]: "g6.xlarge" → "g6.2xlarge"  (forces replacement)' in shown(
+            EVENTS, show_diff=True
+        )
 
     def test_no_colours_in_a_pipe(self) -> None:
         out = io.StringIO()
