@@ -19,6 +19,8 @@ from ruamel.yaml.error import YAMLError
 from cli.errors import BadInputError
 
 PROJECT_FILE = "Pulumi.yaml"
+_GO_EXPONENT_FROM = 1e21
+_ESCAPED_BY_GO = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def program_config(project: Project, stack_file: Path, decrypt: Callable[[str], 
     for key, value in values.items():
         full_key = key if ":" in key else f"{project.name}:{key}"
         plain, secret = _reveal(value, decrypt)
-        texts[full_key] = plain if isinstance(plain, str) else json.dumps(plain)
+        texts[full_key] = plain if isinstance(plain, str) else _go_json(plain)
         if secret:
             secret_keys.add(full_key)
     return ProgramConfig(texts, frozenset(secret_keys))
@@ -138,6 +140,21 @@ def _defaults(document: Mapping[str, Any], name: str) -> dict[str, Any]:
         elif "default" in declared or "value" in declared:
             defaults[full_key] = declared.get("default", declared.get("value"))
     return defaults
+
+
+def _go_json(value: Any) -> str:
+    """As Go's `json.Marshal` writes it: some values go on into a default provider's inputs as text, and there both engines
+    must write the same."""
+    text = json.dumps(_whole(value), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return text.translate(_ESCAPED_BY_GO)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _GO_EXPONENT_FROM:
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def _reveal(value: Any, decrypt: Callable[[str], str]) -> tuple[Any, bool]:

@@ -27,6 +27,7 @@ from pulumi import automation
 from ruamel.yaml import YAML
 
 from cli.errors import CommandError
+from local.engine.model import PROVIDER_TYPE_PREFIX, Urn
 from local.engine.policy import PackSource
 from local.providers.serve import PROVIDERS, VARIABLE, serve
 
@@ -39,6 +40,7 @@ _ARGUMENTS: Final[Mapping[Operation, tuple[str, ...]]] = {
     "refresh": ("--yes", "--skip-preview"),
     "destroy": ("--yes", "--skip-preview"),
 }
+_STEP_EVENTS: Final = ("resourcePreEvent", "resOutputsEvent")
 _POLL_SECONDS: Final = 0.05
 _TAIL_LINES: Final = 20
 
@@ -162,7 +164,8 @@ def run(
         diagnostic: Mapping[str, Any] = event.get("diagnosticEvent") or {}
         if diagnostic.get("severity") == "error":
             failures.append(str(diagnostic.get("message", "")))
-        emit(event)
+        if not _is_internal(event):
+            emit(event)
 
     with _attached(place) as environment:
         command = opened.workspace.pulumi_command.command
@@ -176,6 +179,15 @@ def run(
     return Outcome(
         code == 0, cancelled, code, dict(summary.get("resourceChanges") or {}), outputs, said if code else ""
     )
+
+
+def _is_internal(event: EngineEvent) -> bool:
+    """Whether it is a step of a default provider: the CLI's log has these, and its displays and counts leave them out."""
+    body: Mapping[str, Any] = next((event[kind] for kind in _STEP_EVENTS if kind in event), {})
+    step: Mapping[str, Any] = body.get("metadata") or {}
+    if not str(step.get("type", "")).startswith(PROVIDER_TYPE_PREFIX):
+        return False
+    return Urn.parse(step["urn"]).name.startswith("default")
 
 
 def _policy_arguments(packs: Sequence[PackSource], folder: Path) -> list[str]:

@@ -72,6 +72,15 @@ class TestProgramConfig:
 
         assert program_config(find_project(root), root / "Pulumi.dev.yaml", never).values["shop:size"] == "3"
 
+    def test_structured_values_read_as_the_pulumi_cli_writes_them(self, root: Path) -> None:
+        # `pulumi preview` of a program that prints os.environ["PULUMI_CONFIG"] shows these very texts.
+        (root / "Pulumi.dev.yaml").write_text(
+            "config:\n  shop:map: {b: [1, 1.0, 2.5, true, null], a: 'é <&>'}\n  shop:whole: 3.0\n  shop:flag: true\n"
+        )
+        values = program_config(find_project(root), root / "Pulumi.dev.yaml", decrypt).values
+        assert values["shop:map"] == r'{"a":"é \u003c\u0026\u003e","b":[1,1,2.5,true,null]}'
+        assert (values["shop:whole"], values["shop:flag"]) == ("3", "true")
+
     def test_the_salt_is_the_files(self, root: Path) -> None:
         assert encryption_salt(root / "Pulumi.dev.yaml") == "v1:abc:def"
 
