@@ -1,17 +1,13 @@
 """Starts, finds and stops the local clouds that are processes (aws, gcp), one a port, on loopback.
 
-A cloud's files lie under `<root>/.factory/clouds/<name>/`: `process.json` (pid, its start time, port), `server.log`, `data/`.
-A pid is trusted only together with its start time, so a reused pid is never taken for a cloud, nor killed. Starting a cloud
-that runs is a no-op. The Kubernetes "cloud" is a folder, not a process: `local.clouds.kubernetes` has the same calls for it.
+A cloud's files lie under `<root>/.factory/clouds/<name>/`: those of `local.daemon`, and `data/`. Starting a cloud that runs is
+a no-op. The Kubernetes "cloud" is a folder, not a process: `local.clouds.kubernetes` has the same calls for it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -24,6 +20,8 @@ from typing import Any, Final
 
 import psutil
 
+from local import daemon
+
 HOST: Final = "127.0.0.1"
 SOURCE: Final = Path(__file__).parents[2]
 """The directory that holds the package `local`: the clouds are started from this very code."""
@@ -33,7 +31,6 @@ CALL_SECONDS: Final = 30.0
 ASK_SECONDS: Final = 3.0
 """A cloud that loads its state answers later than that; a program that is no cloud may never answer."""
 POLL_SECONDS: Final = 0.03
-LOG_TAIL_LINES: Final = 15
 
 
 class CloudError(Exception):
@@ -46,10 +43,6 @@ class PortBusyError(CloudError):
 
 class NotRunningError(CloudError):
     """The cloud does not run."""
-
-
-# A cloud outlives the call that started it; a dropped Popen would warn of that.
-_STARTED: Final[dict[int, subprocess.Popen[bytes]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +199,10 @@ def _only_starter(spec: CloudSpec, root: Path) -> Generator[None]:
 
 def _find(spec: CloudSpec, root: Path) -> psutil.Process | None:
     """The process of this root's cloud, None where the port is free; anything else there is an error."""
-    recorded = _recorded(spec, root)
-    if recorded is not None and recorded.port != spec.port:
+    recorded = daemon.recorded(spec.directory(root))
+    if recorded is not None and recorded.facts.get("port") != spec.port:
         raise CloudError(
-            f"local cloud {spec.name} runs already, on port {recorded.port} (pid {recorded.process.pid}), not "
+            f"local cloud {spec.name} runs already, on port {recorded.facts.get('port')} (pid {recorded.process.pid}), not "
             f"{spec.port}; stop it first with `factory clouds stop`"
         )
     if recorded is not None:
@@ -247,96 +240,32 @@ def _holder(port: int) -> str | None:
 
 
 def _spawn(spec: CloudSpec, root: Path) -> psutil.Process:
-    directory = spec.directory(root)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [
-        sys.executable,
-        "-m",
-        f"local.clouds.{spec.name}",
-        "--port",
-        str(spec.port),
-        "--data",
-        str(spec.data(root)),
-    ]
-    command += ["--transition-seconds", str(spec.transition_seconds)]
-    with (directory / "server.log").open("ab") as log:
-        # Its own session: Ctrl-C in the terminal stops the deployment, not the cloud.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=SOURCE,
-            env=environment,
-            start_new_session=True,
-        )
-    _STARTED[process.pid] = process
-    started = psutil.Process(process.pid)
-    record = {"pid": process.pid, "created": started.create_time(), "port": spec.port}
-    temporary = directory / "process.json.new"
-    temporary.write_text(json.dumps(record))
-    temporary.replace(directory / "process.json")
-    return started
+    command = [sys.executable, "-m", f"local.clouds.{spec.name}", "--port", str(spec.port)]
+    command += ["--data", str(spec.data(root)), "--transition-seconds", str(spec.transition_seconds)]
+    return daemon.spawn(command, spec.directory(root), source=SOURCE, facts={"port": spec.port}).process
 
 
 def _wait_ready(spec: CloudSpec, root: Path, process: psutil.Process | None, deadline: float) -> CloudStatus:
-    while process is not None and _alive(process):
+    while process is not None and daemon.is_alive(process):
         answer = _ask(spec)
         if answer is not None and answer.pid == process.pid:
             return answer
         if time.monotonic() > deadline:
             raise CloudError(
-                f"local cloud {spec.name} did not answer in time at {spec.url}:\n{_log_tail(spec, root)}"
+                f"local cloud {spec.name} did not answer in time at {spec.url}:\n{daemon.log_tail(spec.directory(root))}"
             )
         time.sleep(POLL_SECONDS)
-    raise CloudError(f"local cloud {spec.name} ended while starting:\n{_log_tail(spec, root)}")
-
-
-def _alive(process: psutil.Process) -> bool:
-    """Whether it still runs; a child that ended and was not waited for does not."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _log_tail(spec: CloudSpec, root: Path) -> str:
-    lines = (spec.directory(root) / "server.log").read_text(errors="replace").splitlines()
-    return "\n".join(lines[-LOG_TAIL_LINES:])
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    process: psutil.Process
-    port: int
-
-
-def _recorded(spec: CloudSpec, root: Path) -> _Recorded | None:
-    """The process that this root's record names, if it is still that process."""
-    try:
-        record = json.loads((spec.directory(root) / "process.json").read_text())
-        process = psutil.Process(record["pid"])
-        same = abs(process.create_time() - record["created"]) < 1.0
-        return _Recorded(process, record["port"]) if same and _alive(process) else None
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return None
+    raise CloudError(
+        f"local cloud {spec.name} ended while starting:\n{daemon.log_tail(spec.directory(root))}"
+    )
 
 
 def _stop_process(spec: CloudSpec, root: Path) -> bool:
-    recorded = _recorded(spec, root)
+    recorded = daemon.recorded(spec.directory(root))
     process = recorded.process if recorded is not None else _unrecorded(spec, root)
     if process is not None:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS)
-            except psutil.TimeoutExpired:
-                process.kill()
-                process.wait(STOP_SECONDS)
-        if (ours := _STARTED.pop(process.pid, None)) is not None:
-            ours.wait()
-    (spec.directory(root) / "process.json").unlink(missing_ok=True)
+        daemon.stop(process, seconds=STOP_SECONDS)
+    daemon.forget(spec.directory(root))
     return process is not None
 
 
