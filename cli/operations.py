@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -32,9 +32,10 @@ from cli.reports import Files
 from cli.session import EngineName, Session
 from cli.values import plain
 from local.engine.deploy import Deployment, Outcome, run
-from local.engine.model import STACK_TYPE, StateError
+from local.engine.model import STACK_TYPE, Snapshot, StateError
 from local.engine.secrets import SecretsError
 from local.engine.store import LockedError
+from local.wire import Value
 from preview.digest import digest
 from preview.events import Report
 from preview.findings import broken, print_findings
@@ -77,13 +78,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an operation ended. `outputs` are the stack's, plain JSON, secrets masked."""
+    """How an operation ended. `outputs` are the stack's, plain JSON, secrets masked; `outputs_before` those in the state."""
 
     report: Report
     ok: bool
     cancelled: bool
     outputs: Mapping[str, Any]
     unchanged: bool
+    outputs_before: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Runner:
@@ -112,8 +114,10 @@ class Runner:
         if self._options.as_json:
             _print_json(digest(result.report, show_same=self._options.show_same))
         else:
-            self._show(result)
-            if result.ok and not result.report.changed:
+            before = result.outputs_before
+            differing = {name: value for name, value in result.outputs.items() if value != before.get(name)}
+            self._show(replace(result, outputs=differing))
+            if result.ok and not result.report.changed and not differing:
                 self._console.print("Nothing would change.")
         self._require_ok(result, "preview")
 
@@ -238,6 +242,7 @@ class Runner:
             outcome.cancelled,
             plain(outcome.outputs),
             unchanged=outcome.ok and _is_unchanged(outcome),
+            outputs_before=plain(_stack_outputs(outcome.snapshot)),
         )
 
     def _run_pulumi(self, operation: Operation, progress: Progress, *, preview_only: bool) -> Result:
@@ -368,14 +373,17 @@ def _is_offline(options: Options) -> bool:
 
 def _is_unchanged(outcome: Outcome) -> bool:
     """Whether a preview leaves nothing to do: no step, no output that differs, nothing left over from a run cut short."""
-    root = next((state for state in outcome.snapshot.resources if state.type == STACK_TYPE), None)
     return (
         not outcome.changed
         and not outcome.metadata_differs
         and not outcome.snapshot.pending_operations
-        and root is not None
-        and root.outputs == outcome.outputs
+        and bool(outcome.snapshot.resources)
+        and _stack_outputs(outcome.snapshot) == outcome.outputs
     )
+
+
+def _stack_outputs(snapshot: Snapshot) -> Mapping[str, Value]:
+    return next((state.outputs for state in snapshot.resources if state.type == STACK_TYPE), {})
 
 
 def _summary(result: Result, operation: Operation) -> dict[str, Any]:

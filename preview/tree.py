@@ -39,7 +39,7 @@ _MAX_PATHS_ON_A_LINE: Final = 4
 def step_text(step: Step) -> Text:
     """One step on one line: symbol, type, name, and for a change what causes it."""
     symbol, style, planned, done = STYLES.get(step.op, ("?", "", step.op, step.op))
-    verb = {"planned": planned, "running": f"{planned}…", "done": done, "failed": f"{planned} failed"}[
+    verb = {"planned": planned, "running": f"{planned} not finished", "done": done, "failed": f"{planned} failed"}[
         step.status
     ]
     text = Text.assemble(
