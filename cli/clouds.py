@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -13,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli import pulumi_engine
 from cli.errors import BadInputError, CommandError
 from cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from cli.session import Session
@@ -20,6 +23,7 @@ from local.clouds import manager
 from local.clouds.control import ControlError
 from local.clouds.kubernetes import control as kubernetes
 from local.clouds.manager import CloudError, CloudSpec, CloudStatus
+from local.providers import background
 
 app = typer.Typer(
     help="The local clouds of a stack: AWS and GCP on loopback, Kubernetes as rendered files.",
@@ -54,9 +58,11 @@ def start(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = F
 
 @app.command()
 def stop(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path()) -> None:
-    """Stop the local clouds. Their state stays for the next start."""
+    """Stop the local clouds, and the providers that `env` started. Their state stays for the next start."""
     session, specs = _open(stack, cwd)
     stopped = _do(lambda: manager.stop(specs, session.project.root))
+    if background.stop(session.project.root):
+        stopped.append("providers")
     console_for(as_json=False).print(
         f"Stopped: {', '.join(stopped)}." if stopped else "No local cloud was running."
     )
@@ -70,6 +76,35 @@ def status(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = 
     _show(session, found, as_json=as_json)
     if not all(cloud.running for cloud in found):
         raise typer.Exit(1)
+
+
+@app.command()
+def env(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = False) -> None:
+    """What a shell needs to run the Pulumi CLI itself, and the AWS CLI, on the local clouds: eval "$(factory clouds env)".
+
+    Then `pulumi preview -s dev`, `pulumi up -s dev` and all other commands work as on real accounts. Starts the clouds, and in
+    the background the providers that Pulumi's plugins are stood in for by; `factory clouds stop` stops both. The CLI has a
+    state of its own: `factory stack export | pulumi stack import -s dev` gives it that of the local engine. It will add an
+    `encryptionsalt` to the stack's file.
+    """
+    session, _ = _open(stack, cwd)
+    console = console_for(as_json=True)
+    ensure_running(session, console)
+    variables = _do(lambda: pulumi_engine.shell_environment(session.project, stack, session.passphrase))
+    aws = next((spec for spec in session.clouds() if spec.name == "aws"), None)
+    if aws is not None:
+        # The local clouds check no credential; without any, the AWS CLI signs nothing and refuses to call.
+        variables |= {
+            "AWS_ENDPOINT_URL": aws.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        }  # fmt: skip
+        if region := session.program_config().values.get("aws:region"):
+            variables["AWS_REGION"] = region
+    if shutil.which("pulumi") is None:
+        console.print("The Pulumi CLI is not on PATH; once it is, run this again.", style="yellow")
+    if as_json:
+        sys.stdout.write(json.dumps(variables, indent=4) + "\n")
+    else:
+        sys.stdout.write("".join(f"export {key}={shlex.quote(text)}\n" for key, text in variables.items()))
 
 
 @app.command()
@@ -187,7 +222,7 @@ def _clusters(session: Session) -> Path:
 def _do(action: Callable[[], T]) -> T:
     try:
         return action()
-    except (CloudError, ControlError) as error:
+    except (CloudError, ControlError, background.ServerError) as error:
         raise CommandError(str(error)) from error
 
 

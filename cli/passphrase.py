@@ -8,10 +8,18 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from cli.errors import BadInputError
 
+PASSPHRASE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105  (a name)
+PASSPHRASE_FILE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105  (a name)
 _BYTES = 32
+
+
+def passphrase_file(work_dir: Path) -> Path:
+    """Where the passphrase of a checkout's stacks on local clouds is kept."""
+    return work_dir / "passphrase"
 
 
 def find_passphrase(work_dir: Path, *, is_local: bool) -> str:
@@ -20,9 +28,9 @@ def find_passphrase(work_dir: Path, *, is_local: bool) -> str:
     Raises:
         BadInputError: none is set for a stack with real accounts, or its file cannot be read.
     """
-    if (given := os.environ.get("PULUMI_CONFIG_PASSPHRASE")) is not None:
+    if (given := os.environ.get(PASSPHRASE_VARIABLE)) is not None:
         return given
-    if named := os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
+    if named := os.environ.get(PASSPHRASE_FILE_VARIABLE):
         try:
             return Path(named).read_text(encoding="utf-8").strip()
         except OSError as error:
@@ -33,7 +41,7 @@ def find_passphrase(work_dir: Path, *, is_local: bool) -> str:
         raise BadInputError(
             "this stack's secrets need a passphrase; set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE"
         )
-    return _own_passphrase(work_dir / "passphrase")
+    return _own_passphrase(passphrase_file(work_dir))
 
 
 def _own_passphrase(path: Path) -> str:

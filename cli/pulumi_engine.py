@@ -18,7 +18,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
@@ -27,8 +27,11 @@ from pulumi import automation
 from ruamel.yaml import YAML
 
 from cli.errors import CommandError
+from cli.passphrase import PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, passphrase_file
+from cli.project import Project
 from local.engine.model import PROVIDER_TYPE_PREFIX, Urn
 from local.engine.policy import PackSource
+from local.providers import background
 from local.providers.serve import PROVIDERS, VARIABLE, serve
 
 Operation = Literal["preview", "up", "refresh", "destroy"]
@@ -216,6 +219,30 @@ def plugins_to_serve(environment: Mapping[str, str] = os.environ) -> list[str]:
         and not (home / "plugins" / f"resource-{name}-v{_sdk_version(name)}").is_dir()
         and shutil.which(f"pulumi-resource-{name}", path=environment.get("PATH")) is None
     ]
+
+
+def shell_environment(project: Project, stack: str, passphrase: str) -> dict[str, str]:
+    """What a `pulumi` that is run by hand needs in its environment to work on a stack on local clouds, as `run` does.
+
+    Starts the providers' server in the background, and where the CLI is there, makes the stack in its backend.
+
+    Raises:
+        PulumiError: the CLI refuses. ServerError: the providers cannot be served.
+    """
+    place = Workplace(project.root, project.name, stack, is_local=True, passphrase=passphrase)
+    if shutil.which("pulumi") is not None:
+        place.open()
+    variables = replace(place, passphrase=None).environment()
+    if not {PASSPHRASE_VARIABLE, PASSPHRASE_FILE_VARIABLE} & os.environ.keys():
+        variables[PASSPHRASE_FILE_VARIABLE] = str(passphrase_file(project.work_dir))
+    # Ours may stand there from an earlier call: they are told anew, and other packages' are kept.
+    attached = [
+        item for item in os.environ.get(VARIABLE, "").split(",") if item.partition(":")[0] not in PROVIDERS
+    ]
+    ports = background.start(project.root)
+    wanted = plugins_to_serve({key: text for key, text in os.environ.items() if key != VARIABLE})
+    attached += [f"{name}:{ports[name]}" for name in wanted]
+    return {VARIABLE: ",".join(filter(None, attached)), **variables}
 
 
 @contextmanager

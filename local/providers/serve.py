@@ -1,18 +1,22 @@
 """Serve local providers over gRPC on loopback, for the Pulumi CLI (`PULUMI_DEBUG_PROVIDERS`).
 
-    python -m local.providers.serve [--root DIR] aws gcp=40001 kubernetes
+    python -m local.providers.serve [--root DIR] [--ports FILE] aws gcp=40001 kubernetes
 
-prints `PULUMI_DEBUG_PROVIDERS=aws:PORT,gcp:40001,kubernetes:PORT` once all of them listen, and ends on SIGTERM or SIGINT.
+prints `PULUMI_DEBUG_PROVIDERS=aws:PORT,gcp:40001,kubernetes:PORT` once all of them listen, writes their ports to the file as
+JSON, and ends on SIGTERM or SIGINT. `factory clouds env` starts it and prints all that a shell needs to run `pulumi`.
 
 The CLI attaches every provider of a package to the one port, each over a connection of its own: three clusters are three
 connections that are configured differently. So a connection is given a provider of its own. A connection that was idle for
-half an hour is opened anew by the CLI and would then be unconfigured: such a call is refused with that explanation.
+half an hour is opened anew by the CLI and would then be unconfigured: such a call is refused with that explanation. The first
+call on a connection is Handshake. It makes the provider, so that none is met again which served, and was cancelled by, an
+earlier run whose port the system has given out anew; of the connections before the latest thousand, none is kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import signal
 import sys
 import threading
@@ -39,6 +43,7 @@ _OPTIONS: Final = (
 )
 _WORKERS: Final = 64
 _STOP_SECONDS: Final = 5.0
+_CONNECTIONS_KEPT: Final = 1000
 
 
 def provider_class(name: str, root: Path | None = None) -> Callable[[], Any]:
@@ -67,16 +72,20 @@ class PerConnection:
         # Called once a method, when the servicer is added to a server.
         def call(request: Any, context: Any) -> Any:
             try:
-                return getattr(self._of(context.peer()), method)(request, context)
+                provider = self._of(context.peer(), anew=method == "Handshake")
+                return getattr(provider, method)(request, context)
             except NotImplementedError:
                 context.abort(grpc.StatusCode.UNIMPLEMENTED, f"local providers do not implement {method}")
 
         return call
 
-    def _of(self, peer: str) -> provider_pb2_grpc.ResourceProviderServicer:
+    def _of(self, peer: str, *, anew: bool) -> provider_pb2_grpc.ResourceProviderServicer:
         with self._lock:
-            if peer not in self._providers:
+            if anew or peer not in self._providers:
+                self._providers.pop(peer, None)
                 self._providers[peer] = self._make()
+                for oldest in list(self._providers)[:-_CONNECTIONS_KEPT]:
+                    del self._providers[oldest]
             return self._providers[peer]
 
 
@@ -125,12 +134,20 @@ def _start(stack: ExitStack, name: str, port: int, provider: Callable[[], Any]) 
     return bound
 
 
+def _write_whole(path: Path, text: str) -> None:
+    """Whoever waits for the file never reads a part of it."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m local.providers.serve", description="Serve local providers to the Pulumi CLI."
     )
     parser.add_argument("providers", nargs="+", metavar="NAME[=PORT]", help=f"one of {', '.join(PROVIDERS)}")
     parser.add_argument("--root", type=Path, default=None, help="folder that relative paths are taken from")
+    parser.add_argument("--ports", type=Path, default=None, help="file to write the ports to, as JSON")
     options = parser.parse_args(arguments)
     wanted: dict[str, int] = {}
     for item in options.providers:
@@ -145,6 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with serve(wanted, root=options.root) as served:
             sys.stdout.write("".join(f"{key}={value}\n" for key, value in served.environment.items()))
             sys.stdout.flush()
+            if options.ports is not None:
+                _write_whole(options.ports, json.dumps(dict(served.ports)))
             stop.wait()
     except OSError as error:
         sys.stderr.write(f"{error}\n")

@@ -124,6 +124,9 @@ class TestTheCliDrivesOurProvider:
 
         outcome = project.run("up")
         assert (outcome.ok, outcome.changes) == (True, {"create": 11})
+        assert not any("::default" in json.dumps(event) for event in project.events), (
+            "default providers are not shown"
+        )
         assert outcome.outputs["token"] == "[secret]"
         assert outcome.outputs["eks-settings"] == project.objects("eks")["ConfigMap"]["metadata"]["name"]
         assert outcome.outputs["gke-settings"] == project.objects("gke")["ConfigMap"]["metadata"]["name"]

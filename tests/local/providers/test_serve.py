@@ -65,6 +65,20 @@ class TestServing:
             "gke",
         ]
 
+    def test_a_handshake_makes_a_provider_that_no_earlier_run_has_configured_or_cancelled(
+        self, tmp_path: Path
+    ) -> None:
+        # To the server, a port that the system gives out again is the same connection.
+        with serve({"kubernetes": 0}, root=tmp_path) as served, connected(served.ports["kubernetes"]) as stub:
+            configure(stub, "clouds/eks")
+            stub.Cancel(empty_pb2.Empty())
+            stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address="127.0.0.1:1"))
+            with pytest.raises(grpc.RpcError, match="called before it was configured"):
+                create(stub, "a")
+            configure(stub, "clouds/gke")
+            assert create(stub, "a") == "default/a"
+        assert [path.name for path in tmp_path.glob("clouds/*")] == ["gke"]
+
     def test_calls_run_at_the_same_time(self, tmp_path: Path) -> None:
         with serve({"kubernetes": 0}, root=tmp_path) as served, connected(served.ports["kubernetes"]) as stub:
             configure(stub, "clouds/eks")
