@@ -17,10 +17,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from cli.errors import BadInputError
+from local import go_json
 
 PROJECT_FILE = "Pulumi.yaml"
-_GO_EXPONENT_FROM = 1e21
-_ESCAPED_BY_GO = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +94,7 @@ def require_stack_file(project: Project, stack: str) -> Path:
 def program_config(project: Project, stack_file: Path, decrypt: Callable[[str], str]) -> ProgramConfig:
     """The stack's configuration over the project's defaults, secrets decrypted.
 
+    Structured values are written as the Pulumi CLI writes them: some go on, as text, into a default provider's inputs.
     `decrypt` is called for `secure:` values alone, so a stack without secrets needs no passphrase.
     """
     values: dict[str, Any] = dict(project.defaults)
@@ -104,7 +104,7 @@ def program_config(project: Project, stack_file: Path, decrypt: Callable[[str], 
     for key, value in values.items():
         full_key = key if ":" in key else f"{project.name}:{key}"
         plain, secret = _reveal(value, decrypt)
-        texts[full_key] = plain if isinstance(plain, str) else _go_json(plain)
+        texts[full_key] = plain if isinstance(plain, str) else go_json.dumps(plain)
         if secret:
             secret_keys.add(full_key)
     return ProgramConfig(texts, frozenset(secret_keys))
@@ -140,21 +140,6 @@ def _defaults(document: Mapping[str, Any], name: str) -> dict[str, Any]:
         elif "default" in declared or "value" in declared:
             defaults[full_key] = declared.get("default", declared.get("value"))
     return defaults
-
-
-def _go_json(value: Any) -> str:
-    """As Go's `json.Marshal` writes it: some values go on into a default provider's inputs as text, and there both engines
-    must write the same."""
-    text = json.dumps(_whole(value), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return text.translate(_ESCAPED_BY_GO)
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) < _GO_EXPONENT_FROM:
-        return int(value)
-    if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def _reveal(value: Any, decrypt: Callable[[str], str]) -> tuple[Any, bool]:

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-from local import wire
+from local import go_json, wire
 from local.engine.model import (
     CustomTimeouts,
     Manifest,
@@ -317,7 +317,7 @@ def _encode(value: Value, seal: Seal, inner: Seal) -> Any:
             return value
         return {wire.SIGNATURE_KEY: _FLOAT_SIGNATURE, "value": struct.pack(">d", value).hex()}
     if isinstance(value, Secret):
-        text = json.dumps(_encode(value.value, inner, inner), separators=(",", ":"))
+        text = go_json.dumps(_encode(value.value, inner, inner))
         return {wire.SIGNATURE_KEY: wire.SECRET_SIGNATURE, **seal(text)}
     if isinstance(value, Output):
         return _encode(Secret(value.value) if value.secret else value.value, seal, inner)
