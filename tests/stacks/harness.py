@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 
 from local.clouds import manager
 from local.clouds.manager import CloudSpec
+from local.providers import background
 
 ROOT = Path(__file__).parents[2]
 FACTORY = Path(sys.executable).with_name("factory")
@@ -99,9 +100,13 @@ class LocalStack:
             yaml.dump(document, file)
 
     def factory(self, *arguments: str, check: bool = True, env: Mapping[str, str] | None = None) -> Ended:
-        """Run the command in the stack's folder; with `check`, a non-zero exit fails the test with what was printed."""
+        """Run the `factory` command as `command` does."""
+        return self.command(str(FACTORY), *arguments, check=check, env=env)
+
+    def command(self, *words: str, check: bool = True, env: Mapping[str, str] | None = None) -> Ended:
+        """Run a command in the stack's folder; with `check`, a non-zero exit fails the test with what was printed."""
         ended = subprocess.run(
-            [str(FACTORY), *arguments],
+            words,
             cwd=self.root,
             env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -111,7 +116,7 @@ class LocalStack:
             check=False,
         )
         if check:
-            assert ended.returncode == 0, f"factory {' '.join(arguments)}\n{ended.stdout}\n{ended.stderr}"
+            assert ended.returncode == 0, f"{' '.join(words)}\n{ended.stdout}\n{ended.stderr}"
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -195,7 +200,8 @@ class LocalStack:
         return counts
 
     def close(self) -> None:
-        """Stop the clouds, and close every client that was given out."""
+        """Stop the clouds and the providers' server, and close every client that was given out."""
         for client in self._clients:
             client.close()
         manager.stop(self.specs, self.root)
+        background.stop(self.root)
