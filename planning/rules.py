@@ -16,7 +16,7 @@ from planning.reading import Checked, Finding
 from planning.regions import REGIONS, region_of
 from planning.stackfile import KeyPath
 from planning.types import is_private
-from planning.values import AwsSettings, Cloud, GcpSettings, shifted
+from planning.values import GKE_VERSIONS, AwsSettings, Cloud, GcpSettings, shifted
 
 _AWS: Final = "model-factory:aws"
 _GCP: Final = "model-factory:gcp"
@@ -79,6 +79,15 @@ def _gcp(gcp: Checked[GcpSettings], providers: Providers) -> Iterator[Finding]:
             yield (
                 ("gcp:project",),
                 f"{gcp.value.project!r} is not a Google Cloud project id: 6 to 30 of a-z, 0-9 and -, from a letter on",
+            )
+    if gcp.right("release_channel", "kubernetes_version"):
+        channel, version = gcp.value.release_channel, gcp.value.kubernetes_version
+        if version not in GKE_VERSIONS[channel]:
+            offered = ", ".join(GKE_VERSIONS[channel])
+            having = ", ".join(name for name, versions in GKE_VERSIONS.items() if version in versions)
+            yield (
+                (_GCP, "kubernetesVersion"),
+                f"{version} is not in release channel {channel}, which has {offered}; write one of these, or a channel of {having}",
             )
     if gcp.right("system_machine_type"):
         yield from _system_machine("gcp", gcp.value.system_machine_type)

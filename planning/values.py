@@ -41,7 +41,14 @@ Runtime = Literal["tensorflow-serving", "torchserve", "triton", "triton-onnx", "
 EksVersion = Literal["1.32", "1.33", "1.34", "1.35", "1.36"]
 """Versions that EKS takes for a new cluster, 2026-11 (its standard and extended support)."""
 GkeVersion = Literal["1.33", "1.34", "1.35", "1.36"]
-"""Minor versions that GKE's channels offer for a new cluster, 2026-11."""
+GkeChannel = Literal["RAPID", "REGULAR", "STABLE", "EXTENDED"]
+GKE_VERSIONS: Final[Mapping[GkeChannel, tuple[GkeVersion, ...]]] = {
+    "RAPID": ("1.34", "1.35", "1.36"),
+    "REGULAR": ("1.34", "1.35", "1.36"),
+    "STABLE": ("1.34", "1.35"),
+    "EXTENDED": ("1.33", "1.34", "1.35", "1.36"),
+}
+"""Minor versions that GKE's channels offer for a new cluster, autumn 2026: https://docs.cloud.google.com/kubernetes-engine/docs/release-notes"""
 LOG_RETENTION_DAYS: Final = (
     1,
     3,
@@ -134,10 +141,10 @@ class GcpSettings(Value):
         "172.16.0.0/28"
     )
     """Control plane of a private cluster."""
-    release_channel: Literal["RAPID", "REGULAR", "STABLE", "EXTENDED"] = "REGULAR"
+    release_channel: GkeChannel = "REGULAR"
     """GKE's release channel."""
     kubernetes_version: GkeVersion = "1.35"
-    """Least minor version, in quotes."""
+    """Least minor version, in quotes; one that the release channel offers."""
     system_machine_type: Text = "e2-standard-4"
     """Machine of the pool that carries everything but models."""
     system_nodes: Annotated[int, Within(1, 50)] = 1

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from planning.offers import Offer, catalogue
 from planning.offers.fit import allocatable
+from planning.values import GKE_VERSIONS, GkeChannel
 from tests.planning.project import AWS_SERVICES, GCP_SERVICES
 
 StackDict = dict[str, Any]
@@ -81,13 +82,12 @@ def _aws(draw: Draw, regions: list[str]) -> StackDict:
 
 @st.composite
 def _gcp(draw: Draw, regions: list[str]) -> StackDict:
+    channel: GkeChannel = draw(st.sampled_from(["RAPID", "REGULAR", "STABLE", "EXTENDED"]))
     full: StackDict = {
         "regions": regions,
         "subnetCidr": f"10.{draw(st.integers(64, 90))}.0.0/{draw(st.integers(16, 24))}",
         "podsCidr": f"10.{draw(st.integers(128, 200))}.0.0/{draw(st.integers(16, 20))}",
         "servicesCidr": f"10.{draw(st.integers(96, 120))}.0.0/{draw(st.integers(16, 24))}",
-        "releaseChannel": draw(st.sampled_from(["RAPID", "REGULAR", "STABLE"])),
-        "kubernetesVersion": draw(st.sampled_from(["1.34", "1.35"])),
         "systemNodes": draw(st.integers(1, 3)),
         # Each machine of these regions is sold in one of their zones b and c.
         "zones": [
@@ -95,7 +95,11 @@ def _gcp(draw: Draw, regions: list[str]) -> StackDict:
         ],
         "authorizedCidrs": draw(st.sampled_from([[], ["203.0.113.0/24"]])),
     }
-    return draw(_part_of(full))
+    release: StackDict = {
+        "releaseChannel": channel,
+        "kubernetesVersion": draw(st.sampled_from(GKE_VERSIONS[channel])),
+    }
+    return draw(_part_of(full)) | draw(st.sampled_from([{}, {"releaseChannel": channel}, release]))
 
 
 @st.composite

@@ -22,7 +22,7 @@ CROSS_KEY = {
     "no such zone", "one endpoint missing", "open to the world", "overlap between clouds", "overlap in a cloud",
     "overlap in a later region", "public range", "range that runs out", "region of no cloud", "region twice", "too few zones", "too large",
     "too much accelerator memory", "too small", "two GCP projects", "unknown accelerator", "unknown machine", "weights of another cloud",
-    "weights the server cannot load", "zone outside the region",
+    "version that the channel lacks", "weights the server cannot load", "zone outside the region",
 }  # fmt: skip
 
 

@@ -136,6 +136,11 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         "model-factory:aws.endpointPublicAccessCidrs[0]",
         ("opens the control plane to the world",),
     ),
+    "version that the channel lacks": (
+        lambda c: (put("model-factory:gcp/releaseChannel", "STABLE")(c), put("model-factory:gcp/kubernetesVersion", "1.36")(c)),
+        "model-factory:gcp.kubernetesVersion",
+        ("1.36 is not in release channel STABLE, which has 1.34, 1.35", "RAPID, REGULAR, EXTENDED"),
+    ),
     "unsupported version": (put("model-factory:aws/kubernetesVersion", "1.28"), "model-factory:aws.kubernetesVersion", ("'1.28' is not one of",)),
     "version not in quotes": (put("model-factory:aws/kubernetesVersion", 1.35), "model-factory:aws.kubernetesVersion", ('write "1.35"',)),
     "version cut by YAML": (put("model-factory:gcp/kubernetesVersion", 1.3), "model-factory:gcp.kubernetesVersion", ("versions are text",)),

@@ -18,18 +18,26 @@ from local.discovery import Json
 
 CLUSTER: Final = "container.clusters"
 VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "RAPID": ("1.36.1-gke.1032000", "1.35.3-gke.1290000", "1.34.6-gke.1154000"),
-    "REGULAR": ("1.35.3-gke.1290000", "1.34.6-gke.1154000", "1.33.9-gke.1090000"),
-    "STABLE": ("1.34.6-gke.1154000", "1.33.9-gke.1090000", "1.32.13-gke.1080000"),
+    "RAPID": ("1.36.4-gke.1082000", "1.35.7-gke.1222000", "1.34.9-gke.1655001"),
+    "REGULAR": ("1.36.4-gke.1082000", "1.35.7-gke.1222000", "1.34.9-gke.1655001"),
+    "STABLE": ("1.35.6-gke.1250000", "1.34.9-gke.1655001"),
     "EXTENDED": (
-        "1.35.3-gke.1290000",
-        "1.34.6-gke.1154000",
+        "1.36.4-gke.1082000",
+        "1.35.7-gke.1222000",
+        "1.34.9-gke.1655001",
         "1.33.9-gke.1090000",
-        "1.32.13-gke.1080000",
-        "1.31.14-gke.1220000",
+        "1.32.13-gke.2268000",
+        "1.31.14-gke.1986000",
     ),
 }
-"""Newest first. In the manner of GKE's release notes; a version outside the channel's list is refused."""
+"""Newest first; a version outside the channel's list is refused. The minor versions of each channel, up to 1.36, and the defaults below
+are those of GKE's release notes in autumn 2026 (https://docs.cloud.google.com/kubernetes-engine/docs/release-notes)."""
+DEFAULT_VERSIONS: Final[Mapping[str, str]] = {
+    "RAPID": "1.36.4-gke.1082000",
+    "REGULAR": "1.35.7-gke.1222000",
+    "STABLE": "1.35.6-gke.1250000",
+    "EXTENDED": "1.35.7-gke.1222000",
+}
 DEFAULT_CHANNEL: Final = "REGULAR"
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _UPDATE_TARGETS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -145,7 +153,7 @@ def pick_version(channel: str, wanted: str) -> str:
         dict.fromkeys(v for versions in VERSIONS.values() for v in versions)
     )
     if wanted in ("", "-", "latest"):
-        return offered[0] if wanted == "latest" else offered[min(1, len(offered) - 1)]
+        return offered[0] if wanted == "latest" else DEFAULT_VERSIONS.get(channel, offered[0])
     for version in offered:
         if version == wanted or version.startswith((f"{wanted}.", f"{wanted}-")):
             return version

@@ -1,12 +1,18 @@
-"""The price tables and the local Google Cloud agree on what is sold where: else a stack that plans well cannot be created."""
+"""What planning takes for valid, the local clouds have: machines in their zones, regions, versions. Else a stack that plans well cannot
+be created."""
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from local.clouds.aws.eks import catalog as eks
 from local.clouds.gcp import catalogue as cloud
+from local.clouds.gcp.container import pick_version
 from planning.offers import Offer, catalogue, gke_accelerator_type
 from planning.regions import GCP_REGIONS
+from planning.values import GKE_VERSIONS, EksVersion, GcpSettings, GkeChannel
 
 OFFERS = [offer for offer in catalogue().offers if offer.cloud == "gcp"] + [
     each.offer for each in catalogue().rejected if each.offer.cloud == "gcp"
@@ -35,3 +41,17 @@ class TestRegions:
 
     def test_a_cluster_takes_three_zones_of_each(self) -> None:
         assert all(len(cloud.zones_of(region)) == 3 for region in GCP_REGIONS)
+
+
+class TestVersions:
+    @pytest.mark.parametrize("channel", GKE_VERSIONS)
+    def test_each_release_channel_offers_those_that_planning_takes(self, channel: GkeChannel) -> None:
+        for version in GKE_VERSIONS[channel]:
+            assert pick_version(channel, version).startswith(f"{version}.")
+
+    def test_the_default_one_is_offered_everywhere(self) -> None:
+        default = GcpSettings().kubernetes_version
+        assert all(default in versions for versions in GKE_VERSIONS.values())
+
+    def test_eks_has_those_that_planning_takes(self) -> None:
+        assert set(get_args(EksVersion)) == {version.name for version in eks.VERSIONS}
