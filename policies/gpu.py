@@ -29,6 +29,7 @@ from policies.pods import (
     gpus,
     listed,
     mapping,
+    number_of,
     pod_spec,
 )
 from policies.pools import (
@@ -71,9 +72,9 @@ def _exact(container: Container) -> Iterable[str]:
         limit, request = limits.get(name), requests.get(name)
         if limit is None:
             yield f"asks for {shown(request)} {name} without a limit, which Kubernetes refuses"
-        elif request is not None and shown(request) != shown(limit):
+        elif request is not None and number_of(request) != number_of(limit):
             yield f"asks for {shown(request)} {name} and may have {shown(limit)}: GPUs cannot be shared so"
-        elif not shown(limit).isdigit():
+        elif not number_of(limit).is_integer():
             yield f"asks for {shown(limit)} {name}: GPUs come whole"
 
 
@@ -110,7 +111,7 @@ def asks_for_gpus(resource: Resource) -> bool:
 def gpus_per_pod(resource: Resource) -> int:
     """The GPUs that one Pod holds: those of its containers together."""
     return sum(
-        whole(float(str(amount)), 0)
+        int(number_of(amount))
         for each in listed(pod_spec(resource), "containers")
         for amount in gpus(each, GPU_RESOURCES).values()
     )
@@ -133,7 +134,7 @@ def _bounded(pool: Resource, report: Report) -> None:
             return
         if limit is None:
             report("nothing bounds its GPUs: spec.limits names none")
-        elif float(str(limit)) > most:
+        elif number_of(limit) > most:
             report(f"it may grow to {shown(limit)} GPUs; the limit is {most}")
         return
     each = gpus_per_node(pool)

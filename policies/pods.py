@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, cast
 
 from pulumi_policy.proxy import UnknownValueError
@@ -37,6 +39,15 @@ SERVERS = (
 )
 WORKLOADS = ("kubernetes:apps/*:Deployment", "kubernetes:apps/*:StatefulSet")
 
+# kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity
+_UNITS: Mapping[str, Decimal] = {
+    **{
+        unit: Decimal(1000) ** power
+        for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)
+    },
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
+}
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([numkMGTPE]|[KMGTPE]i|)")
 _NONE: Props = {}
 
 
@@ -121,7 +132,13 @@ def gpus(container: Props, resources: Iterable[str]) -> dict[str, Any]:
         for name in amounts:
             if matches(name, patterns):
                 asked[name] = amounts[name]
-    return {name: amount for name, amount in asked.items() if str(amount) not in {"0", "0.0"}}
+    return {name: amount for name, amount in asked.items() if number_of(amount) != 0}
+
+
+def number_of(amount: object) -> float:
+    """A quantity of Kubernetes (2, "2", "2000m", "1k") as a number; 1 for what is none, as that asks for something."""
+    found = _QUANTITY.fullmatch(str(amount))
+    return float(Decimal(found[1]) * _UNITS[found[2]]) if found else 1.0
 
 
 def mapping(value: object) -> Props:

@@ -46,6 +46,7 @@ from policies.pods import (
     gpus,
     listed,
     mapping,
+    number_of,
     pod_labels,
     pod_path,
     pod_spec,
@@ -181,7 +182,7 @@ def _shared_memory(resource: Resource, report: Report) -> None:
                 report(f"volume {name} may take all memory of the node: it has no sizeLimit")
     for container in containers(resource, report, first=False):
         with report.guard():
-            several = sum(float(str(each)) for each in gpus(container.props, GPU_RESOURCES).values())
+            several = sum(number_of(each) for each in gpus(container.props, GPU_RESOURCES).values())
             if not several or (several < 2 and not _runs(container, resource.config["servers"])):
                 continue
             mounted = [

@@ -297,6 +297,26 @@ class TestMachines:
         assert judged(POLICIES, "sku-allowlist", EKS_POOL, machineTypes=["g5.*"]).violations
 
 
+class TestQuantities:
+    @pytest.mark.parametrize("amount", ["1000m", "1.0", 1, 1.0, ".001k", "1e0"])
+    def test_one_gpu_may_be_written_in_many_ways(self, amount: object) -> None:
+        same = changed(DEPLOYMENT, f"{C}.resources.limits.{GPU}", amount)
+        for name in ("gpu-limit-equals-request", "shm-sized"):
+            assert judged(POLICIES, name, same).passed
+        assert stacked("max-replicas-fit-quota", with_(same)).passed
+
+    @pytest.mark.parametrize("amount", ["500m", "1500m"])
+    def test_a_part_of_a_gpu_is_none(self, amount: str) -> None:
+        part = changed(DEPLOYMENT, f"{C}.resources", {"limits": {"nvidia.com/gpu": amount}})
+        (said,) = judged(POLICIES, "gpu-limit-equals-request", part).violations
+        assert "GPUs come whole" in said
+
+    def test_a_limit_of_thousands_is_a_large_one(self) -> None:
+        large = changed(KARPENTER_POOL, f"spec.limits.{GPU}", "1k")
+        (said,) = judged(POLICIES, "pool-gpu-limit", large).violations
+        assert "may grow to 1k GPUs" in said
+
+
 class TestPlaces:
     def test_any_toleration_of_everything_will_do(self) -> None:
         given = changed(DEPLOYMENT, f"{P}.tolerations", [{"operator": "Exists"}])
