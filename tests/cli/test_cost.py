@@ -29,7 +29,9 @@ def cost(project: Path, *arguments: str) -> str:
     # In a thread: the engine's event loop takes the main thread's with it when it ends, and other tests in this process need one.
     with ThreadPoolExecutor(1) as thread:
         command = ["cost", "--cwd", str(project), *arguments]
-        result = thread.submit(lambda: CliRunner().invoke(app, command, catch_exceptions=False)).result()
+        result = thread.submit(
+            lambda: CliRunner().invoke(app, command, env={"COLUMNS": "160"}, catch_exceptions=False)
+        ).result()
     assert result.exit_code == 0, result.output
     return result.stdout
 
