@@ -44,6 +44,7 @@ POD: Mapping[str, Any] = {
         {
             "maxSkew": 1,
             "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "ScheduleAnyway",
             "labelSelector": {"matchLabels": SELECTOR},
         }
     ],
