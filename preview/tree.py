@@ -39,9 +39,12 @@ _MAX_PATHS_ON_A_LINE: Final = 4
 def step_text(step: Step) -> Text:
     """One step on one line: symbol, type, name, and for a change what causes it."""
     symbol, style, planned, done = STYLES.get(step.op, ("?", "", step.op, step.op))
-    verb = {"planned": planned, "running": f"{planned} not finished", "done": done, "failed": f"{planned} failed"}[
-        step.status
-    ]
+    verb = {
+        "planned": planned,
+        "running": f"{planned} not finished",
+        "done": done,
+        "failed": f"{planned} failed",
+    }[step.status]
     text = Text.assemble(
         (f"{symbol:<2} ", style),
         (short_type(step.type), "bold" if step.type == ROOT_STACK_TYPE else ""),
