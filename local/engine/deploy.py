@@ -135,10 +135,10 @@ def _run(
 ) -> Outcome:  # fmt: skip
     secrets = [text for key, text in deployment.config.items() if key in deployment.secret_config_keys]
     sink = EventSink(emit, secrets)
-    with _interrupts(cancel):
-        return asyncio.run(
-            _Session(deployment, store, providers, sink, cancel, guard, snapshot, journal).run()
-        )
+    session = _Session(deployment, store, providers, sink, cancel, guard, snapshot, journal)
+    # A loop of its own: asyncio.run would leave the caller's thread without the one it had.
+    with _interrupts(cancel), asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        return runner.run(session.run())
 
 
 class _Session:
