@@ -16,52 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
-from pulumi.runtime.proto import status_pb2
 
 from local import wire
 from local.providers.aws.provider import AwsProvider
 from local.providers.aws.session import ENDPOINT_KEYS, Aws
 from local.wire import Properties
+from tests.local.providers.protocol import AbortedError as AbortedError
+from tests.local.providers.protocol import Context, Made
 
 ROOT = Path(__file__).parents[4]
-
-
-class AbortedError(Exception):
-    """What a context raises when a servicer aborts; `details` are those of a partial failure."""
-
-    def __init__(
-        self, code: grpc.StatusCode, message: str, details: pb.ErrorResourceInitFailed | None
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.details = details
-
-
-class Context:
-    def __init__(self) -> None:
-        self.details: pb.ErrorResourceInitFailed | None = None
-
-    def abort(self, code: grpc.StatusCode, message: str) -> None:
-        raise AbortedError(code, message, self.details)
-
-    def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
-        status = status_pb2.Status.FromString(dict(metadata)["grpc-status-details-bin"])
-        self.details = pb.ErrorResourceInitFailed()
-        assert status.details[0].Unpack(self.details)
-
-
-@dataclass
-class Made:
-    """A resource as the engine records it."""
-
-    token: str
-    urn: str
-    id: str
-    inputs: Properties
-    outputs: Properties
 
 
 @dataclass

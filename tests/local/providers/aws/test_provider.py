@@ -12,6 +12,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from local import wire
 from local.providers.aws.session import ENDPOINT_KEYS
 from local.wire import UNKNOWN, Properties, Secret, Value
+from tests.local.providers.protocol import Made
 
 VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"
@@ -255,9 +256,7 @@ class TestErrors:
         assert partial is not None
         outputs = wire.decode(partial.properties)
         assert outputs["enableDnsHostnames"] is False
-        made = type(engine.made[0])(
-            VPC, engine.urn(VPC, "half"), partial.id, wire.decode(partial.inputs), outputs
-        )
+        made = Made(VPC, engine.urn(VPC, "half"), partial.id, wire.decode(partial.inputs), outputs)
         finished = engine.update(made, engine.checked(VPC, news, made.inputs, name="half"))
         assert finished.outputs["enableDnsHostnames"] is True
         engine.delete(finished)
@@ -286,9 +285,7 @@ class TestErrors:
             engine.create(GROUP, news, name="failing")
         assert caught.value.details.id.startswith(f"{world['cluster'].id}:")
         monkeypatch.undo()
-        made = type(engine.made[0])(
-            GROUP, "urn:pulumi:t::p::" + GROUP + "::x", caught.value.details.id, news, {}
-        )
+        made = Made(GROUP, "urn:pulumi:t::p::" + GROUP + "::x", caught.value.details.id, news, {})
         engine.delete(made)
 
     def test_waiting_ends_at_the_time_out_of_the_program(self, engine: Any, aborted: Any, world: Any) -> None:
@@ -313,7 +310,7 @@ class TestErrors:
             assert context.details.id
         finally:
             engine.control("PUT", "transition", json.dumps({"seconds": 0.05}))
-        made = type(engine.made[0])(GROUP, engine.urn(GROUP, "slow"), context.details.id, inputs, {})
+        made = Made(GROUP, engine.urn(GROUP, "slow"), context.details.id, inputs, {})
         engine.delete(made)
 
 
@@ -340,7 +337,7 @@ class TestKilledCreates:
             "Vpcs"
         ]
         assert [vpc["VpcId"] for vpc in vpcs] == [found]
-        made = type(engine.made[0])(VPC, urn, found, inputs, {})
+        made = Made(VPC, urn, found, inputs, {})
         engine.delete(made)
 
 

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import grpc
 import httplib2
 import pytest
 import uvicorn
 from pulumi.runtime.proto import provider_pb2 as pb
-from pulumi.runtime.proto import status_pb2
 
 from local import wire
 from local.clouds.gcp.app import create_app
@@ -24,44 +22,11 @@ from local.clouds.gcp.store import Store
 from local.providers.gcp.provider import GcpProvider
 from local.providers.gcp.session import google_discovery
 from local.wire import Properties
+from tests.local.providers.protocol import AbortedError as AbortedError
+from tests.local.providers.protocol import Context, Made
 
 PROJECT = "model-factory-dev"
 REGION = "us-central1"
-
-
-class AbortedError(Exception):
-    """What a context raises when a servicer aborts; `details` are those of a partial failure."""
-
-    def __init__(
-        self, code: grpc.StatusCode, message: str, details: pb.ErrorResourceInitFailed | None
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.details = details
-
-
-class Context:
-    def __init__(self) -> None:
-        self.details: pb.ErrorResourceInitFailed | None = None
-
-    def abort(self, code: grpc.StatusCode, message: str) -> None:
-        raise AbortedError(code, message, self.details)
-
-    def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
-        status = status_pb2.Status.FromString(dict(metadata)["grpc-status-details-bin"])
-        self.details = pb.ErrorResourceInitFailed()
-        assert status.details[0].Unpack(self.details)
-
-
-@dataclass
-class Made:
-    """A resource as the engine records it."""
-
-    token: str
-    urn: str
-    id: str
-    inputs: Properties
-    outputs: Properties
 
 
 def endpoints(url: str) -> Properties:
