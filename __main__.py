@@ -7,11 +7,11 @@ from pulumi.runtime.config import get_config_env
 
 from components.factory import build, model_rows
 from components.forecast import cost_outputs, forecast
-from planning.offers import catalogue
-from planning.plan import plan
-from planning.problems import PlanningError
-from planning.settings import from_config
-from planning.stackfile import read_stack_file
+from model_factory.facts.catalogue import catalogue
+from model_factory.planning.placing.plan import plan
+from model_factory.planning.settings.load import from_config
+from model_factory.planning.settings.problems import PlanningError
+from model_factory.planning.settings.stackfile import read_stack_file
 
 
 def main() -> None:

@@ -137,7 +137,7 @@ _SERVERS: list[subprocess.Popen[str]] = []
 def _served_kubernetes(folder: Path) -> int:
     """Serve our Kubernetes provider over gRPC; returns its port."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "local.providers.serve", "kubernetes"],
+        [sys.executable, "-m", "model_factory.local.providers.serve", "kubernetes"],
         cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
         stderr=(folder / "provider.log").open("w"),

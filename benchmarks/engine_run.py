@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 from typing import cast
 
-from local.engine.deploy import Deployment, Operation, run
-from local.engine.secrets import PassphraseCrypter, new_salt
-from local.engine.store import StackStore
-from local.providers.kubernetes.provider import KubernetesProvider
+from model_factory.local.engine.deploy import Deployment, Operation, run
+from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
+from model_factory.local.engine.store import StackStore
+from model_factory.local.providers.kubernetes.provider import KubernetesProvider
 
 
 def main() -> None:

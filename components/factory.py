@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components.network.gcp import GcpNetwork, SubnetRanges
-from components.region.aws import AwsRegion
-from components.region.gcp import GcpRegion
-from planning.plan import Plan
-from planning.values import Settings
+from components.aws.site import AwsRegion
+from components.gcp.network import GcpNetwork, SubnetRanges
+from components.gcp.site import GcpRegion
+from model_factory.planning.placing.plan import Plan
+from model_factory.planning.settings.sections import Settings
 
 Outputs = dict[str, pulumi.Output[str]]
 

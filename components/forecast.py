@@ -1,19 +1,19 @@
 """What a plan will cost with everything around its GPUs: clusters, gateways, system nodes, volumes, registries, buckets, logs.
 
 The program exports it, so that a budget can be held against it before anything is there. It names what `build` declares and bills, in
-the shape of the declared resources; `planning.cost` puts prices on both in the same way, and a test holds the two sums together.
+the shape of the declared resources; `model_factory.cost` puts prices on both in the same way, and a test holds the two sums together.
 """
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from components.cluster.gke_node_pool import ZONES_OF_A_REGIONAL_CLUSTER
-from components.cluster.nodes import NodePoolShape, gpu_pool_shape, system_pool_shape
-from components.network.cidr import ZONES
-from planning.cost import Bill, Record, bill_of
-from planning.plan import Placement, Plan
-from planning.values import AwsSettings, Cloud, GcpSettings, Settings
+from components.aws.cidr import ZONES
+from components.gcp.node_pool import ZONES_OF_A_REGIONAL_CLUSTER
+from components.kubernetes.nodes import NodePoolShape, gpu_pool_shape, system_pool_shape
+from model_factory.cost import Bill, Record, bill_of
+from model_factory.planning.placing.plan import Placement, Plan
+from model_factory.planning.settings.sections import AwsSettings, Cloud, GcpSettings, Settings
 
 CLUSTER_LOGS = 5
 WORKLOAD_LOGS = ("SYSTEM_COMPONENTS", "WORKLOADS")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from policies import aws, gcp, kubernetes, kubernetes_stack, organisation, serving
 from policies.checks import Policy
+from policies.packs import aws, gcp, kubernetes, kubernetes_stack, organisation, serving
 
 NAME = "model-factory"
 TITLE = "Model factory"

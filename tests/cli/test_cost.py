@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
-from cli.session import Session
+from model_factory.cli.main import app
+from model_factory.cli.session import Session
 
 ROOT = Path(__file__).parents[2]
 

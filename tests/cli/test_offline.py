@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.errors import CommandError
-from cli.main import app
+from model_factory.cli.errors import CommandError
+from model_factory.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 

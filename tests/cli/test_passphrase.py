@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.errors import BadInputError
-from cli.passphrase import find_passphrase
+from model_factory.cli.errors import BadInputError
+from model_factory.cli.passphrase import find_passphrase
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cli.errors import BadInputError
-from cli.policies import PolicyChoice, policy_packs
-from cli.pulumi_engine import _policy_arguments
-from local.engine.policy import PackSource
+from model_factory.cli.errors import BadInputError
+from model_factory.cli.policies import PolicyChoice, policy_packs
+from model_factory.engines.pulumi import _policy_arguments
+from model_factory.local.engine.policy import PackSource
 
 
 def session(root: Path) -> Any:

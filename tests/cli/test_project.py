@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from cli.errors import BadInputError
-from cli.project import encryption_salt, endpoint_ports, find_project, program_config, require_stack_file
+from model_factory.cli.errors import BadInputError
+from model_factory.cli.project import (
+    encryption_salt,
+    endpoint_ports,
+    find_project,
+    program_config,
+    require_stack_file,
+)
 
 
 @pytest.fixture

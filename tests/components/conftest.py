@@ -16,7 +16,7 @@ import pytest
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.proto import resource_pb2
 
-from planning.stackfile import read_stack_file
+from model_factory.planning.settings.stackfile import read_stack_file
 
 with warnings.catch_warnings():
     # Modules of the SDKs load at their first use, and define deprecated classes that warn of themselves: not for our tests to fail on.

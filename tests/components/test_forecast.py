@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.cost import described
-from cli.session import Session
 from components.forecast import cost_outputs, forecast
-from planning.cost import Bill, bill_of
-from planning.offers import catalogue
-from planning.plan import plan
+from model_factory.cli.cost import described
+from model_factory.cli.session import Session
+from model_factory.cost import Bill, bill_of
+from model_factory.facts.catalogue import catalogue
+from model_factory.planning.placing.plan import plan
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import kubernetes_validate
 
-from planning.settings import load
+from model_factory.planning.settings.load import load
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from components.cluster.eks import eks_kubeconfig
-from components.cluster.gke import gke_kubeconfig
+from components.aws.eks import eks_kubeconfig
+from components.gcp.gke import gke_kubeconfig
 from tests.stacks.harness import ROOT, LocalStack
 
 pytestmark = pytest.mark.slow

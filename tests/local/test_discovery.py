@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local import discovery
+from model_factory.local import discovery
 
 MARK = object()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local import go_json
+from model_factory.local import go_json
 
 
 class TestTexts:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from planning.problems import Problem
-from planning.settings import Settings, SettingsError, load
+from model_factory.planning.settings.load import Settings, SettingsError, load
+from model_factory.planning.settings.problems import Problem
 
 DIGEST = "sha256:" + "1" * 64
 AWS_SERVICES = ("ec2", "ecr", "eks", "iam", "kms", "logs", "s3", "sts")

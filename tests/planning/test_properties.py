@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from planning.cost import cost_of
-from planning.needs import need_of
-from planning.offers import catalogue, fits
-from planning.plan import hourly_price, plan
-from planning.problems import SettingsError
-from planning.schema import json_schema
-from planning.settings import Settings, from_config, load
+from model_factory.cost import cost_of
+from model_factory.facts.catalogue import catalogue
+from model_factory.planning.placing.fit import fits
+from model_factory.planning.placing.needs import need_of
+from model_factory.planning.placing.plan import hourly_price, plan
+from model_factory.planning.settings.load import Settings, from_config, load
+from model_factory.planning.settings.problems import SettingsError
+from model_factory.planning.settings.schema import json_schema
 from tests.planning.strategies import BREAKS, broken_stack_files, stack_files
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from planning.stackfile import read_stack_file
+from model_factory.planning.settings.stackfile import read_stack_file
 from tests.components.conftest import ROOT, Recorder, Registered, run_program
 from tests.policies.harness import Given
 

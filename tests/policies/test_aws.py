@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pulumi_policy import ResourceValidationPolicy
 
-from policies.aws import POLICIES
+from policies.packs.aws import POLICIES
 from tests.policies import clouds
 from tests.policies.clouds import (
     ATTACHMENT,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pulumi_policy import ResourceValidationPolicy
 
-from policies.gcp import POLICIES
+from policies.packs.gcp import POLICIES
 from tests.policies import clouds
 from tests.policies.clouds import GKE, POOL, READ_POLICY, READER, READERS
 from tests.policies.harness import UNKNOWN, UNKNOWN_LIST, UNKNOWN_OBJECT, Given, judged, remediated

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from policies.kubernetes import POLICIES, label_value
-from policies.workloads import image_host, image_tag
+from policies.packs.kubernetes import POLICIES, label_value
+from policies.packs.workloads import image_host, image_tag
 from tests.policies.harness import UNKNOWN, UNKNOWN_LIST, UNKNOWN_OBJECT, Given, judged, remediated, secret
 from tests.policies.objects import (
     BINDING,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from policies.kubernetes_stack import POLICIES
+from policies.packs.kubernetes_stack import POLICIES
 from tests.policies.harness import UNKNOWN, Given, Verdict, judged, judged_stack
 from tests.policies.objects import (
     ALLOW,

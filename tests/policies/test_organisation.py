@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pulumi_policy import ResourceValidationPolicy
 
-from policies.organisation import LABELS as LABELLED
-from policies.organisation import POLICIES
+from policies.packs.organisation import LABELS as LABELLED
+from policies.packs.organisation import POLICIES
 from tests.policies import clouds
 from tests.policies.clouds import BUCKET, ECR, EKS, GCS, GKE, KMS, LABELS, NODES, POOL, STACK, TEMPLATE, VPC
 from tests.policies.harness import (

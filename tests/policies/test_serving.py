@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from policies.packs.serving import POLICIES
 from policies.pools import gpus_of_machine
-from policies.serving import POLICIES
 from tests.policies.harness import UNKNOWN, UNKNOWN_LIST, Given, Verdict, judged, judged_stack, remediated
 from tests.policies.objects import (
     AUTOSCALER,

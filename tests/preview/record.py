@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from cli.clouds import ensure_running
-from cli.options import console_for
-from cli.providers import local_providers
-from cli.session import Session
-from local.engine.deploy import Deployment, run
-from local.engine.policy_process import PackSource
+from model_factory.cli.clouds import ensure_running
+from model_factory.cli.options import console_for
+from model_factory.cli.providers import local_providers
+from model_factory.cli.session import Session
+from model_factory.local.engine.deploy import Deployment, run
+from model_factory.local.engine.policy_process import PackSource
 from tests.preview.recordings import keep
 from tests.stacks.harness import ROOT, LocalStack
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from preview.events import Report
-from preview.review import Heading, Review, review_of
+from model_factory.preview.events import Report
+from model_factory.preview.review import Heading, Review, review_of
 
 PROJECT = "urn:pulumi:dev::p::"
 Event = dict[str, Any]

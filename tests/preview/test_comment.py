@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from markdown_it import MarkdownIt
 
-from preview.comment import MAX_BYTES, is_comment_of, markdown, marker, runs_in
-from preview.review import Run
+from model_factory.preview.comment import MAX_BYTES, is_comment_of, markdown, marker, runs_in
+from model_factory.preview.review import Run
 from tests.preview.samples import Event, error, policy, reviewed, step, urn
 
 BUCKET = urn("aws:s3/bucket:Bucket", "b")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.diagram import declared
-from cli.session import Session
-from preview.architecture import Architecture, Resource
-from preview.diagram import diagrams
-from preview.mermaid import Box, Chart, Edge, Node
+from model_factory.cli.diagram import declared
+from model_factory.cli.session import Session
+from model_factory.preview.architecture import Architecture, Resource
+from model_factory.preview.diagram import diagrams
+from model_factory.preview.mermaid import Box, Chart, Edge, Node
 
 ROOT = Path(__file__).parents[2]
 FACTORY = Path(sys.executable).with_name("factory")

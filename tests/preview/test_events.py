@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from preview.events import Report
+from model_factory.preview.events import Report
 
 STACK = "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev"
 POOL = "urn:pulumi:dev::p::model-factory:cluster:EksCluster$aws:eks/nodeGroup:NodeGroup::l4"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from preview.comment import markdown
-from preview.html import page
-from preview.masking import MASK, UNKNOWN, Masker
+from model_factory.preview.comment import markdown
+from model_factory.preview.html import page
+from model_factory.preview.masking import MASK, UNKNOWN, Masker
 from tests.preview.samples import error, policy, reviewed, step
 
 MARKED = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}

@@ -15,11 +15,11 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
-from planning.cost import before_and_after, bill_of, delta_of
-from preview.comment import MAX_BYTES, markdown, marker
-from preview.events import Report
-from preview.html import page
-from preview.review import Heading, Review, review_of
+from model_factory.cost import before_and_after, bill_of, delta_of
+from model_factory.preview.comment import MAX_BYTES, markdown, marker
+from model_factory.preview.events import Report
+from model_factory.preview.html import page
+from model_factory.preview.review import Heading, Review, review_of
 from tests.preview.recordings import Event, load
 
 RECORDED = (

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from preview.events import Report
-from preview.tree import print_report, short_type, split_path, value_at
+from model_factory.preview.events import Report
+from model_factory.preview.tree import print_report, short_type, split_path, value_at
 
 STACK = "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev"
 CLUSTER = "urn:pulumi:dev::p::model-factory:cluster:EksCluster::eks"

@@ -22,9 +22,9 @@ from google.auth.credentials import AnonymousCredentials
 from googleapiclient import discovery
 from ruamel.yaml import YAML
 
-from local.clouds import manager
-from local.clouds.manager import CloudSpec
-from local.providers import background
+from model_factory.local.clouds import manager
+from model_factory.local.clouds.manager import CloudSpec
+from model_factory.local.providers import background
 
 ROOT = Path(__file__).parents[2]
 FACTORY = Path(sys.executable).with_name("factory")
@@ -148,7 +148,7 @@ class LocalStack:
         if running and number == signal.SIGKILL:
             # Children first: none of them may live on and finish what the command began.
             for child in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-                if not any("local.clouds" in part for part in child.cmdline()):
+                if not any("model_factory.local.clouds" in part for part in child.cmdline()):
                     child.kill()
         elif running:
             process.send_signal(number)

@@ -7,12 +7,13 @@ from typing import get_args
 
 import pytest
 
-from local.clouds.aws.eks import catalog as eks
-from local.clouds.gcp import catalogue as cloud
-from local.clouds.gcp.container import pick_version
-from planning.offers import Offer, catalogue, gke_accelerator_type
-from planning.regions import GCP_REGIONS
-from planning.values import GKE_VERSIONS, EksVersion, GcpSettings, GkeChannel
+from model_factory.facts.catalogue import catalogue
+from model_factory.facts.offer import Offer, gke_accelerator_type
+from model_factory.facts.regions import GCP_REGIONS
+from model_factory.local.clouds.aws.eks import catalog as eks
+from model_factory.local.clouds.gcp import catalogue as cloud
+from model_factory.local.clouds.gcp.container import pick_version
+from model_factory.planning.settings.sections import GKE_VERSIONS, EksVersion, GcpSettings, GkeChannel
 
 OFFERS = [offer for offer in catalogue().offers if offer.cloud == "gcp"] + [
     each.offer for each in catalogue().rejected if each.offer.cloud == "gcp"

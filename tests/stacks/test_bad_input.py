@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from local.clouds import manager
-from local.clouds.kubernetes import control as kubernetes
+from model_factory.local.clouds import manager
+from model_factory.local.clouds.kubernetes import control as kubernetes
 from tests.stacks.harness import ROOT, Ended, LocalStack
 
 pytestmark = pytest.mark.slow

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import pytest
 
-from cli.project import find_project, program_config
-from cli.providers import local_providers
-from local.clouds import manager
-from local.engine.deploy import Deployment, Operation, run
-from local.engine.policy import PackSource
-from local.engine.secrets import PassphraseCrypter, new_salt
-from local.engine.store import StackStore
+from model_factory.cli.project import find_project, program_config
+from model_factory.cli.providers import local_providers
+from model_factory.local.clouds import manager
+from model_factory.local.engine.deploy import Deployment, Operation, run
+from model_factory.local.engine.policy import PackSource
+from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
+from model_factory.local.engine.store import StackStore
 from policies.pack import POLICIES
 from tests.stacks.harness import ROOT, LocalStack
 

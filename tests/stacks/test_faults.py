@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from local.clouds import manager
+from model_factory.local.clouds import manager
 from tests.stacks.harness import LocalStack
 
 pytestmark = pytest.mark.slow

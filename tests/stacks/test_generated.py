@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from ruamel.yaml import YAML
 
-from cli.project import find_project, program_config
-from cli.providers import local_providers
-from local.clouds import manager
-from local.engine.deploy import Deployment, Operation, Outcome, run
-from local.engine.secrets import PassphraseCrypter, new_salt
-from local.engine.store import StackStore
-from planning.problems import SettingsError
-from planning.settings import load
+from model_factory.cli.project import find_project, program_config
+from model_factory.cli.providers import local_providers
+from model_factory.local.clouds import manager
+from model_factory.local.engine.deploy import Deployment, Operation, Outcome, run
+from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
+from model_factory.local.engine.store import StackStore
+from model_factory.planning.settings.load import load
+from model_factory.planning.settings.problems import SettingsError
 from tests.planning.strategies import broken_stack_files, stack_files
 from tests.stacks.harness import LocalStack, free_ports
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from preview.comment import MAX_BYTES, is_comment_of, runs_in
+from model_factory.preview.comment import MAX_BYTES, is_comment_of, runs_in
 from tests.stacks.harness import LocalStack
 
 pytestmark = pytest.mark.slow

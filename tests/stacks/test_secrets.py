@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.engine.secrets import PassphraseCrypter, new_salt
+from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from tests.stacks.harness import Ended, LocalStack
 
 pytestmark = pytest.mark.slow
@@ -84,7 +84,14 @@ def hold_files(stack: LocalStack) -> int:
 
 def test_it_reaches_the_cluster_and_nothing_else(sealed: LocalStack) -> None:
     stack = sealed
-    reports = ("--markdown", "preview.md", "--html", "preview.html", "--json-file", "preview.json")
+    reports = (
+        "--markdown",
+        "preview.md",
+        "--html",
+        "preview.html",
+        "--json-file",
+        "preview.json",
+    )
     run(stack, "preview", "--diff", *reports)
     run(stack, "up", "--yes", "--json")
     run(stack, "stack", "output")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.clouds.control import Controls, Fault, asgi, wsgi
+from model_factory.local.clouds.control import Controls, Fault, asgi, wsgi
 
 
 class FakeCloud:

@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.clouds import manager
-from local.clouds.manager import CloudError, CloudSpec, NotRunningError, PortBusyError
+from model_factory.local.clouds import manager
+from model_factory.local.clouds.manager import CloudError, CloudSpec, NotRunningError, PortBusyError
 
 SERVER = """
 import argparse, signal, sys, threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
-from local.clouds import control
+from model_factory.local.clouds import control
 
 class Handler(WSGIRequestHandler):
     def log_message(self, *arguments): pass
@@ -49,12 +49,13 @@ server.serve_forever()
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A source tree whose `local.clouds.fake` is the stand-in, beside the real `control`."""
+    """A source tree whose `model_factory.local.clouds.fake` is the stand-in, beside the real `control`."""
     tree = tmp_path / "source"
-    clouds = tree / "local" / "clouds"
+    package = tree / "model_factory"
+    clouds = package / "local" / "clouds"
     (clouds / "fake").mkdir(parents=True)
-    for package in (tree / "local", clouds, clouds / "fake"):
-        (package / "__init__.py").touch()
+    for each in (package, package / "local", clouds, clouds / "fake"):
+        (each / "__init__.py").touch()
     (clouds / "control.py").write_text(Path(manager.__file__).with_name("control.py").read_text())
     behave(tree)
     monkeypatch.setattr(manager, "SOURCE", tree)
@@ -62,7 +63,9 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def behave(tree: Path, behaviour: str = "") -> None:
-    (tree / "local" / "clouds" / "fake" / "__main__.py").write_text(SERVER.replace("BEHAVIOUR", behaviour))
+    (tree / "model_factory" / "local" / "clouds" / "fake" / "__main__.py").write_text(
+        SERVER.replace("BEHAVIOUR", behaviour)
+    )
 
 
 @pytest.fixture
@@ -175,7 +178,7 @@ class TestStop:
     def test_one_that_ignores_the_signal_is_killed(
         self, spec: CloudSpec, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        path = source / "local" / "clouds" / "fake" / "__main__.py"
+        path = source / "model_factory" / "local" / "clouds" / "fake" / "__main__.py"
         path.write_text(
             path.read_text().replace(
                 "lambda *_: threading.Thread(target=server.shutdown).start()", "signal.SIG_IGN"

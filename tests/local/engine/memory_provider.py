@@ -19,8 +19,8 @@ import grpc
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
-from local import wire
-from local.wire import UNKNOWN, Properties, Value, reveal
+from model_factory.local import wire
+from model_factory.local.wire import UNKNOWN, Properties, Value, reveal
 
 
 @dataclass

@@ -9,10 +9,10 @@ from typing import Any
 
 import pulumi
 
-from local.engine.deploy import Deployment, Operation, Outcome, run
-from local.engine.model import ResourceState
-from local.engine.secrets import PassphraseCrypter, new_salt
-from local.engine.store import StackStore
+from model_factory.local.engine.deploy import Deployment, Operation, Outcome, run
+from model_factory.local.engine.model import ResourceState
+from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
+from model_factory.local.engine.store import StackStore
 from tests.local.engine.memory_provider import Cloud, MemoryProvider
 
 _SALT = new_salt("test")

@@ -6,9 +6,9 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from local.engine.model import STACK_TYPE, ResourceState, Urn
-from local.engine.secrets import Crypter, SecretsError
-from local.wire import Value
+from model_factory.local.engine.model import STACK_TYPE, ResourceState, Urn
+from model_factory.local.engine.secrets import Crypter, SecretsError
+from model_factory.local.wire import Value
 
 PROJECT = "shop"
 STACK = "dev"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.engine.diff import Diff, Kind, PropertyDiff, apply_replace_on_changes, compare, same
-from local.wire import UNKNOWN, Output, Secret, Value
+from model_factory.local.engine.diff import Diff, Kind, PropertyDiff, apply_replace_on_changes, compare, same
+from model_factory.local.wire import UNKNOWN, Output, Secret, Value
 
 VALUES: st.SearchStrategy[Value] = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.text(max_size=3)),

@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local import wire
-from local.engine.disclosure import UNDISCLOSED, is_stripped, without_secrets
-from local.engine.secrets import Crypter
-from local.engine.state import Codec, decode_snapshot
-from local.wire import Secret
+from model_factory.local import wire
+from model_factory.local.engine.disclosure import UNDISCLOSED, is_stripped, without_secrets
+from model_factory.local.engine.secrets import Crypter
+from model_factory.local.engine.state import Codec, decode_snapshot
+from model_factory.local.wire import Secret
 
 NEEDLE = "sesame-open-0123456789"
 

@@ -19,8 +19,8 @@ import pulumi
 import pytest
 from pulumi import ResourceOptions
 
-from local.engine import journal_file
-from local.engine.model import Operation, OperationType, Snapshot
+from model_factory.local.engine import journal_file
+from model_factory.local.engine.model import Operation, OperationType, Snapshot
 from tests.local.engine.stack import Bench, Thing
 
 

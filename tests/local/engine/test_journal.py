@@ -17,14 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.engine import journal_file
-from local.engine.integrity import verify
-from local.engine.journal import Journal
-from local.engine.journal_file import Header
-from local.engine.ledger import Entry, Op, fold
-from local.engine.model import Operation, ResourceState, Snapshot, StateError
-from local.engine.state import Codec
-from local.wire import Secret
+from model_factory.local.engine import journal_file
+from model_factory.local.engine.integrity import verify
+from model_factory.local.engine.journal import Journal
+from model_factory.local.engine.journal_file import Header
+from model_factory.local.engine.ledger import Entry, Op, fold
+from model_factory.local.engine.model import Operation, ResourceState, Snapshot, StateError
+from model_factory.local.engine.state import Codec
+from model_factory.local.wire import Secret
 from tests.local.engine.states import (
     PROJECT,
     STACK,

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.engine.model import STACK_TYPE, Operation, ResourceState, Snapshot, Urn, now, provider_urn, qualify
+from model_factory.local.engine.model import (
+    STACK_TYPE,
+    Operation,
+    ResourceState,
+    Snapshot,
+    Urn,
+    now,
+    provider_urn,
+    qualify,
+)
 from tests.local.engine.states import STACK_URN, provider, thing, urn
 
 words = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.engine import paths
-from local.wire import Secret, Value
+from model_factory.local.engine import paths
+from model_factory.local.wire import Secret, Value
 
 KEYS = st.text(min_size=1, max_size=8).filter(lambda text: text != "*" and "\\" not in text)
 

@@ -11,8 +11,8 @@ import psutil
 import pulumi
 import pytest
 
-from local.engine.policy import PackSource, StackInfo
-from local.engine.policy_process import PolicyPack
+from model_factory.local.engine.policy import PackSource, StackInfo
+from model_factory.local.engine.policy_process import PolicyPack
 from tests.local.engine.packs import write_pack
 from tests.local.engine.stack import Bench, Group, Provider, Thing
 

@@ -14,7 +14,7 @@ import pytest
 from pulumi import ResourceOptions
 from pulumi.runtime import invoke
 
-from local.wire import ResourceReference, Secret
+from model_factory.local.wire import ResourceReference, Secret
 from tests.local.engine.stack import Bench, Group, Provider, Thing
 
 

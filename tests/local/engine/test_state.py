@@ -17,10 +17,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local import wire
-from local.engine.model import CustomTimeouts, Operation, ResourceState, Snapshot, StateError, now
-from local.engine.secrets import PassphraseCrypter, new_salt
-from local.engine.state import (
+from model_factory.local import wire
+from model_factory.local.engine.model import (
+    CustomTimeouts,
+    Operation,
+    ResourceState,
+    Snapshot,
+    StateError,
+    now,
+)
+from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
+from model_factory.local.engine.state import (
     Codec,
     decode_snapshot,
     encode_snapshot,
@@ -28,8 +35,8 @@ from local.engine.state import (
     passphrase_provider,
     passphrase_salt,
 )
-from local.engine.store import StackStore
-from local.wire import Asset, Output, ResourceReference, Secret, Value
+from model_factory.local.engine.store import StackStore
+from model_factory.local.wire import Asset, Output, ResourceReference, Secret, Value
 from tests.local.engine.states import PROJECT, STACK, ScramblingCrypter, provider, stack, thing, urn
 
 CODEC = Codec(ScramblingCrypter)

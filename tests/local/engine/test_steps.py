@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.engine.deletions import blockers
-from local.engine.diff import NO_CHANGE, Diff, compare
-from local.engine.goal import Goal, seconds_of
-from local.engine.model import ResourceState, Urn
-from local.engine.step import Op, PlanError, Step
-from local.engine.steps import Planner
-from local.wire import Properties
+from model_factory.local.engine.deletions import blockers
+from model_factory.local.engine.diff import NO_CHANGE, Diff, compare
+from model_factory.local.engine.goal import Goal, seconds_of
+from model_factory.local.engine.model import ResourceState, Urn
+from model_factory.local.engine.step import Op, PlanError, Step
+from model_factory.local.engine.steps import Planner
+from model_factory.local.wire import Properties
 
 TYPE = "test:index:Thing"
 PROVIDER = "urn:pulumi:dev::project::pulumi:providers:test::default::id-p"

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from local.engine.model import Operation, Snapshot, StateError
-from local.engine.secrets import PassphraseCrypter, SecretsError, new_salt
-from local.engine.store import LockedError, StackStore, list_stacks, read_outputs, replace_file
-from local.wire import Secret
+from model_factory.local.engine.model import Operation, Snapshot, StateError
+from model_factory.local.engine.secrets import PassphraseCrypter, SecretsError, new_salt
+from model_factory.local.engine.store import LockedError, StackStore, list_stacks, read_outputs, replace_file
+from model_factory.local.wire import Secret
 from tests.local.engine.states import PROJECT, STACK, STACK_URN, ScramblingCrypter, provider, stack, thing
 
 HOLD = """
 import sys, pathlib
-from local.engine.store import StackStore
+from model_factory.local.engine.store import StackStore
 from tests.local.engine.states import ScramblingCrypter
 with StackStore(pathlib.Path(sys.argv[1]), "shop", "dev", ScramblingCrypter).lock():
     print("held", flush=True)

@@ -20,11 +20,11 @@ from typing import Any
 
 import pytest
 
-from local.engine.integrity import verify
-from local.engine.journal import Journal
-from local.engine.model import Operation, ResourceState, Snapshot
-from local.engine.store import StackStore
-from local.wire import Secret
+from model_factory.local.engine.integrity import verify
+from model_factory.local.engine.journal import Journal
+from model_factory.local.engine.model import Operation, ResourceState, Snapshot
+from model_factory.local.engine.store import StackStore
+from model_factory.local.wire import Secret
 from tests.local.engine.states import PROJECT, STACK, ScramblingCrypter, provider, stack, thing, urn
 
 FIRST = {"a": 1, "b": 1, "c": 1, "d": 1, "gone": 1}

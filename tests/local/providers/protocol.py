@@ -8,7 +8,7 @@ import grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import status_pb2
 
-from local.wire import Properties
+from model_factory.local.wire import Properties
 
 
 class AbortedError(Exception):

@@ -12,9 +12,9 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from local import daemon
-from local.providers import background
-from local.providers.background import ServerError
+from model_factory.local import daemon
+from model_factory.local.providers import background
+from model_factory.local.providers.background import ServerError
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import status_pb2
 
-from local import wire
-from local.providers.base import Call, Function, ResourceType, Update
-from local.providers.errors import (
+from model_factory.local import wire
+from model_factory.local.providers.base import Call, Function, ResourceType, Update
+from model_factory.local.providers.errors import (
     CancelledError,
     CloudError,
     Failure,
@@ -21,10 +21,10 @@ from local.providers.errors import (
     UnsupportedError,
     WaitError,
 )
-from local.providers.naming import AutoName
-from local.providers.provider import Provider
-from local.providers.rules import Rules
-from local.wire import UNKNOWN, Properties, Secret
+from model_factory.local.providers.naming import AutoName
+from model_factory.local.providers.provider import Provider
+from model_factory.local.providers.rules import Rules
+from model_factory.local.wire import UNKNOWN, Properties, Secret
 
 URN = "urn:pulumi:dev::factory::toy:index/box:Box::box"
 Shelf = dict[str, dict[str, Any]]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from local.engine.disclosure import UNDISCLOSED
-from local.engine.plugins import ProviderCallError, ProviderInstance
-from local.providers.offline import Known, offline_providers
-from local.wire import UNKNOWN, Properties, Secret
+from model_factory.local.engine.disclosure import UNDISCLOSED
+from model_factory.local.engine.plugins import ProviderCallError, ProviderInstance
+from model_factory.local.providers.offline import Known, offline_providers
+from model_factory.local.wire import UNKNOWN, Properties, Secret
 
 VPC = "urn:pulumi:s::p::aws:ec2/vpc:Vpc::main"
 SECRET = "urn:pulumi:s::p::kubernetes:core/v1:Secret::main"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.providers.paths import join, matches, parse
+from model_factory.local.providers.paths import join, matches, parse
 
 segments = st.lists(
     st.integers(0, 99) | st.text(min_size=1).filter(lambda key: key != "*"), min_size=1, max_size=5

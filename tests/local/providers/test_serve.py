@@ -17,8 +17,8 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from local import wire
-from local.providers.serve import main, provider_class, serve
+from model_factory.local import wire
+from model_factory.local.providers.serve import main, provider_class, serve
 
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 
@@ -120,7 +120,14 @@ class TestServing:
 
 class TestCommand:
     def test_prints_the_ports_serves_and_ends_on_sigterm(self, tmp_path: Path) -> None:
-        command = [sys.executable, "-m", "local.providers.serve", "--root", str(tmp_path), "kubernetes"]
+        command = [
+            sys.executable,
+            "-m",
+            "model_factory.local.providers.serve",
+            "--root",
+            str(tmp_path),
+            "kubernetes",
+        ]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stdout is not None

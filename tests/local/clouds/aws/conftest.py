@@ -17,8 +17,8 @@ import psutil
 import pytest
 from botocore.config import Config
 
-from local.clouds import manager
-from local.clouds.manager import CloudSpec
+from model_factory.local.clouds import manager
+from model_factory.local.clouds.manager import CloudSpec
 
 REGION = "us-east-1"
 

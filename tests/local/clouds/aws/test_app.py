@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.clouds import manager
+from model_factory.local.clouds import manager
 
 OUTSIDE = [
     ("ec2", "describe_vpcs", "Vpcs"),

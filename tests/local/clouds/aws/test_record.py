@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.clouds.aws.record import Record, RecordError
+from model_factory.local.clouds.aws.record import Record, RecordError
 
 ENTRY = st.fixed_dictionaries({"at": st.floats(0, 1e10), "body": st.text(max_size=40)})
 

@@ -14,10 +14,10 @@ import httplib2
 import pytest
 import uvicorn
 
-from local.clouds.gcp.app import create_app
-from local.clouds.gcp.core import Cloud
-from local.clouds.gcp.store import Store
-from local.providers.gcp.session import HttpError, google_discovery
+from model_factory.local.clouds.gcp.app import create_app
+from model_factory.local.clouds.gcp.core import Cloud
+from model_factory.local.clouds.gcp.store import Store
+from model_factory.local.providers.gcp.session import HttpError, google_discovery
 
 PROJECT = "model-factory-dev"
 BASES = {

@@ -14,7 +14,7 @@ from typing import Any
 
 import httplib2
 
-from local.providers.gcp.session import google_discovery
+from model_factory.local.providers.gcp.session import google_discovery
 
 ROOT = Path(__file__).parents[4]
 PROJECT = "model-factory-dev"
@@ -31,7 +31,7 @@ def running(port: int, data: Path, seconds: float) -> Iterator[subprocess.Popen[
     command = [
         sys.executable,
         "-m",
-        "local.clouds.gcp",
+        "model_factory.local.clouds.gcp",
         "--port",
         str(port),
         "--data",

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from local.clouds.kubernetes import control
-from local.clouds.kubernetes.cluster import Cluster, ClusterError, Reference
+from model_factory.local.clouds.kubernetes import control
+from model_factory.local.clouds.kubernetes.cluster import Cluster, ClusterError, Reference
 
 
 def config_map(name: str = "settings", namespace: str = "default", **data: str) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from local.clouds.kubernetes.schema import UnknownKindError, catalogue
-from local.clouds.kubernetes.validate import Validator
-from local.wire import UNKNOWN
+from model_factory.local.clouds.kubernetes.schema import UnknownKindError, catalogue
+from model_factory.local.clouds.kubernetes.validate import Validator
+from model_factory.local.wire import UNKNOWN
 
 VALIDATOR = Validator(catalogue())
 DEPLOYMENT: dict[str, Any] = {

@@ -19,10 +19,10 @@ import boto3
 import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from local import wire
-from local.providers.aws.provider import AwsProvider
-from local.providers.aws.session import ENDPOINT_KEYS, Aws
-from local.wire import Properties
+from model_factory.local import wire
+from model_factory.local.providers.aws.provider import AwsProvider
+from model_factory.local.providers.aws.session import ENDPOINT_KEYS, Aws
+from model_factory.local.wire import Properties
 from tests.local.providers.protocol import AbortedError as AbortedError
 from tests.local.providers.protocol import Context, Made
 
@@ -151,7 +151,15 @@ def cloud_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("aws")
-    command = [sys.executable, "-m", "local.clouds.aws", "--port", str(port), "--data", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "model_factory.local.clouds.aws",
+        "--port",
+        str(port),
+        "--data",
+        str(folder),
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--transition-seconds", "0.05"], cwd=ROOT, stdout=log, stderr=log, env={**os.environ}

@@ -9,9 +9,9 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from local import wire
-from local.providers.aws.session import ENDPOINT_KEYS
-from local.wire import UNKNOWN, Properties, Secret, Value
+from model_factory.local import wire
+from model_factory.local.providers.aws.session import ENDPOINT_KEYS
+from model_factory.local.wire import UNKNOWN, Properties, Secret, Value
 from tests.local.providers.protocol import Made
 
 VPC = "aws:ec2/vpc:Vpc"
@@ -264,7 +264,7 @@ class TestErrors:
     def test_a_node_group_that_fails_on_the_way_is_a_partial_failure(
         self, engine: Any, aborted: Any, world: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from local.providers.aws.types import eks_node_group
+        from model_factory.local.providers.aws.types import eks_node_group
 
         real = eks_node_group._describe
         health = {"issues": [{"code": "InsufficientFreeAddresses", "message": "no address left"}]}

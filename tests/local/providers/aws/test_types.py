@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from local import wire
-from local.providers.aws.declare import FACTS
-from local.providers.aws.provider import TYPES
-from local.wire import UNKNOWN, Properties, Value
+from model_factory.local import wire
+from model_factory.local.providers.aws.declare import FACTS
+from model_factory.local.providers.aws.provider import TYPES
+from model_factory.local.wire import UNKNOWN, Properties, Value
 
 
 def document(*actions: str, resource: str = "*") -> str:

@@ -15,13 +15,13 @@ import pytest
 import uvicorn
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from local import wire
-from local.clouds.gcp.app import create_app
-from local.clouds.gcp.core import Cloud
-from local.clouds.gcp.store import Store
-from local.providers.gcp.provider import GcpProvider
-from local.providers.gcp.session import google_discovery
-from local.wire import Properties
+from model_factory.local import wire
+from model_factory.local.clouds.gcp.app import create_app
+from model_factory.local.clouds.gcp.core import Cloud
+from model_factory.local.clouds.gcp.store import Store
+from model_factory.local.providers.gcp.provider import GcpProvider
+from model_factory.local.providers.gcp.session import google_discovery
+from model_factory.local.wire import Properties
 from tests.local.providers.protocol import AbortedError as AbortedError
 from tests.local.providers.protocol import Context, Made
 

@@ -8,8 +8,8 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from local import wire
-from local.wire import UNKNOWN, Properties
+from model_factory.local import wire
+from model_factory.local.wire import UNKNOWN, Properties
 
 PROJECT = "model-factory-dev"
 PARENT = f"projects/{PROJECT}/locations/us-central1"

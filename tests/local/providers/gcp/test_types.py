@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from local import wire
-from local.providers.gcp.provider import TYPES
-from local.wire import Properties
+from model_factory.local import wire
+from model_factory.local.providers.gcp.provider import TYPES
+from model_factory.local.wire import Properties
 
 PROJECT = "model-factory-dev"
 NETWORK = "gcp:compute/network:Network"

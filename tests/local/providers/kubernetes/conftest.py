@@ -11,9 +11,9 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from local import wire
-from local.providers.kubernetes.provider import KubernetesProvider
-from local.wire import Properties, Value
+from model_factory.local import wire
+from model_factory.local.providers.kubernetes.provider import KubernetesProvider
+from model_factory.local.wire import Properties, Value
 
 PROJECT = "urn:pulumi:dev::project::"
 

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.providers.kubernetes.changes import differences, replacing_paths
-from local.wire import UNKNOWN
+from model_factory.local.providers.kubernetes.changes import differences, replacing_paths
+from model_factory.local.wire import UNKNOWN
 
 _LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab.", max_size=3)
 _TREES = st.recursive(

@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.clouds.kubernetes.cluster import Reference
-from local.providers.kubernetes import objects
-from local.wire import Secret
+from model_factory.local.clouds.kubernetes.cluster import Reference
+from model_factory.local.providers.kubernetes import objects
+from model_factory.local.wire import Secret
 
 _VALUES = st.recursive(
     st.integers(0, 3),

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from pulumi.runtime.proto import provider_pb2
 
-from local import wire
-from local.clouds.kubernetes import control
-from local.providers.kubernetes.provider import KubernetesProvider
-from local.wire import UNKNOWN, Secret
+from model_factory.local import wire
+from model_factory.local.clouds.kubernetes import control
+from model_factory.local.providers.kubernetes.provider import KubernetesProvider
+from model_factory.local.wire import UNKNOWN, Secret
 
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"

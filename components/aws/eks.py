@@ -1,0 +1,259 @@
+"""An EKS cluster, ready for workloads: control plane, system nodes, add-ons."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components.aws.node_pool import EksNodePool
+from components.kubernetes.nodes import SYSTEM_POOL, system_pool_shape
+from components.names import fit, fit_auto_named, policy_json
+
+CLUSTER_NAME_LIMIT = 100
+ROLE_NAME_LIMIT = 64
+LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
+NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
+
+# Nodes become ready with these, so they come before the first node.
+NODE_ADDONS: Mapping[str, Mapping[str, object]] = {
+    # NetworkPolicy objects do nothing on EKS unless the CNI is told to enforce them.
+    "vpc-cni": {"enableNetworkPolicy": "true"},
+    "kube-proxy": {},
+    "eks-pod-identity-agent": {},
+}
+# These run as pods, and are active only once there are nodes. The autoscalers read metrics-server; weights are mounted
+# by the S3 driver.
+POD_ADDONS: Mapping[str, Mapping[str, object]] = {
+    "coredns": {},
+    "metrics-server": {},
+    "aws-mountpoint-s3-csi-driver": {},
+}
+
+
+class EksClusterArgs(TypedDict):
+    region: str
+    kubernetes_version: str
+    vpc_subnet_ids: Sequence[pulumi.Input[str]]
+    control_plane_security_group_id: pulumi.Input[str]
+    endpoint_public_access_cidrs: Sequence[str]
+    service_cidr: str
+    system_machine_type: str
+    system_nodes: int
+    log_retention_days: int
+    protect: bool
+    tags: Mapping[str, str]
+
+
+class EksCluster(pulumi.ComponentResource):
+    """A control plane with encrypted secrets and full logs, two system nodes, and the add-ons that models need.
+
+    Public access to the API is open to the given blocks only, and off where there are none. Access is by EKS access
+    entries: whoever creates the cluster administers it, and adds others.
+    The cluster's name is fixed, because its log group must exist, with its retention, before the cluster writes to it.
+    """
+
+    cluster_name: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    kubeconfig: pulumi.Output[str]
+    node_role_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-factory:cluster:EksCluster", name, {}, opts)
+        region, tags = args["region"], args["tags"]
+        child = pulumi.ResourceOptions(parent=self)
+        invoke = pulumi.InvokeOutputOptions(parent=self)
+        partition = aws.get_partition_output(opts=invoke)
+        account_id = aws.get_caller_identity_output(opts=invoke).account_id
+        physical_name = fit(f"{pulumi.get_project()}-{name}", CLUSTER_NAME_LIMIT)
+
+        def role(
+            suffix: str, principal: str, policies: Sequence[str]
+        ) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+            made = aws.iam.Role(
+                fit_auto_named(f"{name}-{suffix}", ROLE_NAME_LIMIT),
+                assume_role_policy=policy_json([trust_statement(principal)]),
+                tags=tags,
+                opts=child,
+            )
+            attached: list[pulumi.Resource] = [
+                aws.iam.RolePolicyAttachment(
+                    f"{name}-{suffix}-{policy}",
+                    role=made.name,
+                    policy_arn=partition.partition.apply(
+                        lambda p, policy=policy: f"arn:{p}:iam::aws:policy/{policy}"
+                    ),
+                    opts=child,
+                )
+                for policy in policies
+            ]
+            return made, attached
+
+        key = aws.kms.Key(
+            name,
+            region=region,
+            description=f"Kubernetes secrets and control plane logs of {physical_name}",
+            enable_key_rotation=True,
+            deletion_window_in_days=7,
+            policy=pulumi.Output.all(partition.partition, account_id).apply(
+                lambda pair: policy_json(key_statements(pair[0], pair[1], region))
+            ),
+            tags=tags,
+            # Without its key, what the cluster stored cannot be read.
+            opts=pulumi.ResourceOptions(parent=self, protect=args["protect"]),
+        )
+        aws.kms.Alias(
+            name, region=region, name=f"alias/{physical_name}", target_key_id=key.key_id, opts=child
+        )
+        logs = aws.cloudwatch.LogGroup(
+            name,
+            region=region,
+            name=f"/aws/eks/{physical_name}/cluster",
+            retention_in_days=args["log_retention_days"],
+            kms_key_id=key.arn,
+            tags=tags,
+            opts=child,
+        )
+        cluster_role, cluster_policies = role("cluster", "eks.amazonaws.com", CLUSTER_POLICIES)
+        node_role, node_policies = role("node", "ec2.amazonaws.com", NODE_POLICIES)
+        public_cidrs = list(args["endpoint_public_access_cidrs"])
+        cluster = aws.eks.Cluster(
+            name,
+            region=region,
+            name=physical_name,
+            version=args["kubernetes_version"],
+            role_arn=cluster_role.arn,
+            bootstrap_self_managed_addons=False,
+            deletion_protection=args["protect"],
+            enabled_cluster_log_types=list(LOG_TYPES),
+            encryption_config={"provider": {"key_arn": key.arn}, "resources": ["secrets"]},
+            access_config={
+                "authentication_mode": "API",
+                "bootstrap_cluster_creator_admin_permissions": True,
+            },
+            kubernetes_network_config={"service_ipv4_cidr": args["service_cidr"]},
+            vpc_config={
+                "subnet_ids": args["vpc_subnet_ids"],
+                "security_group_ids": [args["control_plane_security_group_id"]],
+                "endpoint_private_access": True,
+                "endpoint_public_access": bool(public_cidrs),
+                "public_access_cidrs": public_cidrs or None,
+            },
+            tags={**tags, "Name": physical_name},
+            # Without the policies the control plane cannot make or delete its network interfaces; without the group,
+            # EKS makes one itself that never expires.
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args["protect"], depends_on=[*cluster_policies, logs]
+            ),
+        )
+
+        def addon(
+            addon_name: str, configuration: Mapping[str, object], after: Sequence[pulumi.Resource]
+        ) -> aws.eks.Addon:
+            return aws.eks.Addon(
+                f"{name}-{addon_name}",
+                region=region,
+                cluster_name=cluster.name,
+                addon_name=addon_name,
+                configuration_values=json.dumps(configuration) if configuration else None,
+                resolve_conflicts_on_create="OVERWRITE",
+                resolve_conflicts_on_update="OVERWRITE",
+                tags=tags,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+            )
+
+        node_addons = [
+            addon(addon_name, configuration, []) for addon_name, configuration in NODE_ADDONS.items()
+        ]
+        system = EksNodePool(
+            f"{name}-{SYSTEM_POOL}",
+            {
+                "region": region,
+                "cluster_name": cluster.name,
+                "node_role_arn": node_role.arn,
+                "subnet_ids": args["vpc_subnet_ids"],
+                "shape": system_pool_shape(args["system_machine_type"], args["system_nodes"]),
+                "tags": tags,
+            },
+            # Nodes without these policies cannot join, and without the CNI they never become ready.
+            pulumi.ResourceOptions(parent=self, depends_on=[*node_policies, *node_addons]),
+        )
+        for addon_name, configuration in POD_ADDONS.items():
+            addon(addon_name, configuration, [system])
+
+        self.cluster_name = cluster.name
+        self.endpoint = cluster.endpoint
+        self.node_role_arn = node_role.arn
+        self.kubeconfig = pulumi.Output.all(
+            cluster.name, cluster.endpoint, cluster.certificate_authority.data
+        ).apply(lambda values: eks_kubeconfig(values[0], values[1], values[2], region=region))
+        self.register_outputs({"cluster_name": self.cluster_name, "endpoint": self.endpoint})
+
+
+def trust_statement(service: str, actions: Sequence[str] = ("sts:AssumeRole",)) -> dict[str, object]:
+    """Who may take a role: one AWS service."""
+    return {"Effect": "Allow", "Principal": {"Service": service}, "Action": list(actions)}
+
+
+def key_statements(partition: str, account_id: str, region: str) -> list[dict[str, object]]:
+    """A key that the account administers and that CloudWatch Logs may use for the log groups of EKS.
+
+    docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
+    return [
+        {
+            "Sid": "Account",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:{partition}:iam::{account_id}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        },
+        {
+            "Sid": "ControlPlaneLogs",
+            "Effect": "Allow",
+            "Principal": {"Service": f"logs.{region}.amazonaws.com"},
+            "Action": [
+                "kms:Encrypt*",
+                "kms:Decrypt*",
+                "kms:ReEncrypt*",
+                "kms:GenerateDataKey*",
+                "kms:Describe*",
+            ],
+            "Resource": "*",
+            "Condition": {
+                "ArnLike": {
+                    "kms:EncryptionContext:aws:logs:arn": f"arn:{partition}:logs:{region}:{account_id}:log-group:/aws/eks/*"
+                }
+            },
+        },
+    ]
+
+
+def eks_kubeconfig(cluster_name: str, endpoint: str, ca_data: str, *, region: str) -> str:
+    """A kubeconfig that asks the AWS CLI for a token at each use: it holds no secret."""
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": cluster_name,
+            "clusters": [
+                {"name": cluster_name, "cluster": {"server": endpoint, "certificate-authority-data": ca_data}}
+            ],
+            "contexts": [{"name": cluster_name, "context": {"cluster": cluster_name, "user": cluster_name}}],
+            "users": [
+                {
+                    "name": cluster_name,
+                    "user": {
+                        "exec": {
+                            "apiVersion": "client.authentication.k8s.io/v1beta1",
+                            "command": "aws",
+                            "args": ["eks", "get-token", "--cluster-name", cluster_name, "--region", region],
+                            "interactiveMode": "Never",
+                        }
+                    },
+                }
+            ],
+        }
+    )

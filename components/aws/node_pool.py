@@ -1,0 +1,96 @@
+"""One EKS managed node group, from the launch template up."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components.kubernetes.nodes import NodePoolShape
+from model_factory.planning.placing.plan import CapacityType
+
+# Bottlerocket: read-only root, SELinux, no shell; its NVIDIA variant brings the driver and the device plugin, so no
+# privileged DaemonSet has to.
+GPU_AMI = "BOTTLEROCKET_x86_64_NVIDIA"
+SYSTEM_AMI = "BOTTLEROCKET_x86_64"
+# Bottlerocket keeps images and container layers on its second volume.
+DATA_DEVICE = "/dev/xvdb"
+CAPACITY_TYPES: Mapping[CapacityType, str] = {"spot": "SPOT", "on-demand": "ON_DEMAND"}
+
+
+class EksNodePoolArgs(TypedDict):
+    region: str
+    cluster_name: pulumi.Input[str]
+    node_role_arn: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    shape: NodePoolShape
+    tags: Mapping[str, str]
+
+
+class EksNodePool(pulumi.ComponentResource):
+    """A node group whose size belongs to the cluster's autoscaler once it exists.
+
+    Instance metadata asks for a token and stops at the node (hop limit 1): pods cannot take the node's role.
+    A changed machine type replaces the group, the new one first; its physical name is therefore Pulumi's.
+    """
+
+    node_group_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-factory:cluster:EksNodePool", name, {}, opts)
+        region, shape, tags = args["region"], args["shape"], args["tags"]
+        node_tags = {**tags, "Name": name}
+        template = aws.ec2.LaunchTemplate(
+            name,
+            region=region,
+            description=f"Nodes of {name}",
+            update_default_version=True,
+            metadata_options={
+                "http_endpoint": "enabled",
+                "http_tokens": "required",
+                "http_put_response_hop_limit": 1,
+            },
+            block_device_mappings=[
+                {
+                    "device_name": DATA_DEVICE,
+                    "ebs": {
+                        "volume_size": shape.disk_gib,
+                        "volume_type": "gp3",
+                        # These two are nullable booleans, which the provider takes as text.
+                        "encrypted": "true",
+                        "delete_on_termination": "true",
+                    },
+                }
+            ],
+            tag_specifications=[
+                {"resource_type": "instance", "tags": node_tags},
+                {"resource_type": "volume", "tags": node_tags},
+            ],
+            tags=tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        group = aws.eks.NodeGroup(
+            name,
+            region=region,
+            cluster_name=args["cluster_name"],
+            node_role_arn=args["node_role_arn"],
+            subnet_ids=args["subnet_ids"],
+            ami_type=GPU_AMI if shape.accelerator else SYSTEM_AMI,
+            capacity_type=CAPACITY_TYPES[shape.capacity_type],
+            instance_types=[shape.machine_type],
+            launch_template={"id": template.id, "version": template.latest_version.apply(str)},
+            scaling_config={
+                "min_size": shape.min_nodes,
+                "max_size": shape.max_nodes,
+                "desired_size": shape.initial_nodes,
+            },
+            update_config={"max_unavailable": 1},
+            node_repair_config={"enabled": True},
+            labels=shape.labels,
+            taints=[{"key": t.key, "value": t.value, "effect": t.cloud_effect} for t in shape.taints],
+            tags=node_tags,
+            # The autoscaler moves the size between our runs; taking it back would stop serving nodes.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["scalingConfig.desiredSize"]),
+        )
+        self.node_group_name = group.node_group_name
+        self.register_outputs({"node_group_name": self.node_group_name})

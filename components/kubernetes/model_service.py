@@ -1,0 +1,178 @@
+"""One model in one cluster: its server, the way to it, and its scaling."""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+
+from components.kubernetes.namespace import ModelNamespace
+from components.kubernetes.network_policy import model_traffic
+from components.kubernetes.objects import name_of
+from components.kubernetes.pod import SERVER_USER, PodParts, pod_spec, weights_argument
+from components.kubernetes.runtimes.table import MODEL_SERVERS, filled
+from components.kubernetes.scaling import ModelScaling
+from components.kubernetes.weights.routes import GcsWeights, S3Weights, Weights
+from components.kubernetes.weights.s3 import S3Mount
+from components.names import fit
+from model_factory.planning.settings.sections import ModelSettings
+
+# Time for a node to come, and an image of 20 GiB to be fetched, before a server can even start to load.
+NODE_AND_IMAGE_SECONDS = 1200
+
+
+class ModelServiceArgs(TypedDict):
+    model: ModelSettings
+    region: str
+    pool: str
+    image: pulumi.Input[str]
+    weights: Weights
+    service_account_annotations: Mapping[str, pulumi.Input[str]]
+    labels: Mapping[str, str]
+
+
+class ModelService(pulumi.ComponentResource):
+    """Namespace, service account, Deployment, Service, NetworkPolicy and scaling of one model.
+
+    The Deployment names no replica count: that belongs to the autoscaler. The Service answers as
+    `<model>.model-<model>.svc`. It makes no identity in a cloud, and no route from outside the cluster.
+    """
+
+    address: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-factory:serving:ModelService", name, {}, opts)
+        model, weights = args["model"], args["weights"]
+        server = MODEL_SERVERS[model.runtime]
+        child = pulumi.ResourceOptions(parent=self)
+        selector = selector_labels(model)
+        labels = {
+            **args["labels"],
+            **selector,
+            "app.kubernetes.io/part-of": "model-factory",
+            "model": model.name,
+        }
+        space = ModelNamespace(name, {"namespace": model_namespace(model.name), "labels": labels}, child)
+        namespaced: ObjectMetaArgsDict = {"namespace": space.namespace, "labels": labels}
+
+        account = kubernetes.core.v1.ServiceAccount(
+            name,
+            metadata={
+                **namespaced,
+                # Fixed: the clouds' identities refer to it.
+                "name": service_account_name(model.name),
+                "annotations": args["service_account_annotations"],
+            },
+            automount_service_account_token=False,
+            opts=child,
+        )
+        files = {
+            key: filled(text, model, weights_argument(model, weights)) for key, text in server.files.items()
+        }
+        config = (
+            # Immutable and named by Pulumi: a changed file is another ConfigMap, and Pods roll over to it.
+            kubernetes.core.v1.ConfigMap(name, metadata=namespaced, data=files, immutable=True, opts=child)
+            if files
+            else None
+        )
+        mount = (
+            S3Mount(
+                name,
+                {
+                    "namespace": space.namespace,
+                    "region": args["region"],
+                    "bucket": weights.bucket,
+                    "prefix": weights.prefix,
+                    "user": SERVER_USER,
+                    "labels": labels,
+                },
+                child,
+            )
+            if isinstance(weights, S3Weights)
+            else None
+        )
+        policy = kubernetes.networking.v1.NetworkPolicy(
+            name, metadata=namespaced, spec=model_traffic(server, weights, selector), opts=child
+        )
+        parts = PodParts(
+            image=args["image"],
+            service_account=name_of(account.metadata),
+            config_map=name_of(config.metadata) if config else None,
+            claim=mount.claim_name if mount else None,
+        )
+        deadline_seconds = server.startup_seconds + NODE_AND_IMAGE_SECONDS
+        deployment = kubernetes.apps.v1.Deployment(
+            name,
+            metadata=namespaced,
+            spec={
+                "selector": {"match_labels": selector},
+                # A new Pod serves before an old one goes.
+                "strategy": {
+                    "type": "RollingUpdate",
+                    "rolling_update": {"max_surge": 1, "max_unavailable": 0},
+                },
+                "progress_deadline_seconds": deadline_seconds,
+                "revision_history_limit": 5,
+                "template": {
+                    "metadata": {"labels": labels, "annotations": pod_annotations(weights)},
+                    "spec": pod_spec(model, server, weights, parts, args["pool"], selector),
+                },
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Without it a Pod that starts first finds its traffic denied, and its weights out of reach.
+                depends_on=[policy],
+                custom_timeouts=pulumi.CustomTimeouts(
+                    create=f"{deadline_seconds}s", update=f"{deadline_seconds}s"
+                ),
+            ),
+        )
+        service = kubernetes.core.v1.Service(
+            name,
+            # Fixed: it is the address that clients use.
+            metadata={**namespaced, "name": model.name},
+            spec={
+                "type": "ClusterIP",
+                "selector": selector,
+                "ports": [
+                    {"name": port_name, "port": port, "target_port": port_name, "protocol": "TCP"}
+                    for port_name, port in server.ports.items()
+                ],
+            },
+            opts=child,
+        )
+        ModelScaling(
+            name,
+            {
+                "namespace": space.namespace,
+                "deployment": name_of(deployment.metadata),
+                "model": model,
+                "server": server,
+                "selector": selector,
+                "labels": labels,
+            },
+            child,
+        )
+        self.address = pulumi.Output.concat(name_of(service.metadata), ".", space.namespace, ".svc")
+        self.register_outputs({"address": self.address})
+
+
+def model_namespace(model_name: str) -> str:
+    """A model's namespace. The prefix keeps a model named `default` out of the cluster's own namespaces."""
+    return fit(f"model-{model_name}", 63)
+
+
+def service_account_name(model_name: str) -> str:
+    """The Kubernetes service account that a model's Pods run as."""
+    return model_name
+
+
+def selector_labels(model: ModelSettings) -> dict[str, str]:
+    """The labels by which everything finds a model's Pods. They never change: a Deployment's selector cannot."""
+    return {"app.kubernetes.io/name": "model-server", "app.kubernetes.io/instance": model.name}
+
+
+def pod_annotations(weights: Weights) -> dict[str, str]:
+    """GKE adds the side container that mounts buckets to Pods that ask for it."""
+    return {"gke-gcsfuse/volumes": "true"} if isinstance(weights, GcsWeights) else {}

@@ -1,0 +1,99 @@
+"""What node pools and pods agree on: labels, taints, sizes. Pure; the same on both clouds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from model_factory.planning.placing.plan import CapacityType, Pool
+
+POOL_LABEL = "model-factory/pool"
+ACCELERATOR_LABEL = "model-factory/accelerator"
+CAPACITY_LABEL = "model-factory/capacity-type"
+GPU_RESOURCE = "nvidia.com/gpu"
+SYSTEM_POOL = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A taint in Kubernetes' own spelling of the effect: NoSchedule, PreferNoSchedule, NoExecute."""
+
+    key: str
+    value: str
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+    @property
+    def cloud_effect(self) -> str:
+        """The effect as EKS and GKE spell it in their own APIs: NO_SCHEDULE."""
+        return {
+            "NoSchedule": "NO_SCHEDULE",
+            "PreferNoSchedule": "PREFER_NO_SCHEDULE",
+            "NoExecute": "NO_EXECUTE",
+        }[self.effect]
+
+
+# The key and value that GKE itself puts on nodes with GPUs, so that one toleration serves both clouds.
+GPU_TAINT = Taint(GPU_RESOURCE, "present", "NoSchedule")
+
+
+@dataclass(frozen=True, slots=True)
+class NodePoolShape:
+    """The machines of one node pool. `accelerator` is empty in a pool without GPUs.
+
+    `initial_nodes` counts only when the pool is created; after that the autoscaler decides, between min and max.
+    """
+
+    name: str
+    machine_type: str
+    capacity_type: CapacityType
+    min_nodes: int
+    max_nodes: int
+    initial_nodes: int
+    disk_gib: int
+    accelerator: str = ""
+    accelerator_count: int = 0
+    taints: tuple[Taint, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def pool_labels(pool: str) -> dict[str, str]:
+    """The label that a model's pods select: exactly one pool."""
+    return {POOL_LABEL: pool}
+
+
+def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
+    """A pool that only pods with the GPU toleration may use."""
+    return NodePoolShape(
+        name=pool.name,
+        machine_type=pool.machine_type,
+        capacity_type=pool.capacity_type,
+        min_nodes=pool.min_nodes,
+        max_nodes=pool.max_nodes,
+        initial_nodes=min(max(initial_nodes, pool.min_nodes), pool.max_nodes),
+        # Model server images take 10 to 20 GiB each, and engines write compiled kernels beside them.
+        disk_gib=200,
+        accelerator=pool.accelerator,
+        accelerator_count=pool.accelerator_count,
+        taints=(GPU_TAINT,),
+        labels={
+            **pool_labels(pool.name),
+            ACCELERATOR_LABEL: pool.accelerator,
+            CAPACITY_LABEL: pool.capacity_type,
+        },
+    )
+
+
+def system_pool_shape(machine_type: str, nodes: int) -> NodePoolShape:
+    """The pool for DNS, metrics and controllers: on-demand, so that a spot wave leaves the cluster's own parts running.
+
+    It may grow to twice its size.
+    """
+    return NodePoolShape(
+        name=SYSTEM_POOL,
+        machine_type=machine_type,
+        capacity_type="on-demand",
+        min_nodes=nodes,
+        max_nodes=2 * nodes,
+        initial_nodes=nodes,
+        disk_gib=50,
+        labels={**pool_labels(SYSTEM_POOL), CAPACITY_LABEL: "on-demand"},
+    )

@@ -1,0 +1,119 @@
+"""How many replicas of a model run, and how many may be missing at once."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.autoscaling.v2 import (
+    HorizontalPodAutoscalerBehaviorArgsDict,
+    HorizontalPodAutoscalerSpecArgsDict,
+    MetricSpecArgsDict,
+)
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+
+from components.kubernetes.runtimes.table import ModelServer
+from model_factory.planning.settings.sections import ModelSettings
+
+CPU_UTILIZATION_PERCENT = 70
+
+
+class ModelScalingArgs(TypedDict):
+    namespace: pulumi.Input[str]
+    deployment: pulumi.Input[str]
+    model: ModelSettings
+    server: ModelServer
+    selector: Mapping[str, str]
+    labels: Mapping[str, str]
+
+
+class ModelScaling(pulumi.ComponentResource):
+    """A HorizontalPodAutoscaler, the only owner of the replica count, and a PodDisruptionBudget.
+
+    Request rates and queues are Pods metrics: a metrics adapter has to serve them under the names in `runtimes`. Without
+    one the autoscaler goes by what else it has, and takes no replica away.
+    """
+
+    def __init__(self, name: str, args: ModelScalingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-factory:scaling:ModelScaling", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        metadata: ObjectMetaArgsDict = {"namespace": args["namespace"], "labels": args["labels"]}
+        kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
+            name,
+            metadata=metadata,
+            spec=autoscaler_spec(args["model"], args["server"], args["deployment"]),
+            opts=child,
+        )
+        kubernetes.policy.v1.PodDisruptionBudget(
+            name,
+            metadata=metadata,
+            spec={
+                # Counts from the replicas there are, so it holds at any number of them.
+                "max_unavailable": 1,
+                # A Pod that is not ready serves nobody; keeping it would only block the drain of its node.
+                "unhealthy_pod_eviction_policy": "AlwaysAllow",
+                "selector": {"match_labels": args["selector"]},
+            },
+            opts=child,
+        )
+        self.register_outputs({})
+
+
+def autoscaler_spec(
+    model: ModelSettings, server: ModelServer, deployment: pulumi.Input[str]
+) -> HorizontalPodAutoscalerSpecArgsDict:
+    """Up by request rate, and by queue or CPU; down late and one at a time."""
+    return {
+        "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": deployment},
+        "min_replicas": model.replicas_min,
+        "max_replicas": model.replicas_max,
+        "metrics": autoscaler_metrics(model, server),
+        "behavior": autoscaler_behaviour(server),
+    }
+
+
+def autoscaler_metrics(model: ModelSettings, server: ModelServer) -> list[MetricSpecArgsDict]:
+    """The rate at which all replicas together carry the peak, then the server's queue, or CPU where it tells none."""
+    rate = per_replica_quantity(model.requests_per_second / model.replicas_max)
+    metrics = [_pods_metric(server.rate_metric, rate)]
+    if server.queue is not None:
+        return [*metrics, _pods_metric(server.queue.metric, server.queue.target)]
+    cpu: MetricSpecArgsDict = {
+        "type": "Resource",
+        "resource": {
+            "name": "cpu",
+            "target": {"type": "Utilization", "average_utilization": CPU_UTILIZATION_PERCENT},
+        },
+    }
+    return [*metrics, cpu]
+
+
+def autoscaler_behaviour(server: ModelServer) -> HorizontalPodAutoscalerBehaviorArgsDict:
+    """Double at once when traffic comes; give back one replica every two minutes, after a quiet time."""
+    return {
+        "scale_up": {
+            "stabilization_window_seconds": 30,
+            "select_policy": "Max",
+            "policies": [
+                {"type": "Percent", "value": 100, "period_seconds": 60},
+                {"type": "Pods", "value": 2, "period_seconds": 60},
+            ],
+        },
+        "scale_down": {
+            "stabilization_window_seconds": server.scale_down_seconds,
+            "policies": [{"type": "Pods", "value": 1, "period_seconds": 120}],
+        },
+    }
+
+
+def per_replica_quantity(amount: Decimal) -> str:
+    """A Kubernetes quantity in thousandths, never 0: 12.5 → 12500m."""
+    return f"{max(int(amount * 1000), 1)}m"
+
+
+def _pods_metric(name: str, average: str) -> MetricSpecArgsDict:
+    return {
+        "type": "Pods",
+        "pods": {"metric": {"name": name}, "target": {"type": "AverageValue", "average_value": average}},
+    }

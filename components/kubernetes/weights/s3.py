@@ -1,0 +1,71 @@
+"""A folder of an S3 bucket as a volume that Pods can claim."""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.kubernetes.objects import name_of
+
+DRIVER = "s3.csi.aws.com"
+# Kubernetes asks for a size; S3 has none, and the driver ignores it.
+NOMINAL_SIZE = "1Ti"
+
+
+class S3MountArgs(TypedDict):
+    namespace: pulumi.Input[str]
+    region: str
+    bucket: pulumi.Input[str]
+    prefix: str
+    user: int
+    labels: Mapping[str, str]
+
+
+class S3Mount(pulumi.ComponentResource):
+    """A read-only volume and the claim on it. The Pod that mounts it reads with its own identity, not with the node's.
+
+    Volumes cannot be changed, so another folder is another volume: both names are Pulumi's, and Pods move over.
+    """
+
+    claim_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: S3MountArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-factory:serving:S3Mount", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        volume = kubernetes.core.v1.PersistentVolume(
+            name,
+            metadata={"labels": args["labels"]},
+            spec={
+                "access_modes": ["ReadOnlyMany"],
+                "capacity": {"storage": NOMINAL_SIZE},
+                "storage_class_name": "",
+                "persistent_volume_reclaim_policy": "Retain",
+                "mount_options": mount_options(args["prefix"], args["region"], args["user"]),
+                "csi": {
+                    "driver": DRIVER,
+                    "volume_handle": name,
+                    "volume_attributes": {"bucketName": args["bucket"], "authenticationSource": "pod"},
+                },
+            },
+            opts=child,
+        )
+        claim = kubernetes.core.v1.PersistentVolumeClaim(
+            name,
+            metadata={"namespace": args["namespace"], "labels": args["labels"]},
+            spec={
+                "access_modes": ["ReadOnlyMany"],
+                "storage_class_name": "",
+                "volume_name": name_of(volume.metadata),
+                "resources": {"requests": {"storage": NOMINAL_SIZE}},
+            },
+            opts=child,
+        )
+        self.claim_name = name_of(claim.metadata)
+        self.register_outputs({"claim_name": self.claim_name})
+
+
+def mount_options(prefix: str, region: str, user: int) -> list[str]:
+    """Options of Mountpoint. The prefix ends with a slash; none mounts the whole bucket."""
+    options = ["read-only", "allow-other", f"uid={user}", f"gid={user}", f"region {region}"]
+    return [*options, f"prefix {prefix}"] if prefix else options

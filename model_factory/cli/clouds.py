@@ -1,0 +1,255 @@
+"""`factory clouds`: start, stop and look at the local clouds of a stack, and make them misbehave on purpose."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from model_factory.cli.errors import BadInputError, CommandError
+from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
+from model_factory.cli.session import Session
+from model_factory.engines import pulumi as pulumi_engine
+from model_factory.local.clouds import manager
+from model_factory.local.clouds.control import ControlError
+from model_factory.local.clouds.kubernetes import control as kubernetes
+from model_factory.local.clouds.manager import CloudError, CloudSpec, CloudStatus
+from model_factory.local.providers import background
+
+app = typer.Typer(
+    help="The local clouds of a stack: AWS and GCP on loopback, Kubernetes as rendered files.",
+    no_args_is_help=True,
+)
+
+T = TypeVar("T")
+CloudName = Annotated[str, typer.Argument(help="aws, gcp or kubernetes.", metavar="CLOUD")]
+
+
+def ensure_running(session: Session, console: Console, *, quiet: bool = False) -> None:
+    """Start those of the stack's local clouds that do not run; nothing for a stack on real accounts.
+
+    Raises:
+        CommandError: one does not start, or its port is taken; names the holder.
+    """
+    specs = session.clouds()
+    missing = [status.name for status in manager.status(specs, session.project.root) if not status.running]
+    if not missing:
+        return
+    if not quiet:
+        console.print(f"Starting the local clouds: {', '.join(missing)} …")
+    _do(lambda: manager.start(specs, session.project.root))
+
+
+@app.command()
+def start(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = False) -> None:
+    """Start the local clouds that do not run; their state is as it was left."""
+    session, specs = _open(stack, cwd)
+    _show(session, _do(lambda: manager.start(specs, session.project.root)), as_json=as_json)
+
+
+@app.command()
+def stop(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path()) -> None:
+    """Stop the local clouds, and the providers that `env` started. Their state stays for the next start."""
+    session, specs = _open(stack, cwd)
+    stopped = _do(lambda: manager.stop(specs, session.project.root))
+    if background.stop(session.project.root):
+        stopped.append("providers")
+    console_for(as_json=False).print(
+        f"Stopped: {', '.join(stopped)}." if stopped else "No local cloud was running."
+    )
+
+
+@app.command()
+def status(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = False) -> None:
+    """What runs where, and how much each cloud holds. Exit code 1 when one does not run."""
+    session, specs = _open(stack, cwd)
+    found = _do(lambda: manager.status(specs, session.project.root))
+    _show(session, found, as_json=as_json)
+    if not all(cloud.running for cloud in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def env(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = False) -> None:
+    """What a shell needs to run the Pulumi CLI itself, and the AWS CLI, on the local clouds: eval "$(factory clouds env)".
+
+    Then `pulumi preview -s dev`, `pulumi up -s dev` and all other commands work as on real accounts. Starts the clouds, and in
+    the background the providers that Pulumi's plugins are stood in for by; `factory clouds stop` stops both. The CLI has a
+    state of its own: `factory stack export | pulumi stack import -s dev` gives it that of the local engine. It will add an
+    `encryptionsalt` to the stack's file.
+    """
+    session, _ = _open(stack, cwd)
+    console = console_for(as_json=True)
+    ensure_running(session, console)
+    variables = _do(lambda: pulumi_engine.shell_environment(session.project, stack, session.passphrase))
+    aws = next((spec for spec in session.clouds() if spec.name == "aws"), None)
+    if aws is not None:
+        # The local clouds check no credential; without any, the AWS CLI signs nothing and refuses to call.
+        variables |= {
+            "AWS_ENDPOINT_URL": aws.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        }  # fmt: skip
+        if region := session.program_config().values.get("aws:region"):
+            variables["AWS_REGION"] = region
+    if shutil.which("pulumi") is None:
+        console.print("The Pulumi CLI is not on PATH; once it is, run this again.", style="yellow")
+    if as_json:
+        sys.stdout.write(json.dumps(variables, indent=4) + "\n")
+    else:
+        sys.stdout.write("".join(f"export {key}={shlex.quote(text)}\n" for key, text in variables.items()))
+
+
+@app.command()
+def reset(
+    stack: StackName = DEFAULT_STACK,
+    cwd: Cwd = Path(),
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Forget every resource in the local clouds, as if new. The stack's state is left alone: `factory refresh` then sees it all gone."""
+    session, specs = _open(stack, cwd)
+    if not yes and not (
+        sys.stdin.isatty() and typer.confirm(f"Forget everything in the local clouds of {stack}?")
+    ):
+        raise BadInputError("nothing was forgotten; agree at the prompt, or add --yes")
+    _do(lambda: manager.reset(specs))
+    if (clusters := session.rendered_clusters) is not None:
+        kubernetes.reset(clusters)
+    console_for(as_json=False).print("The local clouds are empty.")
+
+
+@app.command()
+def fault(
+    cloud: CloudName,
+    operation: Annotated[
+        str, typer.Argument(help="Pattern of operations, as eks:CreateNodegroup or container.*.create.")
+    ],
+    error: Annotated[str, typer.Option(help="The cloud's error code.")] = "InternalError",
+    http_status: Annotated[int, typer.Option("--status", min=400, max=599, help="The HTTP status.")] = 500,
+    message: Annotated[str, typer.Option(help="The message that the cloud answers.")] = "injected fault",
+    count: Annotated[int, typer.Option(help="How many calls fail; -1: all.")] = 1,
+    skip: Annotated[int, typer.Option(min=0, help="How many matching calls pass first.")] = 0,
+    stack: StackName = DEFAULT_STACK,
+    cwd: Cwd = Path(),
+) -> None:
+    """Let calls that match fail. Adds to the faults that are set; `factory clouds clear` removes them all."""
+    session, specs = _open(stack, cwd)
+    new = {
+        "operation": operation,
+        "error": error,
+        "status": http_status,
+        "message": message,
+        "count": count,
+        "skip": skip,
+    }
+    if cloud == "kubernetes":
+        clusters = _clusters(session)
+        _do(lambda: kubernetes.set_faults(clusters, [*kubernetes.faults(clusters), new]))
+    else:
+        spec = _spec(specs, cloud)
+        _do(lambda: manager.call(spec, "PUT", "faults", [*manager.call(spec, "GET", "faults"), new]))
+    console_for(as_json=False).print(f"{cloud}: {operation} will answer {http_status} {error}.")
+
+
+@app.command()
+def latency(
+    cloud: CloudName,
+    milliseconds: Annotated[int, typer.Argument(min=0, help="Added to each matching call; 0 removes it.")],
+    operation: Annotated[str, typer.Option(help="Pattern of operations; without it, all calls.")] = "*",
+    stack: StackName = DEFAULT_STACK,
+    cwd: Cwd = Path(),
+) -> None:
+    """Make calls slower."""
+    session, specs = _open(stack, cwd)
+    if cloud == "kubernetes":
+        kubernetes.set_latency(_clusters(session), milliseconds, None if operation == "*" else operation)
+    else:
+        spec = _spec(specs, cloud)
+        _do(
+            lambda: manager.call(
+                spec, "PUT", "latency", {"milliseconds": milliseconds, "operation": operation}
+            )
+        )
+    console_for(as_json=False).print(f"{cloud}: {operation} takes {milliseconds} ms longer.")
+
+
+@app.command()
+def clear(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path()) -> None:
+    """Remove every injected fault and latency."""
+    session, specs = _open(stack, cwd)
+    for spec in specs:
+        _do(lambda spec=spec: manager.call(spec, "PUT", "faults", []))
+        _do(lambda spec=spec: manager.call(spec, "PUT", "latency", {"milliseconds": 0}))
+    clusters = _clusters(session)
+    kubernetes.set_faults(clusters, [])
+    kubernetes.set_latency(clusters, 0)
+    console_for(as_json=False).print("No faults, no latency.")
+
+
+def _open(stack: str, cwd: Path) -> tuple[Session, Sequence[CloudSpec]]:
+    session = Session.open(stack, cwd)
+    specs = session.clouds()
+    if not specs:
+        raise BadInputError(
+            f"stack {stack} has real accounts; only stacks whose endpoints are on loopback have local clouds"
+        )
+    return session, specs
+
+
+def _spec(specs: Sequence[CloudSpec], cloud: str) -> CloudSpec:
+    for spec in specs:
+        if spec.name == cloud:
+            return spec
+    raise BadInputError(
+        f"no local cloud {cloud!r}; choose {', '.join(spec.name for spec in specs)} or kubernetes"
+    )
+
+
+def _clusters(session: Session) -> Path:
+    clusters = session.rendered_clusters
+    if clusters is None:
+        raise BadInputError(f"stack {session.stack} renders no clusters")
+    return clusters
+
+
+def _do(action: Callable[[], T]) -> T:
+    try:
+        return action()
+    except (CloudError, ControlError, background.ServerError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _show(session: Session, clouds: Sequence[CloudStatus], *, as_json: bool) -> None:
+    clusters = _clusters(session)
+    rendered = kubernetes.status(clusters)
+    if as_json:
+        document = {cloud.name: {**asdict(cloud), "url": cloud.url} for cloud in clouds} | {
+            "kubernetes": rendered
+        }
+        sys.stdout.write(json.dumps(document, indent=4, default=str) + "\n")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("cloud", "state", "where", "holds", "faults"):
+        table.add_column(heading)
+    for cloud in clouds:
+        state = f"running, pid {cloud.pid}" if cloud.running else "stopped"
+        table.add_row(cloud.name, state, cloud.url, _counts(cloud.resources or {}), str(len(cloud.faults)))
+    table.add_row(
+        "kubernetes",
+        "files",
+        str(clusters.relative_to(session.project.root)),
+        _counts(rendered["resources"]),
+        str(len(rendered["faults"])),
+    )
+    console_for(as_json=False).print(table)
+
+
+def _counts(resources: Any) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(resources.items()) if count) or "nothing"

@@ -1,0 +1,242 @@
+"""`factory cost`: what a stack costs, line by line, with each price's source and date. Asks no cloud and no price service."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from model_factory.cli.errors import CommandError
+from model_factory.cli.offline import offline
+from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
+from model_factory.cli.session import Session
+from model_factory.cli.values import plain
+from model_factory.cost import Bill, Line, Record, Span, Sums, before_and_after, bill_of
+from model_factory.local.engine.deploy import Deployment, run
+from model_factory.local.engine.events import EngineEvent
+from model_factory.local.engine.model import StateError
+from model_factory.local.engine.secrets import SecretsError
+from model_factory.local.engine.store import LockedError
+from model_factory.preview.events import Report
+
+Basis = Literal["state", "program"]
+_FINE: Final = Decimal("0.0001")
+_CENT: Final = Decimal("0.01")
+
+Planned = Annotated[
+    bool, typer.Option("--planned", help="What the program describes now, though the stack has state here.")
+]
+
+
+def cost(
+    stack: StackName = DEFAULT_STACK, as_json: Json = False, planned: Planned = False, cwd: Cwd = Path()
+) -> None:
+    """Show what the stack costs at rest and at peak: from its state here, or without one from what its program describes."""
+    session = Session.open(stack, cwd)
+    basis, records = _records(session, planned=planned)
+    bill = bill_of(records, today=datetime.now(UTC).date())
+    if as_json:
+        sys.stdout.write(json.dumps(_document(stack, basis, bill), indent=4) + "\n")
+    else:
+        _show(console_for(as_json=False), stack, basis, bill)
+
+
+def _records(session: Session, *, planned: bool) -> tuple[Basis, list[Record]]:
+    if not planned and session.store.exists():
+        try:
+            resources = session.store.load().resources
+        except (StateError, LockedError, SecretsError) as error:
+            raise CommandError(str(error)) from error
+        return "state", [
+            Record(
+                each.urn,
+                each.type,
+                plain(each.inputs),
+                plain(each.outputs),
+                each.id,
+                each.parent,
+                each.provider,
+            )
+            for each in resources
+            if not each.delete
+        ]
+    return "program", described(session)
+
+
+def described(session: Session) -> list[Record]:
+    """Every resource that the stack's program describes, as a preview with no state shows it. Asks no cloud.
+
+    Raises:
+        CommandError: the program fails; tells its errors.
+    """
+    report = Report()
+
+    def keep(event: EngineEvent) -> None:
+        report.add(event)
+
+    with offline(session, None) as stack:
+        outcome = run(
+            Deployment(
+                "preview",
+                session.project.name,
+                session.stack,
+                session.project.root,
+                config=stack.config.values,
+                secret_config_keys=stack.config.secret_keys,
+            ),
+            store=stack.store,
+            providers=stack.providers,
+            emit=keep,
+        )
+    if not outcome.ok:
+        told = "; ".join(each.message for each in report.errors)
+        raise CommandError(f"the program of {session.stack} fails, so its cost is not known: {told}")
+    return before_and_after((step.op, step.old, step.new) for step in report.steps.values())[1]
+
+
+def _document(stack: str, basis: Basis, bill: Bill) -> dict[str, Any]:
+    """For machines: amounts are exact, as text."""
+    return {
+        "stack": stack,
+        "basis": basis,
+        "currency": "USD",
+        "total": _sums(bill.total),
+        "estimated": _sums(bill.estimated),
+        "clouds": {cloud: _sums(sums) for cloud, sums in bill.by_cloud.items()},
+        "owners": [
+            {"owner": owner, "cloud": cloud, **_sums(sums)} for (owner, cloud), sums in bill.by_owner.items()
+        ],
+        "lines": [_line(line) for line in bill.lines],
+        "missing": [{"urn": each.urn, "what": each.what, "reason": each.reason} for each in bill.missing],
+        "warnings": list(bill.warnings),
+    }
+
+
+def _sums(sums: Sums) -> dict[str, Any]:
+    return {
+        "usdPerHour": _span(sums.usd_per_hour),
+        "usdPerMonth": _span(sums.usd_per_month),
+        "onDemandUsdPerHour": _span(sums.on_demand),
+        "spotUsdPerHour": _span(sums.spot),
+        "gpuHoursPerMonth": _span(sums.gpu_hours_per_month),
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "urn": line.urn,
+        "cloud": line.cloud,
+        "region": line.region,
+        "what": line.what,
+        "quantity": _span(line.quantity),
+        "unit": line.unit,
+        "usdPerUnit": str(line.usd_per_unit),
+        "usdPerHour": _span(line.usd_per_hour),
+        "capacityType": line.capacity_type,
+        "gpus": _span(line.gpus),
+        "estimated": line.estimated,
+        "source": line.source,
+        "asOf": line.as_of.isoformat(),
+        "shares": [{"owner": share.owner, "usdPerHour": _span(share.usd_per_hour)} for share in line.shares],
+    }
+
+
+def _span(span: Span) -> dict[str, str]:
+    return {"idle": f"{span.idle:f}", "peak": f"{span.peak:f}"}
+
+
+def _show(console: Console, stack: str, basis: Basis, bill: Bill) -> None:
+    said = "its state" if basis == "state" else "what its program describes"
+    console.print(
+        Text.assemble(("Cost of ", "bold"), (stack, "bold cyan"), f", from {said}; USD list prices")
+    )
+    console.print()
+    console.print(_lines(bill.lines))
+    console.print()
+    console.print(_parts(bill))
+    if bill.estimated:
+        console.print(
+            Text(f"~ quantity assumed: {_hourly(bill.estimated.usd_per_hour)} an hour of the total", "dim")
+        )
+    for each in bill.missing:
+        console.print(Text(f"not in the total: {each.what} of {each.name}: {each.reason}", "yellow"))
+    for warning in bill.warnings:
+        console.print(Text(f"warning: {warning}", "yellow"))
+    dates = sorted({line.as_of for line in bill.lines})
+    if dates:
+        console.print(Text(f"prices of {_between(dates)}; sources in --json", "dim"))
+
+
+def _lines(lines: Sequence[Line]) -> Table:
+    table = _table("cloud", "region", "resource", "what")
+    for heading in ("quantity", "unit price", "$/hour", "at peak"):
+        table.add_column(heading, justify="right")
+    for line in lines:
+        mark = "~" if line.estimated else ""
+        capacity = f" ({line.capacity_type})" if line.capacity_type else ""
+        table.add_row(
+            line.cloud,
+            line.region,
+            line.name,
+            line.what + capacity,
+            f"{mark}{_plain(line.quantity)} {line.unit}",
+            f"{line.usd_per_unit.normalize():f}",
+            _money(line.usd_per_hour.idle, _FINE),
+            _money(line.usd_per_hour.peak, _FINE),
+        )
+    return table
+
+
+def _parts(bill: Bill) -> Table:
+    table = _table("part", "cloud")
+    for heading in ("$/hour", "at peak", "$/month", "at peak", "GPU-hours/month", "at peak"):
+        table.add_column(heading, justify="right")
+    for (owner, cloud), sums in bill.by_owner.items():
+        table.add_row(owner, cloud, *_cells(sums))
+    table.add_section()
+    for cloud, sums in bill.by_cloud.items():
+        table.add_row("all", cloud, *_cells(sums))
+    total = bill.total
+    table.add_row("machines on demand", "", *_cells(Sums(total.on_demand)))
+    table.add_row("machines on spot", "", *_cells(Sums(total.spot)))
+    table.add_row("total", "", *_cells(total), style="bold")
+    return table
+
+
+def _table(*headings: str) -> Table:
+    return Table(*headings, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+
+
+def _cells(sums: Sums) -> list[str]:
+    hour, month, gpus = sums.usd_per_hour, sums.usd_per_month, sums.gpu_hours_per_month
+    return [
+        *(_money(amount, _FINE) for amount in (hour.idle, hour.peak)),
+        *(_money(amount, _CENT) for amount in (month.idle, month.peak)),
+        *(f"{amount:,.0f}" if amount else "" for amount in (gpus.idle, gpus.peak)),
+    ]
+
+
+def _money(amount: Decimal, step: Decimal) -> str:
+    return f"{amount.quantize(step):,f}"
+
+
+def _hourly(span: Span) -> str:
+    return _money(span.idle, _FINE)
+
+
+def _plain(span: Span) -> str:
+    idle, peak = (f"{amount.normalize():f}" for amount in (span.idle, span.peak))
+    return idle if idle == peak else f"{idle}–{peak}"
+
+
+def _between(dates: Sequence[date]) -> str:
+    return f"{dates[0]}" if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"

@@ -1,0 +1,121 @@
+"""`factory doctor`: what this machine has, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Final, Literal
+
+import typer
+from rich.text import Text
+
+from model_factory.cli.errors import BadInputError
+from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
+from model_factory.cli.session import Session
+from model_factory.local.clouds import manager
+
+_MIN_FREE_BYTES: Final = 1024**3
+_SDKS: Final = ("pulumi", "pulumi-aws", "pulumi-gcp", "pulumi-kubernetes")
+Verdict = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. A `note` costs nothing on local clouds; a `problem` makes the exit code 1."""
+
+    what: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+def doctor(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = False) -> None:
+    """Check this machine and the stack. Exit code 1 when something must be mended."""
+    findings = [*_machine(cwd), *_stack(stack, cwd)]
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=4) + "\n")
+    else:
+        marks = {"ok": ("✓", "green"), "note": ("·", "dim"), "problem": ("✗", "bold red")}
+        console = console_for(as_json=False)
+        for finding in findings:
+            mark, style = marks[finding.verdict]
+            line = Text.assemble((mark, style), f" {finding.what}: {finding.found}")
+            console.print(line.append(f"; {finding.remedy}", "dim") if finding.remedy else line)
+    if any(finding.verdict == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _machine(cwd: Path) -> Iterator[Finding]:
+    yield Finding("Python", "ok", platform.python_version())
+    for name in _SDKS:
+        yield Finding(name, "ok", metadata.version(name))
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        yield Finding(
+            "PYTHONDONTWRITEBYTECODE",
+            "note",
+            "set",
+            "imports take three times as long; unset it for quicker runs",
+        )
+    pulumi = shutil.which("pulumi")
+    if pulumi is None:
+        yield Finding(
+            "Pulumi CLI", "note", "not on PATH", "stacks on local clouds need none; real accounts do"
+        )
+    else:
+        version = subprocess.run([pulumi, "version"], capture_output=True, text=True, timeout=30, check=False)
+        yield Finding("Pulumi CLI", "ok", version.stdout.strip() or "found")
+    free_bytes = shutil.disk_usage(cwd).free
+    enough = free_bytes >= _MIN_FREE_BYTES
+    yield Finding(
+        "disk",
+        "ok" if enough else "problem",
+        f"{free_bytes / 1024**3:.1f} GiB free",
+        "" if enough else "free at least 1 GiB",
+    )
+
+
+def _stack(stack: str, cwd: Path) -> Iterator[Finding]:
+    try:
+        session = Session.open(stack, cwd)
+    except BadInputError as error:
+        yield Finding(f"stack {stack}", "problem", str(error))
+        return
+    yield Finding(
+        f"stack {stack}",
+        "ok",
+        f"valid, {len(session.settings.models)} models, {'local clouds' if session.is_local else 'real accounts'}",
+    )
+    if not session.is_local and shutil.which("pulumi") is None:
+        yield Finding(
+            "engine",
+            "problem",
+            "real accounts need the Pulumi CLI",
+            "install it as Pulumi's documentation says",
+        )
+    specs = session.clouds()
+    for spec, cloud in zip(specs, manager.status(specs, session.project.root), strict=True):
+        if cloud.running:
+            yield Finding(f"local cloud {cloud.name}", "ok", f"running at {cloud.url}, pid {cloud.pid}")
+        elif _is_taken(spec.port):
+            yield Finding(
+                f"local cloud {cloud.name}",
+                "problem",
+                f"port {spec.port} is taken by another program",
+                f"stop it, or change the port in {session.stack_file.name}",
+            )
+        else:
+            yield Finding(f"local cloud {cloud.name}", "note", "stopped", "`factory up` starts it")
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

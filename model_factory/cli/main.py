@@ -1,0 +1,226 @@
+"""The `factory` command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from model_factory.cli import clouds, cost, diagram, doctor, stack
+from model_factory.cli.errors import EXIT_INTERRUPTED, CommandError
+from model_factory.cli.operations import Options, Runner
+from model_factory.cli.options import (
+    DEFAULT_STACK,
+    Cwd,
+    Engine,
+    Json,
+    Parallel,
+    ShowDiff,
+    StackName,
+    Yes,
+    console_for,
+)
+from model_factory.cli.policies import NoPolicies, PolicyChoice, PolicyPack, PolicyPackConfig
+from model_factory.cli.reports import Artifact, Commit, Files, Html, JsonFile, Markdown, Previous, RunUrl
+from model_factory.cli.session import EngineName, Session
+from model_factory.planning.settings.schema import json_schema
+
+DEFAULT_PARALLEL = 16
+
+app = typer.Typer(
+    help="Serve AI models on GPUs in more than one cloud: preview, change and check a stack.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(clouds.app, name="clouds")
+app.add_typer(stack.app, name="stack")
+app.command("doctor")(doctor.doctor)
+app.command("cost")(cost.cost)
+app.command("diagram")(diagram.diagram)
+
+ShowSame = Annotated[bool, typer.Option("--show-same", help="List unchanged resources too.")]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Look for drift first.")]
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        help="Preview from this exported state alone, for any stack: no cloud, no account, no secret.",
+        dir_okay=False,
+    ),
+]
+ContinueOnError = Annotated[
+    bool, typer.Option("--continue-on-error", help="Go on with what does not depend on a failure.")
+]
+
+
+def _runner(stack_name: str, cwd: Path, options: Options) -> Runner:
+    return Runner(Session.open(stack_name, cwd), options, console_for(as_json=options.as_json))
+
+
+@app.command()
+def preview(
+    stack_name: StackName = DEFAULT_STACK,
+    engine: Engine = EngineName.AUTO,
+    as_json: Json = False,
+    show_diff: ShowDiff = False,
+    show_same: ShowSame = False,
+    refresh: Refresh = False,
+    state: State = None,
+    policy_pack: PolicyPack = None,
+    policy_pack_config: PolicyPackConfig = None,
+    no_policies: NoPolicies = False,
+    parallel: Parallel = DEFAULT_PARALLEL,
+    markdown: Markdown = None,
+    html: Html = None,
+    json_file: JsonFile = None,
+    commit: Commit = "",
+    run_url: RunUrl = "",
+    artifact: Artifact = "",
+    previous: Previous = None,
+    cwd: Cwd = Path(),
+) -> None:
+    """Show what `up` would change, and change nothing. --json has the shape of `pulumi preview --json`.
+
+    --markdown, --html and --json-file write the same preview to files, all in one run, also when it fails.
+    """
+    options = Options(
+        engine,
+        as_json,
+        show_diff=show_diff,
+        show_same=show_same,
+        refresh=refresh,
+        parallel=parallel,
+        state=state,
+        policies=PolicyChoice.of(policy_pack, policy_pack_config, no_policies),
+        files=Files(markdown, html, json_file, commit, run_url, artifact, previous),
+    )
+    _runner(stack_name, cwd, options).preview()
+
+
+@app.command()
+def up(
+    stack_name: StackName = DEFAULT_STACK,
+    engine: Engine = EngineName.AUTO,
+    yes: Yes = False,
+    as_json: Json = False,
+    show_diff: ShowDiff = False,
+    refresh: Refresh = False,
+    skip_preview: Annotated[
+        bool, typer.Option("--skip-preview", help="Change at once; needs --yes.")
+    ] = False,
+    continue_on_error: ContinueOnError = False,
+    policy_pack: PolicyPack = None,
+    policy_pack_config: PolicyPackConfig = None,
+    no_policies: NoPolicies = False,
+    parallel: Parallel = DEFAULT_PARALLEL,
+    cwd: Cwd = Path(),
+) -> None:
+    """Create, update and delete until the clouds are what the program describes. Previews first, then asks."""
+    options = Options(
+        engine,
+        as_json,
+        yes,
+        show_diff,
+        refresh=refresh,
+        skip_preview=skip_preview,
+        parallel=parallel,
+        continue_on_error=continue_on_error,
+        policies=PolicyChoice.of(policy_pack, policy_pack_config, no_policies),
+    )
+    _runner(stack_name, cwd, options).up()
+
+
+@app.command()
+def refresh(
+    stack_name: StackName = DEFAULT_STACK,
+    engine: Engine = EngineName.AUTO,
+    yes: Yes = False,
+    as_json: Json = False,
+    show_diff: ShowDiff = False,
+    preview_only: Annotated[
+        bool,
+        typer.Option(
+            "--preview-only", help="Show the drift and keep nothing of it; exit code 3 if there is any."
+        ),
+    ] = False,
+    parallel: Parallel = DEFAULT_PARALLEL,
+    cwd: Cwd = Path(),
+) -> None:
+    """Read every resource back from its cloud, show the drift, and keep in the state what was found."""
+    options = Options(engine, as_json, yes, show_diff, parallel=parallel, preview_only=preview_only)
+    _runner(stack_name, cwd, options).refresh()
+
+
+@app.command()
+def destroy(
+    stack_name: StackName = DEFAULT_STACK,
+    engine: Engine = EngineName.AUTO,
+    yes: Yes = False,
+    as_json: Json = False,
+    stop_clouds: Annotated[
+        bool, typer.Option("--stop-clouds", help="Stop the local clouds when all is deleted.")
+    ] = False,
+    continue_on_error: ContinueOnError = False,
+    parallel: Parallel = DEFAULT_PARALLEL,
+    cwd: Cwd = Path(),
+) -> None:
+    """Delete everything that the stack created, in the reverse order."""
+    options = Options(engine, as_json, yes, parallel=parallel, continue_on_error=continue_on_error)
+    _runner(stack_name, cwd, options).destroy()
+    if stop_clouds:
+        clouds.stop(stack_name, cwd)
+
+
+@app.command()
+def schema(
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Write here instead of stdout.", dir_okay=False)
+    ] = None,
+) -> None:
+    """The JSON Schema of a stack file, for editors."""
+    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    if file is None:
+        sys.stdout.write(text)
+    else:
+        file.write_text(text, encoding="utf-8")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        sys.stdout.write(f"model-factory {metadata.version('model-factory')}\n")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command; every expected error ends in one message and its exit code, never in a traceback."""
+    try:
+        app()
+    except CommandError as error:
+        sys.stdout.flush()
+        Console(stderr=True, highlight=False).print(
+            Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True
+        )
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe has gone, as after `| head`.
+        sys.stderr.close()
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

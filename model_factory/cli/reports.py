@@ -1,0 +1,167 @@
+"""Files that `factory preview` writes beside what it prints: the pull-request comment, the page, the digest; in any combination."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model_factory.cli.errors import BadInputError
+from model_factory.cli.session import EngineName, Session
+from model_factory.cost import Delta, before_and_after, bill_of, delta_of
+from model_factory.preview.comment import is_comment_of, markdown, runs_in
+from model_factory.preview.digest import digest
+from model_factory.preview.events import Report
+from model_factory.preview.html import page
+from model_factory.preview.review import Heading, review_of
+
+Markdown = Annotated[
+    Path | None,
+    typer.Option(
+        "--markdown",
+        help="Write the pull-request comment here: verdict, dangers, cost, policies, changes; under 60,000 bytes.",
+        metavar="FILE",
+        dir_okay=False,
+    ),
+]
+Html = Annotated[
+    Path | None,
+    typer.Option("--html", help="Write the whole report here, as one page.", metavar="FILE", dir_okay=False),
+]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--json-file",
+        help="Write here what --json prints; goes with every other output.",
+        metavar="FILE",
+        dir_okay=False,
+    ),
+]
+Commit = Annotated[
+    str,
+    typer.Option(
+        "--commit",
+        help="The commit that is previewed, for the report.",
+        envvar=["FACTORY_COMMIT", "GITHUB_SHA"],
+    ),
+]
+RunUrl = Annotated[
+    str, typer.Option("--run-url", help="Where this preview runs, for the report.", envvar="FACTORY_RUN_URL")
+]
+Artifact = Annotated[
+    str,
+    typer.Option(
+        "--artifact", help="Link to, or name of, the whole report, for a comment that is shortened."
+    ),
+]
+Previous = Annotated[
+    Path | None,
+    typer.Option(
+        "--previous",
+        help="The comment that --markdown replaces; its links to earlier runs are kept.",
+        metavar="FILE",
+        dir_okay=False,
+        exists=True,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What to write where, and what only the caller knows."""
+
+    markdown: Path | None = None
+    html: Path | None = None
+    json: Path | None = None
+    commit: str = ""
+    run_url: str = ""
+    artifact: str = ""
+    previous: Path | None = None
+
+    def prepare(self) -> None:
+        """Make the folders, before anything runs.
+
+        Raises:
+            BadInputError: a file that cannot be written there, or two in one place.
+        """
+        wanted = [path for path in (self.markdown, self.html, self.json) if path is not None]
+        if len({path.resolve() for path in wanted}) < len(wanted):
+            raise BadInputError("--markdown, --html and --json-file need a file each; two are the same")
+        for path in wanted:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise BadInputError(f"{path} cannot be written: {error.strerror}") from error
+
+    def write(
+        self, report: Report, session: Session, engine: EngineName, *, show_same: bool, has_secrets: bool
+    ) -> None:
+        """Write what was asked for, after a preview, whether it succeeded or not.
+
+        `has_secrets`: the stack's secret configuration can be opened here, and is struck from the report once more.
+        """
+        if self.json is not None:
+            text = json.dumps(digest(report, show_same=show_same), indent=4, default=str) + "\n"
+            self.json.write_text(text, encoding="utf-8")
+        if self.markdown is None and self.html is None:
+            return
+        review = review_of(
+            report,
+            self._heading(session, engine),
+            cost=cost_delta(report),
+            secrets=_secrets(session) if has_secrets else (),
+        )
+        if self.markdown is not None:
+            self.markdown.write_text(markdown(review), encoding="utf-8")
+        if self.html is not None:
+            self.html.write_text(page(review), encoding="utf-8")
+
+    def _heading(self, session: Session, engine: EngineName) -> Heading:
+        project, stack = session.project.name, session.stack
+        body = self.previous.read_text(encoding="utf-8") if self.previous else ""
+        return Heading(
+            project=project,
+            stack=stack,
+            commit=self.commit,
+            time=datetime.now(UTC),
+            run_url=self.run_url,
+            artifact=self.artifact or (str(self.html) if self.html else ""),
+            engine=engine.value,
+            earlier=runs_in(body) if is_comment_of(body, project, stack) else (),
+        )
+
+
+def cost_delta(report: Report) -> Delta:
+    """What the stack costs before and after, from the resources that the events tell of."""
+    steps = [(step.op, step.old, step.new) for step in report.steps.values()]
+    before, after = before_and_after(steps)
+    today = datetime.now(UTC).date()
+    return delta_of(bill_of(before, today=today), bill_of(after, today=today))
+
+
+def _secrets(session: Session) -> Iterable[str]:
+    """The texts of the stack's secret configuration; of a structured one each text in it."""
+    config = session.program_config()
+    for key in config.secret_keys:
+        yield from _texts(config.values[key])
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+        if value[:1] in {"{", "["}:
+            try:
+                yield from _texts(json.loads(value))
+            except ValueError:
+                return
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

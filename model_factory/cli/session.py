@@ -1,0 +1,147 @@
+"""A command's session: the project, the stack's validated settings, and which engine drives it.
+
+The stack file is validated here, before an engine starts, a cloud is called or a file is written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+
+from model_factory.cli.errors import BadInputError
+from model_factory.cli.passphrase import find_passphrase
+from model_factory.cli.project import (
+    ProgramConfig,
+    Project,
+    encryption_salt,
+    endpoint_ports,
+    find_project,
+    program_config,
+    require_stack_file,
+)
+from model_factory.local.clouds.manager import CloudSpec
+from model_factory.local.engine.secrets import PassphraseCrypter, SecretsError, new_salt
+from model_factory.local.engine.store import StackStore
+from model_factory.planning.settings.load import Settings, SettingsError, load
+
+
+class EngineName(StrEnum):
+    """Which engine drives a stack. `auto`: the local engine on local clouds, the Pulumi CLI on real accounts."""
+
+    AUTO = "auto"
+    LOCAL = "local"
+    PULUMI = "pulumi"
+
+
+@dataclass
+class Session:
+    """One stack of one project. Not shared between commands."""
+
+    project: Project
+    stack: str
+    settings: Settings
+
+    @classmethod
+    def open(cls, stack: str, start: Path | None = None) -> Session:
+        """Find the project and validate the stack's file.
+
+        Raises:
+            BadInputError: no project, no such stack, or settings that are wrong; every mistake is listed.
+        """
+        project = find_project((start or Path.cwd()).resolve())
+        file = require_stack_file(project, stack)
+        try:
+            settings = load(file, project.file)
+        except SettingsError as error:
+            raise BadInputError(str(error)) from error
+        return cls(project, stack, settings)
+
+    @property
+    def is_local(self) -> bool:
+        return self.settings.is_local
+
+    @property
+    def stack_file(self) -> Path:
+        return self.project.stack_file(self.stack)
+
+    def engine(self, wanted: EngineName) -> EngineName:
+        """The engine for this stack.
+
+        Raises:
+            BadInputError: the local engine is asked for a stack on real accounts, or the CLI is needed and not there.
+        """
+        if wanted is EngineName.LOCAL and not self.is_local:
+            raise BadInputError(
+                f"stack {self.stack} describes real accounts, and the local engine changes nothing outside loopback; "
+                f"use --engine pulumi, or a stack whose endpoints are all on loopback, such as dev"
+            )
+        chosen = wanted
+        if wanted is EngineName.AUTO:
+            chosen = EngineName.LOCAL if self.is_local else EngineName.PULUMI
+        if chosen is EngineName.PULUMI and shutil.which("pulumi") is None:
+            why = (
+                "was asked for with --engine pulumi"
+                if self.is_local
+                else f"is needed for the real accounts of stack {self.stack}"
+            )
+            raise BadInputError(
+                f"the Pulumi CLI {why} and is not on PATH; install it as Pulumi's documentation says, then run this again"
+            )
+        return chosen
+
+    @cached_property
+    def crypter(self) -> PassphraseCrypter:
+        """Made at first use: deriving a key takes a third of a second, and a stack without secrets needs none.
+
+        A state that was written under another salt is read with that one.
+        """
+        salt = encryption_salt(self.stack_file) or new_salt(self.passphrase)
+        return PassphraseCrypter(self.passphrase, salt)
+
+    @cached_property
+    def passphrase(self) -> str:
+        return find_passphrase(self.project.work_dir, is_local=self.is_local)
+
+    @cached_property
+    def store(self) -> StackStore:
+        return StackStore(
+            self.project.work_dir / "stacks", self.project.name, self.stack, lambda: self.crypter
+        )
+
+    def program_config(self) -> ProgramConfig:
+        """The configuration as the program reads it.
+
+        Raises:
+            BadInputError: a secret that the passphrase does not open.
+        """
+
+        def decrypt(text: str) -> str:
+            try:
+                return self.crypter.decrypt(text)
+            except SecretsError as error:
+                raise BadInputError(f"{self.stack_file.name}: {error}") from error
+
+        return program_config(self.project, self.stack_file, decrypt)
+
+    def clouds(self) -> list[CloudSpec]:
+        """The local clouds that run as processes for this stack, at the ports of its endpoints; none on real accounts."""
+        local = self.settings.local
+        if local is None:
+            return []
+        ports = endpoint_ports(self.program_config().values)
+        return [
+            CloudSpec(name, port, float(local.transition_seconds)) for name, port in sorted(ports.items())
+        ]
+
+    @property
+    def rendered_clusters(self) -> Path | None:
+        """The folder that this stack's Kubernetes objects are rendered to; None for real clusters."""
+        local = self.settings.local
+        return None if local is None else self.project.root / local.render_to
+
+    def describe(self) -> str:
+        where = "local clouds" if self.is_local else "real accounts"
+        return f"{self.project.name}/{self.stack} on {where}"

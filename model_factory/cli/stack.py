@@ -1,0 +1,152 @@
+"""`factory stack`: the state of a stack, as Pulumi's own `stack` commands show it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.table import Table
+
+from model_factory.cli.errors import BadInputError, CommandError
+from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, StackName, console_for
+from model_factory.cli.project import find_project
+from model_factory.cli.session import Session
+from model_factory.cli.values import plain
+from model_factory.local.engine.disclosure import is_stripped, without_secrets
+from model_factory.local.engine.model import STACK_TYPE, StateError
+from model_factory.local.engine.secrets import SecretsError
+from model_factory.local.engine.store import LockedError, list_stacks
+from model_factory.preview.outputs import print_outputs
+
+app = typer.Typer(
+    help="Show, export and import the state of a stack on the local engine.", no_args_is_help=True
+)
+
+File = Annotated[
+    Path | None, typer.Option("--file", "-f", help="The file; without it, stdout or stdin.", dir_okay=False)
+]
+
+
+@app.command("ls")
+def list_(cwd: Cwd = Path(), as_json: Json = False) -> None:
+    """The stacks that have a file, and whether they have state here."""
+    project = find_project(cwd.resolve())
+    with_state = set(list_stacks(project.work_dir / "stacks"))
+    rows = [
+        {"name": name, "hasState": name in with_state} for name in sorted({*project.stacks(), *with_state})
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("stack", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for row in rows:
+        table.add_row(str(row["name"]), "local state" if row["hasState"] else "none here")
+    console_for(as_json=False).print(table)
+
+
+@app.command()
+def export(
+    stack: StackName = DEFAULT_STACK, file: File = None, show_secrets: ShowSecrets = False, cwd: Cwd = Path()
+) -> None:
+    """Print the state in Pulumi's deployment format (version 3), which `pulumi stack import` reads."""
+    session = _with_state(stack, cwd)
+    text = json.dumps(_checked(lambda: session.store.export(show_secrets=show_secrets)), indent=4) + "\n"
+    if file is None:
+        sys.stdout.write(text)
+    else:
+        file.write_text(text, encoding="utf-8")
+
+
+@app.command("strip")
+def strip(
+    file: File = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write here instead of stdout.", dir_okay=False)
+    ] = None,
+) -> None:
+    """An exported state without its secrets, of any stack and secrets provider: for `preview --state` where secrets must not go.
+
+    Opens nothing and needs no passphrase. The result cannot be imported again: the secrets are lost in it.
+    """
+    text = json.dumps(without_secrets(_document(file)), indent=4) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+@app.command("import")
+def import_(stack: StackName = DEFAULT_STACK, file: File = None, cwd: Cwd = Path()) -> None:
+    """Replace the state by one that was exported; the one before is kept as a `.bak` file."""
+    session = Session.open(stack, cwd)
+    document = _document(file)
+    if is_stripped(document):
+        raise BadInputError(
+            f"{file or 'stdin'} has lost its secrets in `factory stack strip`; import what `stack export` wrote"
+        )
+
+    def store() -> int:
+        with session.store.lock():
+            return len(session.store.import_(document).resources)
+
+    count = _checked(store)
+    console_for(as_json=False).print(f"Imported {count} resources into {stack}.")
+
+
+@app.command()
+def output(
+    name: Annotated[str | None, typer.Argument(help="One output; without it, all.")] = None,
+    stack: StackName = DEFAULT_STACK,
+    as_json: Json = False,
+    show_secrets: ShowSecrets = False,
+    cwd: Cwd = Path(),
+) -> None:
+    """The outputs of the stack. Secrets are masked unless --show-secrets is given."""
+    session = _with_state(stack, cwd)
+    snapshot = _checked(session.store.load)
+    root = next((state for state in snapshot.resources if state.type == STACK_TYPE), None)
+    outputs = plain(root.outputs if root else {}, show_secrets=show_secrets)
+    if name is not None and name not in outputs:
+        raise BadInputError(f"stack {stack} has no output {name!r}; it has {', '.join(outputs) or 'none'}")
+    if as_json:
+        _print_json(outputs if name is None else outputs[name])
+    elif name is None:
+        print_outputs(console_for(as_json=False), outputs)
+    elif isinstance(outputs[name], str):
+        sys.stdout.write(outputs[name] + "\n")
+    else:
+        _print_json(outputs[name])
+
+
+def _document(file: Path | None) -> dict[str, Any]:
+    exported = "give what `factory stack export` or `pulumi stack export` wrote"
+    try:
+        document: object = json.loads(file.read_text(encoding="utf-8") if file else sys.stdin.read())
+    except OSError as error:
+        raise BadInputError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BadInputError(f"{file or 'stdin'} is not JSON: {error}; {exported}") from error
+    if not isinstance(document, dict):
+        raise BadInputError(f"{file or 'stdin'} holds a {type(document).__name__}; {exported}")
+    return cast("dict[str, Any]", document)
+
+
+def _with_state(stack: str, cwd: Path) -> Session:
+    session = Session.open(stack, cwd)
+    if not session.store.exists():
+        raise CommandError(f"stack {stack} has no state here; `factory up --stack {stack}` makes it")
+    return session
+
+
+def _checked(action: Any) -> Any:
+    try:
+        return action()
+    except (StateError, LockedError, SecretsError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=4) + "\n")

@@ -1,0 +1,346 @@
+"""The Pulumi CLI as the engine of a stack: the same program and stack file, driven through `pulumi.automation`.
+
+For a stack on local clouds, state lives in a file backend under `.factory/pulumi`, and our own providers are served to the
+CLI for those packages whose plugin it does not have; nothing is downloaded. For real accounts, backend, secrets and plugins
+are the user's own.
+
+The CLI writes `encryptionsalt` (and loses comments) in the stack file it is given, so it is given a copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, Literal, TextIO
+
+from pulumi import automation
+from ruamel.yaml import YAML
+
+from model_factory.cli.errors import CommandError
+from model_factory.cli.passphrase import PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, passphrase_file
+from model_factory.cli.project import Project
+from model_factory.local.engine.model import PROVIDER_TYPE_PREFIX, Urn
+from model_factory.local.engine.policy import PackSource
+from model_factory.local.providers import background
+from model_factory.local.providers.serve import PROVIDERS, VARIABLE, serve
+
+Operation = Literal["preview", "up", "refresh", "destroy"]
+EngineEvent = dict[str, Any]
+
+_ARGUMENTS: Final[Mapping[Operation, tuple[str, ...]]] = {
+    "preview": (),
+    "up": ("--yes", "--skip-preview"),
+    "refresh": ("--yes", "--skip-preview"),
+    "destroy": ("--yes", "--skip-preview"),
+}
+_STEP_EVENTS: Final = ("resourcePreEvent", "resOutputsEvent")
+_POLL_SECONDS: Final = 0.05
+_TAIL_LINES: Final = 20
+
+
+class PulumiError(CommandError):
+    """The CLI could not be brought to start the operation; its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an operation ended. `outputs` are plain values, secrets masked; `message` is what the CLI said of a failure
+    that no event told of."""
+
+    ok: bool
+    cancelled: bool
+    exit_code: int
+    changes: Mapping[str, int] = field(default_factory=dict[str, int])
+    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where the CLI finds one stack: the project's folder, and for a stack on local clouds its backend and passphrase."""
+
+    root: Path
+    project: str
+    stack: str
+    is_local: bool
+    passphrase: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Our copies of the project and stack files; the committed ones stay as they are."""
+        return self.root / ".factory" / "pulumi" / "stacks" / self.stack
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / f"Pulumi.{self.stack}.yaml"
+
+    def environment(self) -> dict[str, str]:
+        """What the CLI's environment needs beside the user's own."""
+        found = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+        if self.is_local:
+            backend = self.root / ".factory" / "pulumi" / "state"
+            backend.mkdir(parents=True, exist_ok=True)
+            found |= {
+                "PULUMI_BACKEND_URL": backend.as_uri(),
+                "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            }
+            if self.passphrase is not None:
+                found["PULUMI_CONFIG_PASSPHRASE"] = self.passphrase
+        return found
+
+    def open(self) -> automation.Stack:
+        """The stack, created in the backend where it is not there yet, with our copy of its file up to date.
+
+        Raises:
+            PulumiError: the CLI refuses, for example a wrong passphrase.
+        """
+        self._copy_files()
+        try:
+            return automation.create_or_select_stack(
+                self.stack,
+                work_dir=str(self.folder),
+                opts=automation.LocalWorkspaceOptions(env_vars=self.environment()),
+            )
+        except (automation.CommandError, RuntimeError, ValueError) as error:
+            said = str(error).rpartition("stderr:")[2].strip() or "it said nothing"
+            raise PulumiError(f"the Pulumi CLI cannot open stack {self.stack}: {said}") from error
+
+    def _copy_files(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "Pulumi.yaml").write_text(f"name: {self.project}\nruntime: python\n", encoding="utf-8")
+        text = (self.root / f"Pulumi.{self.stack}.yaml").read_text(encoding="utf-8")
+        salt = _salt(self.config_file)
+        if salt and not _salt(self.root / f"Pulumi.{self.stack}.yaml"):
+            text = f"{text.rstrip()}\nencryptionsalt: {salt}\n"
+        self.config_file.write_text(text, encoding="utf-8")
+
+
+def run(
+    operation: Operation,
+    *,
+    root: Path,
+    project: str,
+    stack: str,
+    is_local: bool,
+    passphrase: str | None,
+    emit: Callable[[EngineEvent], None],
+    cancel: threading.Event | None = None,
+    parallel: int | None = None,
+    refresh: bool = False,
+    continue_on_error: bool = False,
+    preview_only: bool = False,
+    policy_packs: Sequence[PackSource] = (),
+) -> Outcome:
+    """Do one operation, or with `preview_only` show what a refresh or destroy would do; every engine event goes to `emit`, in the CLI's own JSON, from this thread.
+
+    The first time `cancel` is found set, the CLI is asked to finish what it began and to start nothing new.
+
+    Raises:
+        PulumiError: the operation could not start at all.
+    """
+    place = Workplace(root.resolve(), project, stack, is_local, passphrase)
+    opened = place.open()
+    arguments = [
+        operation,
+        *(("--preview-only",) if preview_only else _ARGUMENTS[operation]),
+        *("--stack", stack, "--config-file", str(place.config_file), "--non-interactive", "--color", "never"),
+        *(("--parallel", str(parallel)) if parallel else ()),
+        *(("--refresh",) if refresh and operation in ("preview", "up", "destroy") else ()),
+        *(("--continue-on-error",) if continue_on_error and operation in ("up", "destroy") else ()),
+        *(_policy_arguments(policy_packs, place.folder) if operation in ("preview", "up") else ()),
+    ]
+    summary: dict[str, Any] = {}
+    failures: list[str] = []
+
+    def take(event: EngineEvent) -> None:
+        summary.update(event.get("summaryEvent") or {})
+        diagnostic: Mapping[str, Any] = event.get("diagnosticEvent") or {}
+        if diagnostic.get("severity") == "error":
+            failures.append(str(diagnostic.get("message", "")))
+        if not _is_internal(event):
+            emit(event)
+
+    with _attached(place) as environment:
+        command = opened.workspace.pulumi_command.command
+        code, said = _operate(
+            [command, *arguments], place.root, environment, take, cancel or threading.Event()
+        )
+    cancelled = cancel is not None and cancel.is_set()
+    if code and not summary and not failures and not cancelled:
+        raise PulumiError(f"pulumi {operation} ended with exit code {code}: {said}")
+    outputs = _outputs(opened) if code == 0 and operation != "preview" and not preview_only else {}
+    return Outcome(
+        code == 0, cancelled, code, dict(summary.get("resourceChanges") or {}), outputs, said if code else ""
+    )
+
+
+def _is_internal(event: EngineEvent) -> bool:
+    """Whether it is a step of a default provider: the CLI's log has these, and its displays and counts leave them out."""
+    body: Mapping[str, Any] = next((event[kind] for kind in _STEP_EVENTS if kind in event), {})
+    step: Mapping[str, Any] = body.get("metadata") or {}
+    if not str(step.get("type", "")).startswith(PROVIDER_TYPE_PREFIX):
+        return False
+    return Urn.parse(step["urn"]).name.startswith("default")
+
+
+def _policy_arguments(packs: Sequence[PackSource], folder: Path) -> list[str]:
+    """The CLI wants a configuration for each pack or for none: a pack without one gets an empty one, written to `folder`."""
+    arguments = [part for pack in packs for part in ("--policy-pack", str(pack.folder.resolve()))]
+    if not any(pack.config for pack in packs):
+        return arguments
+    empty = folder / "policy-config.json"
+    empty.write_text("{}\n", encoding="utf-8")
+    configs = (pack.config or empty for pack in packs)
+    return [
+        *arguments,
+        *(part for config in configs for part in ("--policy-pack-config", str(config.resolve()))),
+    ]
+
+
+def plugins_to_serve(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The packages of ours that the CLI has no plugin for: neither installed in the SDK's version, nor on PATH, nor
+    attached by the user."""
+    home = Path(environment.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    attached = {item.partition(":")[0] for item in environment.get(VARIABLE, "").split(",")}
+    return [
+        name
+        for name in PROVIDERS
+        if name not in attached
+        and not (home / "plugins" / f"resource-{name}-v{_sdk_version(name)}").is_dir()
+        and shutil.which(f"pulumi-resource-{name}", path=environment.get("PATH")) is None
+    ]
+
+
+def shell_environment(project: Project, stack: str, passphrase: str) -> dict[str, str]:
+    """What a `pulumi` that is run by hand needs in its environment to work on a stack on local clouds, as `run` does.
+
+    Starts the providers' server in the background, and where the CLI is there, makes the stack in its backend.
+
+    Raises:
+        PulumiError: the CLI refuses. ServerError: the providers cannot be served.
+    """
+    place = Workplace(project.root, project.name, stack, is_local=True, passphrase=passphrase)
+    if shutil.which("pulumi") is not None:
+        place.open()
+    variables = replace(place, passphrase=None).environment()
+    if not {PASSPHRASE_VARIABLE, PASSPHRASE_FILE_VARIABLE} & os.environ.keys():
+        variables[PASSPHRASE_FILE_VARIABLE] = str(passphrase_file(project.work_dir))
+    # Ours may stand there from an earlier call: they are told anew, and other packages' are kept.
+    attached = [
+        item for item in os.environ.get(VARIABLE, "").split(",") if item.partition(":")[0] not in PROVIDERS
+    ]
+    ports = background.start(project.root)
+    wanted = plugins_to_serve({key: text for key, text in os.environ.items() if key != VARIABLE})
+    attached += [f"{name}:{ports[name]}" for name in wanted]
+    return {VARIABLE: ",".join(filter(None, attached)), **variables}
+
+
+@contextmanager
+def _attached(place: Workplace) -> Generator[dict[str, str]]:
+    """The CLI's environment; while the block runs, our providers are served to it where it needs them."""
+    environment = {
+        **os.environ,
+        **place.environment(),
+        "PULUMI_AUTOMATION_API": "true",
+        "PULUMI_DEBUG_COMMANDS": "true",
+    }
+    # It triples the time of the program's imports.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    wanted = dict.fromkeys(plugins_to_serve(environment) if place.is_local else (), 0)
+    with serve(wanted, root=place.root) as served:
+        ours = served.environment[VARIABLE] if wanted else ""
+        joined = ",".join(part for part in (environment.get(VARIABLE, ""), ours) if part)
+        yield {**environment, VARIABLE: joined} if joined else environment
+
+
+def _operate(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    emit: Callable[[EngineEvent], None],
+    cancel: threading.Event,
+) -> tuple[int, str]:
+    """Run the CLI and hand its events on as they come; its exit code and the end of what it wrote on stderr."""
+    with tempfile.TemporaryDirectory(prefix="pulumi-") as temporary:
+        log = Path(temporary) / "events"
+        log.touch()
+        with (
+            (Path(temporary) / "stderr").open("w+", encoding="utf-8") as errors,
+            log.open(encoding="utf-8") as events,
+        ):
+            # A session of its own: Ctrl-C reaches us, and we pass it on once. A second one would make the CLI abandon
+            # what it began.
+            process = subprocess.Popen(
+                [*command, "--event-log", str(log)],
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+            try:
+                code = _follow(process, events, emit, cancel)
+            except BaseException:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                raise
+            errors.seek(0)
+            return code, "\n".join(errors.read().splitlines()[-_TAIL_LINES:]).strip()
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    events: TextIO,
+    emit: Callable[[EngineEvent], None],
+    cancel: threading.Event,
+) -> int:
+    partial, asked = "", False
+    while True:
+        ended = process.poll() is not None  # asked before reading, so that nothing written by then is missed
+        while line := events.readline():
+            partial += line
+            if partial.endswith("\n"):
+                emit(json.loads(partial))
+                partial = ""
+        if ended:
+            return process.returncode
+        if cancel.is_set() and not asked:
+            asked = True
+            process.send_signal(signal.SIGINT)
+        if asked:
+            _pause(process)
+        else:
+            cancel.wait(_POLL_SECONDS)
+
+
+def _pause(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _outputs(stack: automation.Stack) -> dict[str, Any]:
+    return {name: "[secret]" if value.secret else value.value for name, value in stack.outputs().items()}
+
+
+def _salt(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    document: Any = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    return str(document.get("encryptionsalt") or "") if isinstance(document, dict) else ""
+
+
+def _sdk_version(package: str) -> str:
+    return metadata.version(f"pulumi-{package}")

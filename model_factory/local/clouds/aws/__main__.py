@@ -1,0 +1,79 @@
+"""`python -m model_factory.local.clouds.aws --port N --data DIR [--transition-seconds S]`: the local AWS, on loopback only."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+HOST = "127.0.0.1"
+
+
+def main() -> int:
+    """Serves until SIGTERM or SIGINT; then answers the calls under way and returns 0."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model_factory.local.clouds.aws", description=main.__doc__
+    )
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="directory that keeps the state")
+    parser.add_argument(
+        "--transition-seconds", type=float, default=0.3, help="how long CREATING and the like last"
+    )
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # moto asks botocore for regions, and botocore must find neither the user's profile nor an instance's metadata.
+    for key in [key for key in os.environ if key.startswith("AWS_")]:
+        del os.environ[key]
+    os.environ.update(
+        AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true"
+    )
+
+    # Loading the service models makes half a million objects that live for good; collecting on the way doubles the time.
+    gc.disable()
+    from werkzeug.serving import make_server
+
+    from model_factory.local.clouds import control
+    from model_factory.local.clouds.aws.app import AwsCloud, warm
+    from model_factory.local.clouds.aws.record import RecordError
+    from model_factory.local.clouds.aws.serving import RequestHandler
+
+    try:
+        cloud = AwsCloud(arguments.data, transition_seconds=arguments.transition_seconds)
+        server = make_server(
+            HOST,
+            arguments.port,
+            control.wsgi(cloud.controls, cloud),
+            threaded=True,
+            request_handler=RequestHandler,
+        )
+    except (RecordError, OSError) as error:
+        print(f"local AWS: {error}", file=sys.stderr)  # noqa: T201  the log is all this process has
+        return 1
+
+    def load() -> None:
+        warm()
+        gc.freeze()
+        gc.enable()
+
+    def stop(_signal: int, _frame: Any) -> None:
+        threading.Thread(target=server.shutdown).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    restored = f", {cloud.restored_calls} calls restored" if cloud.restored_calls else ""
+    print(f"local AWS on http://{HOST}:{server.port}{restored}", flush=True)  # noqa: T201  says that it is ready
+    threading.Thread(target=load, daemon=True).start()
+    server.serve_forever()
+    server.server_close()
+    cloud.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""`python -m model_factory.local.clouds.gcp --port N --data DIR [--transition-seconds S] [--project ID …]`
+
+Serves until SIGTERM or SIGINT. Prints one line when it takes requests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from model_factory.local.clouds.gcp.app import create_app
+from model_factory.local.clouds.gcp.core import DEFAULT_PROJECTS, Cloud
+from model_factory.local.clouds.gcp.store import Store
+
+STATE_FILE = "gcp.sqlite"
+KEEP_ALIVE_SECONDS = 600
+"""As long as Google keeps idle connections: longer than a client waits between two calls of one run."""
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.exit(0)
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            sys.stdout.write(f"gcp local cloud ready at http://127.0.0.1:{self.config.port}" + "\n")
+            sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m model_factory.local.clouds.gcp", description="The local Google Cloud, on loopback."
+    )
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument(
+        "--data", type=Path, required=True, help="directory that keeps the state over restarts"
+    )
+    parser.add_argument(
+        "--transition-seconds", type=float, default=0.3, help="how long clusters and node pools take"
+    )
+    parser.add_argument(
+        "--project", action="append", help=f"a project that exists (default {', '.join(DEFAULT_PROJECTS)})"
+    )
+    arguments = parser.parse_args()
+    data: Path = arguments.data
+    data.mkdir(parents=True, exist_ok=True)
+    cloud = Cloud(
+        Store(data / STATE_FILE),
+        data,
+        tuple(arguments.project or DEFAULT_PROJECTS),
+        transition_seconds=arguments.transition_seconds,
+    )
+    config = uvicorn.Config(
+        create_app(cloud),
+        host="127.0.0.1",
+        port=arguments.port,
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    # uvicorn ends in order, then raises the signal again: that must not count as a failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    try:
+        _Server(config).run()
+    finally:
+        cloud.store.close()
+
+
+if __name__ == "__main__":
+    main()

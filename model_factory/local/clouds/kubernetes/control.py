@@ -1,0 +1,185 @@
+"""Control of the rendered clusters: status, reset, faults and latency, with the meaning they have for the other clouds.
+
+There is no process: what is set stands in `faults.json` beside the cluster folders, and every operation looks there first.
+It therefore survives a restart, unlike the other clouds' faults, until `reset`. Operations are named
+`<apiVersion>/<Kind>.<verb>` (`apps/v1/Deployment.create`; verbs create, read, update, delete), matched by shell patterns.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import fnmatch
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from model_factory.local.clouds.control import ALWAYS, ControlError, Fault
+from model_factory.local.clouds.kubernetes.manifest import files, load
+from model_factory.local.clouds.kubernetes.schema import KUBERNETES_VERSION
+
+FAULTS_FILE: Final = "faults.json"
+CRDS, MANIFESTS = "0-crd", "1-manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What is to go wrong, or slowly."""
+
+    faults: tuple[Fault, ...] = ()
+    milliseconds: float = 0.0
+    operations: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def document(self) -> dict[str, Any]:
+        latency = {"milliseconds": self.milliseconds, "operations": dict(self.operations)}
+        return {"faults": [asdict(fault) for fault in self.faults], "latency": latency}
+
+
+def before(root: Path, operation: str) -> Fault | None:
+    """Wait out the latency of an operation; the fault it must answer, used up by asking, or None."""
+    if not (root / FAULTS_FILE).exists():
+        return None
+    with _locked(root) as plans:
+        fault, left = _take(plans.faults, operation)
+        if left != plans.faults:
+            _write(root, replace(plans, faults=left))
+    matching = (slow for pattern, slow in plans.operations.items() if fnmatch.fnmatchcase(operation, pattern))
+    time.sleep((plans.milliseconds + sum(matching)) / 1000)
+    return fault
+
+
+def faults(root: Path) -> list[Fault]:
+    return list(_read(root).faults)
+
+
+def set_faults(root: Path, wanted: Sequence[Fault | Mapping[str, Any]]) -> list[Fault]:
+    """Replace the list of faults; ControlError says what is wrong with one."""
+    parsed = tuple(item if isinstance(item, Fault) else Fault.parse(item) for item in wanted)
+    with _locked(root) as plans:
+        _write(root, replace(plans, faults=tuple(fault for fault in parsed if fault.count != 0)))
+    return list(parsed)
+
+
+def set_latency(root: Path, milliseconds: float, operation: str | None = None) -> dict[str, Any]:
+    """Slow every operation, or those that match; 0 removes it, without an operation all of it."""
+    if not 0 <= milliseconds < float("inf"):
+        raise ControlError(f"milliseconds is {milliseconds!r}; give a number of milliseconds, 0 or more")
+    with _locked(root) as plans:
+        others = {pattern: slow for pattern, slow in plans.operations.items() if pattern != operation}
+        if operation is None:
+            changed = replace(plans, milliseconds=milliseconds, operations=others if milliseconds else {})
+        else:
+            changed = replace(
+                plans, operations={**others, operation: milliseconds} if milliseconds else others
+            )
+        _write(root, changed)
+    return changed.document()["latency"]
+
+
+def status(root: Path) -> dict[str, Any]:
+    """As the other clouds' status, with the objects of each cluster; `pid` is None, as there is no process."""
+    clusters = {folder.name: dict(sorted(_count(folder).items())) for folder in cluster_folders(root)}
+    plans = _read(root)
+    total: Counter[str] = Counter()
+    for counts in clusters.values():
+        total.update(counts)
+    return {
+        "cloud": "kubernetes",
+        "version": KUBERNETES_VERSION,
+        "pid": None,
+        "data": str(root),
+        "uptime_seconds": None,
+        "resources": dict(sorted(total.items())),
+        "clusters": clusters,
+        "faults": [asdict(fault) for fault in plans.faults],
+        "latency_ms": plans.milliseconds,
+        "transition_seconds": 0.0,
+    }
+
+
+def reset(root: Path) -> dict[str, Any]:
+    """Forget every object, fault and latency. Files that are not ours stay."""
+    for folder in cluster_folders(root):
+        for part in (CRDS, MANIFESTS):
+            shutil.rmtree(folder / part, ignore_errors=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    if root.exists():
+        with _locked(root):
+            (root / FAULTS_FILE).unlink(missing_ok=True)
+        (root / f".{FAULTS_FILE}.lock").unlink(missing_ok=True)
+    return status(root)
+
+
+def cluster_folders(root: Path) -> list[Path]:
+    """The rendered clusters under a root, by name."""
+    if not root.is_dir():
+        return []
+    return sorted(
+        path for path in root.iterdir() if any((path / part).is_dir() for part in (CRDS, MANIFESTS))
+    )
+
+
+def _count(folder: Path) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for path in files(folder):
+        try:
+            kind = load(path.read_text(encoding="utf-8")).get("kind")
+        except (ValueError, FileNotFoundError):
+            kind = None
+        counts[str(kind or "unreadable")] += 1
+    return counts
+
+
+def _take(planned: tuple[Fault, ...], operation: str) -> tuple[Fault | None, tuple[Fault, ...]]:
+    left = list(planned)
+    for index, fault in enumerate(planned):
+        if not fnmatch.fnmatchcase(operation, fault.operation):
+            continue
+        if fault.skip:
+            left[index] = replace(fault, skip=fault.skip - 1)
+            continue
+        if fault.count == 1:
+            del left[index]
+        elif fault.count != ALWAYS:
+            left[index] = replace(fault, count=fault.count - 1)
+        return fault, tuple(left)
+    return None, tuple(left)
+
+
+@contextmanager
+def _locked(root: Path) -> Generator[Plans]:
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / f".{FAULTS_FILE}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield _read(root)
+
+
+def _read(root: Path) -> Plans:
+    try:
+        document: Any = json.loads((root / FAULTS_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Plans()
+    except ValueError as error:
+        raise ControlError(f"{root / FAULTS_FILE} is not JSON: {error}; correct or delete it") from error
+    latency = document.get("latency", {})
+    return Plans(
+        tuple(Fault.parse(item) for item in document.get("faults", [])),
+        float(latency.get("milliseconds", 0)),
+        {str(key): float(value) for key, value in latency.get("operations", {}).items()},
+    )
+
+
+def _write(root: Path, plans: Plans) -> None:
+    path = root / FAULTS_FILE
+    if plans == Plans():
+        path.unlink(missing_ok=True)
+        return
+    draft = path.with_name(f".{FAULTS_FILE}.draft")
+    draft.write_text(json.dumps(plans.document(), indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)

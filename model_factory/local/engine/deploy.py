@@ -1,0 +1,341 @@
+"""The engine's front door: one operation over one stack, from its state to its next state.
+
+Not here: which stack, which providers, where the clouds are, what is shown. Those come in; events and an Outcome go out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
+
+from model_factory.local.engine import launch
+from model_factory.local.engine.callbacks import Callbacks
+from model_factory.local.engine.events import EngineEvent, EventSink
+from model_factory.local.engine.execute import Executor, StoppedError
+from model_factory.local.engine.journal import Journal
+from model_factory.local.engine.model import STACK_TYPE, ResourceState, Snapshot, StateError
+from model_factory.local.engine.monitor import EngineService, Monitor, ProgramInfo
+from model_factory.local.engine.policy import PackSource, Policies, PolicyError, StackInfo
+from model_factory.local.engine.program import SHOWN_EXIT_CODE
+from model_factory.local.engine.pulumi_package import Builtins
+from model_factory.local.engine.refresh import Surveyor
+from model_factory.local.engine.registry import Registry
+from model_factory.local.engine.run import Guard, Run
+from model_factory.local.engine.steps import Planner
+from model_factory.local.engine.store import StackStore
+from model_factory.local.wire import Properties, Value
+
+Operation = Literal["preview", "up", "refresh", "destroy"]
+
+_POLL_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What to run. `root` holds `__main__.py`: the program is that folder.
+
+    `config` has keys "namespace:name" and text values, structured ones as JSON, secrets decrypted; `secret_config_keys` names
+    the secret ones. `parallel` bounds provider calls under way. `in_process` is a program to run on a thread of this process
+    instead of a child process. `preview_only` makes refresh and destroy show what they would do. `policy_packs` judge what a
+    preview or an `up` would make; refresh and destroy do not ask them.
+    """
+
+    operation: Operation
+    project: str
+    stack: str
+    root: Path
+    config: Mapping[str, str] = field(default_factory=dict[str, str])
+    secret_config_keys: frozenset[str] = frozenset()
+    parallel: int = 16
+    organization: str = "organization"
+    in_process: Callable[[], None] | None = None
+    refresh: bool = False
+    continue_on_error: bool = False
+    preview_only: bool = False
+    python: Path = Path(sys.executable)
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    policy_packs: tuple[PackSource, ...] = ()
+
+    @property
+    def previews(self) -> bool:
+        return self.operation == "preview" or self.preview_only
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it. `changes` counts resources by operation, `outputs` are the stack's (secrets kept as Secret).
+
+    `failures` are (URN or "", message), all reported as events already. `snapshot` is the state as it is now.
+    `metadata_differs`: an unchanged resource's record differs (protect, dependencies, …), so an up would write the state.
+    """
+
+    ok: bool
+    cancelled: bool
+    changes: Mapping[str, int]
+    duration_seconds: float
+    outputs: Properties
+    snapshot: Snapshot
+    failures: tuple[tuple[str, str], ...]
+    metadata_differs: bool = False
+
+    @property
+    def result(self) -> str:
+        return "succeeded" if self.ok else "canceled" if self.cancelled else "failed"
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything differs (in a preview: would differ)."""
+        return any(count and op not in ("same", "read", "discard") for op, count in self.changes.items())
+
+
+def run(
+    deployment: Deployment,
+    *,
+    store: StackStore,
+    providers: Mapping[str, Callable[[], ResourceProviderServicer]],
+    emit: Callable[[EngineEvent], None],
+    cancel: threading.Event | None = None,
+    guard: Guard | None = None,
+) -> Outcome:
+    """Carry the deployment out. Blocks until it has ended.
+
+    `providers` maps package names to factories of servicers. `emit` receives every event, on one thread. `cancel`, or Ctrl-C
+    where this is the main thread: begin nothing new, let what runs end, write the state. A second Ctrl-C abandons the run;
+    its journal stays and the next run goes on from there. `guard` looks at resources where no policy packs do.
+    Raises LockedError, StateError, SecretsError where the state cannot be read or written; nothing else for a failed run.
+    """
+    cancelled = cancel or threading.Event()
+    if deployment.previews:
+        snapshot = store.load()
+        return _run(deployment, store, providers, emit, cancelled, guard, snapshot, None)
+    with store.lock():
+        snapshot = store.load()
+        journal = store.journal(snapshot)
+        try:
+            return _run(deployment, store, providers, emit, cancelled, guard, snapshot, journal)
+        except BaseException:
+            journal.abandon()
+            raise
+
+
+def _run(
+    deployment: Deployment, store: StackStore, providers: Mapping[str, Callable[[], ResourceProviderServicer]],
+    emit: Callable[[EngineEvent], None], cancel: threading.Event, guard: Guard | None, snapshot: Snapshot,
+    journal: Journal | None,
+) -> Outcome:  # fmt: skip
+    secrets = [text for key, text in deployment.config.items() if key in deployment.secret_config_keys]
+    sink = EventSink(emit, secrets)
+    session = _Session(deployment, store, providers, sink, cancel, guard, snapshot, journal)
+    # A loop of its own: asyncio.run would leave the caller's thread without the one it had.
+    with _interrupts(cancel), asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        return runner.run(session.run())
+
+
+class _Session:
+    """The parts of one run, wired together."""
+
+    def __init__(
+        self, deployment: Deployment, store: StackStore, providers: Mapping[str, Callable[[], ResourceProviderServicer]],
+        sink: EventSink, cancel: threading.Event, guard: Guard | None, snapshot: Snapshot, journal: Journal | None,
+    ) -> None:  # fmt: skip
+        self._deployment = deployment
+        self._store = store
+        self._sink = sink
+        self._cancel = cancel
+        self._guard = guard
+        self._policies: Policies | None = None
+        self._snapshot = snapshot
+        self._journal = journal
+        self._program: Run | None = None
+        builtins = Builtins(
+            self._stack_outputs, lambda urn: self._program.find(urn) if self._program else None
+        )
+        self._registry = Registry(providers, builtins, preview=journal is None)
+        self._executor = Executor(
+            self._registry, journal, sink, parallel=deployment.parallel,
+            continue_on_error=deployment.continue_on_error, old=lambda urn: self._surveyor.old(urn),
+        )  # fmt: skip
+        self._surveyor = Surveyor(snapshot, self._registry, self._executor, journal, sink)
+
+    async def run(self) -> Outcome:
+        started = time.monotonic()
+        deployment = self._deployment
+        self._sink.prelude(deployment.config, deployment.secret_config_keys)
+        watcher = asyncio.ensure_future(self._watch_cancel())
+        outputs: Properties = {}
+        policies = self._policies = self._make_policies()
+        try:
+            if policies is not None:
+                policies.start()
+            outputs = await self._operate()
+        except StoppedError:
+            pass
+        except StateError as error:
+            self._executor.fail("", str(error))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            # The run is abandoned: calls that wait for a cloud should not keep the process.
+            for instance in self._registry.instances():
+                instance.cancel()
+            raise
+        finally:
+            watcher.cancel()
+            self._executor.close()
+            if policies is not None:
+                await policies.close()
+        return self._end(outputs, started)
+
+    def _make_policies(self) -> Policies | None:
+        deployment = self._deployment
+        if not deployment.policy_packs or deployment.operation not in ("preview", "up"):
+            return None
+        stack = StackInfo(
+            deployment.project, deployment.stack, deployment.organization, deployment.previews, deployment.config,
+            deployment.secret_config_keys,
+        )  # fmt: skip
+        return Policies(
+            deployment.policy_packs, deployment.python, stack, self._sink, self._executor.news.get
+        )
+
+    async def _operate(self) -> Properties:
+        deployment = self._deployment
+        await self._surveyor.settle()
+        if deployment.operation == "refresh" or deployment.refresh:
+            await self._surveyor.refresh(alone=deployment.operation == "refresh")
+        if self._executor.stopped or deployment.operation == "refresh":
+            return _outputs_of(self._surveyor.resources)
+        resources = tuple(self._surveyor.resources)
+        planner = Planner(resources, deployment.project, deployment.stack, preview=deployment.previews)
+        run = self._program = Run(
+            planner, self._executor, self._registry, self._journal, self._sink, config=deployment.config,
+            secret_keys=deployment.secret_config_keys, guard=self._policies or self._guard,
+        )  # fmt: skip
+        if deployment.operation == "destroy":
+            await run.delete_rest(resources)
+            return _outputs_of([] if not self._executor.failures else resources)
+        await self._run_program(run)
+        # A preview goes on after a violation, to show all there is; an `up` deletes nothing after any failure.
+        if not self._executor.stopped and (deployment.previews or not self._executor.failures):
+            await run.delete_rest(resources)
+        run.finish_outputs(failed=bool(self._executor.failures) or self._executor.stopped)
+        await self._judge_stack()
+        news = [*self._executor.news.values()] or list(resources)
+        return _outputs_of(news)
+
+    async def _judge_stack(self) -> None:
+        guard, executor = self._policies or self._guard, self._executor
+        if guard is not None and not executor.failures and not executor.stopped:
+            try:
+                await guard.stack(list(executor.news.values()))
+            except PolicyError as error:
+                executor.fail("", str(error))
+        if self._policies is not None and self._policies.violations:
+            # Events have told of each, and they cut nothing short that a preview shows.
+            executor.failures += self._policies.violations
+            executor.steps_failed = True
+
+    async def _run_program(self, run: Run) -> None:
+        deployment = self._deployment
+        info = ProgramInfo(
+            deployment.project, deployment.stack, deployment.organization, str(deployment.root.resolve()),
+            deployment.config, deployment.secret_config_keys, deployment.previews, deployment.parallel,
+        )  # fmt: skip
+        callbacks = Callbacks()
+        monitor, engine = Monitor(run, info, callbacks), EngineService(run, self._sink)
+        stopped = asyncio.Event()
+        self._executor.on_stop = stopped.set
+        if self._executor.stopped:
+            stopped.set()
+        try:
+            if deployment.in_process is not None:
+                code = await launch.run_in_process(monitor, engine, info, deployment.in_process)
+            else:
+                code = await launch.run_child(
+                    monitor, engine, info, self._sink, deployment.python, deployment.env, stopped
+                )
+        finally:
+            await self._executor.idle()
+            await callbacks.close()
+        if code and not self._executor.stopped:
+            if code == SHOWN_EXIT_CODE and engine.last_error:
+                self._executor.failures.append(("", engine.last_error))
+                self._executor.stop()
+            else:
+                self._executor.fail("", f"the program ended with exit code {code}")
+
+    def _end(self, outputs: Properties, started: float) -> Outcome:
+        executor, deployment = self._executor, self._deployment
+        ok = not executor.failures and not executor.cancelled
+        snapshot = self._snapshot if self._journal is None else self._journal.finish()
+        duration = time.monotonic() - started
+        name = "preview" if deployment.previews else "update"
+        if executor.steps_failed:
+            self._sink.diagnostic("error", f"{name} failed")
+        elif executor.cancelled:
+            self._sink.diagnostic("error", f"{name} canceled")
+        outcome = Outcome(
+            ok,
+            executor.cancelled and not ok,
+            dict(executor.changes),
+            duration,
+            outputs,
+            snapshot,
+            tuple(executor.failures),
+            executor.metadata_differs,
+        )
+        self._sink.summary(
+            executor.changes, duration, planning=deployment.previews, maybe_corrupt=executor.maybe_corrupt,
+            result=outcome.result, policy_packs=self._policies.versions if self._policies is not None else {},
+        )  # fmt: skip
+        self._sink.end()
+        return outcome
+
+    async def _watch_cancel(self) -> None:
+        while not self._cancel.is_set():  # noqa: ASYNC110 - it is set by other threads
+            await asyncio.sleep(_POLL_SECONDS)
+        self._executor.cancelled = True
+        self._executor.stop()
+
+    def _stack_outputs(self, name: str) -> Mapping[str, Value]:
+        """Another stack's outputs by its name: `stack`, `project/stack` or `organization/project/stack`."""
+        parts = name.split("/")
+        project = parts[-2] if len(parts) > 1 else self._store.project
+        if len(parts) > 3 or project != self._store.project:
+            raise StateError(
+                "stack reference", name, f"the local engine knows the stacks of project {self._store.project} only",
+                "use the Pulumi CLI (--engine pulumi)",
+            )  # fmt: skip
+        return self._store.outputs_of(parts[-1])
+
+
+def _outputs_of(resources: list[ResourceState] | tuple[ResourceState, ...]) -> Properties:
+    return next((state.outputs for state in resources if state.type == STACK_TYPE and not state.delete), {})
+
+
+@contextlib.contextmanager
+def _interrupts(cancel: threading.Event) -> Generator[None]:
+    """Ctrl-C sets `cancel`, a second one raises KeyboardInterrupt; where the caller has its own handler, that stands."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def handle(number: int, frame: object) -> None:  # noqa: ARG001 - a signal handler's arguments
+        if cancel.is_set():
+            raise KeyboardInterrupt
+        cancel.set()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,212 @@
+"""What a stack's state is made of: resources, pending operations, snapshots, and the URNs that name them.
+
+Pure values. They hold no I/O and check nothing about each other: `state.verify` does. Names and meanings follow Pulumi's
+deployment format (pulumi/pulumi, sdk/go/common/apitype/core.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from model_factory.local.wire import Value
+
+STACK_TYPE: Final = "pulumi:pulumi:Stack"
+PROVIDER_TYPE_PREFIX: Final = "pulumi:providers:"
+
+OperationType = Literal["creating", "updating", "deleting", "reading", "importing"]
+
+
+class StateError(Exception):
+    """A state that cannot be read or must not be written: `key` says where, `value` what stands there, `rule` what it breaks,
+    `remedy` what to do. Values of properties never appear in it."""
+
+    def __init__(self, key: str, value: object, rule: str, remedy: str) -> None:
+        self.key = key
+        self.value = value
+        self.rule = rule
+        self.remedy = remedy
+        super().__init__(f"{key} {value}: {rule}; {remedy}")
+
+
+@dataclass(frozen=True, slots=True)
+class CustomTimeouts:
+    """How long an operation may take, in seconds; 0 is the provider's default."""
+
+    create: float = 0.0
+    update: float = 0.0
+    delete: float = 0.0
+    read: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceState:
+    """One resource as the state knows it. Immutable: use `dataclasses.replace`; do not change its dicts in place.
+
+    `delete` marks the old copy of a replacement, which waits for its deletion. `pending_replacement` marks a resource that
+    is deleted already and waits to be created again. `provider` is `<urn>::<id>`, empty for components and providers.
+    `extra` holds fields of newer formats as they were read, so that a round trip loses nothing.
+    """
+
+    urn: str
+    type: str
+    custom: bool
+    id: str = ""
+    inputs: dict[str, Value] = field(default_factory=dict[str, Value])
+    outputs: dict[str, Value] = field(default_factory=dict[str, Value])
+    parent: str = ""
+    provider: str = ""
+    dependencies: tuple[str, ...] = ()
+    property_dependencies: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    protect: bool = False
+    external: bool = False
+    delete: bool = False
+    pending_replacement: bool = False
+    retain_on_delete: bool = False
+    deleted_with: str = ""
+    replace_with: tuple[str, ...] = ()
+    init_errors: tuple[str, ...] = ()
+    additional_secret_outputs: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    import_id: str = ""
+    custom_timeouts: CustomTimeouts | None = None
+    ignore_changes: tuple[str, ...] = ()
+    replace_on_changes: tuple[str, ...] = ()
+    refresh_before_update: bool = False
+    created: str = ""
+    modified: str = ""
+    source_position: str = ""
+    # Not part of Pulumi's format: what the program said at registration, for the steps of this run only.
+    delete_before_replace: bool | None = field(default=None, compare=False)
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def name(self) -> str:
+        return Urn.parse(self.urn).name
+
+    @property
+    def is_provider(self) -> bool:
+        return self.type.startswith(PROVIDER_TYPE_PREFIX)
+
+    @property
+    def reference(self) -> str:
+        """How a resource names this one as its provider."""
+        return f"{self.urn}::{self.id}"
+
+    def references(self) -> Iterator[tuple[str, str]]:
+        """Every (kind, URN) that must stand before this resource. The provider comes without its id."""
+        if self.provider:
+            yield "provider", provider_urn(self.provider)
+        if self.parent:
+            yield "parent", self.parent
+        for urn in self.dependencies:
+            yield "dependency", urn
+        for key, urns in self.property_dependencies.items():
+            for urn in urns:
+                yield f"dependency of property {key}", urn
+        if self.deleted_with:
+            yield "deletedWith", self.deleted_with
+        for urn in self.replace_with:
+            yield "replaceWith", urn
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Something that was begun and whose end is not known. `resource` is the state it was begun with: the new inputs of a
+    create, the goal of an update, the old state of a delete."""
+
+    resource: ResourceState
+    type: OperationType
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """When and by what a state was written."""
+
+    time: str = ""
+    magic: str = ""
+    version: str = ""
+    plugins: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A stack's whole state at one moment, resources in dependency order. An empty one is a stack without resources.
+
+    `secrets_provider` is what the file says of its encryption ({"type": …, "state": …}), None for a new stack.
+    """
+
+    resources: tuple[ResourceState, ...] = ()
+    pending_operations: tuple[Operation, ...] = ()
+    manifest: Manifest = Manifest()
+    secrets_provider: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def by_urn(self) -> dict[str, ResourceState]:
+        """The live resources (no old copies that await deletion) by URN."""
+        return {resource.urn: resource for resource in self.resources if not resource.delete}
+
+    def pending_creates(self) -> tuple[Operation, ...]:
+        return tuple(operation for operation in self.pending_operations if operation.type == "creating")
+
+    def with_resources(self, *resources: ResourceState) -> Snapshot:
+        return replace(self, resources=resources)
+
+
+@dataclass(frozen=True, slots=True)
+class Urn:
+    """A resource's name: `urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>`.
+
+    `qualified_type` is the type preceded by its ancestors' types (the stack's excepted), joined by `$`. The name may itself
+    hold `::`.
+    """
+
+    stack: str
+    project: str
+    qualified_type: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"urn:pulumi:{self.stack}::{self.project}::{self.qualified_type}::{self.name}"
+
+    @property
+    def type(self) -> str:
+        return self.qualified_type.rsplit("$", 1)[-1]
+
+    @staticmethod
+    def make(stack: str, project: str, qualified_type: str, name: str) -> str:
+        """The URN as text. Use `qualify` to build the qualified type from the parent's URN."""
+        return f"urn:pulumi:{stack}::{project}::{qualified_type}::{name}"
+
+    @staticmethod
+    def parse(text: str) -> Urn:
+        """Raises ValueError for what is no URN."""
+        parts = text.split("::", 3)
+        if len(parts) != 4 or not parts[0].startswith("urn:pulumi:") or not parts[2]:
+            raise ValueError(
+                f"{text!r} is not a URN; a URN reads urn:pulumi:<stack>::<project>::<qualified type>::<name>"
+            )
+        return Urn(parts[0].removeprefix("urn:pulumi:"), parts[1], parts[2], parts[3])
+
+
+def qualify(parent_urn: str, type_: str) -> str:
+    """The qualified type of a child: the parent's qualified type, unless the parent is the stack itself or none."""
+    if not parent_urn:
+        return type_
+    parent = Urn.parse(parent_urn).qualified_type
+    return type_ if parent == STACK_TYPE else f"{parent}${type_}"
+
+
+def provider_urn(reference: str) -> str:
+    """The URN inside a provider reference `<urn>::<id>`."""
+    return reference.rsplit("::", 1)[0]
+
+
+def now() -> str:
+    """The present as Pulumi writes times: RFC 3339 in UTC, without zeros at the end of the fraction."""
+    moment = datetime.now(UTC)
+    fraction = f".{moment.microsecond:06d}".rstrip("0").rstrip(".")
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"

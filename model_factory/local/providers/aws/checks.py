@@ -1,0 +1,269 @@
+"""What AWS would refuse, found without a call: rules that its published shapes do not state."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, Final, cast
+
+from model_factory.local.providers.aws.session import Aws, known_regions
+from model_factory.local.providers.errors import Failure
+from model_factory.local.providers.values import items, mapping, texts
+from model_factory.local.wire import Properties, Unknown, Value, is_unknown
+
+Check = Callable[[Aws, Properties], Iterable[Failure]]
+
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12}|aws)?:.+")
+_TAG_KEY_MAX: Final = 128
+_TAG_VALUE_MAX: Final = 256
+_TAGS_MAX: Final = 50
+
+
+def region(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+    """`region` is one that AWS has."""
+    value = inputs.get("region")
+    if isinstance(value, str) and value not in known_regions():
+        near = difflib.get_close_matches(value, sorted(known_regions()), n=1)
+        yield Failure("region", f"{value!r} is no AWS region; nearest is {near[0] if near else 'us-east-1'}")
+
+
+def tags(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+    """Tags keep AWS's limits: 50 a resource, key up to 128 and value up to 256 characters, no key from `aws:`."""
+    for key, value in mapping(inputs, "tagsAll").items():
+        path = f'tags["{key}"]'
+        if not 0 < len(key) <= _TAG_KEY_MAX:
+            yield Failure(path, f"key of {len(key)} characters; AWS takes 1 to {_TAG_KEY_MAX}")
+        if key.lower().startswith("aws:"):
+            yield Failure(path, "keys from aws: are AWS's own; choose another prefix")
+        if isinstance(value, Unknown):
+            continue
+        if not isinstance(value, str):
+            yield Failure(path, f"{value!r} is no text")
+        elif len(value) > _TAG_VALUE_MAX:
+            yield Failure(path, f"value of {len(value)} characters; AWS takes at most {_TAG_VALUE_MAX}")
+    if len(mapping(inputs, "tagsAll")) >= _TAGS_MAX:
+        yield Failure(
+            "tags", f"{len(mapping(inputs, 'tagsAll'))} tags; AWS takes {_TAGS_MAX}, one of them is ours"
+        )
+
+
+def cidr(*paths: str, low: int = 0, high: int = 32) -> Check:
+    """IPv4 networks, written without host bits, with a prefix length from `low` to `high`."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for path, value in _at(inputs, paths):
+            try:
+                network = ipaddress.IPv4Network(value)
+            except ValueError as error:
+                yield Failure(path, f"{value!r} is no IPv4 network: {error}{_without_host_bits(value)}")
+                continue
+            if "/" not in value:
+                yield Failure(path, f"{value!r} has no prefix length; nearest is {network}")
+            elif not low <= network.prefixlen <= high:
+                yield Failure(path, f"{value} is /{network.prefixlen}; AWS takes /{low} to /{high} here")
+
+    return check
+
+
+def _without_host_bits(value: Any) -> str:
+    try:
+        return f"; nearest is {ipaddress.IPv4Network(value, strict=False)}"
+    except ValueError:
+        return ""
+
+
+def zone(path: str) -> Check:
+    """An availability zone of the resource's own region."""
+
+    def check(aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for found, value in _at(inputs, (path,)):
+            if not re.fullmatch(rf"{re.escape(aws.region)}(-[a-z]+-\d)?[a-z]", str(value)):
+                yield Failure(found, f"{value!r} is no zone of {aws.region}; for example {aws.region}a")
+
+    return check
+
+
+def arn(*paths: str) -> Check:
+    """ARNs: arn:partition:service:region:account:resource."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for path, value in _at(inputs, paths):
+            if not _ARN.fullmatch(str(value)):
+                yield Failure(path, f"{value!r} is no ARN (arn:aws:service:region:account:resource)")
+
+    return check
+
+
+def exactly_one(*names: str) -> Check:
+    """Exactly one of these inputs is given; an unknown one counts."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        given = [name for name in names if inputs.get(name) not in (None, "")]
+        if len(given) != 1:
+            said = f"{', '.join(given)} are given" if given else "none is given"
+            yield Failure(given[0] if given else names[0], f"{said}; give exactly one of {', '.join(names)}")
+
+    return check
+
+
+def instance_types(path: str) -> Check:
+    """Instance types that EC2's published model lists."""
+
+    def check(aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        known = _instance_types(aws)
+        for found, value in _at(inputs, (path,)):
+            if value not in known:
+                near = difflib.get_close_matches(str(value), known, n=1)
+                hint = f"; nearest is {near[0]}" if near else ""
+                yield Failure(found, f"{value!r} is no EC2 instance type{hint}")
+
+    return check
+
+
+def one_of(path: str, *allowed: str | int) -> Check:
+    """One of a fixed set of values that the model leaves open."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for found, value in _at(inputs, (path,)):
+            if value not in allowed:
+                yield Failure(found, f"{value!r} is not allowed; one of {', '.join(map(str, allowed))}")
+
+    return check
+
+
+def pattern(path: str, expression: str, meaning: str) -> Check:
+    """Text of a form that the model leaves open."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for found, value in _at(inputs, (path,)):
+            if not re.fullmatch(expression, str(value)):
+                yield Failure(found, f"{value!r} is not {meaning}")
+
+    return check
+
+
+def between(path: str, low: int, high: int) -> Check:
+    """A number in a range that the model leaves open."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for found, value in _at(inputs, (path,)):
+            if not low <= value <= high:
+                yield Failure(found, f"{value} is outside {low} to {high}")
+
+    return check
+
+
+def json_text(path: str) -> Check:
+    """Text that must be JSON."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for found, value in _at(inputs, (path,)):
+            try:
+                json.loads(value)
+            except ValueError as error:
+                yield Failure(found, f"is not JSON: {error}")
+
+    return check
+
+
+def policy(path: str, *, trust: bool = False) -> Check:
+    """An IAM policy document; a trust policy names principals and no resources, an identity policy the reverse."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        value = inputs.get(path)
+        if value is not None and not is_unknown(value):
+            for reason in policy_faults(value, trust=trust):
+                yield Failure(path, reason)
+
+    return check
+
+
+def policy_faults(document: Value, *, trust: bool) -> Iterable[str]:
+    """What is wrong with an IAM policy document, given as JSON text or as an object."""
+    try:
+        parsed: Any = json.loads(document) if isinstance(document, str) else document
+    except ValueError as error:
+        yield f"is not JSON: {error}"
+        return
+    if not isinstance(parsed, dict) or not cast("dict[str, Any]", parsed).get("Statement"):
+        yield "has no Statement"
+        return
+    policy = cast("dict[str, Any]", parsed)
+    if policy.get("Version", "2012-10-17") not in ("2012-10-17", "2008-10-17"):
+        yield f"Version {policy['Version']!r} is unknown; use 2012-10-17"
+    statements: Any = policy["Statement"]
+    for index, statement in enumerate(
+        cast("list[Any]", statements if isinstance(statements, list) else [statements])
+    ):
+        yield from (f"Statement[{index}] {fault}" for fault in _statement_faults(statement, trust=trust))
+
+
+def _statement_faults(statement: Any, *, trust: bool) -> Iterable[str]:
+    if not isinstance(statement, dict):
+        yield f"is {statement!r}, no object"
+        return
+    if statement.get("Effect") not in ("Allow", "Deny"):
+        yield f"has Effect {statement.get('Effect')!r}; use Allow or Deny"
+    if not statement.get("Action") and not statement.get("NotAction"):
+        yield "has no Action"
+    if trust and not statement.get("Principal") and not statement.get("NotPrincipal"):
+        yield "has no Principal; a trust policy says who may assume the role"
+    if trust and (statement.get("Resource") or statement.get("NotResource")):
+        yield "has a Resource; a trust policy has none"
+
+
+def min_max(path: str, low: str, high: str, *middle: str) -> Check:
+    """low ≤ middle ≤ high, for numbers in one object, none negative."""
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        block = mapping(inputs, path)
+        numbers = {name: value for name, value in block.items() if isinstance(value, (int, float))}
+        for name, value in numbers.items():
+            if value < 0:
+                yield Failure(f"{path}.{name}", f"{value} is negative")
+        order = [name for name in (low, *middle, high) if name in numbers]
+        for smaller, larger in itertools.pairwise(order):
+            if numbers[smaller] > numbers[larger]:
+                yield Failure(
+                    f"{path}.{smaller}",
+                    f"{numbers[smaller]} is more than {larger} ({numbers[larger]}); raise {larger}",
+                )
+
+    return check
+
+
+@cache
+def _known_instance_types(model: Any) -> tuple[str, ...]:
+    return tuple(model.shape_for("InstanceType").enum)
+
+
+def _instance_types(aws: Aws) -> tuple[str, ...]:
+    return _known_instance_types(aws.model("ec2"))
+
+
+def _at(inputs: Properties, paths: Iterable[str]) -> Iterable[tuple[str, Any]]:
+    """The known values at some paths; `block.property`, and each item of a list."""
+    for path in paths:
+        *blocks, name = path.split(".")
+        block = inputs
+        for step in blocks:
+            block = mapping(block, step)
+        value = block.get(name)
+        if isinstance(value, list):
+            yield from (
+                (f"{path}[{index}]", item) for index, item in enumerate(texts_or_unknown(block, name)) if item
+            )
+        elif value is not None and not isinstance(value, Unknown):
+            yield path, value
+
+
+def texts_or_unknown(block: Properties, name: str) -> list[str]:
+    """A list's strings by position, with "" where an item is unknown."""
+    return texts(block, name) if not is_unknown(block.get(name)) else [
+        "" if isinstance(item, Unknown) else str(item) for item in items(block, name)
+    ]  # fmt: skip

@@ -1,0 +1,181 @@
+"""An AWS resource type in one call: what all AWS types share is done here (regions, tags, facts, checks)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, cast
+
+from model_factory.local.providers.aws import checks
+from model_factory.local.providers.aws.checks import Check
+from model_factory.local.providers.aws.session import Aws
+from model_factory.local.providers.aws.shapes import Api
+from model_factory.local.providers.base import URN_TAG, Call, ResourceType, Update, project
+from model_factory.local.providers.diff import Change
+from model_factory.local.providers.errors import Failure, NotFoundError
+from model_factory.local.providers.rules import Equivalent, Rules, load_rules
+from model_factory.local.providers.values import mapping
+from model_factory.local.wire import Properties, Value
+
+FACTS: Final = Path(__file__).with_name("resources.json")
+TAGS: Final = "__tags"
+"""Where a read function leaves all tags of the object as a map; `declare` makes `tags` and `tagsAll` of them."""
+
+Tagger = Callable[[Aws, Properties, Mapping[str, str], list[str]], None]
+"""(session, the object's outputs and `id`, tags to set, keys to remove)."""
+
+
+def declare(
+    token: str,
+    *,
+    api: Api,
+    create: Callable[[Call[Aws], Properties], str],
+    read: Callable[[Call[Aws], str, Properties], Properties | None],
+    delete: Callable[[Call[Aws], str, Properties], bool | None],
+    update: Callable[[Call[Aws], Update], str | None] | None = None,
+    ready: Callable[[Call[Aws], str, Properties], None] | None = None,
+    find: Callable[[Call[Aws], Properties], str | None] | None = None,
+    refine: Callable[[Properties, Properties, list[Change]], list[Change]] | None = None,
+    tagger: Tagger | None = None,
+    check: Iterable[Check] = (),
+    equivalent: Mapping[str, Equivalent] | None = None,
+    write_only: Iterable[str] = (),
+) -> ResourceType[Aws]:
+    """A type from its calls and its facts in resources.json. With neither `update` nor `tagger`, every change replaces.
+
+    write_only: inputs that AWS takes and never tells again. They, and those that guide the provider alone
+    (`forceDelete`), are taken to be as they were asked.
+    """
+    facts = _facts()[token]
+    known_inputs = frozenset(facts["inputs"])
+    properties = known_inputs | frozenset(facts["outputs"])
+    all_checks = (checks.region, checks.tags, *check)
+    untold = known_inputs & (api.ours | {*write_only})
+    rules = dataclasses.replace(load_rules(FACTS)[token], equivalent=equivalent or {})
+
+    def check_all(aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for key in sorted({*inputs} - known_inputs - {"tagsAll"}):
+            yield Failure(key, f"is no input of {token}")
+        known = {key: value for key, value in inputs.items() if key in known_inputs}
+        yield from api.failures(aws, known)
+        for one in all_checks:
+            yield from one(aws, inputs)
+
+    def read_all(call: Call[Aws], object_id: str, inputs: Properties) -> Properties | None:
+        try:
+            found = read(call, object_id, inputs)
+        except NotFoundError:
+            return None
+        if found is None:
+            return None
+        outputs = {key: value for key, value in found.items() if key in properties and value is not None}
+        if "region" in known_inputs:
+            outputs["region"] = call.cloud.region
+        if "tags" in known_inputs:
+            outputs |= _tag_outputs(call.cloud, mapping(found, TAGS), inputs)
+        return {key: value for key, value in inputs.items() if key in untold and key not in outputs} | outputs
+
+    def update_all(call: Call[Aws], change: Update) -> str | None:
+        if tagger and change.changed("tagsAll"):
+            want = {key: str(value) for key, value in mapping(change.new, "tagsAll").items()}
+            have = mapping(change.old, "tagsAll")
+            added = {key: value for key, value in want.items() if have.get(key) != value}
+            tagger(
+                call.cloud, {**change.old, "id": change.id}, added, [key for key in have if key not in want]
+            )
+        return update(call, change) if update else None
+
+    declared = ResourceType[Aws](
+        token=token,
+        create=create,
+        read=read_all,
+        delete=delete,
+        update=update_all if update or tagger else None,
+        refine=refine,
+        check=check_all,
+        inputs_of=_inputs_of,
+        rules=rules,
+    )
+    if ready:
+        declared = dataclasses.replace(declared, ready=ready)
+    return dataclasses.replace(declared, find=find) if find else declared
+
+
+def _inputs_of(old_inputs: Properties, outputs: Properties, rules: Rules) -> Properties:
+    """As `project`; what was asked for and AWS has no longer is left out, so that it shows as drift."""
+    inputs = project(old_inputs, outputs, rules)
+    return {key: value for key, value in inputs.items() if key in outputs or not value}
+
+
+def _tag_outputs(aws: Aws, found: Mapping[str, Value], inputs: Properties) -> Properties:
+    """`tagsAll`: all tags but our own and AWS's; `tags`: those of them that are not the provider's default tags."""
+    everything: Properties = {
+        key: value for key, value in found.items() if key != URN_TAG and not key.startswith("aws:")
+    }
+    asked = mapping(inputs, "tags")
+    default = aws.config.default_tags
+    own: Properties = {
+        key: value for key, value in everything.items() if key in asked or default.get(key) != value
+    }
+    return {"tagsAll": everything, **({"tags": own} if own or "tags" in inputs else {})}
+
+
+def tag_map(inputs: Properties) -> dict[str, str]:
+    """The tags of an object with a unique name."""
+    return {key: str(value) for key, value in mapping(inputs, "tagsAll").items()}
+
+
+def tag_list(inputs: Properties) -> list[dict[str, str]]:
+    """The same as a list of Key and Value."""
+    return as_tag_list(tag_map(inputs))
+
+
+def as_tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """A map of tags as AWS's older services have it."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def from_tag_list(tags: Iterable[Mapping[str, Any]] | None) -> Properties:
+    """The reverse; services differ in the case of the keys."""
+    return {
+        str(tag.get("Key", tag.get("TagKey"))): str(tag.get("Value", tag.get("TagValue", "")))
+        for tag in tags or ()
+    }
+
+
+def as_json(value: Value) -> str:
+    """A document as JSON text; the SDK passes it as text or as an object."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def same_json(old: Value, new: Value) -> bool:
+    """Whether two documents are the same JSON."""
+    try:
+        return json.loads(as_json(old)) == json.loads(as_json(new))
+    except ValueError:
+        return False
+
+
+def same_policy(old: Value, new: Value) -> bool:
+    """Whether two IAM policies say the same: order of lists, one item or a list of one, do not count."""
+    try:
+        return _normal(json.loads(as_json(old))) == _normal(json.loads(as_json(new)))
+    except ValueError:
+        return False
+
+
+def _normal(node: Any, key: str = "") -> Any:
+    if isinstance(node, dict):
+        return {name: _normal(item, name) for name, item in cast("dict[str, Any]", node).items()}
+    if isinstance(node, list):
+        found = sorted((_normal(item) for item in cast("list[Any]", node)), key=repr)
+        return found[0] if len(found) == 1 and key != "" else found
+    return node
+
+
+@cache
+def _facts() -> dict[str, Any]:
+    return cast("dict[str, Any]", json.loads(FACTS.read_text(encoding="utf-8")))

@@ -1,0 +1,152 @@
+"""The functions (invokes) that the program uses."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from model_factory.local.providers.aws.session import Aws
+from model_factory.local.providers.base import Function
+from model_factory.local.providers.errors import ProviderError
+from model_factory.local.providers.values import flag, objects, text, texts
+from model_factory.local.wire import Properties, Value
+
+_REGION_NAMES: Final = {
+    "us-east-1": "US East (N. Virginia)",
+    "us-east-2": "US East (Ohio)",
+    "us-west-1": "US West (N. California)",
+    "us-west-2": "US West (Oregon)",
+    "eu-west-1": "Europe (Ireland)",
+    "eu-central-1": "Europe (Frankfurt)",
+}
+_DNS_SUFFIX: Final = {"aws-cn": "amazonaws.com.cn"}
+
+
+def availability_zones(aws: Aws, arguments: Properties) -> Properties:
+    """The zones of a region, sorted by name."""
+    filters = [
+        {"Name": text(item, "name"), "Values": texts(item, "values")}
+        for item in objects(arguments, "filters")
+    ]
+    state = text(arguments, "state")
+    if state:
+        filters.append({"Name": "state", "Values": [state]})
+    found = aws.call(
+        "ec2",
+        "DescribeAvailabilityZones",
+        Filters=filters,
+        AllAvailabilityZones=flag(arguments, "allAvailabilityZones"),
+    )["AvailabilityZones"]
+    names, ids = texts(arguments, "excludeNames"), texts(arguments, "excludeZoneIds")
+    kept = [zone for zone in found if zone["ZoneName"] not in names and zone.get("ZoneId") not in ids]
+    kept.sort(key=lambda zone: zone["ZoneName"])
+    groups: list[Value] = [*sorted({str(zone.get("GroupName") or aws.region) for zone in kept})]
+    return {
+        **arguments,
+        "id": aws.region,
+        "region": aws.region,
+        "names": [zone["ZoneName"] for zone in kept],
+        "zoneIds": [zone.get("ZoneId", "") for zone in kept],
+        "groupNames": groups,
+    }
+
+
+def caller_identity(aws: Aws, _arguments: Properties) -> Properties:
+    """Account and user of the credentials."""
+    found = aws.call("sts", "GetCallerIdentity")
+    return {
+        "id": found["Account"],
+        "accountId": found["Account"],
+        "arn": found["Arn"],
+        "userId": found["UserId"],
+    }
+
+
+def partition(aws: Aws, _arguments: Properties) -> Properties:
+    """The partition that the region belongs to."""
+    suffix = _DNS_SUFFIX.get(aws.partition, "amazonaws.com")
+    reverse = ".".join(reversed(suffix.split(".")))
+    return {"id": aws.partition, "partition": aws.partition, "dnsSuffix": suffix, "reverseDnsPrefix": reverse}
+
+
+def region(aws: Aws, arguments: Properties) -> Properties:
+    """The provider's region, or the one that is asked for."""
+    name = text(arguments, "region") or text(arguments, "name") or aws.region
+    return {
+        "id": name,
+        "name": name,
+        "region": name,
+        "description": _REGION_NAMES.get(name, name),
+        "endpoint": f"ec2.{name}.amazonaws.com",
+    }
+
+
+def policy_document(_aws: Aws, arguments: Properties) -> Properties:
+    """An IAM policy document from blocks, in the text form that pulumi-aws gives it. Merging documents is not done."""
+    merged = ("sourceJson", "overrideJson", "sourcePolicyDocuments", "overridePolicyDocuments")
+    given = [key for key in merged if arguments.get(key)]
+    if given:
+        raise ProviderError(
+            f"getPolicyDocument: {', '.join(given)} is not done by the local provider; give statements"
+        )
+    version = text(arguments, "version", "2012-10-17")
+    document: dict[str, Any] = {"Version": version}
+    if text(arguments, "policyId"):
+        document["Id"] = text(arguments, "policyId")
+    document["Statement"] = [_statement(block) for block in objects(arguments, "statements")]
+    written = json.dumps(document, indent=2, ensure_ascii=False)
+    return {
+        **arguments,
+        "version": version,
+        "id": str(zlib.crc32(written.encode())),
+        "json": written,
+        "minifiedJson": json.dumps(document, separators=(",", ":"), ensure_ascii=False),
+    }
+
+
+def _statement(block: Properties) -> dict[str, Any]:
+    statement: dict[str, Any] = {"Sid": text(block, "sid")} if text(block, "sid") else {}
+    statement["Effect"] = text(block, "effect", "Allow")
+    for key, name in (
+        ("actions", "Action"),
+        ("notActions", "NotAction"),
+        ("resources", "Resource"),
+        ("notResources", "NotResource"),
+    ):
+        if texts(block, key):
+            statement[name] = _one_or_many(texts(block, key))
+    for key, name in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
+        if objects(block, key):
+            statement[name] = _principals(objects(block, key))
+    conditions: dict[str, dict[str, Any]] = {}
+    for condition in objects(block, "conditions"):
+        test = conditions.setdefault(text(condition, "test"), {})
+        test[text(condition, "variable")] = _one_or_many(texts(condition, "values"))
+    return {**statement, "Condition": conditions} if conditions else statement
+
+
+def _principals(blocks: list[Properties]) -> Any:
+    found: dict[str, list[str]] = {}
+    for block in blocks:
+        found.setdefault(text(block, "type"), []).extend(texts(block, "identifiers"))
+    if found == {"*": ["*"]}:
+        return "*"
+    return {kind: _one_or_many(identifiers) for kind, identifiers in found.items()}
+
+
+def _one_or_many(values: list[str]) -> Value:
+    if len(values) == 1:
+        return values[0]
+    ordered: list[Value] = [*sorted(values, reverse=True)]
+    return ordered
+
+
+FUNCTIONS: Final[Mapping[str, Function[Aws]]] = {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
+    "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
+    "aws:index/getPartition:getPartition": partition,
+    "aws:index/getRegion:getRegion": region,
+    "aws:iam/getPolicyDocument:getPolicyDocument": policy_document,
+}

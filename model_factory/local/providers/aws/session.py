@@ -1,0 +1,247 @@
+"""AWS clients for one region, on loopback alone, with the cloud's errors in our own terms."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import ServiceModel
+
+from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
+from model_factory.local.providers.values import mapping, text
+from model_factory.local.wire import Properties, Value
+
+ENDPOINT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ec2": ("ec2",),
+    "ecr": ("ecr",),
+    "eks": ("eks",),
+    "iam": ("iam",),
+    "kms": ("kms",),
+    "logs": ("logs", "cloudwatchlogs", "cloudwatchlog"),
+    "s3": ("s3", "s3api"),
+    "sts": ("sts",),
+}
+"""The services used here, and the names that `aws:endpoints` has for each."""
+
+GLOBAL_REGION: Final = "us-east-1"
+_GONE: Final = re.compile(r"NotFound|NoSuch|NonExist")
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfig:
+    """The provider's configuration, read once."""
+
+    region: str
+    endpoints: Mapping[str, str]
+    default_tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    access_key: str = "local"
+    secret_key: str = "local"  # noqa: S105 - the local cloud takes any
+
+
+def read_config(config: Properties) -> AwsConfig:
+    """The configuration from provider inputs, where nested values may be JSON text. Raises ConfigurationError."""
+    region = text(config, "region")
+    if region not in known_regions():
+        raise ConfigurationError(f"aws:region {region!r} is no AWS region; for example us-east-1")
+    given = _endpoints(_structured(config.get("endpoints")))
+    endpoints: dict[str, str] = {}
+    for service, keys in ENDPOINT_KEYS.items():
+        url = next((given[key] for key in keys if given.get(key)), "")
+        if not is_loopback(url):
+            said = (
+                f"aws:endpoints gives {url!r} for {service}"
+                if url
+                else f"aws:endpoints names no {service} endpoint"
+            )
+            raise ConfigurationError(
+                f"{said}: the local provider only talks to loopback; use the Pulumi CLI for real accounts"
+            )
+        endpoints[service] = url
+    default_tags = _structured(config.get("defaultTags"))
+    tags = mapping(default_tags, "tags") if isinstance(default_tags, dict) else {}
+    return AwsConfig(
+        region=region,
+        endpoints=endpoints,
+        default_tags={key: str(value) for key, value in tags.items()},
+        access_key=text(config, "accessKey", "local"),
+        secret_key=text(config, "secretKey", "local"),
+    )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine and nowhere else."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@cache
+def known_regions() -> frozenset[str]:
+    """All regions of all partitions, as botocore's endpoint data lists them."""
+    session = botocore.session.Session()
+    names = (
+        session.get_available_regions("ec2", partition) for partition in session.get_available_partitions()
+    )
+    return frozenset(region for regions in names for region in regions)
+
+
+def _structured(value: Value) -> Value:
+    return cast("Value", json.loads(value)) if isinstance(value, str) and value else value
+
+
+def _endpoints(value: Value) -> dict[str, str]:
+    blocks = value if isinstance(value, list) else [value]
+    return {
+        key: str(url)
+        for block in blocks
+        if isinstance(block, dict)
+        for key, url in block.items()
+        if url is not None
+    }
+
+
+class Clients:
+    """boto3 clients by service and region, made once. Knows nothing of the machine's own AWS set-up."""
+
+    def __init__(self, config: AwsConfig) -> None:
+        # An AWS profile of this machine must neither be needed nor be used.
+        core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+        core.set_config_variable("config_file", os.devnull)
+        core.set_config_variable("credentials_file", os.devnull)
+        self._config = config
+        self._session = boto3.Session(
+            aws_access_key_id=config.access_key,
+            aws_secret_access_key=config.secret_key,
+            botocore_session=core,
+        )
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, str], Any] = {}
+
+    def get(self, service: str, region: str) -> Any:
+        """The client of a service. ConfigurationError where no loopback endpoint is known for it."""
+        with self._lock:
+            client = self._made.get((service, region))
+            if client is None:
+                client = self._make(service, region)
+                self._made[service, region] = client
+            return client
+
+    def _make(self, service: str, region: str) -> Any:
+        settings = Config(
+            connect_timeout=5,
+            read_timeout=60,
+            max_pool_connections=32,
+            proxies={},
+            retries={"mode": "standard", "total_max_attempts": 3},
+            s3={"addressing_style": "path"},
+        )
+        make = cast("Any", self._session).client
+        return make(
+            service, region_name=region, endpoint_url=self._config.endpoints[service], config=settings
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """All that a type's functions need of AWS: calls, in one region, and the provider's configuration."""
+
+    config: AwsConfig
+    clients: Clients
+    region: str
+
+    def in_region(self, region: str) -> Aws:
+        """The same account in another region."""
+        return self if region in ("", self.region) else replace(self, region=region)
+
+    def model(self, service: str) -> ServiceModel:
+        """The published model of a service: the shapes that inputs are checked against."""
+        return cast("ServiceModel", self.clients.get(service, self.region).meta.service_model)
+
+    def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One API call, `operation` as AWS spells it (CreateVpc). Raises NotFoundError or CloudError."""
+        client = self.clients.get(service, self.region)
+        method = getattr(client, _method_name(operation))
+        try:
+            return cast("dict[str, Any]", method(**parameters))
+        except ClientError as error:
+            raise _cloud_error(service, operation, cast("dict[str, Any]", error.response)) from error
+        except BotoCoreError as error:
+            code = type(error).__name__
+            raise CloudError(
+                cloud="aws", operation=f"{service}:{operation}", code=code, message=str(error)
+            ) from error
+
+    def all(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
+        """All pages of a listing, `key` being the list in each answer."""
+        token: dict[str, Any] = {}
+        found: list[Any] = []
+        while True:
+            page = self.call(service, operation, **parameters, **token)
+            found += page.get(key, [])
+            token = _next_page(page)
+            if not token:
+                return found
+
+    @property
+    def account_id(self) -> str:
+        """The account that the credentials belong to."""
+        return str(self.call("sts", "GetCallerIdentity")["Account"])
+
+    @property
+    def partition(self) -> str:
+        """aws, aws-cn or aws-us-gov."""
+        prefixes = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
+        return next(
+            (name for prefix, name in prefixes.items() if self.region.startswith(prefix + "-")), "aws"
+        )
+
+    def arn(self, service: str, resource: str, account: str) -> str:
+        """An ARN in this region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{account}:{resource}"
+
+
+def connect(config: AwsConfig) -> Aws:
+    """Clients for a configuration. Opens no connection."""
+    return Aws(config, Clients(config), config.region)
+
+
+def _method_name(operation: str) -> str:
+    name = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", operation)
+    return re.sub(r"([a-z\d])([A-Z])", r"\1_\2", name).lower()
+
+
+def _next_page(page: dict[str, Any]) -> dict[str, Any]:
+    if page.get("IsTruncated") and page.get("Marker"):
+        return {"Marker": page["Marker"]}
+    for answered, asked in (("NextToken", "NextToken"), ("nextToken", "nextToken"), ("NextMarker", "Marker")):
+        if page.get(answered):
+            return {asked: page[answered]}
+    return {}
+
+
+def _cloud_error(service: str, operation: str, response: dict[str, Any]) -> CloudError:
+    error = cast("dict[str, Any]", response.get("Error", {}))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    code = str(error.get("Code", status))
+    kind = NotFoundError if _GONE.search(code) or code == "404" else CloudError
+    return kind(
+        cloud="aws",
+        operation=f"{service}:{operation}",
+        code=code,
+        message=str(error.get("Message") or "no message"),
+        status=status,
+    )

@@ -1,0 +1,347 @@
+"""VPC, subnets and gateways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+from model_factory.local.providers.aws import checks
+from model_factory.local.providers.aws.declare import declare
+from model_factory.local.providers.aws.session import Aws
+from model_factory.local.providers.aws.shapes import Api
+from model_factory.local.providers.aws.types import ec2
+from model_factory.local.providers.base import Call, Update
+from model_factory.local.providers.diff import Change
+from model_factory.local.providers.errors import Failure, NotFoundError
+from model_factory.local.providers.values import text
+from model_factory.local.wire import Properties
+
+VPC: Final = ec2.Kind("vpc", "Vpc", "Vpcs", "VpcId", "VpcIds")
+SUBNET: Final = ec2.Kind("subnet", "Subnet", "Subnets", "SubnetId", "SubnetIds")
+INTERNET_GATEWAY: Final = ec2.Kind(
+    "internet-gateway", "InternetGateway", "InternetGateways", "InternetGatewayId", "InternetGatewayIds"
+)
+ADDRESS: Final = ec2.Kind("elastic-ip", "Address", "Addresses", "AllocationId", "AllocationIds")
+NAT_GATEWAY: Final = ec2.Kind("natgateway", "NatGateway", "NatGateways", "NatGatewayId", "NatGatewayIds")
+
+# VPC attributes and subnet attributes are set and read one by one.
+_VPC_ATTRIBUTES: Final = {
+    "enableDnsSupport": "EnableDnsSupport",
+    "enableDnsHostnames": "EnableDnsHostnames",
+    "enableNetworkAddressUsageMetrics": "EnableNetworkAddressUsageMetrics",
+}
+_SUBNET_ATTRIBUTES: Final = {
+    "mapPublicIpOnLaunch": "MapPublicIpOnLaunch",
+    "assignIpv6AddressOnCreation": "AssignIpv6AddressOnCreation",
+    "enableDns64": "EnableDns64",
+    "enableResourceNameDnsARecordOnLaunch": "EnableResourceNameDnsARecordOnLaunch",
+    "enableResourceNameDnsAaaaRecordOnLaunch": "EnableResourceNameDnsAAAARecordOnLaunch",
+}
+_VPC_API: Final = Api(
+    "ec2",
+    "CreateVpc",
+    names={"assignGeneratedIpv6CidrBlock": "AmazonProvidedIpv6CidrBlock"},
+    ours=frozenset(_VPC_ATTRIBUTES),
+)
+_SUBNET_API: Final = Api("ec2", "CreateSubnet", ours=frozenset(_SUBNET_ATTRIBUTES))
+_IGW_API: Final = Api("ec2", "CreateInternetGateway", ours=frozenset({"vpcId"}))
+_EIP_API: Final = Api("ec2", "AllocateAddress")
+_NAT_API: Final = Api(
+    "ec2",
+    "CreateNatGateway",
+    names={"privateIp": "PrivateIpAddress"},
+)
+
+
+def _create_vpc(call: Call[Aws], inputs: Properties) -> str:
+    request = _VPC_API.request(call.cloud, inputs)
+    vpc = call.cloud.call(
+        "ec2", "CreateVpc", **request, TagSpecifications=VPC.tag_specifications(call, inputs)
+    )
+    vpc_id = call.created(vpc["Vpc"]["VpcId"])
+    _set_vpc_attributes(call, vpc_id, {key: value for key, value in inputs.items() if key in _VPC_ATTRIBUTES})
+    return vpc_id
+
+
+def _set_vpc_attributes(call: Call[Aws], vpc_id: str, wanted: Properties) -> None:
+    for key, value in wanted.items():
+        if (key == "enableDnsSupport") != bool(
+            value
+        ):  # Else it is as AWS makes it: DNS support on, the rest off.
+            _set_vpc_attribute(call, vpc_id, key, value=bool(value))
+
+
+def _set_vpc_attribute(call: Call[Aws], vpc_id: str, key: str, *, value: bool) -> None:
+    call.cloud.call("ec2", "ModifyVpcAttribute", VpcId=vpc_id, **{_VPC_ATTRIBUTES[key]: {"Value": value}})
+
+
+def _read_vpc(call: Call[Aws], vpc_id: str, _inputs: Properties) -> Properties | None:
+    aws = call.cloud
+    vpc = VPC.one(aws, vpc_id)
+    if vpc is None:
+        return None
+    in_vpc = [{"Name": "vpc-id", "Values": [vpc_id]}]
+    tables = aws.all("ec2", "DescribeRouteTables", "RouteTables", Filters=in_vpc)
+    main = next(
+        (t["RouteTableId"] for t in tables if any(a.get("Main") for a in t.get("Associations", []))), None
+    )
+    acls = aws.all("ec2", "DescribeNetworkAcls", "NetworkAcls", Filters=in_vpc)
+    groups = aws.all("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=in_vpc)
+    return {
+        **VPC.properties(call, _VPC_API, vpc),
+        **{key: _vpc_attribute(aws, vpc_id, member) for key, member in _VPC_ATTRIBUTES.items()},
+        "arn": ec2.arn(call, f"vpc/{vpc_id}", vpc),
+        "ownerId": vpc.get("OwnerId") or aws.account_id,
+        "mainRouteTableId": main,
+        "defaultRouteTableId": main,
+        "defaultNetworkAclId": next((acl["NetworkAclId"] for acl in acls if acl.get("IsDefault")), None),
+        "defaultSecurityGroupId": next((g["GroupId"] for g in groups if g["GroupName"] == "default"), None),
+        "assignGeneratedIpv6CidrBlock": bool(vpc.get("Ipv6CidrBlockAssociationSet")),
+    }
+
+
+def _vpc_attribute(aws: Aws, vpc_id: str, member: str) -> bool:
+    answer = aws.call("ec2", "DescribeVpcAttribute", VpcId=vpc_id, Attribute=member[:1].lower() + member[1:])
+    return bool(cast("dict[str, Any]", answer.get(member, {})).get("Value", False))
+
+
+def _update_vpc(call: Call[Aws], change: Update) -> None:
+    for key in _VPC_ATTRIBUTES:
+        if change.changed(key):
+            _set_vpc_attribute(
+                call, change.id, key, value=bool(change.new.get(key, key == "enableDnsSupport"))
+            )
+    if change.changed("instanceTenancy"):
+        call.cloud.call(
+            "ec2", "ModifyVpcTenancy", VpcId=change.id, InstanceTenancy=change.new["instanceTenancy"]
+        )
+
+
+def _refine_vpc(_olds: Properties, _news: Properties, changes: list[Change]) -> list[Change]:
+    """Tenancy changes in place from dedicated to default alone."""
+    return [
+        Change(c.path, c.kind, c.old != "dedicated" or c.new != "default", c.old, c.new)
+        if c.property == "instanceTenancy"
+        else c
+        for c in changes
+    ]
+
+
+def _check_vpc(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+    if inputs.get("cidrBlock") is None and inputs.get("ipv4IpamPoolId") is None:
+        yield Failure("cidrBlock", "missing; give a network from /16 to /28, or ipv4IpamPoolId")
+
+
+def _delete(operation: str, parameter: str) -> Any:
+    def delete(call: Call[Aws], object_id: str, _state: Properties) -> None:
+        call.cloud.call("ec2", operation, **{parameter: object_id})
+
+    return delete
+
+
+def _create_subnet(call: Call[Aws], inputs: Properties) -> str:
+    request = _SUBNET_API.request(call.cloud, inputs)
+    made = call.cloud.call(
+        "ec2", "CreateSubnet", **request, TagSpecifications=SUBNET.tag_specifications(call, inputs)
+    )
+    subnet_id = call.created(made["Subnet"]["SubnetId"])
+    for key in _SUBNET_ATTRIBUTES:
+        if inputs.get(key):
+            _set_subnet_attribute(call, subnet_id, key, value=True)
+    return subnet_id
+
+
+def _set_subnet_attribute(call: Call[Aws], subnet_id: str, key: str, *, value: bool) -> None:
+    call.cloud.call(
+        "ec2", "ModifySubnetAttribute", SubnetId=subnet_id, **{_SUBNET_ATTRIBUTES[key]: {"Value": value}}
+    )
+
+
+def _read_subnet(call: Call[Aws], subnet_id: str, _inputs: Properties) -> Properties | None:
+    subnet = SUBNET.one(call.cloud, subnet_id)
+    if subnet is None:
+        return None
+    launch = cast("dict[str, Any]", subnet.get("PrivateDnsNameOptionsOnLaunch") or {})
+    return {
+        **SUBNET.properties(call, _SUBNET_API, subnet),
+        "arn": subnet.get("SubnetArn") or ec2.arn(call, f"subnet/{subnet_id}", subnet),
+        "ipv6Native": bool(subnet.get("Ipv6Native", False)),
+        "enableDns64": bool(subnet.get("EnableDns64", False)),
+        "privateDnsHostnameTypeOnLaunch": launch.get("HostnameType"),
+        "enableResourceNameDnsARecordOnLaunch": bool(launch.get("EnableResourceNameDnsARecord", False)),
+        "enableResourceNameDnsAaaaRecordOnLaunch": bool(launch.get("EnableResourceNameDnsAAAARecord", False)),
+    }
+
+
+def _update_subnet(call: Call[Aws], change: Update) -> None:
+    for key in _SUBNET_ATTRIBUTES:
+        if change.changed(key):
+            _set_subnet_attribute(call, change.id, key, value=bool(change.new.get(key, False)))
+
+
+def _create_gateway(call: Call[Aws], inputs: Properties) -> str:
+    tags = INTERNET_GATEWAY.tag_specifications(call, inputs)
+    made = call.cloud.call("ec2", "CreateInternetGateway", TagSpecifications=tags)
+    gateway_id = call.created(made["InternetGateway"]["InternetGatewayId"])
+    if text(inputs, "vpcId"):
+        call.cloud.call("ec2", "AttachInternetGateway", InternetGatewayId=gateway_id, VpcId=inputs["vpcId"])
+    return gateway_id
+
+
+def _read_gateway(call: Call[Aws], gateway_id: str, _inputs: Properties) -> Properties | None:
+    gateway = INTERNET_GATEWAY.one(call.cloud, gateway_id)
+    if gateway is None:
+        return None
+    attached = [item["VpcId"] for item in gateway.get("Attachments", [])]
+    return {
+        **INTERNET_GATEWAY.properties(call, _IGW_API, gateway),
+        "vpcId": attached[0] if attached else "",
+        "ownerId": gateway.get("OwnerId") or call.cloud.account_id,
+        "arn": ec2.arn(call, f"internet-gateway/{gateway_id}", gateway),
+    }
+
+
+def _update_gateway(call: Call[Aws], change: Update) -> None:
+    if change.changed("vpcId"):
+        _detach(call, change.id, change.old)
+        if text(change.new, "vpcId"):
+            call.cloud.call(
+                "ec2", "AttachInternetGateway", InternetGatewayId=change.id, VpcId=change.new["vpcId"]
+            )
+
+
+def _detach(call: Call[Aws], gateway_id: str, state: Properties) -> None:
+    if not text(state, "vpcId"):
+        return
+    try:
+        call.cloud.call("ec2", "DetachInternetGateway", InternetGatewayId=gateway_id, VpcId=state["vpcId"])
+    except NotFoundError:
+        return
+
+
+def _delete_gateway(call: Call[Aws], gateway_id: str, _state: Properties) -> None:
+    _detach(call, gateway_id, _read_gateway(call, gateway_id, {}) or {})
+    call.cloud.call("ec2", "DeleteInternetGateway", InternetGatewayId=gateway_id)
+
+
+def _create_address(call: Call[Aws], inputs: Properties) -> str:
+    request = _EIP_API.request(call.cloud, {"domain": "vpc", **inputs})
+    made = call.cloud.call(
+        "ec2", "AllocateAddress", **request, TagSpecifications=ADDRESS.tag_specifications(call, inputs)
+    )
+    return str(made["AllocationId"])
+
+
+def _read_address(call: Call[Aws], allocation_id: str, _inputs: Properties) -> Properties | None:
+    address = ADDRESS.one(call.cloud, allocation_id)
+    if address is None:
+        return None
+    return {
+        **ADDRESS.properties(call, _EIP_API, address),
+        "instance": address.get("InstanceId") or "",
+        "networkInterface": address.get("NetworkInterfaceId") or "",
+        "privateIp": address.get("PrivateIpAddress"),
+        "networkBorderGroup": address.get("NetworkBorderGroup") or call.cloud.region,
+        "arn": ec2.arn(call, f"elastic-ip/{allocation_id}", address),
+    }
+
+
+def _create_nat(call: Call[Aws], inputs: Properties) -> str:
+    request = _NAT_API.request(call.cloud, inputs)
+    tags = NAT_GATEWAY.tag_specifications(call, inputs)
+    made = call.cloud.call(
+        "ec2", "CreateNatGateway", **request, TagSpecifications=tags, ClientToken=call.urn_digest
+    )
+    return str(made["NatGateway"]["NatGatewayId"])
+
+
+def _nat_ready(call: Call[Aws], nat_id: str, _inputs: Properties) -> None:
+    def state() -> str:
+        answer = call.cloud.call("ec2", "DescribeNatGateways", NatGatewayIds=[nat_id])["NatGateways"]
+        return str(answer[0]["State"]) if answer else "deleted"
+
+    call.wait_for_state(
+        state, what=f"NAT gateway {nat_id}", ready=["available"], failed=["failed", "deleted"]
+    )
+
+
+def _read_nat(call: Call[Aws], nat_id: str, _inputs: Properties) -> Properties | None:
+    nat = NAT_GATEWAY.one(call.cloud, nat_id)
+    if nat is None:
+        return None
+    addresses = cast("list[dict[str, Any]]", nat.get("NatGatewayAddresses") or [{}])
+    first = addresses[0]
+    return {
+        **NAT_GATEWAY.properties(call, _NAT_API, nat),
+        "allocationId": first.get("AllocationId"),
+        "associationId": first.get("AssociationId"),
+        "networkInterfaceId": first.get("NetworkInterfaceId"),
+        "privateIp": first.get("PrivateIp"),
+        "publicIp": first.get("PublicIp"),
+        "connectivityType": nat.get("ConnectivityType") or "public",
+    }
+
+
+def _check_nat(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+    public = inputs.get("connectivityType", "public") == "public"
+    if public and inputs.get("allocationId") is None and inputs.get("availabilityMode") != "regional":
+        yield Failure("allocationId", "missing; a public NAT gateway needs an Elastic IP")
+    if not public and inputs.get("allocationId") is not None:
+        yield Failure("allocationId", "given; a private NAT gateway takes none")
+
+
+TYPES: Final = (
+    declare(
+        "aws:ec2/vpc:Vpc",
+        api=_VPC_API,
+        create=_create_vpc,
+        read=_read_vpc,
+        update=_update_vpc,
+        delete=_delete("DeleteVpc", "VpcId"),
+        find=VPC.find,
+        refine=_refine_vpc,
+        tagger=ec2.tagger,
+        check=(_check_vpc, checks.cidr("cidrBlock", low=16, high=28)),
+    ),
+    declare(
+        "aws:ec2/subnet:Subnet",
+        api=_SUBNET_API,
+        create=_create_subnet,
+        read=_read_subnet,
+        update=_update_subnet,
+        delete=_delete("DeleteSubnet", "SubnetId"),
+        find=SUBNET.find,
+        tagger=ec2.tagger,
+        check=(checks.cidr("cidrBlock", low=16, high=28), checks.zone("availabilityZone")),
+    ),
+    declare(
+        "aws:ec2/internetGateway:InternetGateway",
+        api=_IGW_API,
+        create=_create_gateway,
+        read=_read_gateway,
+        update=_update_gateway,
+        delete=_delete_gateway,
+        find=INTERNET_GATEWAY.find,
+        tagger=ec2.tagger,
+    ),
+    declare(
+        "aws:ec2/eip:Eip",
+        api=_EIP_API,
+        create=_create_address,
+        read=_read_address,
+        delete=_delete("ReleaseAddress", "AllocationId"),
+        find=ADDRESS.find,
+        tagger=ec2.tagger,
+    ),
+    declare(
+        "aws:ec2/natGateway:NatGateway",
+        api=_NAT_API,
+        create=_create_nat,
+        ready=_nat_ready,
+        read=_read_nat,
+        delete=_delete("DeleteNatGateway", "NatGatewayId"),
+        find=NAT_GATEWAY.find,
+        tagger=ec2.tagger,
+        check=(_check_nat,),
+    ),
+)

@@ -1,0 +1,302 @@
+"""GKE node pools, and the node configuration that clusters share with them."""
+
+# ruff: noqa: ARG001 - what completes properties has one signature
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from model_factory.local.discovery import Json
+from model_factory.local.providers.base import Call, ResourceType, Update
+from model_factory.local.providers.errors import Failure, NotFoundError
+from model_factory.local.providers.gcp import checks
+from model_factory.local.providers.gcp.declare import Api, changed, declare, differs
+from model_factory.local.providers.gcp.session import Body, Gcp, finish, patiently
+from model_factory.local.providers.gcp.shapes import Field, Shape, outputs, same, to_api
+from model_factory.local.providers.naming import AutoName
+from model_factory.local.providers.values import items, mapping, objects, text
+from model_factory.local.wire import Properties
+
+GPU_TAINT_KEY: Final = "nvidia.com/gpu"
+_DRIVER: Final = Field("gpuDriverInstallationConfig", fields=same("gpuDriverVersion"))
+_SHARING: Final = Field(
+    "gpuSharingConfig", fields=(*same("gpuSharingStrategy"), Field("maxSharedClientsPerGpu", back=int))
+)
+_TAINT: Final = same("key", "value", "effect")
+
+
+def _kubelet_port(value: Any) -> Json:
+    return value == "TRUE"
+
+
+NODE_CONFIG: Final[Shape] = (
+    *same(
+        "machineType", "diskSizeGb", "diskType", "imageType", "oauthScopes", "serviceAccount", "labels", "resourceLabels", "tags",
+        "metadata", "spot", "preemptible", "minCpuPlatform", "bootDiskKmsKey", "localSsdCount", "localSsdEncryptionMode", "nodeGroup",
+        "enableConfidentialStorage", "flexStart", "maxRunDuration", "storagePools",
+    ),
+    Field(
+        "guestAccelerators",
+        "accelerators",
+        fields=(Field("type", "acceleratorType"), Field("count", "acceleratorCount", back=int), *same("gpuPartitionSize"), _DRIVER, _SHARING),
+    ),
+    Field("taints", fields=_TAINT),
+    Field("shieldedInstanceConfig", fields=same("enableSecureBoot", "enableIntegrityMonitoring")),
+    Field("workloadMetadataConfig", fields=same("mode")),
+    Field("gcfsConfig", fields=same("enabled")),
+    Field("gvnic", fields=same("enabled")),
+    Field("fastSocket", fields=same("enabled")),
+    Field("confidentialNodes", fields=same("enabled", "confidentialInstanceType")),
+    Field("sandboxConfig", fields=(Field("sandboxType", "type"),)),
+    Field("windowsNodeConfig", fields=(Field("osversion", "osVersion"),)),
+    Field("reservationAffinity", fields=same("consumeReservationType", "key", "values")),
+    Field("advancedMachineFeatures", fields=(Field("threadsPerCore", back=int), *same("enableNestedVirtualization", "performanceMonitoringUnit"))),
+    Field("ephemeralStorageLocalSsdConfig", fields=same("localSsdCount", "dataCacheCount")),
+    Field("localNvmeSsdBlockConfig", fields=same("localSsdCount")),
+    Field("secondaryBootDisks", fields=same("diskImage", "mode")),
+    Field("loggingVariant", "loggingConfig.variantConfig.variant"),
+    Field("resourceManagerTags", "resourceManagerTags.tags"),
+    Field(
+        "kubeletConfig",
+        fields=(
+            *same(
+                "cpuManagerPolicy", "cpuCfsQuota", "cpuCfsQuotaPeriod", "containerLogMaxSize", "containerLogMaxFiles",
+                "imageGcLowThresholdPercent", "imageGcHighThresholdPercent", "imageMinimumGcAge", "imageMaximumGcAge",
+                "allowedUnsafeSysctls", "maxParallelImagePulls", "singleProcessOomKill",
+            ),
+            Field("podPidsLimit", back=int),
+            Field("insecureKubeletReadonlyPortEnabled", to=_kubelet_port, back=lambda on: "TRUE" if on else "FALSE"),
+        ),
+    ),
+    Field("linuxNodeConfig", fields=same("sysctls", "cgroupMode", "transparentHugepageEnabled", "transparentHugepageDefrag")),
+)  # fmt: skip
+UNORDERED_NODE_CONFIG: Final = ("oauthScopes", "tags")
+_AT_ONCE: Final[Mapping[str, str]] = {
+    "machineType": "machineType",
+    "diskType": "diskType",
+    "diskSizeGb": "diskSizeGb",
+}
+"""Node configuration that one nodePools.update may change together; a machine type may need another disk."""
+_ONE_BY_ONE: Final[Mapping[str, Callable[[Json], Body]]] = {
+    "imageType": lambda value: {"imageType": value},
+    "labels": lambda value: {"labels": {"labels": value or {}}},
+    "resourceLabels": lambda value: {"resourceLabels": {"labels": value or {}}},
+    "tags": lambda value: {"tags": {"tags": value or []}},
+    "taints": lambda value: {"taints": {"taints": value or []}},
+    "workloadMetadataConfig": lambda value: {"workloadMetadataConfig": value or {"mode": "MODE_UNSPECIFIED"}},
+    "gcfsConfig": lambda value: {"gcfsConfig": value or {"enabled": False}},
+    "gvnic": lambda value: {"gvnic": value or {"enabled": False}},
+    "fastSocket": lambda value: {"fastSocket": value or {"enabled": False}},
+    "confidentialNodes": lambda value: {"confidentialNodes": value or {"enabled": False}},
+    "kubeletConfig": lambda value: {"kubeletConfig": value or {}},
+    "linuxNodeConfig": lambda value: {"linuxNodeConfig": value or {}},
+    "windowsNodeConfig": lambda value: {"windowsNodeConfig": value or {}},
+    "loggingConfig": lambda value: {"loggingConfig": value or {"variantConfig": {"variant": "DEFAULT"}}},
+    "resourceManagerTags": lambda value: {"resourceManagerTags": value or {"tags": {}}},
+    "storagePools": lambda value: {"storagePools": value or []},
+}
+"""Message fields of the node configuration that change in place, and the update that each takes."""
+
+_POOL: Final = Api(
+    methods="container.projects.locations.clusters.nodePools",
+    schema="NodePool",
+    body_field="nodePool",
+    shape=(
+        *same("name", "initialNodeCount", "version"),
+        Field("nodeLocations", "locations"),
+        Field("nodeConfig", "config", fields=NODE_CONFIG),
+        Field(
+            "autoscaling",
+            fields=same("minNodeCount", "maxNodeCount", "totalMinNodeCount", "totalMaxNodeCount", "locationPolicy"),
+            extra=(("enabled", True),),
+        ),
+        Field("management", fields=same("autoRepair", "autoUpgrade")),
+        Field(
+            "upgradeSettings",
+            fields=(
+                *same("maxSurge", "maxUnavailable", "strategy"),
+                Field("blueGreenSettings", fields=(*same("nodePoolSoakDuration"), Field("standardRolloutPolicy", fields=same("batchNodeCount", "batchPercentage", "batchSoakDuration")))),
+            ),
+        ),
+        Field("maxPodsPerNode", "maxPodsConstraint.maxPodsPerNode", back=int),
+        Field("networkConfig", fields=same("enablePrivateNodes", "podRange", "podIpv4CidrBlock", "createPodRange", "subnetwork")),
+        Field("placementPolicy", fields=same("type", "policyName", "tpuTopology")),
+        Field("queuedProvisioning", fields=same("enabled")),
+        *outputs("instanceGroupUrls"),
+    ),
+    id_template="projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}",
+    parameters=lambda object_id: {"name": object_id},
+    parent=lambda parts: {"parent": f"projects/{parts['project']}/locations/{parts['location']}/clusters/{parts['cluster']}"},
+    ours=frozenset({"nodeCount", "ignoreNodeCountChanges"}),
+)  # fmt: skip
+
+
+def node_config_outputs(found: Properties, asked: Properties) -> Properties:
+    """The node configuration as Pulumi has it: taints that GKE adds for GPUs are apart, as effectiveTaints."""
+    config = mapping(found, "nodeConfig")
+    taints = objects(config, "taints")
+    wanted = {text(taint, "key") for taint in objects(mapping(asked, "nodeConfig"), "taints")}
+    own = [taint for taint in taints if taint.get("key") != GPU_TAINT_KEY or GPU_TAINT_KEY in wanted]
+    asked_taints = objects(mapping(asked, "nodeConfig"), "taints")
+    if sorted(map(repr, own)) == sorted(map(repr, asked_taints)):
+        own = asked_taints
+    result: Properties = {**config, "effectiveTaints": list(taints)}
+    if own or "taints" in mapping(asked, "nodeConfig"):
+        result["taints"] = list(own)
+    else:
+        result.pop("taints", None)
+    return result
+
+
+def _complete(
+    call: Call[Gcp], object_id: str, inputs: Properties, found: Properties, body: Body
+) -> Properties:
+    cluster = text(inputs, "cluster")
+    result: Properties = {
+        **found,
+        "nodeConfig": node_config_outputs(found, inputs),
+        "cluster": cluster or found["cluster"],
+        "managedInstanceGroupUrls": [str(url).replace("/instanceGroupManagers/", "/instanceGroups/") for url in items(found, "instanceGroupUrls")],
+        "operation": "",
+    }  # fmt: skip
+    if "/" in cluster:
+        result["cluster"] = cluster
+    if inputs.get("nodeCount") is not None:
+        result["nodeCount"] = _node_count(call, found)
+    return result
+
+
+def _node_count(call: Call[Gcp], found: Properties) -> int:
+    """Nodes in a zone, as the instance groups have them now."""
+    sizes: list[int] = []
+    for url in items(found, "instanceGroupUrls"):
+        parts = str(url).partition("/projects/")[2].split("/")
+        where = {"project": parts[0], "zone": parts[2], "instanceGroupManager": parts[4]}
+        try:
+            sizes.append(
+                int(call.cloud.call("compute.instanceGroupManagers.get", **where).get("targetSize", 0))
+            )
+        except NotFoundError:
+            continue
+    return sum(sizes) // len(sizes) if sizes else 0
+
+
+def _update(call: Call[Gcp], change: Update) -> None:
+    _update_node_config(call, change)
+    if changed(change, "nodeLocations") and change.new.get("nodeLocations"):
+        _pool_call(call, change.id, "update", {"locations": change.new["nodeLocations"]})
+    if changed(change, "version") and change.new.get("version"):
+        _pool_call(call, change.id, "update", {"nodeVersion": change.new["version"]})
+    if changed(change, "upgradeSettings"):
+        _pool_call(
+            call,
+            change.id,
+            "update",
+            {"upgradeSettings": _message(change.new).get("upgradeSettings", {"strategy": "SURGE"})},
+        )
+    if changed(change, "networkConfig"):
+        private = mapping(change.new, "networkConfig").get("enablePrivateNodes", False)
+        _pool_call(call, change.id, "update", {"nodeNetworkConfig": {"enablePrivateNodes": private}})
+    if changed(change, "queuedProvisioning"):
+        _pool_call(
+            call,
+            change.id,
+            "update",
+            {"queuedProvisioning": _message(change.new).get("queuedProvisioning", {})},
+        )
+    if changed(change, "autoscaling"):
+        _pool_call(
+            call,
+            change.id,
+            "setAutoscaling",
+            {"autoscaling": _message(change.new).get("autoscaling", {"enabled": False})},
+        )
+    if changed(change, "management"):
+        _pool_call(call, change.id, "setManagement", {"management": mapping(change.new, "management")})
+    if change.new.get("nodeCount") is not None and changed(change, "nodeCount"):
+        _pool_call(call, change.id, "setSize", {"nodeCount": change.new["nodeCount"]})
+
+
+def _message(properties: Properties) -> Body:
+    return to_api(_POOL.shape, properties)
+
+
+def _update_node_config(call: Call[Gcp], change: Update) -> None:
+    old, new = mapping(change.old, "nodeConfig"), mapping(change.new, "nodeConfig")
+    before = mapping(change.old_inputs, "nodeConfig")
+    wanted: list[str] = []
+    for field in NODE_CONFIG:
+        name = field.name
+        if differs(("nodeConfig", name), new.get(name), old.get(name), before.get(name), change.rules):
+            wanted.append(name)
+    message = to_api(NODE_CONFIG, new)
+    together = {_AT_ONCE[name]: message[name] for name in wanted if name in _AT_ONCE and name in message}
+    if together:
+        _pool_call(call, change.id, "update", together)
+    paths = {field.name: field.path[0] for field in NODE_CONFIG}
+    for name in wanted:
+        if paths[name] in _ONE_BY_ONE:
+            _pool_call(call, change.id, "update", _ONE_BY_ONE[paths[name]](message.get(paths[name])))
+
+
+def _pool_call(call: Call[Gcp], object_id: str, verb: str, body: Body) -> None:
+    method = f"{_POOL.methods}.{verb}"
+    operation = patiently(call, method, name=object_id, body=body)
+    finish(call, "container", operation, location="/".join(object_id.split("/")[:4]), method=method)
+
+
+def _ready(call: Call[Gcp], object_id: str, _inputs: Properties) -> None:
+    wait_running(call, "container.projects.locations.clusters.nodePools.get", object_id)
+
+
+def wait_running(call: Call[Gcp], method: str, object_id: str) -> None:
+    """Until a cluster or pool runs; WaitError when it ended in an error."""
+    call.wait_for_state(
+        lambda: str(call.cloud.call(method, name=object_id).get("status")),
+        what=object_id,
+        ready=("RUNNING",),
+        failed=("ERROR", "RUNNING_WITH_ERROR", "DEGRADED"),
+    )
+
+
+def _counts(_cloud: Gcp, inputs: Properties) -> Any:
+    scaling = mapping(inputs, "autoscaling")
+    if (
+        scaling
+        and {"minNodeCount", "maxNodeCount"} & scaling.keys()
+        and {"totalMinNodeCount", "totalMaxNodeCount"} & scaling.keys()
+    ):
+        yield Failure("autoscaling", "give counts per zone or in total, not both")
+    for name in ("initialNodeCount", "nodeCount"):
+        value = inputs.get(name)
+        if isinstance(value, int) and value < 0:
+            yield Failure(name, f"is {value}; it must not be negative")
+
+
+NODE_POOL: Final[ResourceType[Gcp]] = declare(
+    "gcp:container/nodePool:NodePool",
+    _POOL,
+    name=AutoName("name", max_length=40, conflicts=("namePrefix",)),
+    update=_update,
+    ready=_ready,
+    complete=_complete,
+    unordered=(
+        "nodeLocations",
+        "nodeConfig.taints",
+        *(f"nodeConfig.{name}" for name in UNORDERED_NODE_CONFIG),
+    ),
+    equivalent={"cluster": lambda old, new: str(old).rpartition("/")[2] == str(new).rpartition("/")[2]},
+    computed_on_update=("operation",),
+    check=(
+        checks.pattern(
+            "name",
+            checks.GKE_NAME,
+            "use lowercase letters, digits and hyphens, a letter first, at most 40 characters",
+        ),
+        checks.at_most("autoscaling.minNodeCount", "autoscaling.maxNodeCount"),
+        checks.at_most("autoscaling.totalMinNodeCount", "autoscaling.totalMaxNodeCount"),
+        _counts,
+        checks.labels("nodeConfig.resourceLabels"),
+    ),
+)
+TYPES: Final = (NODE_POOL,)

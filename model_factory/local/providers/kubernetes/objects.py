@@ -1,0 +1,163 @@
+"""Between Pulumi's properties and Kubernetes objects: canonical inputs, auto-names, the state that is recorded. Pure.
+
+State has the shape of pulumi-kubernetes 4: the live object, and beside it `__inputs`, `__initialApiVersion` and
+`__fieldManager`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from model_factory.local.clouds.kubernetes.cluster import Reference
+from model_factory.local.clouds.kubernetes.schema import catalogue
+from model_factory.local.clouds.kubernetes.validate import Validator
+from model_factory.local.providers.naming import unique_name
+from model_factory.local.wire import Properties, Secret, Unknown, Value, is_secret, is_unknown, reveal
+
+INPUTS_KEY: Final = "__inputs"
+AUTONAMED: Final = "pulumi.com/autonamed"
+_FIELD_MANAGER: Final = "pulumi.com/patchFieldManager"
+_NAME_DIGITS: Final = 8
+_SERVER_FIELDS: Final = (
+    "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields",
+    "resourceVersion", "uid",
+)  # fmt: skip
+_UNDERSCORED: Final = {
+    f"x_kubernetes_{name}": f"x-kubernetes-{name.replace('_', '-')}"
+    for name in ("embedded_resource", "int_or_string", "list_map_keys", "list_type", "map_type",
+                 "preserve_unknown_fields", "validations")
+}  # fmt: skip
+_DASHED: Final = {dashed: underscored for underscored, dashed in _UNDERSCORED.items()}
+
+Object = dict[str, Any]
+
+
+def validator() -> Validator:
+    return Validator(catalogue())
+
+
+def bare(properties: Mapping[str, Value]) -> Object:
+    """The object in properties: no marks, no internal keys, Kubernetes' spelling of keys."""
+    shown = {key: reveal(value) for key, value in properties.items() if not key.startswith("__")}
+    return cast("Object", _renamed(shown, _UNDERSCORED) if _is_crd(shown) else shown)
+
+
+def normal(obj: Object, checker: Validator) -> Object:
+    """The object as given, in the form an API server would store: what only the server sets is left out."""
+    found = checker.canonical(obj)
+    metadata = found.get("metadata")
+    if isinstance(metadata, dict):
+        found["metadata"] = {key: value for key, value in metadata.items() if key not in _SERVER_FIELDS}
+    texts = found.get("stringData")
+    if found.get("kind") == "Secret" and isinstance(texts, dict) and not is_unknown(texts):
+        encoded = {key: base64.b64encode(str(text).encode()).decode() for key, text in texts.items()}
+        found["data"] = {**(found.get("data") or {}), **encoded}
+        del found["stringData"]
+    return found
+
+
+def metadata_for_change(obj: Object) -> Object | None:
+    """The object's metadata, made where there is none and copied, so that it may be changed; None while unknown."""
+    metadata: Any = obj.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        return None
+    copy = cast("Object", dict(metadata))
+    obj["metadata"] = copy
+    return copy
+
+
+def set_name(metadata: Object, olds: Mapping[str, Any], *, name: str, urn: str, seed: bytes) -> None:
+    """Give an unnamed object its auto-name `{logical name}-{8 hex}`: that of `olds` where they had one."""
+    if metadata.get("name") or metadata.get("generateName"):
+        return
+    if olds:
+        if not is_autonamed(olds):
+            return
+        metadata["name"] = olds["metadata"]["name"]
+    else:
+        metadata["name"] = unique_name(name, urn=urn, seed=seed, length=_NAME_DIGITS)
+    annotations: Any = metadata.get("annotations") or {}
+    if isinstance(annotations, dict):
+        metadata["annotations"] = {**annotations, AUTONAMED: "true"}
+
+
+def is_autonamed(obj: Mapping[str, Any]) -> bool:
+    metadata = obj.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    return isinstance(annotations, Mapping) and annotations.get(AUTONAMED) == "true"
+
+
+def object_id(reference: Reference) -> str:
+    return f"{reference.namespace}/{reference.name}" if reference.namespace else reference.name
+
+
+def reference_of(api_version: str, kind: str, identity: str) -> Reference:
+    """The object that an id names: `namespace/name`, or `name`."""
+    namespace, _, name = identity.rpartition("/")
+    return Reference(api_version, kind, namespace, name)
+
+
+def state(
+    inputs: Object, live: Object, marked: Mapping[str, Value], urn: str, recorded: Mapping[str, Value]
+) -> Properties:
+    """What is recorded of an object. `marked` says which parts are secret; `recorded` is the earlier state, if any."""
+    annotations = (inputs.get("metadata") or {}).get("annotations") or {}
+    manager: Value = annotations.get(_FIELD_MANAGER) or recorded.get("__fieldManager")
+    return {
+        **properties(live, marked),
+        INPUTS_KEY: properties(inputs, marked),
+        "__initialApiVersion": recorded.get("__initialApiVersion") or inputs.get("apiVersion"),
+        "__fieldManager": manager or unique_name("pulumi-kubernetes", urn=urn, seed=b"", length=_NAME_DIGITS),
+    }
+
+
+def properties(obj: Object, marked: Mapping[str, Value]) -> Properties:
+    """The object as properties, with the secret marks of `marked`; the data of a Secret always has them."""
+    found = cast("Properties", _renamed(obj, _DASHED) if _is_crd(obj) else obj)
+    return _mark(found, marked)
+
+
+def parse_state(recorded: Mapping[str, Value], old_inputs: Mapping[str, Value]) -> tuple[Object, Object]:
+    """The inputs and the live object in a state."""
+    inputs = recorded.get(INPUTS_KEY)
+    return bare(inputs if isinstance(inputs, dict) else old_inputs), bare(recorded)
+
+
+def pruned(source: Any, shape: Any) -> Any:
+    """The part of `source` that has the shape of `shape`: what the server filled in is left out."""
+    if isinstance(source, dict) and isinstance(shape, dict):
+        return {key: pruned(value, shape[key]) for key, value in source.items() if key in shape}
+    if isinstance(source, list) and isinstance(shape, list):
+        # Items beyond the shape are drift, not defaults: a list is asked for whole.
+        return [
+            pruned(item, shape[index]) if index < len(shape) else item for index, item in enumerate(source)
+        ]
+    return source
+
+
+def _mark(outs: Mapping[str, Value], ins: Mapping[str, Value]) -> Properties:
+    marked: Properties = {}
+    sealed = ("data", "stringData") if outs.get("kind") == "Secret" else ()
+    for key, value in outs.items():
+        mark = ins.get(key)
+        if key in sealed:
+            marked[key] = Secret(value)
+        elif isinstance(value, dict) and isinstance(mark, dict):
+            marked[key] = _mark(value, mark)
+        else:
+            marked[key] = Secret(value) if is_secret(mark) and not isinstance(value, Unknown) else value
+    return marked
+
+
+def _is_crd(obj: Mapping[str, Any]) -> bool:
+    return obj.get("kind") == "CustomResourceDefinition"
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {names.get(key, key): _renamed(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, names) for item in value]
+    return value

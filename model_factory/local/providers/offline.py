@@ -1,0 +1,265 @@
+"""The local providers without a cloud: they check and compare, and refuse whatever would have to ask or change one.
+
+For a preview from an exported state alone: no account, no network, no secret. What a program asks of a cloud (its account,
+its zones) is answered from the state. Where the state does not tell, something is assumed and noted in `Known.assumed`: the
+SDK takes no unknown answer to a function. Secrets of the state stay closed: they read `UNDISCLOSED`, which counts as
+unchanged wherever the program still gives a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NoReturn, cast
+
+from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
+
+from model_factory.local import wire
+from model_factory.local.clouds.kubernetes.cluster import Cluster
+from model_factory.local.engine.disclosure import UNDISCLOSED
+from model_factory.local.providers.aws.provider import AwsProvider
+from model_factory.local.providers.aws.session import ENDPOINT_KEYS as AWS_ENDPOINTS
+from model_factory.local.providers.aws.session import Aws
+from model_factory.local.providers.base import Function, S
+from model_factory.local.providers.errors import Failure, UnsupportedError
+from model_factory.local.providers.gcp.provider import GcpProvider
+from model_factory.local.providers.gcp.session import ENDPOINT_KEYS as GCP_ENDPOINTS
+from model_factory.local.providers.gcp.session import Gcp
+from model_factory.local.providers.kubernetes.provider import RENDER, KubernetesProvider, Target
+from model_factory.local.providers.provider import Provider
+from model_factory.local.providers.values import text, texts
+from model_factory.local.wire import Properties, Secret, Value, is_unknown
+
+# The discard port: nothing is ever sent, and nothing would answer.
+_NOWHERE: Final = "http://127.0.0.1:9"
+_SOME_ACCOUNT: Final = "000000000000"
+_ACCOUNT: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12}):")
+_ACTIVE_CLUSTER_KEYS: Final = ("kubeconfig", "context", "cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a state tells of its clouds: the AWS account, AWS zones by region.
+
+    `assumed` grows while a program runs: a sentence for each answer that the state does not hold.
+    """
+
+    aws_account: str = ""
+    aws_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    assumed: set[str] = field(default_factory=set[str])
+
+    @classmethod
+    def of(cls, resources: Iterable[tuple[str, Properties]]) -> Known:
+        """From the type and the outputs of each resource. An account is told only where all ARNs agree."""
+        accounts: set[str] = set()
+        zones: dict[str, set[str]] = {}
+        for type_, outputs in resources:
+            if type_.startswith("aws:"):
+                accounts |= {
+                    found.group(1)
+                    for value in outputs.values()
+                    if isinstance(value, str) and (found := _ACCOUNT.match(value))
+                }
+            if type_ == "aws:ec2/subnet:Subnet":
+                zone = text(outputs, "availabilityZone")
+                if zone:
+                    zones.setdefault(text(outputs, "region") or zone[:-1], set()).add(zone)
+        return cls(
+            accounts.pop() if len(accounts) == 1 else "",
+            {region: tuple(sorted(names)) for region, names in zones.items()},
+        )
+
+    def account(self) -> str:
+        if self.aws_account:
+            return self.aws_account
+        self.assumed.add(f"the AWS account is {_SOME_ACCOUNT}")
+        return _SOME_ACCOUNT
+
+    def zones(self, region: str) -> tuple[str, ...]:
+        if region in self.aws_zones:
+            return self.aws_zones[region]
+        names = tuple(f"{region}{letter}" for letter in "abc")
+        self.assumed.add(f"the zones of {region} are {', '.join(names)}")
+        return names
+
+
+def offline_providers(known: Known, nowhere: Path) -> Mapping[str, Callable[[], ResourceProviderServicer]]:
+    """Factories by package. `nowhere` is a folder that does not exist: clusters are not looked at."""
+    return {
+        "aws": lambda: OfflineAws(known),
+        "gcp": OfflineGcp,
+        "kubernetes": lambda: OfflineKubernetes(nowhere),
+    }
+
+
+class Offline(Provider[S]):
+    """What all have in common. Stands before the provider in the order of bases."""
+
+    def DiffConfig(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
+        return super().DiffConfig(_disclosed(request), context)
+
+    def Diff(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
+        return super().Diff(_disclosed(request), context)
+
+    def Create(self, request: provider_pb2.CreateRequest, context: Any) -> provider_pb2.CreateResponse:
+        if not request.preview:
+            return self._guard(context, lambda: _refuse("create", request.urn))
+        return super().Create(request, context)
+
+    def Update(self, request: provider_pb2.UpdateRequest, context: Any) -> provider_pb2.UpdateResponse:
+        if not request.preview:
+            return self._guard(context, lambda: _refuse("update", request.urn))
+        return super().Update(request, context)
+
+    def Read(self, request: provider_pb2.ReadRequest, context: Any) -> provider_pb2.ReadResponse:
+        return self._guard(context, lambda: _refuse("read", request.urn))
+
+    def Delete(self, request: provider_pb2.DeleteRequest, context: Any) -> Any:
+        return self._guard(context, lambda: _refuse("delete", request.urn))
+
+
+class OfflineAws(Offline[Aws], AwsProvider):
+    """pulumi-aws' types, checked against AWS' published models and compared with the state."""
+
+    def __init__(self, known: Known) -> None:
+        super().__init__()
+        self._known = known
+
+    def check_config(self, config: Properties) -> Iterable[Failure]:
+        return super().check_config(_aws_nowhere(config))
+
+    def configure(self, config: Properties) -> Aws:
+        return super().configure(_aws_nowhere(config))
+
+    def function(self, token: str) -> Function[Aws]:
+        if token == "aws:index/getCallerIdentity:getCallerIdentity":  # noqa: S105 - a function's token
+            return lambda aws, _arguments: _identity(self._known, aws)
+        if token == "aws:index/getAvailabilityZones:getAvailabilityZones":  # noqa: S105 - a function's token
+            return lambda aws, arguments: _zones(self._known, aws, arguments)
+        return super().function(token)  # the others compute their answer
+
+
+class OfflineGcp(Offline[Gcp], GcpProvider):
+    """pulumi-gcp's types, checked against Google's discovery documents and compared with the state."""
+
+    def configure(self, config: Properties) -> Gcp:
+        own = {key: value for key, value in config.items() if not key.endswith("CustomEndpoint")}
+        nowhere = {keys[0]: f"{_NOWHERE}/{service}/v1/" for service, keys in GCP_ENDPOINTS.items()}
+        return super().configure({**own, **nowhere})
+
+    def function(self, token: str) -> Function[Gcp]:
+        if token == "gcp:organizations/getProject:getProject":  # noqa: S105 - a function's token
+            raise UnsupportedError(
+                f"{token} asks Google, and a preview from a state file asks nobody; write the project in the stack file"
+            )
+        return super().function(token)
+
+
+class OfflineKubernetes(Offline[Target], KubernetesProvider):
+    """Any kind of the published schemas. Takes a kubeconfig as well as a render folder, and opens neither."""
+
+    def check_config(self, config: Properties) -> Iterable[Failure]:  # noqa: ARG002 - the method's signature
+        return ()
+
+    def configure(self, config: Properties) -> Target:
+        folder = str(self._root or Path("nowhere"))
+        target = super().configure(
+            {
+                **{key: value for key, value in config.items() if key not in _ACTIVE_CLUSTER_KEYS},
+                RENDER: folder,
+            }
+        )
+        return Target(
+            Cluster(Path(folder)), target.namespace, target.mutable_config_maps, target.mutable_secrets
+        )
+
+    def DiffConfig(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
+        """As pulumi-kubernetes: another active cluster, or one not known yet, replaces what stands in it."""
+        response = super().DiffConfig(request, context)
+        request = _disclosed(request)
+        olds = wire.decode(request.old_inputs) or wire.decode(request.olds)
+        news = wire.decode(request.news)
+        identifier = wire.reveal(news.get("clusterIdentifier"))
+        if identifier and identifier == wire.reveal(olds.get("clusterIdentifier")):
+            return response
+        computed = [key for key in _ACTIVE_CLUSTER_KEYS if is_unknown(news.get(key))]
+        before, after = _active_cluster(olds), _active_cluster(news)
+        if computed or (before is not None and after is not None and before != after):
+            changed = computed or [key for key in _ACTIVE_CLUSTER_KEYS if key in response.diffs]
+            response.replaces.extend(key for key in changed if key not in response.replaces)
+        return response
+
+
+def _identity(known: Known, aws: Aws) -> Properties:
+    account = known.account()
+    arn = f"arn:{aws.partition}:iam::{account}:root"
+    return {"id": account, "accountId": account, "arn": arn, "userId": account}
+
+
+def _zones(known: Known, aws: Aws, arguments: Properties) -> Properties:
+    region = text(arguments, "region") or aws.region
+    names = [name for name in known.zones(region) if name not in texts(arguments, "excludeNames")]
+    # Ids differ from account to account; nobody can tell them from names.
+    return {
+        **arguments,
+        "id": region,
+        "region": region,
+        "names": [*names],
+        "zoneIds": [],
+        "groupNames": [region],
+    }
+
+
+def _aws_nowhere(config: Properties) -> Properties:
+    endpoints: Value = [dict.fromkeys(AWS_ENDPOINTS, _NOWHERE)]
+    return {**config, "endpoints": endpoints}
+
+
+def _refuse(verb: str, urn: str) -> NoReturn:
+    raise UnsupportedError(
+        f"to {verb} {urn.rpartition('::')[2]} a cloud would have to be asked, and a preview from a state file asks none; "
+        f"preview with the stack's own engine for it"
+    )
+
+
+def _disclosed(request: provider_pb2.DiffRequest) -> provider_pb2.DiffRequest:
+    """The request with each undisclosed secret of the state taken for what the program gives there now."""
+    news = wire.decode(request.news)
+    copy = provider_pb2.DiffRequest()
+    copy.CopyFrom(request)
+    copy.olds.CopyFrom(wire.encode(_disclose_all(wire.decode(request.olds), news)))
+    copy.old_inputs.CopyFrom(wire.encode(_disclose_all(wire.decode(request.old_inputs), news)))
+    return copy
+
+
+def _disclose_all(olds: Properties, news: Properties) -> Properties:
+    return cast("Properties", _disclose(olds, news))
+
+
+def _disclose(old: Value, new: Value) -> Value:
+    if isinstance(old, Secret):
+        return new if old.value == UNDISCLOSED and isinstance(new, Secret) else old
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {key: _disclose(value, new.get(key)) for key, value in old.items()}
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [_disclose(one, other) for one, other in zip(old, new, strict=True)]
+    return old
+
+
+def _active_cluster(properties: Properties) -> object | None:
+    """The cluster that the kubeconfig's context, or the overrides, name; None where that cannot be told."""
+    given = wire.reveal(properties.get("kubeconfig"))
+    if not isinstance(given, str):
+        return None
+    try:
+        config: Any = json.loads(given)
+    except ValueError:
+        return given  # YAML or a path: it is the same cluster where the text is the same
+    contexts = {item.get("name"): item.get("context", {}) for item in config.get("contexts", [])}
+    clusters = {item.get("name"): item.get("cluster", {}) for item in config.get("clusters", [])}
+    context = contexts.get(wire.reveal(properties.get("context")) or config.get("current-context"), {})
+    return clusters.get(wire.reveal(properties.get("cluster")) or context.get("cluster"))

@@ -1,0 +1,346 @@
+"""The field types of a stack file: each checks one value and says what to write instead.
+
+A check raises `PydanticCustomError` whose text is `what is wrong; what to do`, without the key and without file and line: those are
+added where the error is reported. Checks that need two keys live in `model_factory.planning.settings.rules`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Final, LiteralString
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from model_factory.planning.settings.problems import show
+
+DNS_LABEL: Final = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
+MODEL_NAME_MAX: Final = 40
+"""Pods are named `<model>-<replica set>-<pod>` (17 more characters), and Kubernetes and the clouds stop at 63."""
+
+_LABEL: Final = r"^[a-z]([a-z0-9_-]{0,61}[a-z0-9])?$"
+_LABEL_VALUE: Final = r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$"
+_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}$"
+_QUANTITY: Final = r"^[0-9]+(\.[0-9]+)?m?$"
+_MEMORY_WITH_UNIT: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT])(i?)[bB]?\s*$")
+_PRIVATE: Final = tuple(
+    ipaddress.IPv4Network(block)
+    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+)
+_RESERVED_LABELS: Final = frozenset({"environment", "managed-by", "model", "stack"})
+_WEIGHT_SCHEMES: Final = ("bucket", "gs", "hf", "s3")
+
+
+def refuse(kind: LiteralString, message: str) -> PydanticCustomError:
+    """An error with `message` taken literally: braces in a user's value are not placeholders."""
+    return PydanticCustomError(kind, "{text}", {"text": message})
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        shown = show(value)
+        hint = _number_in(value)
+        raise refuse(
+            "number",
+            f"{shown} is not a number{f'; write {hint}' if hint else '; write digits, without a unit'}",
+        )
+    if not math.isfinite(value):
+        raise refuse("finite", f"{value} is not a finite number; write the amount needed")
+    return Decimal(str(value))
+
+
+def _number_in(value: object) -> str:
+    """`16GB` → `16`, when the text is a number with a unit: a help, the value is refused all the same."""
+    found = _MEMORY_WITH_UNIT.match(value) if isinstance(value, str) else None
+    if found is None:
+        return ""
+    amount, unit, binary = Decimal(found[1]), found[2].lower(), found[3]
+    power = {"k": 1, "m": 2, "g": 3, "t": 4}[unit]
+    gib = amount * (Decimal(1024) ** power if binary else Decimal(1000) ** power) / Decimal(1024) ** 3
+    exact = f"{gib.quantize(Decimal('0.1')).normalize():f}"
+    return f"{exact} (GiB are the unit already)"
+
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= 0:
+        raise refuse("positive", f"{value} is not above 0; write a positive number")
+    return value
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise refuse("positive", f"{value} is below 0; write 0 or more")
+    return value
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+        raise refuse("whole", f"{value} is not a whole number; write {int(value)}")
+    if isinstance(value, bool) or not isinstance(value, int):
+        shown = show(value)
+        whole = (
+            f"; write {math.ceil(value)}"
+            if isinstance(value, float) and math.isfinite(value) and value > 0
+            else ""
+        )
+        raise refuse("whole", f"{shown} is not a whole number{whole or '; write digits only'}")
+    return value
+
+
+def _text(value: object) -> str:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise refuse("text", "it is empty; write a value")
+    if not isinstance(value, str):
+        raise refuse("text", f"{show(value)} is not text; put it in quotes")
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise refuse("boolean", f"{show(value)} is neither true nor false; write true or false")
+
+
+def _cpu(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        value = str(value)
+    if not isinstance(value, str) or not re.match(_QUANTITY, value) or cpu_cores(value) <= 0:
+        raise refuse(
+            "cpu",
+            f'{show(value)} is not an amount of CPU; write cores as 4 or "0.5", or millicores as "500m"',
+        )
+    return value
+
+
+def cpu_cores(quantity: str) -> Decimal:
+    """Cores in a Kubernetes CPU quantity: `4` → 4, `500m` → 0.5."""
+    return Decimal(quantity[:-1]) / 1000 if quantity.endswith("m") else Decimal(quantity)
+
+
+def _image(value: str) -> str:
+    if re.match(_IMAGE, value):
+        return value
+    name, _, digest = value.partition("@")
+    tag = name.rpartition(":")[2] if ":" in name.rpartition("/")[2] else ""
+    if digest:
+        raise refuse(
+            "image", f"{value!r} is not name@sha256:<64 hex digits>; copy the digest from the registry"
+        )
+    if tag == "latest" or not tag:
+        raise refuse(
+            "image",
+            f"{value!r} changes under a running model ({tag or 'no tag'}, no digest); pin it as name@sha256:<64 hex digits>",
+        )
+    raise refuse(
+        "image", f"{value!r} has no digest, and a tag can move; pin it as {name}@sha256:<64 hex digits>"
+    )
+
+
+def _label_key(value: str) -> str:
+    if not re.match(_LABEL, value):
+        nearest = re.sub(r"[^a-z0-9_-]+", "-", value.lower()).strip("-_0123456789")[:63]
+        raise refuse(
+            "label",
+            f"label name {value!r}: 1 to 63 of a-z, 0-9, - and _, from a letter on{f'; write {nearest}' if nearest else ''}",
+        )
+    if value in _RESERVED_LABELS:
+        raise refuse("label", f"label {value!r} is set by the stack itself; choose another name")
+    return value
+
+
+def _label_value(value: str) -> str:
+    if not re.match(_LABEL_VALUE, value):
+        nearest = re.sub(r"[^a-z0-9_-]+", "-", value.lower()).strip("-_")[:63]
+        raise refuse(
+            "label",
+            f"label value {value!r}: 1 to 63 of a-z, 0-9, - and _ (all clouds take these){f'; write {nearest}' if nearest else ''}",
+        )
+    return value
+
+
+def _cidr(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as broken:
+        try:
+            nearest = (
+                str(ipaddress.IPv4Network(value, strict=False))
+                if "/" in value
+                else f"{ipaddress.IPv4Address(value)}/32"
+            )
+        except ValueError:
+            raise refuse(
+                "cidr", f"{value!r} is not an IPv4 range ({broken}); write it as 10.0.0.0/16"
+            ) from broken
+        raise refuse(
+            "cidr",
+            f"{value!r} is not an IPv4 range: bits are set beyond the prefix, or it has none; write {nearest}",
+        ) from broken
+    return str(network)
+
+
+def is_private(cidr: str) -> bool:
+    """Does the range lie in one that the internet does not route?"""
+    return any(ipaddress.IPv4Network(cidr).subnet_of(home) for home in _PRIVATE)
+
+
+def _private_cidr(value: str) -> str:
+    if not is_private(_cidr(value)):
+        raise refuse("cidr", f"{value} is not private; take it from {', '.join(map(str, _PRIVATE))}")
+    return _cidr(value)
+
+
+def _allowed_cidr(value: str) -> str:
+    if ipaddress.IPv4Network(_cidr(value)).prefixlen < 8:
+        raise refuse(
+            "cidr",
+            f"{value} opens the control plane to the world; list the ranges of your offices and runners",
+        )
+    return _cidr(value)
+
+
+def sized(least: int, most: int, use: str) -> AfterValidator:
+    """A range between /least (large) and /most (small), with what it is used for."""
+
+    def check(value: str) -> str:
+        prefix = ipaddress.IPv4Network(value).prefixlen
+        if not least <= prefix <= most:
+            rule = f"use /{least}" if least == most else f"use /{least} to /{most}"
+            size = "small" if prefix > most else "large"
+            raise refuse("cidr", f"{value} is too {size}: {rule} so {use}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _weights(value: str) -> str:
+    scheme, separator, path = value.partition("://")
+    if not separator or scheme not in _WEIGHT_SCHEMES or not path.strip("/") or re.search(r"\s", path):
+        raise refuse(
+            "weights",
+            f"{value!r} is not a place of weights; write bucket://path (the stack's own bucket), hf://owner/model, s3://bucket/path or gs://bucket/path",
+        )
+    return value
+
+
+def _project_id(value: str) -> str:
+    if not re.match(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", value):
+        raise refuse(
+            "project",
+            f"{value!r} is not a Google Cloud project id: 6 to 30 of a-z, 0-9 and -, from a letter on",
+        )
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
+Flag = Annotated[bool, BeforeValidator(_boolean), WithJsonSchema({"type": "boolean"})]
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    AfterValidator(_positive),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
+"""A positive, finite number; the unit stands in the key."""
+AmountOrNone = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    AfterValidator(_not_negative),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
+"""A finite number from 0 on; the unit stands in the key."""
+Cpu = Annotated[
+    str,
+    BeforeValidator(_cpu),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": _QUANTITY}, {"type": "number", "exclusiveMinimum": 0}]}
+    ),
+]
+Image = Annotated[
+    str, BeforeValidator(_text), AfterValidator(_image), WithJsonSchema({"type": "string", "pattern": _IMAGE})
+]
+WeightsUri = Annotated[
+    str,
+    BeforeValidator(_text),
+    AfterValidator(_weights),
+    WithJsonSchema({"type": "string", "pattern": "^(" + "|".join(_WEIGHT_SCHEMES) + r")://\S+$"}),
+]
+LabelKey = Annotated[
+    str,
+    BeforeValidator(_text),
+    AfterValidator(_label_key),
+    WithJsonSchema({"type": "string", "pattern": _LABEL}),
+]
+LabelValue = Annotated[
+    str,
+    BeforeValidator(_text),
+    AfterValidator(_label_value),
+    WithJsonSchema({"type": "string", "pattern": _LABEL_VALUE}),
+]
+_CIDR_SCHEMA: Final = WithJsonSchema(
+    {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"}
+)
+PrivateCidr = Annotated[str, BeforeValidator(_text), AfterValidator(_private_cidr), _CIDR_SCHEMA]
+AllowedCidr = Annotated[str, BeforeValidator(_text), AfterValidator(_allowed_cidr), _CIDR_SCHEMA]
+ProjectId = Annotated[str, BeforeValidator(_text), AfterValidator(_project_id)]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A whole number from `least` to `most`, both included: `Annotated[int, Within(0, 10)]`."""
+
+    least: int
+    most: int
+    why: str = ""
+    """The reason for `least`, if it is not plain."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+    def check(self, value: object) -> int:
+        """`value` as it is, or the reason against it."""
+        number = _integer(value)
+        if not self.least <= number <= self.most:
+            reason = f" ({self.why})" if self.why and number < self.least else ""
+            text = f"{number} is outside {self.least} to {self.most}{reason}; write a number between them"
+            raise refuse("range", text)
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """A whole number out of a closed list: `Annotated[int, Among((1, 3, 5))]`."""
+
+    allowed: tuple[int, ...]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "integer", "enum": list(self.allowed)}
+
+    def check(self, value: object) -> int:
+        """`value` as it is, or the reason against it."""
+        number = _integer(value)
+        if number not in self.allowed:
+            nearest = min(self.allowed, key=lambda known: (abs(known - number), known))
+            raise refuse(
+                "choice", f"{number} is not one of {', '.join(map(str, self.allowed))}; write {nearest}"
+            )
+        return number

@@ -1,0 +1,134 @@
+"""The JSON Schema (draft 2020-12) of a whole `Pulumi.<stack>.yaml`, for editors. Made from the classes that validate the file, so that
+both say the same; what takes two keys to judge (min ≤ max, overlaps, fits) only `model_factory.planning.settings.load` knows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from model_factory.facts.regions import REGIONS
+from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX, LabelKey, LabelValue
+from model_factory.planning.settings.load import PROJECT
+from model_factory.planning.settings.provider_keys import KEYS
+from model_factory.planning.settings.sections import (
+    AwsSettings,
+    Environment,
+    GcpSettings,
+    LocalSettings,
+    ModelConfig,
+)
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+FILE_NAME: Final = "Pulumi.schema.json"
+"""Where the repository keeps it; a stack file's first line names it: `# yaml-language-server: $schema=./Pulumi.schema.json`."""
+
+_SECTIONS: Final = {"aws": AwsSettings, "gcp": GcpSettings, "local": LocalSettings}
+_SECURE: Final = {
+    "type": "object",
+    "properties": {"secure": {"type": "string"}},
+    "required": ["secure"],
+    "additionalProperties": False,
+    "description": "A value encrypted by `pulumi config set --secret`.",
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as plain JSON values, keys in a fixed order."""
+    kinds = [*_SECTIONS.values(), ModelConfig]
+    _, made = models_json_schema([(kind, "validation") for kind in kinds], ref_template="#/$defs/{model}")
+    definitions: dict[str, Any] = {name: _plain(each) for name, each in sorted(made["$defs"].items())}
+    definitions["Secure"] = _SECURE
+    _name_regions(definitions)
+    return {
+        "$schema": DIALECT,
+        "title": f"Stack file of {PROJECT}",
+        "type": "object",
+        "required": ["config"],
+        "additionalProperties": False,
+        "properties": {
+            "config": {
+                "type": "object",
+                "description": "Settings of the stack, and of the providers.",
+                "properties": _ours() | _providers(),
+                "patternProperties": {
+                    "^gcp:[A-Za-z0-9]+CustomEndpoint$": {"type": "string", "format": "uri"}
+                },
+                "required": [f"{PROJECT}:environment", f"{PROJECT}:models"],
+                "anyOf": [{"required": [f"{PROJECT}:aws"]}, {"required": [f"{PROJECT}:gcp"]}],
+                "additionalProperties": False,
+            },
+            "encryptionsalt": {"type": "string", "description": "Written by Pulumi: salt of the passphrase."},
+            "encryptedkey": {
+                "type": "string",
+                "description": "Written by Pulumi: data key, encrypted by the secrets provider.",
+            },
+            "secretsprovider": {"type": "string", "description": "Written by Pulumi: what encrypts secrets."},
+        },
+        "$defs": definitions,
+    }
+
+
+def _ours() -> dict[str, Any]:
+    labels = {
+        "type": "object",
+        "propertyNames": TypeAdapter(LabelKey).json_schema(),
+        "additionalProperties": TypeAdapter(LabelValue).json_schema(),
+    }
+    models = {
+        "type": "object",
+        "description": "The models to serve, by name.",
+        "minProperties": 1,
+        "propertyNames": {"pattern": DNS_LABEL, "maxLength": MODEL_NAME_MAX},
+        "additionalProperties": {"$ref": "#/$defs/ModelConfig"},
+    }
+    sections = {
+        name: {"anyOf": [{"$ref": f"#/$defs/{kind.__name__}"}, {"type": "null"}]}
+        for name, kind in _SECTIONS.items()
+    }
+    keys = {
+        **sections,
+        "environment": {**TypeAdapter(Environment).json_schema(), "description": "What the stack is for."},
+        "labels": {**labels, "description": "Labels and tags on everything that takes some."},
+        "models": models,
+    }
+    return {f"{PROJECT}:{name}": keys[name] for name in sorted(keys)}
+
+
+def _providers() -> dict[str, Any]:
+    exact: dict[str, Any] = {
+        "aws:region": {"type": "string", "enum": sorted(REGIONS["aws"])},
+        "gcp:region": {"type": "string", "enum": sorted(REGIONS["gcp"])},
+        "aws:endpoints": {
+            "type": "array",
+            "items": {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}},
+        },
+    }
+    return {
+        f"{namespace}:{key}": exact.get(
+            f"{namespace}:{key}", {"description": f"Configuration of the {namespace} provider."}
+        )
+        for namespace, keys in KEYS.items()
+        for key in keys
+    }
+
+
+def _name_regions(definitions: dict[str, Any]) -> None:
+    for name, cloud in (("AwsSettings", "aws"), ("GcpSettings", "gcp")):
+        regions = definitions[name]["properties"]["regions"]
+        regions["items"] = {"type": "string", "enum": sorted(REGIONS[cloud])}
+
+
+def _plain(node: Any) -> Any:
+    """Without the titles that pydantic makes from class and field names (they repeat the key), and with Decimal defaults as numbers."""
+    if isinstance(node, dict):
+        kept = {
+            key: _plain(value)
+            for key, value in node.items()
+            if not (key == "title" and isinstance(value, str))
+        }
+        if kept.get("type") == "number" and isinstance(kept.get("default"), str):
+            kept["default"] = float(kept["default"])
+        return kept
+    return [_plain(each) for each in node] if isinstance(node, list) else node

@@ -1,0 +1,178 @@
+"""A cost delta as rows and sentences that people read. Amounts come from planning.cost; nothing is computed here but differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from model_factory.cost.values import HOURS_A_MONTH, IDLE, SHARED, Change, Delta, Missing, Span, Sums
+
+_CENT: Final = Decimal("0.01")
+_FINE: Final = Decimal("0.0001")
+_FINE_BELOW: Final = Decimal("0.1")
+_WHOLE_FROM: Final = Decimal(100)
+HEADINGS: Final = ("at rest, $/hour", "$/month", "at peak, $/hour", "$/month", "GPU-hours/month", "at peak")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What it is after the change, and by how much that is more or less.
+
+    `difference` is empty where nothing changes, and where there was nothing: `now` has the sign then.
+    """
+
+    now: str
+    difference: str
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row under `HEADINGS`. `part` is total, kind, cloud or owner."""
+
+    part: str
+    label: str
+    note: str
+    amounts: tuple[Amount, ...]
+
+
+def rows(delta: Delta) -> list[Row]:
+    """The total and its parts by kind, then what changes a cloud and a model (or what is shared, or idle)."""
+    total = delta.total
+    found = [_row("total", "Total", "", total)]
+    found.extend(
+        _row("kind", label, "", _part(total, name), gpus=False)
+        for label, name in (("on-demand machines", "on_demand"), ("spot machines", "spot"))
+    )
+    rest = Change(_rest(total.before), _rest(total.after))
+    found.append(_row("kind", "everything else", "control planes, networks, storage", rest, gpus=False))
+    found.extend(_row("cloud", cloud, "", change) for cloud, change in delta.clouds.items())
+    names = {SHARED: "shared", IDLE: "idle GPUs"}
+    for (owner, cloud), change in delta.models.items():
+        kinds = [_kind(change.before), _kind(change.after)]
+        kind = " → ".join(dict.fromkeys(each for each in kinds if each))
+        found.append(_row("owner", names.get(owner, owner), " · ".join(filter(None, (cloud, kind))), change))
+    return [
+        row
+        for row in found
+        if any(amount.now not in {"", "0"} or amount.difference for amount in row.amounts)
+    ]
+
+
+def headline(delta: Delta) -> str:
+    """The cost in one sentence."""
+    before, after = delta.total.before.usd_per_hour, delta.total.after.usd_per_hour
+    if not delta and not after:
+        return "nothing that bills"
+    if not delta:
+        return f"unchanged: {_both(after)}"
+    return f"{_change(before.idle, after.idle)} at rest, {_change(before.peak, after.peak)} at peak; then {_both(after)}"
+
+
+def missing_text(missing: tuple[Missing, ...]) -> list[str]:
+    """What has no price, the same things once."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for item in missing:
+        names.setdefault((item.what, item.reason), []).append(item.name)
+    return [
+        f"{what} ({few(resources)}): {reason}" if any(resources) else f"{what}: {reason}"
+        for (what, reason), resources in names.items()
+    ]
+
+
+def estimates(delta: Delta) -> list[str]:
+    """What was assumed, each assumption once."""
+    told: dict[str, list[str]] = {}
+    for line in delta.after.lines:
+        if line.estimated:
+            told.setdefault(f"{line.what}: {line.estimated}", []).append(line.name)
+    return list(told)
+
+
+def few(names: list[str], shown: int = 3) -> str:
+    """The first names, and how many more."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def usd(amount: Decimal) -> str:
+    """`$0.0420`, `$3.14`, `$1,235`."""
+    size = abs(amount)
+    sign = "−" if amount < 0 else ""
+    if size == 0:
+        return "$0"
+    if size >= _WHOLE_FROM:
+        return f"{sign}${size:,.0f}"
+    return f"{sign}${size.quantize(_FINE if size < _FINE_BELOW else _CENT)}"
+
+
+def _both(span: Span) -> str:
+    return (
+        f"{usd(span.idle)}/hour ({usd(span.idle * HOURS_A_MONTH)}/month) at rest, "
+        f"{usd(span.peak)}/hour ({usd(span.peak * HOURS_A_MONTH)}/month) at peak"
+    )
+
+
+def _change(before: Decimal, after: Decimal) -> str:
+    if before == after:
+        return "±$0"
+    difference = after - before
+    return f"{_signed(difference)}/hour ({_signed(difference * HOURS_A_MONTH)}/month)"
+
+
+def _signed(amount: Decimal) -> str:
+    return f"+{usd(amount)}" if amount > 0 else usd(amount)
+
+
+def _row(part: str, label: str, note: str, change: Change, *, gpus: bool = True) -> Row:
+    before, after = change.before, change.after
+    amounts = (
+        _amount(before.usd_per_hour.idle, after.usd_per_hour.idle),
+        _amount(before.usd_per_month.idle, after.usd_per_month.idle),
+        _amount(before.usd_per_hour.peak, after.usd_per_hour.peak),
+        _amount(before.usd_per_month.peak, after.usd_per_month.peak),
+    )
+    if gpus:
+        amounts += (
+            _hours(before.gpu_hours_per_month.idle, after.gpu_hours_per_month.idle),
+            _hours(before.gpu_hours_per_month.peak, after.gpu_hours_per_month.peak),
+        )
+    else:
+        amounts += (Amount("", ""), Amount("", ""))
+    return Row(part, label, note, amounts)
+
+
+def _amount(before: Decimal, after: Decimal) -> Amount:
+    difference = after - before
+    if difference and not before:
+        return Amount(_signed(after).replace("$", ""), "", more=True)
+    now = usd(after).removeprefix("$")
+    return Amount(now, _signed(difference).replace("$", "") if difference else "", difference > 0)
+
+
+def _hours(before: Decimal, after: Decimal) -> Amount:
+    difference = after - before
+    sign = "+" if difference > 0 else "−"
+    if difference and not before:
+        return Amount(f"+{after:,.0f}", "", more=True)
+    return Amount(f"{after:,.0f}", f"{sign}{abs(difference):,.0f}" if difference else "", difference > 0)
+
+
+def _part(change: Change, name: str) -> Change:
+    return Change(_only(change.before, name), _only(change.after, name))
+
+
+def _only(sums: Sums, name: str) -> Sums:
+    """A part's money; GPUs are not kept apart by capacity type."""
+    span: Span = getattr(sums, name)
+    return Sums(usd_per_hour=span)
+
+
+def _rest(sums: Sums) -> Sums:
+    return Sums(usd_per_hour=sums.usd_per_hour - sums.on_demand - sums.spot)
+
+
+def _kind(sums: Sums) -> str:
+    parts = [label for label, span in (("on-demand", sums.on_demand), ("spot", sums.spot)) if span]
+    return " and ".join(parts)

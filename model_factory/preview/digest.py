@@ -1,0 +1,72 @@
+"""`factory preview --json`: the shape of `pulumi preview --json`.
+
+Source of the shape: pulumi/pulumi, pkg/display/json.go (PreviewDigest). A resource's state stands as in a state file,
+secrets masked; unchanged resources are left out as the CLI leaves them out, save the stack itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from model_factory.preview.events import ROOT_STACK_TYPE, Report, Step
+
+_NANOSECONDS_PER_SECOND = 1_000_000_000
+_STATE_KEYS_KEPT_EMPTY = frozenset({"urn", "custom", "type"})
+
+
+def digest(report: Report, *, show_same: bool = False) -> dict[str, Any]:
+    """The digest as JSON-ready values; keys that the CLI omits when empty are omitted here too."""
+    steps = [
+        _step(step)
+        for step in report.steps.values()
+        if show_same or step.op not in {"same", "read"} or _is_root(step)
+    ]
+    full = {
+        "config": dict(report.config),
+        "steps": steps,
+        "diagnostics": [
+            {
+                key: value
+                for key, value in (("urn", note.urn), ("message", note.message), ("severity", note.severity))
+                if value
+            }
+            for note in report.diagnostics
+        ],
+        "duration": int(report.duration_seconds * _NANOSECONDS_PER_SECOND),
+        "changeSummary": dict(report.changes),
+        "maybeCorrupt": report.maybe_corrupt,
+    }
+    return {key: value for key, value in full.items() if value}
+
+
+def _is_root(step: Step) -> bool:
+    return step.type == ROOT_STACK_TYPE
+
+
+def _step(step: Step) -> dict[str, Any]:
+    detailed = (
+        None
+        if step.detailed_diff is None
+        else {
+            path: {"kind": diff.get("diffKind", diff.get("kind")), "inputDiff": bool(diff.get("inputDiff"))}
+            for path, diff in step.detailed_diff.items()
+        }
+    )
+    shown: dict[str, Any] = {"op": step.op, "urn": step.urn}
+    optional = {
+        "provider": step.provider,
+        "oldState": _state(step.old),
+        "newState": _state(step.new),
+        "diffReasons": list(step.diffs),
+        "replaceReasons": list(step.keys),
+    }
+    shown |= {key: value for key, value in optional.items() if value}
+    shown["detailedDiff"] = detailed
+    return shown
+
+
+def _state(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {key: value for key, value in state.items() if value or key in _STATE_KEYS_KEPT_EMPTY}

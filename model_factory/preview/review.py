@@ -1,0 +1,278 @@
+"""A preview judged: verdict and tally, what is dangerous, what it costs, what policies said, what changes, what has drifted.
+
+One value, rendered by `model_factory.preview.comment` (Markdown) and `preview.html`. It reads a report of engine events and the cost that the caller
+gives; every value in it is masked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import takewhile
+from typing import Final, Literal
+
+from model_factory.cost.values import Delta
+from model_factory.preview.changes import (
+    Change,
+    Group,
+    PropertyChange,
+    change_of,
+    changes_of,
+    dangers,
+    grouped,
+    in_order,
+    leaves,
+)
+from model_factory.preview.events import REPLACE_PARTS, Diagnostic, FindingKind, Report
+from model_factory.preview.graph import Graph, graph_of
+from model_factory.preview.masking import Masker
+
+Level = Literal["failed", "blocked", "destructive", "caution", "change", "same"]
+
+_SEVERITIES: Final = ("critical", "high", "medium", "low", "")
+# What engines close a failed run with, after having said why.
+_SAYS_NOTHING: Final = frozenset({"preview failed", "update failed"})
+_TALLY: Final = ("create", "update", "replace", "delete", "import", "discard", "same")
+_VERBS: Final = {
+    "create": "to create",
+    "update": "to update",
+    "replace": "to replace",
+    "delete": "to delete",
+    "import": "to import",
+    "discard": "to forget",
+    "same": "unchanged",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a preview ran: a link that a reader may follow."""
+
+    url: str
+    commit: str = ""
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What only the caller knows. `artifact` is a link to, or the name of, the whole report; `earlier` are runs before this one."""
+
+    project: str
+    stack: str
+    commit: str = ""
+    time: datetime | None = None
+    run_url: str = ""
+    artifact: str = ""
+    engine: str = ""
+    earlier: tuple[Run, ...] = ()
+
+    @property
+    def time_text(self) -> str:
+        """To the minute, with its zone."""
+        return "" if self.time is None else self.time.strftime("%Y-%m-%d %H:%M %Z").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`title` says it in a few words; `reasons` say why, a sentence each."""
+
+    level: Level
+    title: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One policy and all resources of which it says the same. `changes` are of a remediation."""
+
+    kind: FindingKind
+    policy: str
+    pack: str
+    severity: str
+    message: str
+    resources: tuple[str, ...]
+    number: int = 1
+    """How often it was said: of one resource perhaps more than once."""
+    changes: tuple[PropertyChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """All that a reviewer is shown."""
+
+    heading: Heading
+    verdict: Verdict
+    tally: tuple[tuple[str, int, str], ...]
+    """(operation, how many, in words)."""
+    dangers: tuple[Change, ...]
+    groups: tuple[Group, ...]
+    drift: tuple[Group, ...]
+    judgements: tuple[Judgement, ...]
+    policies_passed: int
+    policy_packs: tuple[str, ...]
+    cost: Delta | None
+    graph: Graph | None
+    errors: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...]
+    duration_seconds: float
+
+    def judged(self, kind: FindingKind) -> tuple[Judgement, ...]:
+        """The judgements of one kind, the most severe first."""
+        return tuple(each for each in self.judgements if each.kind == kind)
+
+
+def review_of(
+    report: Report, heading: Heading, *, cost: Delta | None = None, secrets: Iterable[str] = ()
+) -> Review:
+    """Judge a finished preview. `secrets` are texts to strike besides those that the engine masked."""
+    masker = Masker(secrets)
+    changes = changes_of(report, masker)
+    drift = grouped(in_order(change_of(step, masker) for step in report.drift))
+    judgements = tuple(_judgements(report, masker))
+    found = dangers(changes)
+    errors = tuple(_notes(report, masker, "error"))
+    if len(errors) > 1 or any(each.kind == "mandatory" for each in judgements):
+        errors = tuple(note for note in errors if note.message not in _SAYS_NOTHING)
+    return Review(
+        heading=heading,
+        verdict=_verdict(report, changes, found, judgements, drift, errors),
+        tally=_tally(report),
+        dangers=tuple(found),
+        groups=tuple(grouped(changes)),
+        drift=tuple(drift),
+        judgements=judgements,
+        policies_passed=report.policies_passed,
+        policy_packs=tuple(f"{name} {version}".strip() for name, version in report.policy_packs.items()),
+        cost=cost,
+        graph=graph_of(report, masker),
+        errors=errors,
+        warnings=tuple(_notes(report, masker, "warning")),
+        duration_seconds=report.duration_seconds,
+    )
+
+
+def _verdict(
+    report: Report,
+    changes: list[Change],
+    found: list[Change],
+    judgements: tuple[Judgement, ...],
+    drift: list[Group],
+    errors: tuple[Diagnostic, ...],
+) -> Verdict:
+    violated = sum(each.number for each in judgements if each.kind == "mandatory")
+    advised = sum(each.number for each in judgements if each.kind == "advisory")
+    unknown = sum(each.number for each in judgements if each.kind == "not evaluated")
+    drifted = sum(len(group.changes) for group in drift)
+    reasons: list[str] = []
+    if unknown:
+        reasons.append(f"{count(unknown, 'policy check')} could not be evaluated before up")
+    if drifted:
+        reasons.append(f"{count(drifted, 'resource')} differ from the state: changed outside")
+    what = ", ".join(_counts(changes)) or "nothing changes"
+    if violated:
+        return Verdict(
+            "blocked", f"{count(violated, 'mandatory policy violation')}: up is refused", (what, *reasons)
+        )
+    if errors or report.failed or report.result == "failed":
+        named = [step.name for step in report.failed]
+        why = f"{count(len(named), 'resource')} failed" if named else "see the errors"
+        return Verdict("failed", "the preview failed", (why, *reasons))
+    if advised:
+        reasons.insert(0, f"{count(advised, 'advisory policy violation')}")
+    if found:
+        return Verdict("destructive", what, tuple(reasons))
+    if not changes:
+        return Verdict("caution" if advised or drifted else "same", "nothing changes", tuple(reasons))
+    return Verdict(
+        "caution" if advised or drifted else "change", what, ("nothing is replaced or deleted", *reasons)
+    )
+
+
+def _counts(changes: list[Change]) -> Iterable[str]:
+    """What is done to real objects, the gravest first; where there are none, to whatever there is."""
+    real = [each for each in changes if each.custom and not each.type.startswith("pulumi:providers:")]
+    counts = Counter(each.op for each in real or changes)
+    for op, verb in (
+        ("delete", "deleted"), ("discard", "forgotten"), ("replace", "replaced"), ("create-replacement", "replaced"),
+        ("update", "updated in place"), ("create", "created"), ("import", "imported"),
+    ):  # fmt: skip
+        if counts[op]:
+            yield f"{counts[op]:,} {verb}"
+
+
+def _tally(report: Report) -> tuple[tuple[str, int, str], ...]:
+    counts = Counter({op: number for op, number in report.changes.items() if op not in REPLACE_PARTS})
+    if not counts:
+        counts = Counter(step.op for step in report.steps.values() if step.op not in REPLACE_PARTS)
+    ops = [*_TALLY, *sorted(set(counts) - set(_TALLY) - {"read", "refresh"})]
+    return tuple((op, counts[op], f"{counts[op]:,} {_VERBS.get(op, op)}") for op in ops if counts[op])
+
+
+def _judgements(report: Report, masker: Masker) -> Iterable[Judgement]:
+    together: dict[Judgement, list[tuple[str, str]]] = {}
+    for finding in report.findings:
+        changes: tuple[PropertyChange, ...] = ()
+        if finding.kind == "remediated":
+            type_ = finding.urn.split("::")[2].rsplit("$", 1)[-1] if finding.urn.count("::") >= 3 else ""
+            changes = tuple(
+                leaves("", masker.properties(type_, finding.before), masker.properties(type_, finding.after))
+            )
+        message = masker.text(finding.message)
+        if finding.kind == "not evaluated":
+            # "can't run policy 'x' from policy pack 'y' during preview: why"; the names stand beside it anyway.
+            message = message.partition("during preview: ")[2] or message
+        key = Judgement(
+            finding.kind,
+            finding.policy,
+            finding.pack,
+            finding.severity if finding.severity in _SEVERITIES else "",
+            "",
+            (),
+            changes=changes,
+        )
+        name = masker.text(finding.urn.rsplit("::", 1)[-1])
+        together.setdefault(key, []).append((name, message))
+    return sorted(
+        (
+            replace(
+                key,
+                message=_said(told),
+                resources=tuple(sorted({name for name, _ in told if name})),
+                number=len(told),
+            )
+            for key, told in together.items()
+        ),
+        key=lambda each: (_SEVERITIES.index(each.severity), each.policy),
+    )
+
+
+def _said(told: list[tuple[str, str]]) -> str:
+    """What a policy says of all its resources: the lines that are the same once, the others with their resource."""
+    messages = list(dict.fromkeys(message for _, message in told))
+    if len(messages) == 1:
+        return messages[0]
+    same = list(
+        takewhile(
+            lambda lines: len(set(lines)) == 1, zip(*(text.splitlines() for text in messages), strict=False)
+        )
+    )
+    lines = [each[0] for each in same]
+    for name, message in sorted(told):
+        rest = " ".join(message.splitlines()[len(same) :])
+        lines.append(f"{name}: {rest}" if name and rest else rest or name)
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _notes(report: Report, masker: Masker, severity: str) -> Iterable[Diagnostic]:
+    for note in report.diagnostics:
+        if note.severity == severity:
+            yield replace(note, message=masker.text(note.message), urn=masker.text(note.urn))
+
+
+def count(number: int, noun: str) -> str:
+    """`1 resource`, `2 resources`, `3 policies`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("cy") else f"{number:,} {noun}s"

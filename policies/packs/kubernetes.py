@@ -1,0 +1,287 @@
+"""Kubernetes objects one by one: where they are, what they are called, who may reach them and what they allow."""
+
+from __future__ import annotations
+
+import re
+
+from policies.checks import (
+    CRITICAL,
+    HIGH,
+    MEDIUM,
+    Draft,
+    Policy,
+    Props,
+    Report,
+    Resource,
+    Setting,
+    at,
+    resource_check,
+)
+from policies.packs import pod_security, workloads
+from policies.pods import (
+    PODS,
+    listed,
+    mapping,
+)
+from policies.references import cis, documented, nsa_cisa
+
+RBAC_PAGE = "https://kubernetes.io/docs/concepts/security/rbac-good-practices/"
+LABEL_LIMIT = 63
+TAGS = ("kubernetes",)
+NAMESPACED = (
+    *(kind for kind in PODS),
+    *(
+        f"kubernetes:{kind}"
+        for kind in (
+            "core/*:ConfigMap",
+            "core/*:Endpoints",
+            "core/*:LimitRange",
+            "core/*:PersistentVolumeClaim",
+            "core/*:ResourceQuota",
+            "core/*:Secret",
+            "core/*:Service",
+            "core/*:ServiceAccount",
+            "autoscaling/*:HorizontalPodAutoscaler",
+            "coordination.k8s.io/*:Lease",
+            "keda.sh/*:ScaledObject",
+            "networking.k8s.io/*:Ingress",
+            "networking.k8s.io/*:NetworkPolicy",
+            "policy/*:PodDisruptionBudget",
+            "rbac.authorization.k8s.io/*:Role",
+            "rbac.authorization.k8s.io/*:RoleBinding",
+        )
+    ),
+)
+LABELLED = (*NAMESPACED, "kubernetes:core/*:Namespace", "kubernetes:core/*:PersistentVolume")
+ROLES = tuple(
+    f"kubernetes:rbac.authorization.k8s.io/*:{kind}"
+    for kind in ("Role", "ClusterRole", "RolePatch", "ClusterRolePatch")
+)
+BINDINGS = tuple(
+    f"kubernetes:rbac.authorization.k8s.io/*:{kind}"
+    for kind in ("RoleBinding", "ClusterRoleBinding", "RoleBindingPatch", "ClusterRoleBindingPatch")
+)
+# What each controller takes for "not from the internet".
+INTERNAL = {
+    "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
+    "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
+    "networking.gke.io/load-balancer-type": "internal",
+    "cloud.google.com/load-balancer-type": "internal",
+}
+POD_SECURITY_LEVELS = ("privileged", "baseline", "restricted")
+ENFORCE = "pod-security.kubernetes.io/enforce"
+
+
+def _namespace(resource: Resource, report: Report) -> None:
+    namespace = at(resource.props, "metadata", "namespace") or at(resource.provider_props, "namespace")
+    if namespace in (None, "", "default"):
+        report("it is in the namespace default, where nothing separates it from anything")
+
+
+def _labels(resource: Resource, report: Report) -> None:
+    labels = mapping(at(resource.props, "metadata", "labels"))
+    missing = [key for key in resource.config["labels"] if labels.get(key) in (None, "")]
+    if missing:
+        report(f"it has no label {', '.join(missing)}")
+
+
+def _label(draft: Draft) -> None:
+    metadata = draft.child(draft.props, "metadata", create=True)
+    labels = draft.child(metadata, "labels", create=True) if metadata is not None else None
+    for key, text in draft.config["labels"].items():
+        if labels is not None and not labels.get(key):
+            draft.put(labels, key, label_value(str(text).replace("{name}", draft.name)))
+
+
+def label_value(text: str) -> str:
+    """A text as a label may hold it: at most 63 letters, digits, dashes, dots and underscores, the first and last a letter or digit."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:LABEL_LIMIT].strip("._-")
+
+
+def _wildcards(resource: Resource, report: Report) -> None:
+    for rule in report.items(resource.props, "rules"):
+        for key in ("apiGroups", "resources", "verbs", "nonResourceURLs"):
+            with report.guard():
+                if "*" in listed(rule, key):
+                    report(f"a rule allows any of {key}: {_rule(rule)}")
+
+
+def _rule(rule: Props) -> str:
+    return "; ".join(
+        f"{key} {', '.join(str(each) for each in listed(rule, key))}" for key in rule if listed(rule, key)
+    )
+
+
+def _cluster_admin(resource: Resource, report: Report) -> None:
+    with report.guard():
+        if at(resource.props, "roleRef", "name") == "cluster-admin":
+            report("it makes its subjects masters of the cluster: roleRef is cluster-admin")
+    for subject in report.items(resource.props, "subjects"):
+        with report.guard():
+            if at(subject, "name") == "system:masters":
+                report("it binds system:masters, which no rule can hold back")
+
+
+def _public(resource: Resource, report: Report) -> None:
+    annotations = mapping(at(resource.props, "metadata", "annotations"))
+    if resource.is_("*:Ingress", "*:IngressPatch"):
+        _public_ingress(resource, annotations, report)
+        return
+    if resource.is_("*:Gateway", "*:GatewayPatch"):
+        name = str(at(resource.props, "spec", "gatewayClassName"))
+        if "external" in name:
+            report(f"gateway class {name} is reached from the internet")
+        return
+    with report.guard():
+        internal = any(str(annotations.get(key)).lower() == value for key, value in INTERNAL.items())
+        if at(resource.props, "spec", "type") == "LoadBalancer" and not internal:
+            report("the load balancer is reached from the internet: no annotation makes it internal")
+    with report.guard():
+        if listed(resource.props, "spec", "externalIPs"):
+            report("externalIPs take over addresses that are somebody's (CVE-2020-8554)")
+
+
+def _public_ingress(resource: Resource, annotations: Props, report: Report) -> None:
+    kind = at(resource.props, "spec", "ingressClassName") or annotations.get("kubernetes.io/ingress.class")
+    if annotations.get("alb.ingress.kubernetes.io/scheme") == "internet-facing":
+        report("the load balancer is internet-facing")
+    if kind == "gce":
+        report("ingress class gce is reached from the internet; gce-internal is not")
+
+
+def _pod_security(resource: Resource, report: Report) -> None:
+    wanted = str(resource.config["level"])
+    found = at(resource.props, "metadata", "labels", ENFORCE)
+    if found not in POD_SECURITY_LEVELS[POD_SECURITY_LEVELS.index(wanted) :]:
+        report(f"{ENFORCE} is {found or 'not set'}: the namespace admits Pods that are not {wanted}")
+
+
+def _enforce(draft: Draft) -> None:
+    metadata = draft.child(draft.props, "metadata", create=True)
+    labels = draft.child(metadata, "labels", create=True) if metadata is not None else None
+    wanted = POD_SECURITY_LEVELS.index(str(draft.config["level"]))
+    if labels is not None and labels.get(ENFORCE) not in POD_SECURITY_LEVELS[wanted:]:
+        draft.put(labels, ENFORCE, POD_SECURITY_LEVELS[wanted])
+
+
+POLICIES: tuple[Policy, ...] = (
+    *workloads.POLICIES,
+    resource_check(
+        "no-default-namespace",
+        "Objects are in a namespace of their own.",
+        types=NAMESPACED,
+        severity=MEDIUM,
+        check=_namespace,
+        steps="Make a namespace for the workload and name it in metadata.namespace.",
+        reference=cis(
+            "5.6.4",
+            "The default namespace should not be used",
+            "https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/",
+            "CKV_K8S_21",
+            nsa="Namespaces",
+        ),
+        tags=TAGS,
+    ),
+    resource_check(
+        "labels",
+        "Objects say what they belong to.",
+        types=LABELLED,
+        severity=MEDIUM,
+        check=_labels,
+        remedy=_label,
+        steps="Add the recommended labels app.kubernetes.io/name, instance and part-of to metadata.labels.",
+        reference=documented(
+            "Kubernetes documentation",
+            "Recommended labels",
+            "Shared labels of applications",
+            "https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/",
+        ),
+        config={
+            "labels": Setting(
+                {
+                    "app.kubernetes.io/name": "{name}",
+                    "app.kubernetes.io/instance": "{name}",
+                    "app.kubernetes.io/part-of": "model-factory",
+                },
+                {"type": "object", "additionalProperties": {"type": "string"}},
+                "Labels that must be there, each with what a remedy writes; {name} is the resource's logical name.",
+            )
+        },
+        tags=TAGS,
+    ),
+    resource_check(
+        "rbac-wildcard",
+        "Roles name what they allow.",
+        types=ROLES,
+        severity=HIGH,
+        check=_wildcards,
+        steps="List the API groups, resources and verbs that are used.",
+        reference=cis(
+            "5.1.3",
+            "Minimize wildcard use in Roles and ClusterRoles",
+            RBAC_PAGE,
+            "CKV_K8S_49",
+            nsa="Role-based access control",
+        ),
+        tags=(*TAGS, "rbac"),
+    ),
+    resource_check(
+        "cluster-admin",
+        "Nobody is made master of the cluster.",
+        types=BINDINGS,
+        severity=CRITICAL,
+        check=_cluster_admin,
+        steps="Bind a role that allows what is needed, in the namespace where it is needed.",
+        reference=cis(
+            "5.1.1",
+            "Ensure that the cluster-admin role is only used where required",
+            RBAC_PAGE,
+            nsa="Role-based access control",
+        ),
+        tags=(*TAGS, "rbac"),
+    ),
+    resource_check(
+        "no-public-load-balancer",
+        "Models are not reached from the internet.",
+        types=tuple(
+            f"kubernetes:{kind}{patch}"
+            for kind in (
+                "core/*:Service",
+                "networking.k8s.io/*:Ingress",
+                "gateway.networking.k8s.io/*:Gateway",
+            )
+            for patch in ("", "Patch")
+        ),
+        severity=HIGH,
+        check=_public,
+        steps="Make the load balancer internal, or exempt by name the one entrance that has authentication in front.",
+        reference=nsa_cisa(
+            "Network separation and hardening",
+            "Network policies",
+            "https://kubernetes.io/docs/concepts/services-networking/service/#internal-load-balancer",
+        ),
+        tags=(*TAGS, "network"),
+    ),
+    resource_check(
+        "pod-security-label",
+        "Namespaces refuse Pods that are not restricted.",
+        types=("kubernetes:core/*:Namespace",),
+        severity=HIGH,
+        check=_pod_security,
+        remedy=_enforce,
+        steps=f"Label the namespace {ENFORCE}: restricted.",
+        reference=cis(
+            "5.2.1",
+            "Ensure that the cluster has at least one active policy control mechanism in place",
+            "https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-namespace-labels/",
+            nsa="Pod security enforcement",
+        ),
+        config={
+            "level": Setting(
+                "restricted", {"type": "string", "enum": list(POD_SECURITY_LEVELS[1:])}, "The least level."
+            )
+        },
+        tags=(*TAGS, "pod-security"),
+    ),
+    *pod_security.POLICIES,
+)

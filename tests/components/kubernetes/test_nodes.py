@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.kubernetes.nodes import GPU_TAINT, POOL_LABEL, gpu_pool_shape, system_pool_shape
+from model_factory.planning.placing.plan import Pool
+
+
+def pool(least: int, most: int) -> Pool:
+    return Pool(
+        "l4x1-spot", "aws", "us-east-1", "g6.xlarge", "l4", 1, "spot", max_nodes=most, min_nodes=least
+    )
+
+
+class TestGpuPools:
+    def test_repel_pods_without_the_toleration(self) -> None:
+        assert gpu_pool_shape(pool(0, 4), 0).taints == (GPU_TAINT,)
+
+    def test_carry_the_label_that_models_select(self) -> None:
+        assert gpu_pool_shape(pool(0, 4), 0).labels[POOL_LABEL] == "l4x1-spot"
+
+    @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 200))
+    def test_start_within_their_bounds(self, least: int, more: int, initial: int) -> None:
+        shape = gpu_pool_shape(pool(least, least + more), initial)
+        assert shape.min_nodes <= shape.initial_nodes <= shape.max_nodes
+
+
+class TestSystemPools:
+    def test_are_on_demand_and_open_to_all(self) -> None:
+        shape = system_pool_shape("m7i.large", 2)
+        assert (shape.capacity_type, shape.taints, shape.accelerator) == ("on-demand", (), "")
+
+    def test_never_shrink_below_what_was_asked(self) -> None:
+        assert system_pool_shape("m7i.large", 3).min_nodes == 3
+
+
+class TestTaints:
+    def test_clouds_spell_effects_their_own_way(self) -> None:
+        assert (GPU_TAINT.effect, GPU_TAINT.cloud_effect) == ("NoSchedule", "NO_SCHEDULE")

@@ -1,0 +1,242 @@
+"""The Pods of the dev stack, which has every runtime, and what is only in other stacks."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from components.kubernetes.pod import PodParts, memory_quantity, pod_spec
+from components.kubernetes.runtimes.table import MODEL_SERVERS, filled
+from components.kubernetes.weights.routes import HubWeights
+from model_factory.planning.settings.sections import ModelSettings
+
+# kubernetes.io/docs/concepts/security/pod-security-standards, restricted: the kinds of volumes that may be used.
+RESTRICTED_VOLUMES = {
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}
+
+
+@pytest.fixture(scope="module")
+def deployments(dev: Any) -> dict[str, Any]:
+    return {each.inputs["metadata"]["labels"]["model"]: each for each in dev.of("apps/v1:Deployment")}
+
+
+@pytest.fixture(
+    params=["assistant", "embeddings", "image-classifier", "object-detector", "text-classifier"],
+    scope="module",
+)
+def pod(request: pytest.FixtureRequest, deployments: dict[str, Any]) -> dict[str, Any]:
+    return deployments[request.param].inputs["spec"]["template"]["spec"]
+
+
+@pytest.fixture(scope="module")
+def server(pod: dict[str, Any]) -> dict[str, Any]:
+    (container,) = pod["containers"]
+    return container
+
+
+class TestRestrictedPods:
+    def test_run_as_nobody_in_particular(self, pod: dict[str, Any], server: dict[str, Any]) -> None:
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert server["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert not server["securityContext"]["allowPrivilegeEscalation"]
+
+    def test_share_nothing_with_the_node(self, pod: dict[str, Any]) -> None:
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+        for volume in pod["volumes"]:
+            assert set(volume) - {"name"} <= RESTRICTED_VOLUMES
+
+    def test_write_only_where_they_must(self, pod: dict[str, Any], server: dict[str, Any]) -> None:
+        assert server["securityContext"]["readOnlyRootFilesystem"]
+        writable = {mount["name"] for mount in server["volumeMounts"] if not mount.get("readOnly")}
+        assert writable <= {"scratch", "shared-memory"}
+
+    def test_carry_no_token_for_the_api(self, pod: dict[str, Any]) -> None:
+        assert not pod["automountServiceAccountToken"]
+
+    def test_every_mount_has_its_volume(self, pod: dict[str, Any], server: dict[str, Any]) -> None:
+        assert {mount["name"] for mount in server["volumeMounts"]} == {
+            volume["name"] for volume in pod["volumes"]
+        }
+
+
+class TestGpus:
+    def test_the_request_is_the_limit(self, server: dict[str, Any]) -> None:
+        resources = server["resources"]
+        assert resources["requests"]["nvidia.com/gpu"] == resources["limits"]["nvidia.com/gpu"] == "1"
+        assert resources["requests"]["memory"] == resources["limits"]["memory"]
+
+    def test_pods_go_to_their_pool_and_nowhere_else(self, pod: dict[str, Any]) -> None:
+        assert set(pod["nodeSelector"]) == {"model-factory/pool"}
+        assert [each["key"] for each in pod["tolerations"]] == ["nvidia.com/gpu"]
+
+
+class TestProbes:
+    def test_ask_a_port_that_is_there(self, server: dict[str, Any]) -> None:
+        names = {port["name"] for port in server["ports"]}
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert server[probe]["httpGet"]["port"] in names
+
+    def test_the_startup_probe_covers_the_load(self, server: dict[str, Any]) -> None:
+        startup = server["startupProbe"]
+        assert startup["failureThreshold"] * startup["periodSeconds"] >= 300
+
+    def test_liveness_is_more_patient_than_readiness(self, server: dict[str, Any]) -> None:
+        patience = {
+            name: server[name]["failureThreshold"] * server[name]["periodSeconds"]
+            for name in ("livenessProbe", "readinessProbe")
+        }
+        assert patience["livenessProbe"] > patience["readinessProbe"]
+
+    def test_pods_drain_before_they_go(self, pod: dict[str, Any], server: dict[str, Any]) -> None:
+        assert pod["terminationGracePeriodSeconds"] > server["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+
+class TestDeployments:
+    def test_leave_the_replica_count_to_the_autoscaler(self, deployments: dict[str, Any]) -> None:
+        assert not any("replicas" in each.inputs["spec"] for each in deployments.values())
+
+    def test_wait_as_long_as_a_cold_start_takes(self, deployments: dict[str, Any]) -> None:
+        assert deployments["assistant"].create_timeout == "3000s"
+
+    def test_selectors_find_their_pods(self, deployments: dict[str, Any]) -> None:
+        for each in deployments.values():
+            spec = each.inputs["spec"]
+            assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+
+    def test_gke_mounts_buckets_for_pods_that_ask(self, deployments: dict[str, Any]) -> None:
+        for name, asks in (("embeddings", True), ("assistant", False)):
+            annotations = deployments[name].inputs["spec"]["template"]["metadata"]["annotations"]
+            assert ("gke-gcsfuse/volumes" in annotations) is asks
+
+
+class TestServices:
+    def test_every_port_leads_to_a_port_of_the_pod(self, dev: Any, deployments: dict[str, Any]) -> None:
+        for service in dev.of("core/v1:Service"):
+            model = service.inputs["metadata"]["labels"]["model"]
+            spec = deployments[model].inputs["spec"]["template"]
+            (container,) = spec["spec"]["containers"]
+            names = {port["name"] for port in container["ports"]}
+            assert {port["targetPort"] for port in service.inputs["spec"]["ports"]} == names
+            assert service.inputs["spec"]["selector"].items() <= spec["metadata"]["labels"].items()
+
+
+class TestNamespaces:
+    def test_admit_restricted_pods_only(self, dev: Any) -> None:
+        for namespace in dev.of("core/v1:Namespace"):
+            assert (
+                namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+            )
+
+    def test_deny_all_traffic_by_default(self, dev: Any) -> None:
+        denying = [
+            each
+            for each in dev.of("networking.k8s.io/v1:NetworkPolicy")
+            if not each.inputs["spec"]["podSelector"]
+        ]
+        assert len(denying) == 5
+        for each in denying:
+            assert each.inputs["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+class TestModelTraffic:
+    def policies(self, dev: Any) -> dict[str, Any]:
+        return {
+            each.inputs["metadata"]["labels"]["model"]: each.inputs["spec"]
+            for each in dev.of("networking.k8s.io/v1:NetworkPolicy")
+            if each.inputs["spec"]["podSelector"]
+        }
+
+    def test_comes_from_labelled_namespaces_only(self, dev: Any) -> None:
+        for spec in self.policies(dev).values():
+            assert all(rule["from"] and rule["ports"] for rule in spec["ingress"])
+
+    def test_models_on_aws_go_nowhere_but_to_dns(self, dev: Any) -> None:
+        (rule,) = self.policies(dev)["assistant"]["egress"]
+        assert {port["port"] for port in rule["ports"]} == {53}
+
+    def test_models_on_gcp_reach_their_bucket_and_no_private_address(self, dev: Any) -> None:
+        web = self.policies(dev)["embeddings"]["egress"][1]["to"][0]["ipBlock"]
+        assert web["cidr"] == "0.0.0.0/0"
+        assert "10.0.0.0/8" in web["except"]
+
+
+class TestAccounts:
+    def test_on_gcp_name_the_account_they_act_as(self, dev: Any) -> None:
+        accounts = {each.inputs["metadata"]["name"]: each.inputs for each in dev.of("core/v1:ServiceAccount")}
+        assert "iam.gke.io/gcp-service-account" in accounts["embeddings"]["metadata"]["annotations"]
+        assert not accounts["embeddings"]["automountServiceAccountToken"]
+
+
+class TestS3Mounts:
+    def test_pods_read_with_their_own_identity(self, dev: Any) -> None:
+        for volume in dev.of("core/v1:PersistentVolume"):
+            csi = volume.inputs["spec"]["csi"]
+            assert csi["volumeAttributes"]["authenticationSource"] == "pod"
+            assert "read-only" in volume.inputs["spec"]["mountOptions"]
+
+    def test_claims_name_their_volume(self, dev: Any) -> None:
+        names = {volume.name: f"{volume.name}-0000000" for volume in dev.of("core/v1:PersistentVolume")}
+        for claim in dev.of("core/v1:PersistentVolumeClaim"):
+            assert claim.inputs["spec"]["volumeName"] == names[claim.name]
+
+
+class TestModelServers:
+    @pytest.mark.parametrize("server", MODEL_SERVERS.values(), ids=list(MODEL_SERVERS))
+    def test_name_ports_that_they_open(self, server: Any) -> None:
+        assert {server.health_port, server.metrics_port} <= set(server.ports)
+        assert all(len(name) <= 15 for name in server.ports)
+
+    def test_torchserve_keeps_its_management_to_itself(self) -> None:
+        assert (
+            "management_address=http://127.0.0.1:8081"
+            in MODEL_SERVERS["torchserve"].files["config.properties"]
+        )
+        assert 8081 not in MODEL_SERVERS["torchserve"].ports.values()
+
+
+class TestHubWeights:
+    def test_are_pinned_to_their_commit_and_not_mounted(self) -> None:
+        model = ModelSettings.model_validate(
+            {
+                "name": "m",
+                "runtime": "vllm",
+                "image": f"m@sha256:{'0' * 64}",
+                "weights": {"uri": "hf://owner/m", "revision": "a" * 40},
+                "gpu_memory_gib": 16,
+                "gpus_per_replica": 2,
+                "p95_latency_ms": 100,
+                "requests_per_second": 10,
+                "replicas": {"min": 1, "max": 2},
+            }
+        )
+        parts = PodParts(image="i", service_account="m", config_map=None, claim=None)
+        weights = HubWeights("owner/m", "a" * 40)
+        spec: Any = pod_spec(model, MODEL_SERVERS["vllm"], weights, parts, "pool", {})
+        (container,) = spec["containers"]
+        assert container["args"][0] == "owner/m"
+        assert f"--revision={'a' * 40}" in container["args"]
+        assert "--tensor-parallel-size=2" in container["args"]
+        assert "weights" not in {volume["name"] for volume in spec["volumes"]}
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
+
+
+class TestQuantities:
+    @pytest.mark.parametrize(("gib", "text"), [("8", "8Gi"), ("7.5", "7680Mi"), ("0.25", "256Mi")])
+    def test_memory_is_in_binary_units(self, gib: str, text: str) -> None:
+        assert memory_quantity(Decimal(gib)) == text
+
+    def test_braces_of_files_stay(self) -> None:
+        model: Any = type("Model", (), {"name": "m", "gpus_per_replica": 1})()
+        assert filled("max { value: 1 } {name}", model, "w") == "max { value: 1 } m"

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.kubernetes.runtimes.table import MODEL_SERVERS
+from components.kubernetes.scaling import autoscaler_metrics, autoscaler_spec
+from model_factory.planning.settings.sections import ModelSettings, Runtime
+
+
+def model(runtime: Runtime = "vllm", **changes: Any) -> ModelSettings:
+    return ModelSettings.model_validate(
+        {
+            "name": "m",
+            "runtime": runtime,
+            "image": f"m@sha256:{'0' * 64}",
+            "weights": {"uri": "bucket://m"},
+            "gpu_memory_gib": 16,
+            "p95_latency_ms": 100,
+            "requests_per_second": 50,
+            "replicas": {"min": 1, "max": 4},
+            **changes,
+        }
+    )
+
+
+class TestAutoscaler:
+    def test_all_replicas_together_carry_the_peak(self) -> None:
+        rate: Any = autoscaler_metrics(model(), MODEL_SERVERS["vllm"])[0]
+        assert rate["pods"]["target"] == {"type": "AverageValue", "average_value": "12500m"}
+
+    @pytest.mark.parametrize(
+        ("runtime", "kind"),
+        [
+            ("vllm", "Pods"),
+            ("triton", "Pods"),
+            ("torchserve", "Resource"),
+            ("tensorflow-serving", "Resource"),
+        ],
+    )
+    def test_a_queue_where_there_is_one_and_cpu_where_not(self, runtime: Runtime, kind: str) -> None:
+        second: Any = autoscaler_metrics(model(runtime), MODEL_SERVERS[runtime])[1]
+        assert second["type"] == kind
+
+    def test_goes_down_slower_than_up(self) -> None:
+        behaviour: Any = autoscaler_spec(model(), MODEL_SERVERS["vllm"], "d")["behavior"]
+        assert (
+            behaviour["scale_down"]["stabilization_window_seconds"]
+            > behaviour["scale_up"]["stabilization_window_seconds"]
+        )
+
+
+class TestScalingOfTheDevStack:
+    def test_each_deployment_has_one_autoscaler_and_it_exists(self, dev: Any) -> None:
+        targets = [
+            each.inputs["spec"]["scaleTargetRef"]["name"] for each in dev.of(":HorizontalPodAutoscaler")
+        ]
+        assert sorted(targets) == sorted(f"{each.name}-0000000" for each in dev.of("apps/v1:Deployment"))
+
+    def test_budgets_hold_at_any_number_of_replicas(self, dev: Any) -> None:
+        for budget in dev.of(":PodDisruptionBudget"):
+            assert budget.inputs["spec"]["maxUnavailable"] == 1
+            assert "minAvailable" not in budget.inputs["spec"]

@@ -1,0 +1,461 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from model_factory.cost import IDLE, SHARED, Bill, Record, Span, bill_of, delta_of
+from model_factory.facts.catalogue import Catalogue, Rejected
+from model_factory.facts.prices import PriceTable
+from tests.cost.graphs import AWS, GCP, eks, flat, gke, model, node_group, node_pool, record
+from tests.cost.tables import AS_OF, offer, price, table
+
+
+def bill(records: Iterable[Record], **options: Any) -> Bill:
+    return bill_of(records, prices=table(), **options)
+
+
+def span(idle: str, peak: str | None = None) -> Span:
+    return Span(Decimal(idle), Decimal(idle if peak is None else peak))
+
+
+def whole() -> list[Record]:
+    """Two clusters in two clouds with three models; one pool is shared by two of them."""
+    return flat(
+        eks(enabledClusterLogTypes=["api", "audit", "authenticator", "controllerManager", "scheduler"]),
+        gke(loggingConfig={"enableComponents": ["SYSTEM_COMPONENTS", "WORKLOADS"]}),
+        record(
+            "aws:cloudwatch/logGroup:LogGroup",
+            "logs",
+            AWS,
+            region="us-east-1",
+            name="/aws/eks/x",
+            retentionInDays=30,
+        ),
+        record("aws:ec2/natGateway:NatGateway", "nat", AWS, region="us-east-1"),
+        record("aws:ec2/eip:Eip", "nat", AWS, region="us-east-1"),
+        record("aws:ec2/vpc:Vpc", "vpc", AWS, region="us-east-1"),
+        record("aws:kms/key:Key", "key", AWS, region="us-east-1"),
+        record("aws:ecr/repository:Repository", "chat", AWS, region="us-east-1", tags={"model": "chat"}),
+        record("aws:s3/bucket:Bucket", "weights", AWS, region="us-east-1"),
+        record("gcp:artifactregistry/repository:Repository", "images", GCP, location="us-central1"),
+        record("gcp:storage/bucket:Bucket", "weights", GCP, location="US-CENTRAL1", storageClass="STANDARD"),
+        record(
+            "gcp:compute/routerNat:RouterNat",
+            "nat",
+            GCP,
+            region="us-central1",
+            natIpAllocateOption="AUTO_ONLY",
+        ),
+        node_group("system", "small", least=2, most=4),
+        node_group("quad", "four", most=3),
+        node_pool("single", "g-one", autoscaling={"totalMinNodeCount": 0, "totalMaxNodeCount": 5}, spot=True),
+        model("chat", "quad", 1, 4, gpus=2),
+        model("rank", "quad", 1, 3),
+        model("vision", "single", 2, 5, parent=GCP),
+    )
+
+
+class TestGolden:
+    """Every line of a graph of two clouds, worked out by hand.
+
+    Prices as tests/planning/cost/tables.py has them. A month has 730 hours, so 0.073 a GB-month is 0.0001 a GB-hour.
+
+    aws: 3 models want GPUs. Pool quad, machines of 4 GPUs at 3.60:
+      at rest: chat 1 x 2 + rank 1 x 1 = 3 GPUs fit on 1 node; 1 x 3.60 = 3.60; chat 2/4 = 1.80, rank 1/4 = 0.90, idle 1/4 = 0.90
+      at peak: chat 4 x 2 + rank 3 x 1 = 11 GPUs: chat fills two nodes, rank a third one; 3 x 3.60 = 10.80 over 12 GPUs:
+               chat 8/12 = 7.20, rank 3/12 = 2.70, idle 1/12 = 0.90
+      volumes: 1 and 3 nodes x 200 GB x 0.073 / 730 = 0.02 and 0.06
+    system: 2 and 4 nodes x 0.10 = 0.20 and 0.40; volumes: 2 x 200 x 0.0001 = 0.04 and 0.08
+    control plane 0.10; NAT gateway 0.05, 100 GB x 0.0438 / 730 = 0.006; address 0.005; key 0.73 / 730 = 0.001
+    logs: 10 GB x 0.73 / 730 = 0.01; kept 30 days: 10 x 30/30 x 15 % = 1.5 GB x 0.0292 / 730 = 0.00006
+    images of chat: 30 GB x 0.0001 = 0.003; weights: 2 models x 60 GB x 0.0365 / 730 = 0.006
+    gcp: vision on spot at 0.30: 2 and 5 nodes = 0.60 and 1.50; volumes 2 and 5 x 100 GB x 0.146 / 730 = 0.04 and 0.10;
+      Cloud NAT 2 and 5 x 0.001 = 0.002 and 0.005
+    control plane 0.10; logs 30 GB x 0.001 = 0.03; NAT data 0.006; its address 0.005; images 30 GB x 0.0001 = 0.003;
+      weights 60 GB x 0.00003 = 0.0018
+    """
+
+    LINES = (
+        ("aws", "control plane", "0.10", "0.10"),
+        ("chat", "images", "0.003", "0.003"),
+        ("key", "key", "0.001", "0.001"),
+        ("logs", "logs kept", "0.00006", "0.00006"),
+        ("logs", "logs taken in", "0.01", "0.01"),
+        ("nat", "NAT gateway", "0.05", "0.05"),
+        ("nat", "data through the gateway", "0.006", "0.006"),
+        ("nat", "public address", "0.005", "0.005"),
+        ("quad", "four nodes", "3.60", "10.80"),
+        ("quad", "gp3 volumes of its nodes", "0.02", "0.06"),
+        ("system", "gp3 volumes of its nodes", "0.04", "0.08"),
+        ("system", "small nodes", "0.20", "0.40"),
+        ("weights", "weights", "0.006", "0.006"),
+        ("gcp", "control plane", "0.10", "0.10"),
+        ("gcp", "logs", "0.03", "0.03"),
+        ("images", "images", "0.003", "0.003"),
+        ("nat", "addresses", "0.005", "0.005"),
+        ("nat", "data through the gateway", "0.006", "0.006"),
+        ("single", "Cloud NAT of its nodes", "0.002", "0.005"),
+        ("single", "g-one nodes", "0.60", "1.50"),
+        ("single", "pd-balanced volumes of its nodes", "0.04", "0.10"),
+        ("weights", "weights", "0.0018", "0.0018"),
+    )
+
+    def test_lines(self) -> None:
+        made = [(line.name, line.what, line.usd_per_hour) for line in bill(whole()).lines]
+        assert made == [(name, what, span(idle, peak)) for name, what, idle, peak in self.LINES]
+
+    def test_totals(self) -> None:
+        # At rest 3.60 + 0.20 + 0.24106 (the rest of aws) + 0.60 + 0.1878 (the rest of gcp); at peak 10.80 + 0.40 + 0.32106 + 1.50 + 0.2508.
+        total = bill(whole()).total
+        assert total.usd_per_hour == span("4.82886", "13.27186")
+        assert total.on_demand == span("3.80", "11.20")
+        assert total.spot == span("0.60", "1.50")
+        assert total.usd_per_month == span("3525.0678", "9688.4578")
+
+    def test_gpu_hours(self) -> None:
+        # 4 and 12 GPUs of quad, 2 and 5 of single.
+        total = bill(whole()).total
+        assert total.gpus == span("6", "17")
+        assert total.gpu_hours_per_month == span("4380", "12410")
+
+    def test_owners(self) -> None:
+        # Volumes of quad go with its nodes: 2/4 of 0.02 to chat; at peak 8/12 of 0.06. chat's images are its own.
+        owners = bill(whole()).by_owner
+        assert {key: sums.usd_per_hour for key, sums in owners.items()} == {
+            ("chat", "aws"): span("1.813", "7.243"),
+            ("rank", "aws"): span("0.905", "2.715"),
+            ("vision", "gcp"): span("0.642", "1.605"),
+            (IDLE, "aws"): span("0.905", "0.905"),
+            (SHARED, "aws"): span("0.41806", "0.65806"),
+            (SHARED, "gcp"): span("0.1458", "0.1458"),
+        }
+        assert {key: sums.gpus for key, sums in owners.items() if sums.gpus} == {
+            ("chat", "aws"): span("2", "8"),
+            ("rank", "aws"): span("1", "3"),
+            ("vision", "gcp"): span("2", "5"),
+            (IDLE, "aws"): span("1", "1"),
+        }
+
+    def test_parts_add_up(self) -> None:
+        made = bill(whole())
+        for line in made.lines:
+            assert sum((share.usd_per_hour for share in line.shares), Span()) == line.usd_per_hour
+        for parts in (made.by_cloud, made.by_owner):
+            assert sum((sums.usd_per_hour for sums in parts.values()), Span()) == made.total.usd_per_hour
+
+    def test_estimates_are_told_apart(self) -> None:
+        # 0.003 + 0.00006 + 0.01 + 0.006 + 0.006 of aws, 0.03 + 0.003 + 0.005 + 0.006 + 0.0018 of gcp.
+        made = bill(whole())
+        assert made.estimated.usd_per_hour == span("0.07086")
+        assert {line.what for line in made.lines if line.estimated} == {
+            *(
+                "images",
+                "logs",
+                "logs kept",
+                "logs taken in",
+                "weights",
+                "addresses",
+                "data through the gateway",
+            ),
+        }
+
+    def test_order_of_records_changes_nothing(self) -> None:
+        made, other = bill(whole()), bill(reversed(whole()))
+        assert made.lines == other.lines
+        assert made.missing == other.missing == ()
+
+
+class TestChanges:
+    def test_one_gpu_pool_changes_exactly_its_lines(self) -> None:
+        after = [
+            replace(each, inputs=each.inputs | {"instanceTypes": ["one"], "capacityType": "SPOT"})
+            if each.name == "quad" and each.type.endswith("NodeGroup")
+            else each
+            for each in flat(
+                eks(), node_group("quad", "four"), node_group("other", "one"), model("chat", "quad", 1, 2)
+            )
+        ]
+        before = flat(
+            eks(), node_group("quad", "four"), node_group("other", "one"), model("chat", "quad", 1, 2)
+        )
+        delta = delta_of(bill(before), bill(after))
+        # At rest one node either way, 3.60 → 0.40; at peak 1 of four GPUs → 2 of one, 3.60 → 0.80, and a second volume.
+        changed = [
+            (change.before and change.before.what, change.after and change.after.what)
+            for change in delta.lines
+        ]
+        assert changed == [
+            ("gp3 volumes of its nodes", "gp3 volumes of its nodes"),
+            ("four nodes", "one nodes"),
+        ]
+        assert {change.after.name for change in delta.lines if change.after} == {"quad"}
+        assert delta.total.difference.on_demand == span("-3.60", "-3.60")
+        assert delta.total.difference.spot == span("0.40", "0.80")
+        assert delta.total.difference.usd_per_hour == span("-3.20", "-2.78")
+        assert set(delta.models) == {("chat", "aws"), (IDLE, "aws")}
+        assert set(delta.clouds) == {"aws"}
+
+    def test_replicas_change_only_their_model_where_it_has_a_pool_alone(self) -> None:
+        def graph(most: int) -> list[Record]:
+            return flat(
+                eks(),
+                node_group("one", "one"),
+                node_group("two", "one"),
+                model("a", "one", 1, most),
+                model("b", "two", 1, 1),
+            )
+
+        delta = delta_of(bill(graph(1)), bill(graph(3)))
+        assert set(delta.models) == {("a", "aws")}
+        assert delta.total.difference.usd_per_hour == span("0", "2.04")
+        assert delta.total.difference.gpus == span("0", "2")
+
+    def test_a_model_that_moves_is_gone_here_and_new_there(self) -> None:
+        pools = (
+            node_group("quad", "one"),
+            node_pool("single", "g-one", autoscaling={"totalMaxNodeCount": 4}),
+        )
+        before = flat(eks(), gke(), *pools, model("chat", "quad", 1, 1))
+        after = flat(eks(), gke(), *pools, model("chat", "single", 1, 1, parent=GCP))
+        models = delta_of(bill(before), bill(after)).models
+        assert models["chat", "aws"].difference.usd_per_hour == span("-1.02")
+        assert models["chat", "gcp"].difference.usd_per_hour == span("0.82")
+
+    def test_nothing_changes(self) -> None:
+        delta = delta_of(bill(whole()), bill(whole()))
+        assert not delta
+        assert not delta.models
+        assert not delta.clouds
+
+    def test_from_nothing_and_to_nothing(self) -> None:
+        empty, full = bill([]), bill(whole())
+        assert delta_of(empty, full).total.difference == full.total
+        assert delta_of(full, empty).total.difference.usd_per_hour == full.total.usd_per_hour * -1
+
+
+class TestNodes:
+    def test_a_pool_stops_at_its_most(self) -> None:
+        made = bill(
+            flat(eks(), node_group("one", "one", most=2), model("a", "one", 1, 4), model("b", "one", 0, 4))
+        )
+        nodes = next(line for line in made.lines if line.kind == "nodes")
+        assert nodes.quantity == span("1", "2")
+        # Eight replicas want eight GPUs of the two: four of eight each.
+        assert {share.owner: share.gpus for share in nodes.shares} == {
+            "a": span("1", "1"),
+            "b": span("0", "1"),
+        }
+        assert made.warnings == (
+            "one: its models need 8 nodes at peak, and it stops at 2; the figures stop there too",
+        )
+
+    def test_a_pool_that_nobody_uses_costs_its_least_nodes(self) -> None:
+        made = bill(flat(eks(), node_group("one", "one", least=1, most=9)))
+        assert next(line for line in made.lines if line.kind == "nodes").usd_per_hour == span("1")
+        assert set(made.by_owner) == {(IDLE, "aws"), (SHARED, "aws")}
+
+    def test_cpu_and_memory_fill_nodes_too(self) -> None:
+        # `four` leaves 63.5 cores of 64 or less: two replicas of 30 cores a node, though four GPUs are there.
+        made = bill(flat(eks(), node_group("quad", "four"), model("a", "quad", 2, 6, cpu="30")))
+        nodes = next(line for line in made.lines if line.kind == "nodes")
+        assert nodes.quantity == span("1", "3")
+        assert {share.owner: share.gpus for share in nodes.shares} == {
+            "a": span("2", "6"),
+            IDLE: span("2", "6"),
+        }
+
+    @pytest.mark.parametrize(
+        ("inputs", "idle", "peak"),
+        [
+            ({"autoscaling": {"totalMinNodeCount": 1, "totalMaxNodeCount": 4}}, "1", "4"),
+            ({"autoscaling": {"minNodeCount": 1, "maxNodeCount": 2}}, "3", "6"),
+            ({"autoscaling": {"minNodeCount": 1, "maxNodeCount": 2}, "nodeLocations": ["a", "b"]}, "2", "4"),
+            ({"autoscaling": {"minNodeCount": 1, "maxNodeCount": 2}, "location": "us-central1-a"}, "1", "2"),
+            ({"autoscaling": None, "nodeCount": 2}, "6", "6"),
+            ({"autoscaling": None, "initialNodeCount": 1}, "3", "3"),
+        ],
+    )
+    def test_gke_counts_by_zone(self, inputs: dict[str, Any], idle: str, peak: str) -> None:
+        made = bill(flat(gke(), node_pool("system", "g-small", **({"autoscaling": {}} | inputs))))
+        assert next(line for line in made.lines if line.kind == "nodes").quantity == span(idle, peak)
+
+    def test_a_create_preview_knows_as_much_as_a_state(self) -> None:
+        # Ids and names that the cloud makes up are not known yet; the place in the tree is.
+        unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+        pool = "urn:pulumi:dev::factory::model-factory:cluster:EksNodePool::one"
+        group = [
+            replace(each, id="", parent=pool, inputs=each.inputs | {"launchTemplate": {"id": unknown}})
+            for each in node_group("one", "one")
+        ]
+        above = Record(pool, "model-factory:cluster:EksNodePool", {}, {}, "", AWS)
+        planned = bill(flat(eks(), above, group, model("a", "one", 1, 3, scaler_names_it=False)))
+        there = bill(flat(eks(), node_group("one", "one"), model("a", "one", 1, 3)))
+        assert planned.total == there.total
+        assert planned.missing == ()
+
+    def test_equal_pool_names_in_two_clusters_are_told_apart_by_place(self) -> None:
+        made = bill(
+            flat(
+                eks(),
+                gke(),
+                node_group("l4", "one"),
+                node_pool("l4", "g-one", autoscaling={"totalMaxNodeCount": 4}),
+                model("a", "l4", 1, 1),
+                model("b", "l4", 1, 1, parent=GCP),
+            )
+        )
+        gpus = {key: sums.gpus for key, sums in made.by_owner.items() if sums.gpus}
+        assert gpus == {("a", "aws"): span("1"), ("b", "gcp"): span("1")}
+
+    def test_without_a_tree_such_a_model_is_named(self) -> None:
+        records = flat(
+            eks(),
+            gke(),
+            node_group("l4", "one"),
+            node_pool("l4", "g-one", autoscaling={"totalMaxNodeCount": 4}),
+            model("a", "l4", 1, 1),
+        )
+        made = bill(replace(each, parent="") for each in records)
+        assert [(each.name, each.reason) for each in made.missing] == [
+            ("aws-a", "several node pools of several clusters fit")
+        ]
+
+
+class TestMissing:
+    def test_a_machine_without_price_is_named_and_its_models_too(self) -> None:
+        made = bill(flat(eks(), node_group("odd", "strange"), model("a", "odd", 1, 2)))
+        assert [(each.name, each.what, each.reason) for each in made.missing] == [
+            ("odd", "strange nodes", "no price of machine:strange in us-east-1")
+        ]
+        assert made.warnings == (
+            "odd: 1 models run on strange of unknown size and price; nothing is charged to them",
+        )
+
+    def test_a_machine_without_spot_price_is_not_charged_on_demand(self) -> None:
+        made = bill(flat(eks(), node_group("quad", "four", spot=True), model("a", "quad", 1, 1)))
+        assert [each.reason for each in made.missing] == ["no spot price of four in us-east-1"]
+        assert not made.total.spot
+        assert not made.total.on_demand
+
+    def test_a_region_without_prices_is_named(self) -> None:
+        made = bill([eks(region="eu-west-9")])
+        assert not made.lines
+        assert [each.reason for each in made.missing] == ["no price of eks-control-plane in eu-west-9"]
+
+    def test_an_unknown_type_of_a_cloud_is_named_and_never_free(self) -> None:
+        made = bill(
+            [
+                record("aws:rds/instance:Instance", "db", region="us-east-1"),
+                record("aws:iam/role:Role", "role"),
+            ]
+        )
+        assert [(each.name, each.reason) for each in made.missing] == [
+            ("db", "whether it bills is not known")
+        ]
+
+    def test_a_model_that_no_pool_takes_is_named(self) -> None:
+        made = bill(flat(eks(), node_group("one", "one"), model("a", "other", 1, 1)))
+        assert [each.reason for each in made.missing] == ["no node pool has the labels it selects"]
+
+    def test_what_cannot_be_counted_is_named(self) -> None:
+        inputs: dict[str, Any] = {
+            "removeDefaultNodePool": False,
+            "monitoringConfig": {"managedPrometheus": {"enabled": True}},
+        }
+        balancer = record("kubernetes:core/v1:Service", "front", AWS, spec={"type": "LoadBalancer"})
+        made = bill(flat(gke(**inputs), balancer))
+        assert {each.what for each in made.missing} == {
+            *("default node pool", "metrics of managed Prometheus", "load balancer of a Service"),
+        }
+
+    def test_a_rejected_price_says_so(self) -> None:
+        cheap = offer("aws", "one", 1, "0.30", None)
+        prices = PriceTable.of(
+            [price("aws", "eks-control-plane", "hour", "0.10")],
+            Catalogue((), (Rejected(cheap, "0.30 is under 0.7"),)),
+        )
+        made = bill_of(flat(eks(), node_group("one", "one")), prices=prices)
+        assert "its price was rejected: 0.30 is under 0.7" in {each.reason for each in made.missing}
+
+
+class TestDates:
+    def test_prices_older_than_allowed_warn(self) -> None:
+        graph = flat(eks(), node_group("one", "one", least=1))
+        edge = AS_OF + timedelta(days=180)
+        assert bill(graph, today=edge).warnings == ()
+        assert bill(graph, today=edge + timedelta(days=1)).warnings == (
+            "prices of 2026-06-30 are 181 days old, above 180: one nodes, gp3 volumes of its nodes, control plane (test)",
+        )
+        assert bill(graph, today=AS_OF + timedelta(days=8), max_price_age=timedelta(days=7)).warnings
+
+    def test_without_a_date_nothing_is_old(self) -> None:
+        assert bill([eks()]).warnings == ()
+
+    def test_a_cluster_past_its_standard_support_costs_more(self) -> None:
+        ends = date(2026, 3, 23)
+        assert bill([eks(version="1.32")], today=ends).total.usd_per_hour == span("0.10")
+        assert bill([eks(version="1.32")], today=ends + timedelta(days=1)).total.usd_per_hour == span("0.60")
+
+
+class TestServices:
+    def test_volumes_of_claims_are_their_models(self) -> None:
+        claim = record(
+            "kubernetes:core/v1:PersistentVolumeClaim",
+            "cache",
+            AWS,
+            metadata={"labels": {"model": "chat"}},
+            spec={"storageClassName": "gp3", "resources": {"requests": {"storage": "50Gi"}}},
+        )
+        mounted = record(
+            "kubernetes:core/v1:PersistentVolumeClaim",
+            "mount",
+            AWS,
+            spec={"storageClassName": "", "volumeName": "v"},
+        )
+        owners = bill(flat(eks(), claim, mounted)).by_owner
+        # 50 x 0.073 / 730
+        assert owners["chat", "aws"].usd_per_hour == span("0.005")
+
+    def test_a_network_load_balancer(self) -> None:
+        notes = {"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"}
+        front = record(
+            "kubernetes:core/v1:Service",
+            "front",
+            AWS,
+            metadata={"annotations": notes},
+            spec={"type": "LoadBalancer"},
+        )
+        made = bill(flat(eks(), front))
+        assert [line.usd_per_hour for line in made.lines if line.name == "front"] == [span("0.02")]
+        assert [each.what for each in made.missing] == ["capacity units of the network load balancer"]
+
+    def test_fewer_kinds_of_control_plane_logs_cost_less(self) -> None:
+        logs = record(
+            "aws:cloudwatch/logGroup:LogGroup",
+            "logs",
+            AWS,
+            name="/aws/eks/a/cluster",
+            region="us-east-1",
+            retentionInDays=1,
+        )
+        made = bill(flat(eks(enabledClusterLogTypes=["audit"]), logs))
+        # One of five kinds: 2 of 10 GB x 0.73 / 730.
+        assert [line.usd_per_hour for line in made.lines if line.what == "logs taken in"] == [span("0.002")]
+
+    def test_logs_for_ever_grow_without_end(self) -> None:
+        made = bill([record("aws:cloudwatch/logGroup:LogGroup", "logs", AWS, region="us-east-1")])
+        assert [each.what for each in made.missing] == ["logs kept"]
+
+    def test_the_region_comes_from_the_provider_where_the_resource_has_none(self) -> None:
+        provider = Record(
+            "urn:pulumi:dev::factory::pulumi:providers:aws::default",
+            "pulumi:providers:aws",
+            {"region": "us-east-1"},
+        )
+        key = replace(record("aws:kms/key:Key", "key"), provider=f"{provider.urn}::1234")
+        assert [line.region for line in bill([provider, key]).lines] == ["us-east-1"]

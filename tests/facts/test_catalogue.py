@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from model_factory.facts.catalogue import COLUMNS, catalogue, read_csv, without_mispriced
+from model_factory.facts.offer import Offer, gke_accelerator_type
+from model_factory.facts.regions import REGIONS, region_of
+
+ROW = Offer(
+    cloud="gcp",
+    region="us-east4",
+    machine_type="a3-highgpu-8g",
+    accelerator="h100",
+    accelerator_count=8,
+    accelerator_memory_gib=Decimal(80),
+    vcpus=208,
+    memory_gib=Decimal(1872),
+    usd_per_hour=Decimal("87.83"),
+    spot_usd_per_hour=Decimal("34.16"),
+    as_of=date(2026, 6, 30),
+    source="test",
+)
+
+
+class CloudTable:
+    """What holds for the table of every cloud."""
+
+    cloud: str
+    accelerators: frozenset[str]
+
+    @pytest.fixture
+    def rows(self) -> list[Offer]:
+        everything = catalogue()
+        return [
+            offer
+            for offer in (*everything.offers, *(each.offer for each in everything.rejected))
+            if offer.cloud == self.cloud
+        ]
+
+    def test_regions_are_the_clouds(self, rows: list[Offer]) -> None:
+        assert {row.region for row in rows} <= REGIONS[self.cloud]
+
+    def test_a_machine_is_sold_once_a_region(self, rows: list[Offer]) -> None:
+        twice = [
+            key for key, count in Counter((row.region, row.machine_type) for row in rows).items() if count > 1
+        ]
+        assert not twice
+
+    def test_a_machine_is_the_same_in_every_region(self, rows: list[Offer]) -> None:
+        shapes: dict[str, set[object]] = {}
+        for row in rows:
+            shape = (
+                row.accelerator,
+                row.accelerator_count,
+                row.accelerator_memory_gib,
+                row.vcpus,
+                row.memory_gib,
+            )
+            shapes.setdefault(row.machine_type, set()).add(shape)
+        assert {machine for machine, seen in shapes.items() if len(seen) > 1} == set()
+
+    def test_an_accelerator_has_one_size(self, rows: list[Offer]) -> None:
+        assert len({(row.accelerator, row.accelerator_memory_gib) for row in rows}) == len(
+            {row.accelerator for row in rows}
+        )
+
+    def test_amounts_are_sane(self, rows: list[Offer]) -> None:
+        for row in rows:
+            assert row.accelerator_count in {1, 2, 4, 8, 16}
+            assert 2 <= row.vcpus <= 448
+            assert row.vcpus <= row.memory_gib * 2 <= 64 * row.vcpus
+            assert 0 < row.usd_per_hour < 200
+
+    def test_every_row_has_its_date_and_source(self, rows: list[Offer]) -> None:
+        assert all(date(2026, 1, 1) <= row.as_of <= date(2026, 12, 31) and row.source for row in rows)
+
+    def test_all_accelerators_can_be_had(self) -> None:
+        assert {
+            offer.accelerator for offer in catalogue().offers if offer.cloud == self.cloud
+        } == self.accelerators
+
+    def test_offers_come_in_a_fixed_order(self) -> None:
+        keys = [(each.cloud, each.region, each.machine_type) for each in catalogue().offers]
+        assert keys == sorted(keys)
+
+
+class TestAws(CloudTable):
+    cloud = "aws"
+    accelerators = frozenset({"t4", "a10g", "l4", "l40s", "a100", "a100-80gb", "h100", "h200", "b200"})
+
+    def test_no_price_is_suspect(self) -> None:
+        assert [each for each in catalogue().rejected if each.offer.cloud == "aws"] == []
+
+    def test_known_prices(self, rows: list[Offer]) -> None:
+        prices = {(row.region, row.machine_type): (row.usd_per_hour, row.spot_usd_per_hour) for row in rows}
+        assert prices["us-east-1", "g6.xlarge"] == (Decimal("0.8048"), Decimal("0.553"))
+        assert prices["us-west-2", "p5en.48xlarge"] == (Decimal("63.30"), Decimal("19.38"))
+
+
+class TestGcp(CloudTable):
+    cloud = "gcp"
+    accelerators = frozenset({"t4", "l4", "a100", "a100-80gb", "h100", "h100-mega", "h200", "b200"})
+
+    def test_a_price_is_host_and_gpu_together(self, rows: list[Offer]) -> None:
+        prices = {(row.region, row.machine_type): row.usd_per_hour for row in rows}
+        assert prices["us-central1", "n1-standard-4"] == Decimal("0.19000") + Decimal("0.35")
+        assert abs(prices["us-east4", "a3-highgpu-8g"] - Decimal("87.83")) < Decimal("0.01")
+
+    def test_the_traps_of_the_source_are_thrown_out(self) -> None:
+        thrown = {(each.offer.region, each.offer.machine_type): each.reason for each in catalogue().rejected}
+        assert thrown["us-central1", "a3-highgpu-8g"].startswith(
+            "spot 47.86592 is not below on-demand 43.06615"
+        )
+        assert "under 0.7 of the dearest" in thrown["us-central1", "a2-ultragpu-1g"]
+        assert {region for region, machine in thrown if machine == "a4-highgpu-8g"} == {
+            "us-central1",
+            "us-east4",
+            "europe-west4",
+        }
+
+    def test_every_row_names_the_zones_that_sell_it(self, rows: list[Offer]) -> None:
+        for row in rows:
+            assert row.zones
+            assert all(region_of("gcp", zone) == row.region for zone in row.zones)
+            assert list(row.zones) == sorted(set(row.zones))
+
+    def test_known_zones(self, rows: list[Offer]) -> None:
+        zones = {(row.region, row.machine_type): row.zones for row in rows}
+        assert zones["us-east4", "g2-standard-4"] == ("us-east4-a", "us-east4-c")
+        assert zones["us-central1", "a2-highgpu-1g"] == tuple(f"us-central1-{letter}" for letter in "abcf")
+        assert zones["us-east5", "a3-highgpu-8g"] == ("us-east5-a",)
+
+    def test_every_accelerator_has_a_name_in_gke(self, rows: list[Offer]) -> None:
+        assert all(gke_accelerator_type(row.accelerator).startswith("nvidia-") for row in rows)
+        with pytest.raises(ValueError, match="GKE has no accelerator l40s; it has t4"):
+            gke_accelerator_type("l40s")
+
+
+class TestMispricedRows:
+    def test_spot_must_be_below_on_demand(self) -> None:
+        for spot in ("87.83", "90"):
+            kept = without_mispriced([replace(ROW, spot_usd_per_hour=Decimal(spot))])
+            assert kept.offers == ()
+            assert kept.rejected[0].reason == f"spot {spot} is not below on-demand 87.83"
+
+    def test_a_region_cannot_be_far_below_the_dearest(self) -> None:
+        half = replace(ROW, region="us-central1", usd_per_hour=Decimal("43.9"), spot_usd_per_hour=Decimal(20))
+        found = without_mispriced([ROW, half])
+        assert found.offers == (ROW,)
+        assert [each.offer for each in found.rejected] == [half]
+
+    def test_other_machines_and_clouds_are_not_compared(self) -> None:
+        other = replace(
+            ROW, machine_type="g2-standard-4", usd_per_hour=Decimal("0.7"), spot_usd_per_hour=None
+        )
+        abroad = replace(ROW, cloud="aws", usd_per_hour=Decimal(1), spot_usd_per_hour=None)
+        assert set(without_mispriced([ROW, other, abroad]).offers) == {ROW, other, abroad}
+
+    def test_prices_are_above_zero(self) -> None:
+        assert without_mispriced([replace(ROW, usd_per_hour=Decimal(0))]).offers == ()
+        assert without_mispriced([replace(ROW, spot_usd_per_hour=Decimal(0))]).offers == ()
+
+    def test_a_row_without_spot_is_fine(self) -> None:
+        assert without_mispriced([replace(ROW, spot_usd_per_hour=None)]).rejected == ()
+
+
+class TestReading:
+    def test_the_columns_are_fixed(self) -> None:
+        with pytest.raises(ValueError, match=r"aws.csv: the columns are"):
+            read_csv("aws", "region,price\nx,1\n")
+
+    def test_a_bad_cell_is_told_with_its_line(self) -> None:
+        with pytest.raises(ValueError, match=r"aws.csv:2: .*InvalidOperation"):
+            read_csv("aws", ",".join(COLUMNS) + "\nus-east-1,,g6.xlarge,l4,1,24,4,16,cheap,,2026-06-30,x\n")
+
+    @pytest.mark.parametrize(
+        ("letters", "why"),
+        [
+            ("", "no zone of us-east4 is named"),
+            ("a g", "'a g' are not letters"),
+            ("c a", "each once, in order"),
+            ("a a", "each once"),
+            ("us-east4-a", "are not letters of us-east4's zones"),
+        ],
+    )
+    def test_zones_are_letters_of_the_region(self, letters: str, why: str) -> None:
+        row = f"us-east4,{letters},g2-standard-4,l4,1,24,4,16,0.7,0.3,2026-06-30,x"
+        with pytest.raises(ValueError, match=why):
+            read_csv("gcp", ",".join(COLUMNS) + f"\n{row}\n")

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from model_factory.cost import cost_of, nodes_of
+from model_factory.facts.catalogue import catalogue
+from model_factory.facts.offer import Offer
+from model_factory.planning.placing.plan import Choice, Plan, plan
+from model_factory.planning.settings.load import Settings, from_config
+from model_factory.planning.settings.problems import PlanError, SettingsError
+from model_factory.planning.settings.sections import GcpSettings
+from tests.planning.project import STACK
+
+OFFERS = catalogue().offers
+BASE = STACK["config"]["model-factory:models"]["resnet"]
+
+
+def settings_of(models: dict[str, dict[str, Any]], **aws: Any) -> Settings:
+    config = {
+        key: value
+        for key, value in STACK["config"].items()
+        if not key.startswith("gcp:") and key != "model-factory:gcp"
+    }
+    config["model-factory:aws"] = {"regions": ["us-east-1"], **aws}
+    config["model-factory:models"] = {
+        name: {**BASE, "replicas": {"min": 1, "max": 2}, **change} for name, change in models.items()
+    }
+    return from_config(config, stack="dev")
+
+
+def planned(models: dict[str, dict[str, Any]], offers: Sequence[Offer] = OFFERS, **aws: Any) -> Plan:
+    return plan(settings_of(models, **aws), offers)
+
+
+class TestCheapestFit:
+    def test_the_cheapest_machine_that_holds_the_model(self) -> None:
+        (placed,) = planned({"small": {"gpuMemoryGib": 10}}).placements
+        assert (placed.offer.machine_type, placed.capacity_type, placed.usd_per_hour) == (
+            "g4dn.xlarge",
+            "on-demand",
+            Decimal("0.526"),
+        )
+
+    def test_spot_only_where_allowed(self) -> None:
+        spot, not_spot = planned({"a": {"spot": True}, "b": {}}).placements
+        assert (spot.capacity_type, spot.pool) == ("spot", "t4x1-spot")
+        assert (not_spot.capacity_type, not_spot.pool) == ("on-demand", "t4x1-on-demand")
+
+    def test_the_cheapest_region_and_cloud(self) -> None:
+        both = from_config(
+            {
+                **STACK["config"],
+                "model-factory:aws": {"regions": ["us-east-1", "us-east-2"]},
+                "model-factory:models": {
+                    "llm": {**STACK["config"]["model-factory:models"]["llm"], "clouds": []}
+                },
+            }
+        )
+        (placed,) = plan(both, OFFERS).placements
+        assert (placed.cloud, placed.region, placed.offer.machine_type) == ("aws", "us-east-2", "g6.xlarge")
+
+    def test_whole_nodes_are_paid(self) -> None:
+        offers = [offer for offer in OFFERS if offer.machine_type == "g6.12xlarge"]
+        (placed,) = planned({"m": {"replicas": {"min": 5, "max": 9}}}, offers).placements
+        assert placed.replicas_per_node == 4
+        assert placed.usd_per_hour == 2 * Decimal("4.6016")
+        assert placed.usd_per_hour_max == 3 * Decimal("4.6016")
+
+    def test_many_replicas_can_make_a_large_machine_the_cheaper_one(self) -> None:
+        offers = [
+            offer
+            for offer in OFFERS
+            if offer.machine_type in {"g6.xlarge", "g6.12xlarge"} and offer.region == "us-east-1"
+        ]
+        cheap_large = [
+            replace(each, usd_per_hour=Decimal(2)) if each.machine_type == "g6.12xlarge" else each
+            for each in offers
+        ]
+        assert (
+            planned({"m": {"replicas": {"min": 1, "max": 4}}}, cheap_large).placements[0].offer.machine_type
+            == "g6.xlarge"
+        )
+        assert (
+            planned({"m": {"replicas": {"min": 4, "max": 4}}}, cheap_large).placements[0].offer.machine_type
+            == "g6.12xlarge"
+        )
+
+    def test_models_that_fit_nowhere_are_all_told(self) -> None:
+        offers = [offer for offer in OFFERS if offer.machine_type == "g4dn.xlarge"]
+        with pytest.raises(PlanError) as refused:
+            planned({"a": {"gpuMemoryGib": 20}, "b": {}, "c": {"memoryGib": 13}}, offers)
+        first, second = map(str, refused.value.problems)
+        assert first == (
+            "model-factory:models.a: 1 GPU with 20 GiB in all, 2 CPU, 8 GiB of memory fits on no offer; "
+            "nearest is g4dn.xlarge in us-east-1: it has 16 GiB a GPU of the 20 needed"
+        )
+        assert second.startswith("model-factory:models.c: ")
+        assert second.endswith(
+            "nearest is g4dn.xlarge in us-east-1: it leaves 12.8 GiB of memory of the 13 needed"
+        )
+
+
+class TestPools:
+    def test_a_replica_count_changes_no_name_and_no_machine(self) -> None:
+        before = planned({"m": {"spot": True}})
+        after = planned({"m": {"spot": True, "replicas": {"min": 2, "max": 2}}})
+        assert before.pools == after.pools
+
+    def test_another_machine_type_keeps_the_name(self) -> None:
+        before, after = (
+            planned({"m": {"machineTypes": [machine]}}) for machine in ("g6.xlarge", "g6.2xlarge")
+        )
+        assert (
+            [pool.name for pool in before.pools] == [pool.name for pool in after.pools] == ["l4x1-on-demand"]
+        )
+        assert [pool.machine_type for pool in after.pools] == ["g6.2xlarge"]
+
+    def test_two_machine_types_with_the_same_gpus_have_two_names(self) -> None:
+        made = planned({"a": {"machineTypes": ["g6.2xlarge"]}, "b": {"machineTypes": ["g6.xlarge"]}})
+        assert {pool.name: pool.machine_type for pool in made.pools} == {
+            "l4x1-on-demand": "g6.xlarge",
+            "l4x1-on-demand-g6-2xlarge": "g6.2xlarge",
+        }
+
+    def test_models_share_a_pool_that_holds_all_of_them(self) -> None:
+        made = planned({"a": {}, "b": {"replicas": {"min": 1, "max": 5}}})
+        (pool,) = made.pools
+        assert (pool.min_nodes, pool.max_nodes) == (0, 7)
+
+    def test_every_cluster_has_pools_of_its_own(self) -> None:
+        made = planned(
+            {"a": {"regions": ["us-east-1"]}, "b": {"regions": ["us-east-2"]}},
+            regions=["us-east-1", "us-east-2"],
+        )
+        assert [(pool.region, pool.name) for pool in made.pools] == [
+            ("us-east-1", "t4x1-on-demand"),
+            ("us-east-2", "t4x1-on-demand"),
+        ]
+        assert [each.model.name for each in made.placements_of("aws", "us-east-2")] == ["b"]
+        assert made.pools_of("aws", "us-east-1") == made.pools[:1]
+
+
+class TestMethod:
+    def test_another_method_has_the_same_interface(self) -> None:
+        def dearest(settings: Settings, offers: Sequence[Offer]) -> Sequence[Choice]:
+            best = max(offers, key=lambda offer: offer.usd_per_hour)
+            return [Choice(model, best, "on-demand") for model in settings.models]
+
+        offers = [offer for offer in OFFERS if offer.region == "us-east-1"]
+        made = plan(settings_of({"a": {}, "b": {}}), offers, method=dearest)
+        assert {each.offer.machine_type for each in made.placements} == {"p6-b200.48xlarge"}
+
+    def test_a_choice_that_does_not_fit_is_an_error(self) -> None:
+        def wrong(settings: Settings, offers: Sequence[Offer]) -> Sequence[Choice]:
+            return [Choice(model, offers[0], "on-demand") for model in settings.models]
+
+        with pytest.raises(ValueError, match="does not fit"):
+            plan(settings_of({"a": {"gpusPerReplica": 8}}), OFFERS, method=wrong)
+
+
+class TestCost:
+    def test_models_on_one_node_share_its_price(self) -> None:
+        offers = [offer for offer in OFFERS if offer.machine_type == "g6.12xlarge"]
+        made = planned(
+            {
+                "a": {"replicas": {"min": 1, "max": 4}},
+                "b": {"gpusPerReplica": 2, "replicas": {"min": 1, "max": 2}},
+            },
+            offers,
+        )
+        cost = cost_of(made)
+        assert cost.usd_per_hour == Decimal("4.6016")
+        assert [line.usd_per_hour for line in cost.lines] == [Decimal("1.53386"), Decimal("3.06774")]
+        assert cost.usd_per_hour_max == 2 * Decimal("4.6016")
+        assert cost.usd_per_month == Decimal("4.6016") * 730
+
+    def test_lines_add_up(self) -> None:
+        offers = [offer for offer in OFFERS if offer.machine_type == "g6.12xlarge"]
+        cost = cost_of(planned({name: {} for name in "abc"}, offers))
+        assert sum(line.usd_per_hour for line in cost.lines) == cost.usd_per_hour == Decimal("4.6016")
+
+    def test_packing_needs_no_more_than_apart(self) -> None:
+        made = planned({"a": {"replicas": {"min": 3, "max": 3}}, "b": {"replicas": {"min": 2, "max": 2}}})
+        assert nodes_of(made.placements, {"a": 3, "b": 2}) == 5
+        assert nodes_of([], {}) == 0
+
+
+class TestZones:
+    """GPUs are not sold in every zone of a region."""
+
+    def gcp(self, *zones: str, **model: Any) -> Plan:
+        config = {
+            **STACK["config"],
+            "gcp:region": "us-east4",
+            "model-factory:gcp": {"regions": ["us-east4"], "zones": list(zones)},
+            "model-factory:models": {"m": {**BASE, "clouds": ["gcp"], "accelerators": ["l4"], **model}},
+        }
+        return plan(from_config(config, stack="dev"), OFFERS)
+
+    def test_a_pool_spans_the_zones_that_sell_its_machine(self) -> None:
+        (pool,) = self.gcp().pools
+        assert pool.zones == ("us-east4-a", "us-east4-c")
+
+    def test_a_pool_keeps_to_the_zones_chosen(self) -> None:
+        made = self.gcp("us-east4-b", "us-east4-c")
+        assert made.pools[0].zones == made.placements[0].zones == ("us-east4-c",)
+
+    def test_chosen_zones_without_the_accelerator_are_refused_with_both(self) -> None:
+        with pytest.raises(SettingsError) as refused:
+            self.gcp("us-east4-b")
+        assert "fits on no machine in us-east4" in str(refused.value)
+        assert "sold in us-east4-a, us-east4-c only, and the zones chosen are us-east4-b" in str(
+            refused.value
+        )
+
+    def test_another_accelerator_is_taken_where_the_zones_sell_it(self) -> None:
+        (pool,) = self.gcp("us-east4-b", accelerators=[]).pools
+        assert (pool.accelerator, pool.zones) == ("t4", ("us-east4-b",))
+
+    def test_aws_leaves_zones_to_the_node_group(self) -> None:
+        assert planned({"m": {}}).pools[0].zones == ()
+
+    def test_regions_whose_names_begin_alike_are_apart(self) -> None:
+        settings = GcpSettings(zones=("europe-west1-b", "europe-west10-a", "europe-west12-c"))
+        assert settings.zones_of("europe-west1") == ("europe-west1-b",)
+        assert settings.zones_of("europe-west12") == ("europe-west12-c",)

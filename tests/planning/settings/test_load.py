@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from model_factory.planning.settings.load import SettingsError, from_config
+from model_factory.planning.settings.problems import Problem
+from model_factory.planning.settings.stackfile import Secure, read_stack_file
+from tests.planning.project import DIGEST, STACK, Edit, Project, drop, put
+
+LLM = "model-factory:models/llm"
+LLM_KEY = "model-factory:models.llm"
+
+REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
+    # case: edit of a valid file, key that the message names, what the message says
+    "missing environment": (drop("model-factory:environment"), "model-factory:environment", ("is missing", "dev, staging or prod")),
+    "missing models": (drop("model-factory:models"), "model-factory:models", ("is missing",)),
+    "no models": (put("model-factory:models", {}), "model-factory:models", ("is empty",)),
+    "missing key of a model": (drop(f"{LLM}/image"), f"{LLM_KEY}.image", ("is missing", "container image")),
+    "missing inner key": (drop(f"{LLM}/replicas/max"), f"{LLM_KEY}.replicas.max", ("is missing",)),
+    "unknown key": (put("model-factory:modles", {}), "model-factory:modles", ("unknown key", "model-factory:models")),
+    "unknown key of a model": (put(f"{LLM}/gpuMemoryGB", 3), f"{LLM_KEY}.gpuMemoryGB", ("unknown key", "write gpuMemoryGib")),
+    "snake case": (put(f"{LLM}/gpu_memory_gib", 3), f"{LLM_KEY}.gpu_memory_gib", ("write gpuMemoryGib",)),
+    "unknown inner key": (put(f"{LLM}/replicas/mni", 1), f"{LLM_KEY}.replicas.mni", ("write min", "known: max, min")),
+    "unknown key of a cloud": (put("model-factory:aws/vpcCIDR", "x"), "model-factory:aws.vpcCIDR", ("write vpcCidr",)),
+    "unknown key of a provider": (put("aws:regoin", "x"), "aws:regoin", ("write aws:region",)),
+    "no namespace": (put("environment", "dev"), "environment", ("write model-factory:environment",)),
+    "namespace mistyped": (put("model-factroy:labels", {}), "model-factroy:labels", ("write model-factory:labels",)),
+    "foreign namespace": (put("azure-native:location", "x"), "azure-native:location", ("does not use",)),
+    "text for a mapping": (put("model-factory:aws", "us-east-1"), "model-factory:aws", ("'us-east-1' is not a mapping",)),
+    "text for a list": (put("model-factory:aws/regions", "us-east-1"), "model-factory:aws.regions", ("is not a list",)),
+    "list for models": (put("model-factory:models", ["llm"]), "model-factory:models", ("is not a mapping",)),
+    "text for a number": (put(f"{LLM}/gpuMemoryGib", "16"), f"{LLM_KEY}.gpuMemoryGib", ("'16' is not a number",)),
+    "text for a flag": (put(f"{LLM}/spot", "maybe"), f"{LLM_KEY}.spot", ("write true or false",)),
+    "flag for a count": (put(f"{LLM}/replicas/min", True), f"{LLM_KEY}.replicas.min", ("not a whole number",)),
+    "empty text": (put("model-factory:aws/systemMachineType", ""), "model-factory:aws.systemMachineType", ("is empty",)),
+    "unit in a number": (put(f"{LLM}/memoryGib", "16GB"), f"{LLM_KEY}.memoryGib", ("'16GB' is not a number", "write 14.9")),
+    "binary unit in a number": (put(f"{LLM}/gpuMemoryGib", "16Gi"), f"{LLM_KEY}.gpuMemoryGib", ("write 16 ",)),
+    "quantity of CPU": (put(f"{LLM}/cpu", "16GB"), f"{LLM_KEY}.cpu", ("'16GB'", "500m")),
+    "no CPU": (put(f"{LLM}/cpu", 0), f"{LLM_KEY}.cpu", ("not an amount",)),
+    "negative": (put(f"{LLM}/requestsPerSecond", -1), f"{LLM_KEY}.requestsPerSecond", ("-1 is not above 0",)),
+    "NaN": (put(f"{LLM}/p95LatencyMs", float("nan")), f"{LLM_KEY}.p95LatencyMs", ("nan is not a finite number",)),
+    "infinity": (put(f"{LLM}/memoryGib", float("inf")), f"{LLM_KEY}.memoryGib", ("inf is not a finite number",)),
+    "NaN replicas": (put(f"{LLM}/replicas/max", float("nan")), f"{LLM_KEY}.replicas.max", ("not a whole number",)),
+    "fractional GPU": (put(f"{LLM}/gpusPerReplica", 0.5), f"{LLM_KEY}.gpusPerReplica", ("0.5 is not a whole number", "write 1")),
+    "no GPU": (put(f"{LLM}/gpusPerReplica", 0), f"{LLM_KEY}.gpusPerReplica", ("outside 1 to 16",)),
+    "min above max": (put(f"{LLM}/replicas", {"min": 5, "max": 2}), f"{LLM_KEY}.replicas", ("min 5 is above max 2; set min ≤ max",)),
+    "negative replicas": (put(f"{LLM}/replicas/min", -1), f"{LLM_KEY}.replicas.min", ("outside 1 to 1000",)),
+    "no replica": (put(f"{LLM}/replicas/min", 0), f"{LLM_KEY}.replicas.min", ("nothing here wakes a model",)),
+    "runtime": (put(f"{LLM}/runtime", "vlm"), f"{LLM_KEY}.runtime", ("'vlm' is not one of", "write vllm")),
+    "no digest": (put(f"{LLM}/image", "vllm/vllm-openai:v1"), f"{LLM_KEY}.image", ("no digest", "vllm/vllm-openai:v1@sha256:")),
+    "latest": (put(f"{LLM}/image", "vllm/vllm-openai:latest"), f"{LLM_KEY}.image", ("changes under a running model (latest",)),
+    "no tag": (put(f"{LLM}/image", "localhost:5000/vllm"), f"{LLM_KEY}.image", ("no tag",)),
+    "short digest": (put(f"{LLM}/image", "vllm@sha256:abc"), f"{LLM_KEY}.image", ("64 hex digits",)),
+    "weights": (put(f"{LLM}/weights/uri", "/models/llm"), f"{LLM_KEY}.weights.uri", ("bucket://path",)),
+    "floating weights": (drop(f"{LLM}/weights/revision"), f"{LLM_KEY}.weights.revision", ("there is no revision", "40 hex digits")),
+    "branch of weights": (put(f"{LLM}/weights/revision", "main"), f"{LLM_KEY}.weights.revision", ("'main' can move",)),
+    "weights of another cloud": (
+        put(f"{LLM}/weights", {"uri": "s3://b/llm"}),
+        f"{LLM_KEY}.weights.uri",
+        ("from aws only", "clouds: [aws]"),
+    ),
+    "weights the server cannot load": (
+        put("model-factory:models/resnet/weights", {"uri": "hf://a/b", "revision": "b" * 40}),
+        "model-factory:models.resnet.weights.uri",
+        ("tensorflow-serving cannot load",),
+    ),
+    "illegal name": (put("model-factory:models/My_Model", STACK["config"]["model-factory:models"]["llm"]), "My_Model", ("write my-model",)),
+    "long name": (put(f"model-factory:models/{'m' * 41}", STACK["config"]["model-factory:models"]["llm"]), "m" * 41, ("at most 40",)),
+    "cloud not set up": (drop("model-factory:gcp"), f"{LLM_KEY}.clouds[1]", ("gcp is not set up",)),
+    "unknown cloud": (put(f"{LLM}/clouds", ["azure"]), f"{LLM_KEY}.clouds[0]", ("'azure' is not one of aws, gcp",)),
+    "cloud twice": (put(f"{LLM}/clouds", ["aws", "aws"]), f"{LLM_KEY}.clouds[1]", ("twice",)),
+    "region of no cloud": (put(f"{LLM}/regions", ["us-east-2"]), f"{LLM_KEY}.regions[0]", ("'us-east-2'", "write us-east-1")),
+    "unknown accelerator": (put(f"{LLM}/accelerators", ["l40"]), f"{LLM_KEY}.accelerators[0]", ("'l40' is not in the price tables",)),
+    "unknown machine": (put(f"{LLM}/machineTypes", ["g6.xlrage"]), f"{LLM_KEY}.machineTypes[0]", ("write g6.xlarge",)),
+    "GPU absent in the regions": (
+        lambda c: (put(f"{LLM}/accelerators", ["h200"])(c), put(f"{LLM}/clouds", ["aws"])(c)),
+        f"{LLM_KEY}.accelerators",
+        ("fits on no machine in us-east-1", "p5en.48xlarge in us-west-2"),
+    ),
+    "machine without the memory": (
+        put(f"{LLM}/machineTypes", ["g4dn.xlarge"]),
+        f"{LLM_KEY}.machineTypes",
+        ("on g4dn.xlarge fits on no machine", "16 GiB a GPU of the 22 needed"),
+    ),
+    "machine without the GPUs": (
+        lambda c: (put(f"{LLM}/machineTypes", ["g6.xlarge"])(c), put(f"{LLM}/gpusPerReplica", 2)(c)),
+        f"{LLM_KEY}.machineTypes",
+        ("1 GPU of the 2 needed",),
+    ),
+    "too much accelerator memory": (put(f"{LLM}/gpuMemoryGib", 200), f"{LLM_KEY}.gpuMemoryGib", ("fits on no machine", "nearest is")),
+    "unknown region": (put("model-factory:aws/regions", ["us-esat-1"]), "model-factory:aws.regions[0]", ("write us-east-1",)),
+    "unknown home region": (put("gcp:region", "us-centrall1"), "gcp:region", ("write us-central1",)),
+    "home not among the regions": (put("aws:region", "us-west-2"), "aws:region", ("not among the regions", "write us-east-1")),
+    "region twice": (put("model-factory:aws/regions", ["us-east-1", "us-east-1"]), "model-factory:aws.regions[1]", ("twice",)),
+    "no region": (
+        lambda c: (drop("aws:region")(c), drop("model-factory:aws/regions")(c)),
+        "model-factory:aws",
+        ("no region is set", "aws:region"),
+    ),
+    "zone outside the region": (
+        put("model-factory:aws/zones", ["us-east-1a", "us-east-1b", "us-west-2a"]),
+        "model-factory:aws.zones[2]",
+        ("'us-west-2a' is not a zone of us-east-1",),
+    ),
+    "no such zone": (put("model-factory:gcp/zones", ["us-central1"]), "model-factory:gcp.zones[0]", ("write us-central1-",)),
+    "too few zones": (put("model-factory:aws/zones", ["us-east-1a"]), "model-factory:aws.zones", ("1 of the 3 zones",)),
+    "bad CIDR": (put("model-factory:aws/vpcCidr", "10.0.0.0/33"), "model-factory:aws.vpcCidr", ("not an IPv4 range",)),
+    "host bits": (put("model-factory:aws/vpcCidr", "10.0.1.0/16"), "model-factory:aws.vpcCidr", ("write 10.0.0.0/16",)),
+    "no prefix": (put("model-factory:aws/vpcCidr", "10.0.0.0"), "model-factory:aws.vpcCidr", ("10.0.0.0/32",)),
+    "too small": (put("model-factory:aws/vpcCidr", "10.0.0.0/24"), "model-factory:aws.vpcCidr", ("too small: use /16 to /20",)),
+    "too large": (put("model-factory:aws/vpcCidr", "10.0.0.0/8"), "model-factory:aws.vpcCidr", ("too large",)),
+    "public range": (put("model-factory:aws/vpcCidr", "8.8.0.0/16"), "model-factory:aws.vpcCidr", ("not private",)),
+    "control plane range": (put("model-factory:gcp/controlPlaneCidr", "172.16.0.0/24"), "model-factory:gcp.controlPlaneCidr", ("/28",)),
+    "overlap in a cloud": (put("model-factory:gcp/podsCidr", "10.64.0.0/16"), "model-factory:gcp.subnetCidr", ("overlaps", "podsCidr")),
+    "overlap between clouds": (put("model-factory:aws/vpcCidr", "10.128.0.0/16"), "model-factory:aws.vpcCidr", ("overlaps", "podsCidr")),
+    "overlap in a later region": (
+        lambda c: (put("model-factory:aws/regions", ["us-east-1", "us-west-2"])(c), put("model-factory:aws/vpcCidr", "10.127.0.0/16")(c)),
+        "model-factory:aws.vpcCidr",
+        ("10.128.0.0/16 in us-west-2 overlaps",),
+    ),
+    "range that runs out": (
+        lambda c: (put("model-factory:aws/regions", ["us-east-1", "us-west-2"])(c), put("model-factory:aws/vpcCidr", "10.255.0.0/16")(c)),
+        "model-factory:aws.vpcCidr",
+        ("11.0.0.0/16 would be the range in us-west-2", "not private"),
+    ),
+    "zones of an unknown region": (
+        lambda c: (put("aws:region", "us-esat-1")(c), put("model-factory:aws", {"zones": ["us-east-1a"]})(c)),
+        "aws:region",
+        ("write us-east-1",),
+    ),
+    "open to the world": (
+        put("model-factory:aws/endpointPublicAccessCidrs", ["0.0.0.0/0"]),
+        "model-factory:aws.endpointPublicAccessCidrs[0]",
+        ("opens the control plane to the world",),
+    ),
+    "version that the channel lacks": (
+        lambda c: (put("model-factory:gcp/releaseChannel", "STABLE")(c), put("model-factory:gcp/kubernetesVersion", "1.36")(c)),
+        "model-factory:gcp.kubernetesVersion",
+        ("1.36 is not in release channel STABLE, which has 1.34, 1.35", "RAPID, REGULAR, EXTENDED"),
+    ),
+    "unsupported version": (put("model-factory:aws/kubernetesVersion", "1.28"), "model-factory:aws.kubernetesVersion", ("'1.28' is not one of",)),
+    "version not in quotes": (put("model-factory:aws/kubernetesVersion", 1.35), "model-factory:aws.kubernetesVersion", ('write "1.35"',)),
+    "version cut by YAML": (put("model-factory:gcp/kubernetesVersion", 1.3), "model-factory:gcp.kubernetesVersion", ("versions are text",)),
+    "log retention": (put("model-factory:aws/logRetentionDays", 28), "model-factory:aws.logRetentionDays", ("write 30",)),
+    "GPU machine for the system": (put("model-factory:aws/systemMachineType", "g6.xlarge"), "model-factory:aws.systemMachineType", ("GPU machine",)),
+    "machine of another cloud": (put("model-factory:aws/systemMachineType", "e2-standard-4"), "model-factory:aws.systemMachineType", ("m7i.large",)),
+    "GCP project": (put("gcp:project", "My Project"), "gcp:project", ("not a Google Cloud project id",)),
+    "no GCP project": (drop("gcp:project"), "model-factory:gcp", ("add gcp:project",)),
+    "two GCP projects": (put("model-factory:gcp/project", "other-project"), "model-factory:gcp.project", ("is not gcp:project",)),
+    "label": (put("model-factory:labels", {"Team": "x"}), "model-factory:labels.Team", ("write team",)),
+    "label value": (put("model-factory:labels", {"team": "A B"}), "model-factory:labels.team", ("write a-b",)),
+    "label of the stack": (put("model-factory:labels", {"model": "x"}), "model-factory:labels.model", ("set by the stack",)),
+    "environment": (put("model-factory:environment", "production"), "model-factory:environment", ("'production' is not one of dev, staging, prod; write prod",)),
+    "endpoint outside loopback": (
+        put("gcp:storageCustomEndpoint", "https://storage.googleapis.com/"),
+        "gcp:storageCustomEndpoint",
+        ("is not on loopback",),
+    ),
+    "endpoint missing": (drop("aws:endpoints"), "model-factory:aws", ("aws is a real account and another cloud is on loopback",)),
+    "one endpoint missing": (drop("gcp:storageCustomEndpoint"), "model-factory:gcp", ("no endpoint for storageCustomEndpoint",)),
+    "endpoints not in a list": (put("aws:endpoints", {"ec2": "http://127.0.0.1:1"}), "aws:endpoints", ("is not a list of mappings",)),
+    "region not text": (put("aws:region", 3), "aws:region", ("3 is not text",)),
+    "encrypted region": (put("aws:region", {"secure": "v1:x"}), "aws:region", ("is encrypted",)),
+    "folder outside": (put("model-factory:local", {"renderTo": "../x"}), "model-factory:local.renderTo", ("leads out of the project",)),
+    "encrypted setting": (put("model-factory:models/llm/image", {"secure": "v1:x"}), f"{LLM_KEY}.image", ("is encrypted",)),
+}  # fmt: skip
+
+
+class TestEveryBadInputIsRefused:
+    @pytest.mark.parametrize("case", REFUSED)
+    def test_naming_key_line_and_remedy(self, project: Project, case: str) -> None:
+        edit, key, fragments = REFUSED[case]
+        problems = project.problems(edit)
+        told = [each for each in problems if key in each.key]
+        assert told, f"no problem names {key}: {problems}"
+        assert any(all(fragment in each.message for fragment in fragments) for each in told), told
+        assert all(each.file == "Pulumi.dev.yaml" and each.line >= 1 for each in problems)
+
+    @pytest.mark.parametrize(
+        "case",
+        [
+            case
+            for case in REFUSED
+            if case not in {"missing models", "cloud not set up", "endpoints not in a list"}
+        ],
+    )
+    def test_one_mistake_is_told_once(self, project: Project, case: str) -> None:
+        assert len(project.problems(REFUSED[case][0])) == 1, "a mistake must not cause messages elsewhere"
+
+
+class TestMessages:
+    def test_the_line_of_the_key(self, project: Project) -> None:
+        (problem,) = project.problems(put(f"{LLM}/replicas", {"min": 5, "max": 2}))
+        line = next(
+            number
+            for number, text in enumerate(project.stack_file.read_text().splitlines(), start=1)
+            if text.strip() == "replicas:"
+        )
+        assert (
+            str(problem) == f"Pulumi.dev.yaml:{line}: {LLM_KEY}.replicas: min 5 is above max 2; set min ≤ max"
+        )
+
+    def test_all_at_once_in_the_order_of_the_file(self, project: Project) -> None:
+        problems = project.problems(
+            put(f"{LLM}/replicas", {"min": 5, "max": 2}),
+            put(f"{LLM}/runtime", "vlm"),
+            put(f"{LLM}/accelerators", ["l40"]),
+            drop("model-factory:models/resnet/image"),
+            put("model-factory:models/resnet/replicas", {"min": 9, "max": 1}),
+            put("model-factory:aws/zones", ["us-west-2a", "us-east-1b", "us-east-1c"]),
+            put("model-factory:aws/vpcCidr", "10.0.0.0/24"),
+            put("model-factory:aws/bogus", 1),
+            put("gcp:proyect", "x"),
+        )
+        assert {each.key for each in problems} == {
+            "gcp:proyect",
+            "model-factory:aws.bogus",
+            "model-factory:aws.vpcCidr",
+            "model-factory:aws.zones[0]",
+            f"{LLM_KEY}.accelerators[0]",
+            f"{LLM_KEY}.replicas",
+            f"{LLM_KEY}.runtime",
+            "model-factory:models.resnet.image",
+            "model-factory:models.resnet.replicas",
+        }
+        assert [each.line for each in problems] == sorted(each.line for each in problems)
+
+    def test_duplicate_keys_do_not_hide_other_problems(self, project: Project) -> None:
+        text = project.write(put(f"{LLM}/runtime", "vlm"))
+        problems = project.problems_of_text(text + "  aws:region: us-east-1\n")
+        assert {each.key for each in problems} == {"aws:region", f"{LLM_KEY}.runtime"}
+
+
+class TestAnotherProjectsFile:
+    def test_a_foreign_stack_file(self, project: Project) -> None:
+        problems = project.problems_of_text("config:\n  aws:region: us-east-1\n  web-shop:instances: 3\n")
+        assert any(
+            each.key == "web-shop:instances" and "project web-shop" in each.message for each in problems
+        )
+
+    def test_the_program_refuses_a_file_with_a_broken_frame_too(self, project: Project) -> None:
+        project.stack_file.write_text(project.write() + "  aws:region: us-east-1\n")
+        with pytest.raises(SettingsError, match="is there twice"):
+            from_config(STACK["config"], read_stack_file(project.stack_file))
+
+    def test_a_foreign_project_file(self, project: Project) -> None:
+        project.project_file.write_text("name: web-shop\nruntime: python\n")
+        (problem,) = project.problems()
+        assert (problem.file, problem.key) == ("Pulumi.yaml", "name")
+        assert "another project" in problem.message
+
+
+class TestValid:
+    def test_defaults_and_units(self, project: Project) -> None:
+        settings = project.load()
+        llm, resnet = settings.models
+        assert (settings.project, settings.stack, settings.environment) == ("model-factory", "dev", "dev")
+        assert settings.is_local
+        assert settings.clouds == ("aws", "gcp")
+        assert settings.gcp is not None
+        assert settings.gcp.project == "model-factory-dev"
+        assert (llm.name, resnet.name) == ("llm", "resnet")
+        assert resnet.gpu_memory_gib == Decimal("6.5")
+        assert resnet.clouds == ("aws", "gcp")
+        assert (resnet.replicas_min, resnet.replicas_max, resnet.spot, resnet.cpu) == (1, 4, False, "2")
+
+    def test_the_same_from_what_an_engine_hands_over(self, project: Project) -> None:
+        settings = project.load()
+        config = {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in STACK["config"].items()
+        }
+        assert from_config(config, stack="dev") == settings
+
+    def test_the_region_of_the_provider_is_home(self, project: Project) -> None:
+        settings = project.load(drop("model-factory:aws/regions"), put("model-factory:gcp", None))
+        assert settings.regions_of("aws") == ("us-east-1",)
+        assert settings.regions_of("gcp") == ("us-central1",)
+
+    def test_regions_get_ranges_of_their_own(self, project: Project) -> None:
+        settings = project.load(
+            put("model-factory:aws/regions", ["us-east-1", "us-west-2"]),
+            put("model-factory:gcp/regions", ["us-central1", "us-east4"]),
+        )
+        assert settings.aws is not None
+        assert settings.gcp is not None
+        assert settings.aws.vpc_cidr_of("us-west-2") == "10.1.0.0/16"
+        assert settings.gcp.subnet_cidr_of("us-east4") == "10.64.16.0/20"
+        assert settings.gcp.control_plane_cidr_of("us-east4") == "172.16.0.16/28"
+
+    def test_real_accounts_have_no_local_part(self, project: Project) -> None:
+        config = {
+            key: value
+            for key, value in STACK["config"].items()
+            if not key.endswith(("CustomEndpoint", ":endpoints"))
+        }
+        project.write_stack({"config": config})
+        assert not from_config(config, stack="prod").is_local
+        with pytest.raises(SettingsError, match="is for stacks on local clouds"):
+            from_config({**config, "model-factory:local": {}})
+
+    def test_one_cloud_is_enough(self, project: Project) -> None:
+        settings = project.load(
+            drop("model-factory:gcp"), drop("gcp:project"), drop("gcp:region"), put(f"{LLM}/clouds", ["aws"])
+        )
+        assert settings.clouds == ("aws",)
+        assert settings.models[1].clouds == ("aws",)
+
+    def test_no_cloud_is_not(self, project: Project) -> None:
+        problems = project.problems(drop("model-factory:aws"), drop("model-factory:gcp"))
+        assert any("no cloud is set" in each.message for each in problems)
+
+    def test_secure_values_of_providers_are_fine(self, project: Project) -> None:
+        assert project.load(put("aws:secretKey", {"secure": "v1:abc"})).is_local
+        assert from_config({**STACK["config"], "aws:secretKey": Secure()}).is_local
+
+    def test_an_archived_server_and_a_version_skew_are_warned_about(self, project: Project) -> None:
+        settings = project.load(
+            put("model-factory:models/resnet/runtime", "torchserve"),
+            put("model-factory:gcp/kubernetesVersion", "1.34"),
+        )
+        warned: tuple[Problem, ...] = settings.warnings
+        assert [each.key for each in warned] == [
+            "model-factory:models.resnet.runtime",
+            "model-factory:gcp.kubernetesVersion",
+        ]
+        assert all(each.line > 1 for each in warned)
+
+    def test_images_with_ports_and_tags(self, project: Project) -> None:
+        image = f"localhost:5000/team/vllm:v1@{DIGEST}"
+        assert project.load(put(f"{LLM}/image", image)).models[0].image == image

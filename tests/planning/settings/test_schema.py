@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from model_factory.planning.settings.schema import DIALECT, json_schema
+from tests.planning.project import STACK
+from tests.planning.settings.test_load import REFUSED
+
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+
+CROSS_KEY = {
+    # The schema judges one key at a time, by shape.
+    "GCP project", "GPU absent in the regions", "GPU machine for the system", "NaN", "NaN replicas", "bad CIDR", "branch of weights",
+    "cloud not set up", "cloud twice", "control plane range", "encrypted setting", "endpoint missing", "endpoint outside loopback",
+    "floating weights", "folder outside", "home not among the regions", "host bits", "infinity", "label of the stack",
+    "machine of another cloud", "machine without the GPUs", "machine without the memory", "min above max", "no GCP project", "no region",
+    "no such zone", "one endpoint missing", "open to the world", "overlap between clouds", "overlap in a cloud",
+    "overlap in a later region", "public range", "range that runs out", "region of no cloud", "region twice", "too few zones", "too large",
+    "too much accelerator memory", "too small", "two GCP projects", "unknown accelerator", "unknown machine", "weights of another cloud",
+    "version that the channel lacks", "weights the server cannot load", "zone outside the region",
+}  # fmt: skip
+
+
+class TestSchema:
+    def test_it_is_a_schema(self) -> None:
+        jsonschema.Draft202012Validator.check_schema(json_schema())
+        assert json_schema()["$schema"] == DIALECT
+        json.dumps(json_schema(), allow_nan=False)
+
+    def test_it_is_the_same_each_time(self) -> None:
+        assert json.dumps(json_schema()) == json.dumps(json_schema())
+
+    def test_a_valid_stack_file_satisfies_it(self) -> None:
+        VALIDATOR.validate(STACK)
+        VALIDATOR.validate({**STACK, "encryptionsalt": "v1:x", "secretsprovider": "passphrase"})
+
+    @pytest.mark.parametrize("case", sorted(set(REFUSED) - CROSS_KEY))
+    def test_it_refuses_what_it_can_see(self, case: str) -> None:
+        stack: dict[str, Any] = copy.deepcopy(STACK)
+        REFUSED[case][0](stack["config"])
+        assert not VALIDATOR.is_valid(stack)
+
+    def test_every_key_is_described(self) -> None:
+        schema = json_schema()
+        for name in ("AwsSettings", "GcpSettings", "LocalSettings", "ModelConfig", "Replicas", "Weights"):
+            for key, value in schema["$defs"][name]["properties"].items():
+                assert value.get("description"), f"{name}.{key}"
