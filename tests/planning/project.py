@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from model_factory.facts.aws import services as aws
+from model_factory.facts.gcp import services as gcp
 from model_factory.planning.settings.load import Settings, SettingsError, load
 from model_factory.planning.settings.problems import Problem
 
 DIGEST = "sha256:" + "1" * 64
-AWS_SERVICES = ("ec2", "ecr", "eks", "iam", "kms", "logs", "s3", "sts")
-GCP_SERVICES = ("artifactRegistry", "compute", "container", "iam", "resourceManager", "storage")
+AWS_SERVICES = tuple(keys[0] for keys in aws.SERVICES.values())
+GCP_SERVICES = tuple(
+    keys[0].removesuffix("CustomEndpoint") for name, keys in gcp.SERVICES.items() if name not in gcp.OPTIONAL
+)
 
 STACK: dict[str, Any] = {
     "config": {

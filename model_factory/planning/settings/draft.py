@@ -8,7 +8,7 @@ from typing import cast
 
 from model_factory.facts.regions import REGIONS
 from model_factory.planning.settings.problems import show
-from model_factory.planning.settings.provider_keys import AWS_ENDPOINTS, GCP_ENDPOINTS, on_loopback
+from model_factory.planning.settings.provider_keys import WANTED_ENDPOINTS, on_loopback
 from model_factory.planning.settings.reading import Checked, Finding, decoded
 from model_factory.planning.settings.sections import (
     AwsSettings,
@@ -144,7 +144,6 @@ def check_provider_shapes(config: Mapping[str, object]) -> Iterator[Finding]:
 
 def check_endpoints(draft: Draft) -> Iterator[Finding]:
     providers = draft.providers
-    wanted = {"aws": AWS_ENDPOINTS, "gcp": GCP_ENDPOINTS}
     urls: dict[Cloud, dict[str, tuple[KeyPath, str]]] = {
         "aws": dict(providers.aws_endpoints),
         "gcp": {key: ((f"gcp:{key}",), url) for key, url in providers.gcp_endpoints.items()},
@@ -163,7 +162,7 @@ def check_endpoints(draft: Draft) -> Iterator[Finding]:
                     place,
                     f"{url} is not on loopback, but other endpoints of {cloud} are; write http://127.0.0.1:<port>",
                 )
-        for name in wanted[cloud]:
+        for name in WANTED_ENDPOINTS[cloud]:
             if name not in urls[cloud]:
                 place = ("aws:endpoints",) if cloud == "aws" else (f"model-factory:{cloud}",)
                 yield (

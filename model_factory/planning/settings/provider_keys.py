@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from model_factory.facts.aws import services as aws
+from model_factory.facts.gcp import services as gcp
+
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "aws": (
         "accessKey", "allowedAccountIds", "assumeRoleWithWebIdentity", "assumeRoles", "customCaBundle", "defaultTags",
@@ -40,17 +43,11 @@ SECRETS: Final = frozenset({
 })  # fmt: skip
 """Provider keys that hold credentials."""
 
-AWS_ENDPOINTS: Final = ("ec2", "ecr", "eks", "iam", "kms", "logs", "s3", "sts")
-"""Services this stack calls; a stack on local clouds names an endpoint for each, or a call would go to a real account."""
-GCP_ENDPOINTS: Final = (
-    "artifactRegistryCustomEndpoint",
-    "computeCustomEndpoint",
-    "containerCustomEndpoint",
-    "iamCustomEndpoint",
-    "resourceManagerCustomEndpoint",
-    "storageCustomEndpoint",
-)
-"""The same for Google Cloud."""
+WANTED_ENDPOINTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "aws": tuple(keys[0] for keys in aws.SERVICES.values()),
+    "gcp": tuple(keys[0] for name, keys in gcp.SERVICES.items() if name not in gcp.OPTIONAL),
+}
+"""Without `gcp:`. A stack on local clouds names an endpoint for each, or a call would go to a real account."""
 
 _LOOPBACK: Final = re.compile(r"^(127(\.[0-9]{1,3}){3}|localhost|::1)$")
 
