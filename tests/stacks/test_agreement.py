@@ -10,7 +10,7 @@ import pytest
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.offer import Offer, gke_accelerator_type
 from model_factory.facts.regions import GCP_REGIONS
-from model_factory.local.clouds.aws.eks import catalog as eks
+from model_factory.local.clouds.aws.eks import catalogue as eks
 from model_factory.local.clouds.gcp import catalogue as cloud
 from model_factory.local.clouds.gcp.container import pick_version
 from model_factory.planning.settings.sections import GKE_VERSIONS, EksVersion, GcpSettings, GkeChannel

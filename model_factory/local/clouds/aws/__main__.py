@@ -40,8 +40,8 @@ def main() -> int:
 
     from model_factory.local.clouds import control
     from model_factory.local.clouds.aws.app import AwsCloud, warm
-    from model_factory.local.clouds.aws.record import RecordError
-    from model_factory.local.clouds.aws.serving import RequestHandler
+    from model_factory.local.clouds.aws.call_log import CallLogError
+    from model_factory.local.clouds.aws.request_handler import RequestHandler
 
     try:
         cloud = AwsCloud(arguments.data, transition_seconds=arguments.transition_seconds)
@@ -52,7 +52,7 @@ def main() -> int:
             threaded=True,
             request_handler=RequestHandler,
         )
-    except (RecordError, OSError) as error:
+    except (CallLogError, OSError) as error:
         print(f"local AWS: {error}", file=sys.stderr)  # noqa: T201  the log is all this process has
         return 1
 

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from moto.moto_server.werkzeug_app import create_backend_app
 
-from model_factory.local.clouds.aws import additions, calls, counts, mends, world
-from model_factory.local.clouds.aws.calls import Call
+from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing
+from model_factory.local.clouds.aws.call_log import CallLog, CallLogError, Entry
+from model_factory.local.clouds.aws.clock import CLOCK
 from model_factory.local.clouds.aws.eks import Eks
 from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereError, Response, render
-from model_factory.local.clouds.aws.inventory import load
-from model_factory.local.clouds.aws.record import Entry, Record, RecordError
-from model_factory.local.clouds.aws.world import WORLD
+from model_factory.local.clouds.aws.moto_state import load
+from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import Controls, JsonObject
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ Environ = dict[str, Any]
 
 def warm() -> None:
     """Import what the first calls would otherwise wait for. It makes no state, so calls may be done meanwhile."""
-    for service in ("ec2", *sorted(calls.SERVICES - {"ec2", "eks"})):
+    for service in ("ec2", *sorted(routing.SERVICES - {"ec2", "eks"})):
         importlib.import_module(f"moto.{service}.responses")
-    for service in calls.SERVICES:
-        calls.load(service)
+    for service in routing.SERVICES:
+        routing.load(service)
 
 
 class AwsCloud:
@@ -71,14 +71,14 @@ class AwsCloud:
     version = VERSION
 
     def __init__(self, data: Path | None, *, transition_seconds: float = 0.3) -> None:
-        """`data` None keeps the state in memory. Raises RecordError where the recorded state cannot be used."""
+        """`data` None keeps the state in memory. Raises CallLogError where the recorded state cannot be used."""
         self.data = "" if data is None else str(data)
         self.controls = Controls(self, transition_seconds=transition_seconds)
         self._lock = threading.Lock()
-        self._record = None if data is None else Record(data)
-        self._eks = Eks(WORLD)
-        world.take_over_backends()
-        WORLD.reset()
+        self._log = None if data is None else CallLog(data)
+        self._eks = Eks(CLOCK)
+        clock.take_over_backends()
+        CLOCK.reset()
         self.restored_calls, self.differing_calls = self._restore()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -92,37 +92,37 @@ class AwsCloud:
 
     def counts(self) -> Mapping[str, int]:
         with self._lock:
-            WORLD.settle(time.time())
+            CLOCK.settle(time.time())
             return self._counts()
 
     def _counts(self) -> Mapping[str, int]:
-        counter = Counter(counts.count())
+        counter = Counter(resource_counts.count())
         counter.update(self._eks.counts())
         return {kind: number for kind, number in counter.items() if number}
 
     def reset(self) -> None:
         with self._lock:
-            WORLD.reset()
+            CLOCK.reset()
             self._eks.reset()
-            if self._record is not None:
-                self._record.rewrite([])
+            if self._log is not None:
+                self._log.rewrite([])
 
     def seed(self, document: JsonObject) -> None:
         """{"capacity": [{region, instanceType, capacityType?, available}]}; see `eks.capacity`. It survives a restart."""
         with self._lock:
             self._eks.seed(document)
-            self._append({"at": WORLD.begin(time.time(), 0), "seeded": document})
+            self._append({"at": CLOCK.begin(time.time(), 0), "seeded": document})
 
     def close(self) -> None:
         with self._lock:
-            if self._record is not None:
-                self._record.close()
+            if self._log is not None:
+                self._log.close()
 
     def _answer(self, environ: Environ) -> Response:
         request_id = secrets.token_hex(16)
-        protocol = calls.guess_protocol(environ)
+        protocol = routing.guess_protocol(environ)
         try:
-            call = calls.resolve(environ)
+            call = routing.resolve(environ)
             protocol = call.protocol
             delay = self.controls.delay_seconds(call.name)
             if delay:
@@ -134,7 +134,7 @@ class AwsCloud:
                 return self._do_now(call, environ)
         except AwsError as error:
             return render(error, protocol, request_id)
-        except (RecordError, OSError) as error:
+        except (CallLogError, OSError) as error:
             _LOG.exception("the call was done, but could not be recorded")
             return render(AwsError("InternalFailure", str(error), 500), protocol, request_id)
         except Exception:  # noqa: BLE001  a bug here or in moto must answer, and leave its trace, not drop the connection
@@ -145,7 +145,7 @@ class AwsCloud:
     def _do_now(self, call: Call, environ: Environ) -> Response:
         seed = secrets.randbits(63)
         transition_seconds = self.controls.transition_seconds
-        at = WORLD.begin(time.time(), seed, transition_seconds)
+        at = CLOCK.begin(time.time(), seed, transition_seconds)
         response = self._do(call, environ)
         if not call.reads and response.status < 400:
             self._append(
@@ -162,43 +162,43 @@ class AwsCloud:
         return response
 
     def _append(self, entry: Entry) -> None:
-        if self._record is not None:
-            self._record.append(entry)
+        if self._log is not None:
+            self._log.append(entry)
 
     def _do(self, call: Call, environ: Environ) -> Response:
         if call.service == "eks":
             return self._eks.answer(call)
-        mends.check(call, self._eks.users)
-        response = additions.answer(call) or _ask_moto(call, environ)
+        moto_patches.check(call, self._eks.users)
+        response = added_operations.answer(call) or _ask_moto(call, environ)
         if response.status < 400:
-            mends.amend(call)
+            moto_patches.amend(call)
         return response
 
     def _restore(self) -> tuple[int, int]:
         """Do the recorded calls again. Returns how many there were, and how many gave another answer."""
-        if self._record is None:
+        if self._log is None:
             return 0, 0
-        entries = self._record.read()
+        entries = self._log.read()
         differing = 0
         for entry in entries:
             if "seeded" in entry:
-                WORLD.begin(entry["at"], 0)
+                CLOCK.begin(entry["at"], 0)
                 self._eks.seed(entry["seeded"])
                 continue
             environ = _whole(entry["environ"] | {"wsgi.input": io.BytesIO(base64.b64decode(entry["body"]))})
-            WORLD.begin(entry["at"], entry["seed"], entry["transition"])
+            CLOCK.begin(entry["at"], entry["seed"], entry["transition"])
             try:
-                response = self._do(calls.resolve(environ), environ)
+                response = self._do(routing.resolve(environ), environ)
             except AwsError as error:
                 response = Response(error.status, (), str(error).encode())
             if zlib.crc32(response.body) != entry["answer"]:
                 differing += 1
                 _LOG.warning("%s gave another answer than when it was recorded", entry["call"])
-        WORLD.settle(time.time())
+        CLOCK.settle(time.time())
         if entries and not self._counts():
             # Nothing is left of all that was done: forget the calls, keep the facts about the world.
-            self._record.rewrite([entry for entry in entries if "seeded" in entry])
-            WORLD.reset()
+            self._log.rewrite([entry for entry in entries if "seeded" in entry])
+            CLOCK.reset()
         return len(entries), differing
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from model_factory.local.clouds.aws.world import WORLD
+from model_factory.local.clouds.aws.clock import CLOCK
 
 
 def take_over() -> None:
@@ -32,7 +32,7 @@ def take_over() -> None:
             if gateway.state == "pending":
                 gateway.state = "available"
 
-        WORLD.after(WORLD.transition_seconds, available)
+        CLOCK.after(CLOCK.transition_seconds, available)
         return gateway
 
     def delete_nat_gateway(self: Any, nat_gateway_id: str) -> Any:
@@ -52,7 +52,7 @@ def take_over() -> None:
             for interface in interfaces:
                 self.enis.pop(interface, None)
 
-        WORLD.after(WORLD.transition_seconds, deleted)
+        CLOCK.after(CLOCK.transition_seconds, deleted)
         return gateway
 
     NatGatewayBackend.describe_nat_gateways = describe_nat_gateways

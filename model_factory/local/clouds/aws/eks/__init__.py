@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from model_factory.local.clouds.aws.calls import Call
+from model_factory.local.clouds.aws.clock import Clock, uuid4
 from model_factory.local.clouds.aws.eks import (
     access,
     addons,
@@ -23,7 +23,7 @@ from model_factory.local.clouds.aws.eks import (
 from model_factory.local.clouds.aws.eks.shapes import parse
 from model_factory.local.clouds.aws.eks.state import Capacity, Cluster, Context, Document
 from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereError, Response, render
-from model_factory.local.clouds.aws.world import World, uuid4
+from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import ControlError, JsonObject
 
 _HANDLERS: Final[Mapping[str, Callable[[Context, Document], Document]]] = {
@@ -40,8 +40,8 @@ _HANDLERS: Final[Mapping[str, Callable[[Context, Document], Document]]] = {
 class Eks:
     """The state of EKS in every region. Not thread safe: its owner holds a lock."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._regions: dict[str, dict[str, Cluster]] = {}
         self._capacities: list[Capacity] = []
 
@@ -51,7 +51,7 @@ class Eks:
         if handler is None:
             raise NotImplementedHereError(call.name)
         region = self._regions.setdefault(call.region, {})
-        context = Context(call.region, region, self._world, self._capacities)
+        context = Context(call.region, region, self._clock, self._capacities)
         try:
             answer = handler(context, parse(call))
         except NotImplementedHereError:

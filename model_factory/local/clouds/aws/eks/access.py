@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from model_factory.local.clouds.aws import inventory
-from model_factory.local.clouds.aws.eks import catalog, references
+from model_factory.local.clouds.aws import moto_state
+from model_factory.local.clouds.aws.clock import ACCOUNT, PARTITION, hexadecimal
+from model_factory.local.clouds.aws.eks import catalogue, references
 from model_factory.local.clouds.aws.eks.state import (
     AccessEntry,
     Cluster,
@@ -20,7 +21,6 @@ from model_factory.local.clouds.aws.eks.state import (
     paged,
     short_id,
 )
-from model_factory.local.clouds.aws.world import ACCOUNT, PARTITION, hexadecimal
 
 ENTRY_TYPES: Final = ("STANDARD", "EC2_LINUX", "EC2_WINDOWS", "EC2", "FARGATE_LINUX", "HYBRID_LINUX")
 _CREATOR: Final = f"arn:{PARTITION}:iam::{ACCOUNT}:root"
@@ -30,7 +30,7 @@ def add_creator(context: Context, cluster: Cluster) -> None:
     """The cluster's maker becomes its administrator, unless the request says otherwise."""
     config = cluster.document["accessConfig"]
     if config["bootstrapClusterCreatorAdminPermissions"] and config["authenticationMode"] != "CONFIG_MAP":
-        policy = f"{catalog.ACCESS_POLICY_PREFIX}AmazonEKSClusterAdminPolicy"
+        policy = f"{catalogue.ACCESS_POLICY_PREFIX}AmazonEKSClusterAdminPolicy"
         entry = _new_entry(context, cluster, _CREATOR, {"type": "STANDARD"})
         entry.policies[policy] = _association(context, policy, {"type": "cluster", "namespaces": []})
 
@@ -58,7 +58,7 @@ def create_access_entry(context: Context, parameters: Document) -> Document:
         if token and existing.document.get("clientRequestToken") == token:
             return {"accessEntry": existing.document}
         raise in_use("The specified access entry resource is already in use on this cluster.")
-    if not inventory.principal_exists(principal):
+    if not moto_state.principal_exists(principal):
         raise invalid_parameter(f"The specified principalArn is invalid: invalid principal {principal}.")
     kind = parameters.get("type", "STANDARD")
     if kind not in ENTRY_TYPES:
@@ -107,7 +107,7 @@ def delete_access_entry(context: Context, parameters: Document) -> Document:
 def associate_access_policy(context: Context, parameters: Document) -> Document:
     entry = _entry(context, parameters)
     policy, scope = parameters["policyArn"], parameters["accessScope"]
-    names = [f"{catalog.ACCESS_POLICY_PREFIX}{name}" for name in catalog.ACCESS_POLICIES]
+    names = [f"{catalogue.ACCESS_POLICY_PREFIX}{name}" for name in catalogue.ACCESS_POLICIES]
     if policy not in names:
         raise invalid_parameter(
             f"The policyArn parameter format is not valid or there is no such policy: {policy}."
@@ -147,7 +147,7 @@ def list_associated_access_policies(context: Context, parameters: Document) -> D
 
 def list_access_policies(_context: Context, parameters: Document) -> Document:
     policies = [
-        {"name": name, "arn": f"{catalog.ACCESS_POLICY_PREFIX}{name}"} for name in catalog.ACCESS_POLICIES
+        {"name": name, "arn": f"{catalogue.ACCESS_POLICY_PREFIX}{name}"} for name in catalogue.ACCESS_POLICIES
     ]
     return paged("accessPolicies", policies, parameters)
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Final
 
-from model_factory.local.clouds.aws.eks import access, catalog, references
-from model_factory.local.clouds.aws.eks.catalog import Addon
+from model_factory.local.clouds.aws.eks import access, catalogue, references
+from model_factory.local.clouds.aws.eks.catalogue import Addon
 from model_factory.local.clouds.aws.eks.state import (
     Cluster,
     Context,
@@ -31,10 +31,10 @@ def create_addon(context: Context, parameters: Document) -> Document:
         if token and existing.document.get("clientRequestToken") == token:
             return {"addon": existing.document}
         raise in_use("Addon already exists.")
-    offered = catalog.ADDONS.get(name)
+    offered = catalogue.ADDONS.get(name)
     if offered is None:
         raise invalid_parameter(
-            f"Addon {name} is not supported; there are {', '.join(sorted(catalog.ADDONS))}"
+            f"Addon {name} is not supported; there are {', '.join(sorted(catalogue.ADDONS))}"
         )
     check_tags(parameters.get("tags", {}))
     version = _version(cluster, offered, parameters.get("addonVersion"))
@@ -85,7 +85,7 @@ def update_addon(context: Context, parameters: Document) -> Document:
         raise in_use(
             f"Addon {addon.document['addonName']} cannot be updated as it is currently {addon.status}"
         )
-    offered = catalog.ADDONS[addon.document["addonName"]]
+    offered = catalogue.ADDONS[addon.document["addonName"]]
     _check(parameters)
     wanted: Document = {}
     params: list[tuple[str, str]] = []
@@ -127,10 +127,10 @@ def delete_addon(context: Context, parameters: Document) -> Document:
 def describe_addon_versions(context: Context, parameters: Document) -> Document:
     asked, kubernetes = parameters.get("addonName"), parameters.get("kubernetesVersion")
     kinds, owners = parameters.get("types"), parameters.get("owners")
-    today = context.world.datetime.date()
-    supported = [item.name for item in catalog.VERSIONS if item.status(today) != "UNSUPPORTED"]
+    today = context.clock.datetime.date()
+    supported = [item.name for item in catalogue.VERSIONS if item.status(today) != "UNSUPPORTED"]
     found: list[Document] = []
-    for addon in catalog.ADDONS.values():
+    for addon in catalogue.ADDONS.values():
         if (
             (asked and addon.name != asked)
             or (kinds and addon.kind not in kinds)

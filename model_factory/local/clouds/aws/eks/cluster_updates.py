@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Final
 
-from model_factory.local.clouds.aws.eks import catalog, references
+from model_factory.local.clouds.aws.eks import catalogue, references
 from model_factory.local.clouds.aws.eks.clusters import (
     check_encryption,
     check_endpoint_access,
@@ -28,17 +28,17 @@ _AUTHENTICATION_ORDER: Final = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
 
 def update_cluster_version(context: Context, parameters: Document) -> Document:
     cluster = _updatable(context, parameters["name"])
-    target = catalog.version(parameters["version"])
-    current = catalog.version(cluster.document["version"])
-    if target is None or target.status(context.world.datetime.date()) == "UNSUPPORTED":
+    target = catalogue.version(parameters["version"])
+    current = catalogue.version(cluster.document["version"])
+    if target is None or target.status(context.clock.datetime.date()) == "UNSUPPORTED":
         raise invalid_parameter(f"unsupported Kubernetes version {parameters['version']}")
     if current is None or target.minor != current.minor + 1:
         raise invalid_parameter(
             f"Unsupported Kubernetes minor version update from {cluster.document['version']} to {target.name}"
         )
     for nodegroup in cluster.nodegroups.values():
-        nodes = catalog.version(nodegroup.document["version"])
-        if nodes is not None and target.minor - nodes.minor > catalog.KUBELET_SKEW:
+        nodes = catalogue.version(nodegroup.document["version"])
+        if nodes is not None and target.minor - nodes.minor > catalogue.KUBELET_SKEW:
             raise invalid_request(
                 f"Nodegroup {nodegroup.document['nodegroupName']} at {nodes.name} must be updated before the cluster "
                 f"can be updated to {target.name}"

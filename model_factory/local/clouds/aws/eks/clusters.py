@@ -6,8 +6,9 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Final
 
-from model_factory.local.clouds.aws import inventory
-from model_factory.local.clouds.aws.eks import access, catalog, references
+from model_factory.local.clouds.aws import moto_state
+from model_factory.local.clouds.aws.clock import hexadecimal, random_bits
+from model_factory.local.clouds.aws.eks import access, catalogue, references
 from model_factory.local.clouds.aws.eks.authority import certificate_data
 from model_factory.local.clouds.aws.eks.state import (
     Cluster,
@@ -20,8 +21,7 @@ from model_factory.local.clouds.aws.eks.state import (
     paged,
 )
 from model_factory.local.clouds.aws.errors import NotImplementedHereError
-from model_factory.local.clouds.aws.inventory import Subnet
-from model_factory.local.clouds.aws.world import hexadecimal, random_bits
+from model_factory.local.clouds.aws.moto_state import Subnet
 
 LOG_TYPES: Final = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _PRIVATE_NETWORKS: Final = tuple(
@@ -47,9 +47,9 @@ def create_cluster(context: Context, parameters: Document) -> Document:
             return {"cluster": existing.document}
         raise in_use(f"Cluster already exists with name: {name}")
     check_tags(parameters.get("tags", {}))
-    version = parameters.get("version", catalog.DEFAULT_VERSION.name)
-    known = catalog.version(version)
-    if known is None or known.status(context.world.datetime.date()) == "UNSUPPORTED":
+    version = parameters.get("version", catalogue.DEFAULT_VERSION.name)
+    known = catalogue.version(version)
+    if known is None or known.status(context.clock.datetime.date()) == "UNSUPPORTED":
         raise invalid_parameter(f"unsupported Kubernetes version {version}")
     references.role(parameters["roleArn"], "eks.amazonaws.com")
     subnets = zoned_subnets(context, parameters["resourcesVpcConfig"])
@@ -86,10 +86,10 @@ def create_cluster(context: Context, parameters: Document) -> Document:
         },
         hash=cluster_hash,
     )
-    network["clusterSecurityGroupId"] = inventory.create_cluster_security_group(
+    network["clusterSecurityGroupId"] = moto_state.create_cluster_security_group(
         context.region, name, network["vpcId"], str(random_bits(30))
     )
-    certificate = certificate_data(random_bits(255), random_bits(159), context.world.datetime)
+    certificate = certificate_data(random_bits(255), random_bits(159), context.clock.datetime)
     access.add_creator(context, cluster)
     context.clusters[name] = cluster
 
@@ -135,20 +135,20 @@ def delete_cluster(context: Context, parameters: Document) -> Document:
         if context.clusters.get(cluster.name) is cluster:
             del context.clusters[cluster.name]
             group_id = cluster.document["resourcesVpcConfig"]["clusterSecurityGroupId"]
-            inventory.delete_cluster_security_group(context.region, group_id)
+            moto_state.delete_cluster_security_group(context.region, group_id)
 
     context.later(gone)
     return {"cluster": cluster.document}
 
 
 def describe_cluster_versions(context: Context, parameters: Document) -> Document:
-    today = context.world.datetime.date()
+    today = context.clock.datetime.date()
     asked = parameters.get("clusterVersions")
     wanted = parameters.get("versionStatus") or parameters.get("status", "").upper().replace("-", "_")
     found: list[Document] = []
-    for item in reversed(catalog.VERSIONS):
+    for item in reversed(catalogue.VERSIONS):
         status = item.status(today)
-        default = item is catalog.DEFAULT_VERSION
+        default = item is catalogue.DEFAULT_VERSION
         hidden = status == "UNSUPPORTED" and not (parameters.get("includeAll") or asked or wanted)
         if hidden or (asked and item.name not in asked) or (wanted and wanted != status):
             continue
@@ -223,7 +223,7 @@ def check_endpoint_access(network: Document) -> None:
 
 def _kubernetes_network(context: Context, parameters: Document, vpc_id: str) -> Document:
     asked = parameters.get("kubernetesNetworkConfig", {}).get("serviceIpv4Cidr")
-    vpc_networks = inventory.vpc_networks(context.region, vpc_id)
+    vpc_networks = moto_state.vpc_networks(context.region, vpc_id)
     if asked is None:
         inside_ten = any(network.overlaps(IPv4Network("10.0.0.0/8")) for network in vpc_networks)
         asked = "172.20.0.0/16" if inside_ten else "10.100.0.0/16"

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from model_factory.local.clouds.aws import inventory
-from model_factory.local.clouds.aws.eks import access, catalog, references
+from model_factory.local.clouds.aws import moto_state
+from model_factory.local.clouds.aws.clock import uuid4
+from model_factory.local.clouds.aws.eks import access, catalogue, references
 from model_factory.local.clouds.aws.eks.state import (
     Capacity,
     Cluster,
@@ -24,8 +25,7 @@ from model_factory.local.clouds.aws.eks.state import (
     short_id,
 )
 from model_factory.local.clouds.aws.errors import NotImplementedHereError
-from model_factory.local.clouds.aws.inventory import LaunchTemplate
-from model_factory.local.clouds.aws.world import uuid4
+from model_factory.local.clouds.aws.moto_state import LaunchTemplate
 
 DEFAULT_INSTANCE_TYPE: Final = "t3.medium"
 DEFAULT_AMI_TYPE: Final = "AL2023_x86_64_STANDARD"
@@ -65,7 +65,7 @@ def create_nodegroup(context: Context, parameters: Document) -> Document:
         "nodegroupArn": context.arn("nodegroup", cluster.name, name, short_id()),
         "clusterName": cluster.name,
         "version": version.name,
-        "releaseVersion": parameters.get("releaseVersion") or catalog.release_version(version),
+        "releaseVersion": parameters.get("releaseVersion") or catalogue.release_version(version),
         "createdAt": context.now(),
         "modifiedAt": context.now(),
         "status": "CREATING",
@@ -183,13 +183,13 @@ def update_nodegroup_version(context: Context, parameters: Document) -> Document
         params += [("LaunchTemplateVersion", found.version)]
     if asked or template is None:
         version = _version(cluster, asked)
-        held = catalog.version(current["version"])
+        held = catalogue.version(current["version"])
         if held is not None and version.minor < held.minor:
             raise invalid_parameter(
                 f"Nodegroup Kubernetes version cannot go from {held.name} down to {version.name}"
             )
         wanted["version"] = version.name
-        wanted["releaseVersion"] = parameters.get("releaseVersion") or catalog.release_version(version)
+        wanted["releaseVersion"] = parameters.get("releaseVersion") or catalogue.release_version(version)
         params += [("Version", version.name), ("ReleaseVersion", wanted["releaseVersion"])]
     return {
         "update": context.start_update(nodegroup, "VersionUpdate", params, lambda: current.update(wanted))
@@ -283,16 +283,16 @@ def _check_taints(taints: list[Document]) -> None:
         raise invalid_parameter("A taint needs a key and an effect")
 
 
-def _version(cluster: Cluster, asked: str | None) -> catalog.Version:
+def _version(cluster: Cluster, asked: str | None) -> catalogue.Version:
     name = asked or cluster.document["version"]
-    found, control_plane = catalog.version(name), catalog.version(cluster.document["version"])
+    found, control_plane = catalogue.version(name), catalogue.version(cluster.document["version"])
     if found is None or control_plane is None:
         raise invalid_parameter(f"unsupported Kubernetes version {name}")
     behind = control_plane.minor - found.minor
-    if not 0 <= behind <= catalog.KUBELET_SKEW:
+    if not 0 <= behind <= catalogue.KUBELET_SKEW:
         raise invalid_parameter(
             f"Nodegroup Kubernetes version {name} must be at most that of the cluster, {control_plane.name}, and no more "
-            f"than {catalog.KUBELET_SKEW} minor versions behind"
+            f"than {catalogue.KUBELET_SKEW} minor versions behind"
         )
     return found
 
@@ -303,7 +303,7 @@ def _launch_template(context: Context, asked: Document | None) -> LaunchTemplate
     id_, name = asked.get("id"), asked.get("name")
     if (id_ is None) == (name is None):
         raise invalid_parameter("Launch template must be given by exactly one of id and name")
-    found = inventory.launch_template(context.region, id_=id_, name=name, version=asked.get("version"))
+    found = moto_state.launch_template(context.region, id_=id_, name=name, version=asked.get("version"))
     if found is None:
         raise invalid_parameter(
             f"Launch template {id_ or name} with version {asked.get('version', 'default')} not found"
@@ -333,7 +333,7 @@ def _machines(
             raise invalid_parameter("amiType cannot be set where the launch template names an image")
     types = asked or ([] if in_template else [DEFAULT_INSTANCE_TYPE])
     names = types or [in_template]
-    unknown = [name for name in names if name not in inventory.offered_instance_types(context.region)]
+    unknown = [name for name in names if name not in moto_state.offered_instance_types(context.region)]
     if unknown:
         raise invalid_parameter(f"The following supplied instance types do not exist: [{', '.join(unknown)}]")
     custom = template is not None and template.data.get("ImageId")
@@ -347,13 +347,13 @@ def _machines(
 
 
 def _default_ami_type(name: str) -> str:
-    machine = inventory.instance_type(name)
+    machine = moto_state.instance_type(name)
     arm = machine is not None and "arm64" in machine.architectures
     return "AL2023_ARM_64_STANDARD" if arm else DEFAULT_AMI_TYPE
 
 
 def _fits(name: str, ami_type: str) -> bool:
-    machine = inventory.instance_type(name)
+    machine = moto_state.instance_type(name)
     if machine is None or ami_type == "CUSTOM":
         return True
     architecture = "arm64" if "ARM_64" in ami_type else "x86_64"

@@ -6,16 +6,16 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from model_factory.local.clouds.aws import inventory
+from model_factory.local.clouds.aws import moto_state
 from model_factory.local.clouds.aws.eks.state import Context, invalid_parameter
-from model_factory.local.clouds.aws.inventory import Subnet
+from model_factory.local.clouds.aws.moto_state import Subnet
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def subnets(context: Context, ids: Sequence[str]) -> list[Subnet]:
     """The subnets, all in one VPC."""
-    found = [inventory.subnet(context.region, id_) for id_ in ids]
+    found = [moto_state.subnet(context.region, id_) for id_ in ids]
     missing = [id_ for id_, subnet in zip(ids, found, strict=True) if subnet is None]
     if missing:
         raise invalid_parameter(f"The subnet ID '{missing[0]}' does not exist")
@@ -27,7 +27,7 @@ def subnets(context: Context, ids: Sequence[str]) -> list[Subnet]:
 
 def security_groups(context: Context, ids: Sequence[str], vpc_id: str) -> None:
     for id_ in ids:
-        group = inventory.security_group(context.region, id_)
+        group = moto_state.security_group(context.region, id_)
         if group is None:
             raise invalid_parameter(f"The security group '{id_}' does not exist")
         if group.vpc_id != vpc_id:
@@ -36,7 +36,7 @@ def security_groups(context: Context, ids: Sequence[str], vpc_id: str) -> None:
 
 def role(arn: str, service: str) -> None:
     """The role is there and the service may take it."""
-    trusted = inventory.role_trusts(arn)
+    trusted = moto_state.role_trusts(arn)
     if trusted is None or service not in trusted:
         raise invalid_parameter(
             f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not "
@@ -46,12 +46,12 @@ def role(arn: str, service: str) -> None:
 
 def role_exists(arn: str) -> None:
     """The role is there; who may take it is the cluster's OIDC issuer's business."""
-    if inventory.role_trusts(arn) is None:
+    if moto_state.role_trusts(arn) is None:
         raise invalid_parameter(f"Role with arn: {arn} does not exist")
 
 
 def key(context: Context, arn: str) -> None:
-    state = inventory.key_state(context.region, arn)
+    state = moto_state.key_state(context.region, arn)
     if state != "Enabled":
         raise invalid_parameter(f"The keyArn in encryptionConfig provider: {arn} is {state or 'not found'}.")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from model_factory.local.clouds.aws.calls import Call
 from model_factory.local.clouds.aws.errors import AwsError
+from model_factory.local.clouds.aws.routing import Call
 
 Document = dict[str, Any]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+from model_factory.local.clouds.aws.clock import ACCOUNT, PARTITION, Clock, hexadecimal, uuid4
 from model_factory.local.clouds.aws.errors import AwsError
-from model_factory.local.clouds.aws.world import ACCOUNT, PARTITION, World, hexadecimal, uuid4
 
 Document = dict[str, Any]
 PAGE_SIZE: Final = 100
@@ -89,7 +89,7 @@ class Context:
 
     region: str
     clusters: dict[str, Cluster]
-    world: World
+    clock: Clock
     capacities: list[Capacity]
 
     def cluster(self, name: str) -> Cluster:
@@ -107,11 +107,11 @@ class Context:
 
     def now(self) -> float:
         """The time of the call, in seconds since 1970, to the millisecond as EKS gives it."""
-        return round(self.world.now, 3)
+        return round(self.clock.now, 3)
 
     def later(self, action: Callable[[], None]) -> None:
         """Do it once the transition time has passed."""
-        self.world.after(self.world.transition_seconds, action)
+        self.clock.after(self.clock.transition_seconds, action)
 
     def arn(self, *path: str) -> str:
         return f"arn:{PARTITION}:eks:{self.region}:{ACCOUNT}:{'/'.join(path)}"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from model_factory.local.clouds.aws.calls import Call
 from model_factory.local.clouds.aws.errors import AwsError, Response
-from model_factory.local.clouds.aws.inventory import backends, key_state
+from model_factory.local.clouds.aws.moto_state import backends, key_state
+from model_factory.local.clouds.aws.routing import Call
 
 
 def answer(call: Call) -> Response | None:

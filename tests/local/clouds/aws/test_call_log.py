@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_factory.local.clouds.aws.record import Record, RecordError
+from model_factory.local.clouds.aws.call_log import CallLog, CallLogError
 
 ENTRY = st.fixed_dictionaries({"at": st.floats(0, 1e10), "body": st.text(max_size=40)})
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[Record]:
-    with closing(Record(directory)) as record:
+def opened(directory: Path) -> Iterator[CallLog]:
+    with closing(CallLog(directory)) as record:
         yield record
 
 
@@ -76,16 +76,16 @@ class TestWhatIsRefused:
     )
     def test_a_damaged_or_newer_file_with_its_line(self, tmp_path: Path, text: str, said: str) -> None:
         (tmp_path / "calls.jsonl").write_text(text)
-        with opened(tmp_path) as record, pytest.raises(RecordError, match=said):
+        with opened(tmp_path) as record, pytest.raises(CallLogError, match=said):
             record.read()
 
     def test_a_directory_in_use(self, tmp_path: Path) -> None:
-        with opened(tmp_path), pytest.raises(RecordError, match="another local AWS has"):
-            Record(tmp_path)
+        with opened(tmp_path), pytest.raises(CallLogError, match="another local AWS has"):
+            CallLog(tmp_path)
 
     def test_a_file_removed_under_the_cloud(self, tmp_path: Path) -> None:
         with opened(tmp_path) as record:
             record.read()
             record.path.unlink()
-            with pytest.raises(RecordError, match="was removed"):
+            with pytest.raises(CallLogError, match="was removed"):
                 record.append({"at": 1.0})

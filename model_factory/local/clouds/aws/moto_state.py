@@ -13,7 +13,7 @@ from typing import Any, Final
 from moto.backends import get_backend
 
 from model_factory.local.clouds.aws import nat_gateways
-from model_factory.local.clouds.aws.world import ACCOUNT, PARTITION, take_over_clock
+from model_factory.local.clouds.aws.clock import ACCOUNT, PARTITION, take_over_clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ _loaded: Final[set[str]] = set()
 
 
 def load(service: str) -> None:
-    """Take a service of moto into use: its clock is the world's from then on. The first time it may be imported: EC2's
+    """Take a service of moto into use: its time is `CLOCK`'s from then on. The first time it may be imported: EC2's
     half a second, others' up to a tenth."""
     if service not in _loaded:
         importlib.import_module(f"moto.{service}.models")

@@ -12,9 +12,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from model_factory.local.clouds.aws.calls import Call
 from model_factory.local.clouds.aws.errors import AwsError
-from model_factory.local.clouds.aws.inventory import backends, groups_naming
+from model_factory.local.clouds.aws.moto_state import backends, groups_naming
+from model_factory.local.clouds.aws.routing import Call
 
 Users = Callable[[str, str], Iterable[str]]
 """Given a region and the id of a subnet or security group: what else uses it, in words."""

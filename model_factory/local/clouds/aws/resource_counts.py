@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from model_factory.local.clouds.aws.inventory import existing
+from model_factory.local.clouds.aws.moto_state import existing
 
 
 def count() -> Mapping[str, int]:

@@ -18,15 +18,15 @@ FORMAT: Final = 1
 Entry = dict[str, Any]
 
 
-class RecordError(Exception):
+class CallLogError(Exception):
     """The log cannot be used: which file, why, and what to do."""
 
 
-class Record:
+class CallLog:
     """The open log of one data directory, held by one process. Not thread safe: its owner holds a lock."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises RecordError where another process has the directory."""
+        """Raises CallLogError where another process has the directory."""
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / "calls.jsonl"
         self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -34,13 +34,13 @@ class Record:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise RecordError(
+            raise CallLogError(
                 f"another local AWS has {directory}; stop it, or take another directory"
             ) from error
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
     def read(self) -> list[Entry]:
-        """What was recorded, oldest first. Raises RecordError with file and line."""
+        """What was recorded, oldest first. Raises CallLogError with file and line."""
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
         if whole != len(data):
@@ -54,17 +54,17 @@ class Record:
             try:
                 entry = json.loads(line)
             except ValueError as error:
-                raise RecordError(
+                raise CallLogError(
                     f"{self.path}:{number}: not a recorded call ({error}); remove the file to start empty"
                 ) from error
             if not isinstance(entry, dict):
-                raise RecordError(
+                raise CallLogError(
                     f"{self.path}:{number}: not a recorded call; remove the file to start empty"
                 )
             entries.append(entry)
         header = entries.pop(0)
         if header.get("format") != FORMAT:
-            raise RecordError(
+            raise CallLogError(
                 f"{self.path}:1: format {header.get('format')!r} is not {FORMAT}; remove the file to start empty"
             )
         return entries
@@ -72,13 +72,13 @@ class Record:
     def append(self, entry: Entry) -> None:
         """Returns when the operating system has the line.
 
-        Raises OSError (disk full) with nothing half written, and RecordError where the file was removed meanwhile: what
+        Raises OSError (disk full) with nothing half written, and CallLogError where the file was removed meanwhile: what
         this process holds would be lost with it.
         """
         line = _line(entry)
         held = os.fstat(self._file)
         if held.st_nlink == 0:
-            raise RecordError(
+            raise CallLogError(
                 f"{self.path} was removed under the running cloud; stop it with `factory clouds stop`"
             )
         before = held.st_size

@@ -1,4 +1,4 @@
-"""What the local AWS mends of moto, seen with boto3."""
+"""What the local AWS patches in moto, seen with boto3."""
 
 from __future__ import annotations
 

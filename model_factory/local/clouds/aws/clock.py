@@ -4,7 +4,7 @@ moto draws ids from one random generator and times from a few functions. Both ar
 with the same seed at the same recorded time gives the same ids and times. What becomes due later (CREATING to ACTIVE) is a
 timer on this clock: nothing sleeps, and nothing depends on who looks when.
 
-moto's state is global to a process, and so is this: one world a process.
+moto's state is global to a process, and so is this: one clock a process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from moto.core.base_backend import AccountSpecificBackend  # noqa: E402  moto re
 from moto.moto_api._internal import mock_random, moto_api_backends  # noqa: E402
 
 
-class World:
+class Clock:
     """The time of the call being done, and what is due later. Not thread safe: its owner holds a lock."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class World:
         return datetime.datetime.fromtimestamp(self.now, datetime.UTC)
 
 
-WORLD: Final = World()
+CLOCK: Final = Clock()
 
 
 def hexadecimal(digits: int) -> str:
@@ -98,19 +98,19 @@ class _DatetimeType(type):
 
 
 class _ClockDatetime(datetime.datetime, metaclass=_DatetimeType):
-    """`datetime.datetime` whose present is the world's; what it makes are ordinary datetimes."""
+    """`datetime.datetime` whose present is the clock's; what it makes are ordinary datetimes."""
 
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return datetime.datetime.fromtimestamp(WORLD.now, tz)
+        return datetime.datetime.fromtimestamp(CLOCK.now, tz)
 
     @classmethod
     def utcnow(cls) -> datetime.datetime:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return datetime.datetime.fromtimestamp(WORLD.now, datetime.UTC).replace(tzinfo=None)
+        return datetime.datetime.fromtimestamp(CLOCK.now, datetime.UTC).replace(tzinfo=None)
 
 
 class _ClockModule(ModuleType):
-    """The module `datetime`, with the world's `datetime.datetime`."""
+    """The module `datetime`, with the clock's `datetime.datetime`."""
 
     datetime = _ClockDatetime
 
@@ -123,7 +123,7 @@ _CLOCKED_MODULES: Final = ("moto.core.utils", "moto.ecr.models", "moto.s3.models
 
 
 def take_over_clock() -> None:
-    """Put the world's clock under every module of moto that is loaded. May be called again after more are loaded."""
+    """Put the clock under every module of moto that is loaded. May be called again after more are loaded."""
     for name in _CLOCKED_MODULES:
         module = sys.modules.get(name)
         if module is not None:
@@ -133,14 +133,14 @@ def take_over_clock() -> None:
 
 @contextmanager
 def _as_born(seed: str) -> Generator[None]:
-    random_state, now = mock_random.getstate(), WORLD.now
+    random_state, now = mock_random.getstate(), CLOCK.now
     mock_random.seed(seed)
-    WORLD.now = BORN
+    CLOCK.now = BORN
     try:
         yield
     finally:
         mock_random.setstate(random_state)
-        WORLD.now = now
+        CLOCK.now = now
 
 
 def take_over_backends() -> None:
