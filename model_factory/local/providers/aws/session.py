@@ -7,7 +7,8 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, cast
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import ServiceModel
@@ -174,27 +176,17 @@ class Aws:
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """One API call, `operation` as AWS spells it (CreateVpc). Raises NotFoundError or CloudError."""
         client = self.clients.get(service, self.region)
-        method = getattr(client, _method_name(operation))
-        try:
-            return cast("dict[str, Any]", method(**parameters))
-        except ClientError as error:
-            raise _cloud_error(service, operation, cast("dict[str, Any]", error.response)) from error
-        except BotoCoreError as error:
-            code = type(error).__name__
-            raise CloudError(
-                cloud="aws", operation=f"{service}:{operation}", code=code, message=str(error)
-            ) from error
+        with _own_errors(service, operation):
+            return cast("dict[str, Any]", getattr(client, xform_name(operation))(**parameters))
 
     def all(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-        """All pages of a listing, `key` being the list in each answer."""
-        token: dict[str, Any] = {}
-        found: list[Any] = []
-        while True:
-            page = self.call(service, operation, **parameters, **token)
-            found += page.get(key, [])
-            token = _next_page(page)
-            if not token:
-                return found
+        """All pages of a listing, `key` being the list in each answer. Raises NotFoundError or CloudError."""
+        client, name = self.clients.get(service, self.region), xform_name(operation)
+        if not client.can_paginate(name):
+            return self.call(service, operation, **parameters).get(key, [])
+        with _own_errors(service, operation):
+            pages = client.get_paginator(name).paginate(**parameters)
+            return [item for page in pages for item in page.get(key, ())]
 
     @property
     def account_id(self) -> str:
@@ -219,18 +211,15 @@ def connect(config: AwsConfig) -> Aws:
     return Aws(config, Clients(config), config.region)
 
 
-def _method_name(operation: str) -> str:
-    name = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", operation)
-    return re.sub(r"([a-z\d])([A-Z])", r"\1_\2", name).lower()
-
-
-def _next_page(page: dict[str, Any]) -> dict[str, Any]:
-    if page.get("IsTruncated") and page.get("Marker"):
-        return {"Marker": page["Marker"]}
-    for answered, asked in (("NextToken", "NextToken"), ("nextToken", "nextToken"), ("NextMarker", "Marker")):
-        if page.get(answered):
-            return {asked: page[answered]}
-    return {}
+@contextmanager
+def _own_errors(service: str, operation: str) -> Generator[None]:
+    try:
+        yield
+    except ClientError as error:
+        raise _cloud_error(service, operation, cast("dict[str, Any]", error.response)) from error
+    except BotoCoreError as error:
+        where, code = f"{service}:{operation}", type(error).__name__
+        raise CloudError(cloud="aws", operation=where, code=code, message=str(error)) from error
 
 
 def _cloud_error(service: str, operation: str, response: dict[str, Any]) -> CloudError:
