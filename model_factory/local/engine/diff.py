@@ -60,7 +60,6 @@ class Diff:
     changed: bool | None
     replace_keys: tuple[str, ...] = ()
     changed_keys: tuple[str, ...] = ()
-    stable_keys: tuple[str, ...] = ()
     detailed: Mapping[str, PropertyDiff] | None = None
     delete_before_replace: bool = False
 

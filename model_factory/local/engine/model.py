@@ -7,7 +7,7 @@ deployment format (pulumi/pulumi, sdk/go/common/apitype/core.go).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -151,9 +151,6 @@ class Snapshot:
 
     def pending_creates(self) -> tuple[Operation, ...]:
         return tuple(operation for operation in self.pending_operations if operation.type == "creating")
-
-    def with_resources(self, *resources: ResourceState) -> Snapshot:
-        return replace(self, resources=resources)
 
 
 @dataclass(frozen=True, slots=True)

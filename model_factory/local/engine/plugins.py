@@ -96,10 +96,6 @@ class _CallContext:
     def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
         raise ProviderCallError(code, details, self._details())
 
-    def abort_with_status(self, status: Any) -> NoReturn:
-        self.set_trailing_metadata(status.trailing_metadata or ())
-        raise ProviderCallError(status.code, status.details, self._details())
-
     def set_code(self, code: grpc.StatusCode) -> None:
         self.code_ = code
 
@@ -108,18 +104,6 @@ class _CallContext:
 
     def set_trailing_metadata(self, metadata: Any) -> None:
         self.trailing.update({str(key): value for key, value in metadata})
-
-    def invocation_metadata(self) -> tuple[()]:
-        return ()
-
-    def send_initial_metadata(self, metadata: Any) -> None:
-        """Nothing waits for it in process."""
-
-    def is_active(self) -> bool:
-        return True
-
-    def time_remaining(self) -> None:
-        return None
 
     def raise_if_failed(self) -> None:
         if self.code_ not in (None, grpc.StatusCode.OK):
@@ -370,7 +354,7 @@ def _diff(response: Any) -> Diff:
         }
     return Diff(
         changed=changed, replace_keys=tuple(response.replaces), changed_keys=tuple(response.diffs),
-        stable_keys=tuple(response.stables), detailed=detailed, delete_before_replace=response.deleteBeforeReplace,
+        detailed=detailed, delete_before_replace=response.deleteBeforeReplace,
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ Not here: `pulumi:index:Stash` and other backends' stacks; they are refused by n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 import grpc
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
@@ -18,8 +17,6 @@ from model_factory.local.engine.goal import UnsupportedError
 from model_factory.local.engine.model import ResourceState, StateError
 from model_factory.local.engine.plugins import Failure, ProviderCallError, ProviderInstance, Read
 from model_factory.local.wire import Properties, Value, is_secret
-
-STACK_REFERENCE: Final = "pulumi:pulumi:StackReference"
 
 
 class Builtins(ProviderInstance):

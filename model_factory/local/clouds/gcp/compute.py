@@ -45,10 +45,6 @@ class Collection:
     patched: bool = True
 
 
-def key_of(call: Call, collection: Collection, name: str) -> str:
-    return f"{parent_of(call, collection)}/{collection.name}/{name}"
-
-
 def parent_of(call: Call, collection: Collection) -> str:
     project = call.parameter("project")
     if collection.scope == "global":

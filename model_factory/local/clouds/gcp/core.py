@@ -25,7 +25,6 @@ from model_factory.local.clouds.gcp.store import Effect, Store, Stored, StoredOp
 from model_factory.local.discovery import Json
 
 DEFAULT_PROJECTS: Final = ("model-factory-dev",)
-OPERATION_KEPT_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

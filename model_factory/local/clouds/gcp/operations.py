@@ -8,7 +8,6 @@ from typing import Final
 from model_factory.local.clouds.gcp import errors
 from model_factory.local.clouds.gcp.bodies import Body, not_found_message, numeric_id, timestamp, visible
 from model_factory.local.clouds.gcp.core import Call, Effect, Wait, fault_error, handles, page
-from model_factory.local.clouds.gcp.store import StoredOperation
 from model_factory.local.discovery import Json
 
 COMPUTE_ROOT: Final = "https://www.googleapis.com/compute/v1/"
@@ -100,11 +99,6 @@ def start_longrunning(
         effect = Effect(remove=(target,)) if call.method.endswith(".create") else Effect()
     call.cloud.start(f"{call.service}/{name}", target, body, effect, share=QUICK_SHARE)
     return visible(body)
-
-
-def busy(call: Call, subject: str) -> StoredOperation | None:
-    """The first unfinished operation on `subject` or below."""
-    return next(iter(call.cloud.store.pending(subject)), None)
 
 
 def _operation(call: Call, key: str) -> Body:

@@ -31,7 +31,6 @@ from model_factory.local.providers.values import mapping, text
 from model_factory.local.wire import Properties, Unknown, Value
 
 FACTS: Final = Path(__file__).with_name("resources.json")
-LABEL_OUTPUTS: Final = ("effectiveLabels", "pulumiLabels")
 OURS: Final = frozenset({"deletionPolicy"})
 """Inputs of every type that guide the provider alone."""
 
