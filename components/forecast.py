@@ -11,7 +11,7 @@ from typing import Any
 from components.aws.cidr import ZONES
 from components.gcp.node_pool import ZONES_OF_A_REGIONAL_CLUSTER
 from components.kubernetes.nodes import NodePoolShape, gpu_pool_shape, system_pool_shape
-from model_factory.cost import Bill, Record, bill_of
+from model_factory.cost import Bill, Resource, bill_of
 from model_factory.planning.placing.plan import Placement, Plan
 from model_factory.planning.settings.sections import AwsSettings, Cloud, GcpSettings, Settings
 
@@ -21,14 +21,14 @@ WORKLOAD_LOGS = ("SYSTEM_COMPONENTS", "WORKLOADS")
 
 def forecast(settings: Settings, plan: Plan) -> Bill:
     """The bill of what `build(settings, plan)` declares. Metrics and traffic are not in it."""
-    records: list[Record] = []
+    resources: list[Resource] = []
     if settings.aws is not None:
         for region in settings.aws.regions:
-            records += _aws(settings, settings.aws, region, plan)
+            resources += _aws(settings, settings.aws, region, plan)
     if settings.gcp is not None:
         for region in settings.gcp.regions:
-            records += _gcp(settings.gcp, region, plan)
-    return bill_of(records)
+            resources += _gcp(settings.gcp, region, plan)
+    return bill_of(resources)
 
 
 def cost_outputs(bill: Bill) -> Mapping[str, Mapping[str, str]]:
@@ -43,10 +43,10 @@ def cost_outputs(bill: Bill) -> Mapping[str, Mapping[str, str]]:
     }
 
 
-def _aws(settings: Settings, aws: AwsSettings, region: str, plan: Plan) -> Iterable[Record]:
+def _aws(settings: Settings, aws: AwsSettings, region: str, plan: Plan) -> Iterable[Resource]:
     place = f"aws-{region}"
     kinds = [f"log-{number}" for number in range(CLUSTER_LOGS)]
-    yield _record(
+    yield _resource(
         "aws:eks/cluster:Cluster",
         place,
         place,
@@ -55,7 +55,7 @@ def _aws(settings: Settings, aws: AwsSettings, region: str, plan: Plan) -> Itera
         enabledClusterLogTypes=kinds,
     )
     for name, path in (("cluster", f"/aws/eks/{place}/cluster"), ("flows", "flows")):
-        yield _record(
+        yield _resource(
             "aws:cloudwatch/logGroup:LogGroup",
             f"{place}-{name}",
             place,
@@ -64,14 +64,14 @@ def _aws(settings: Settings, aws: AwsSettings, region: str, plan: Plan) -> Itera
             retentionInDays=aws.log_retention_days,
         )
     for zone in range(ZONES):
-        yield _record("aws:ec2/natGateway:NatGateway", f"{place}-{zone}", place, region=region)
-        yield _record("aws:ec2/eip:Eip", f"{place}-{zone}", place, region=region)
+        yield _resource("aws:ec2/natGateway:NatGateway", f"{place}-{zone}", place, region=region)
+        yield _resource("aws:ec2/eip:Eip", f"{place}-{zone}", place, region=region)
     for key in ("cluster", "weights"):
-        yield _record("aws:kms/key:Key", f"{place}-{key}", place, region=region)
-    yield _record("aws:s3/bucket:Bucket", place, place, region=region)
+        yield _resource("aws:kms/key:Key", f"{place}-{key}", place, region=region)
+    yield _resource("aws:s3/bucket:Bucket", place, place, region=region)
     for model in settings.models:
         if "aws" in model.clouds:
-            yield _record(
+            yield _resource(
                 "aws:ecr/repository:Repository",
                 f"{place}-{model.name}",
                 place,
@@ -82,7 +82,7 @@ def _aws(settings: Settings, aws: AwsSettings, region: str, plan: Plan) -> Itera
         system_pool_shape(aws.system_machine_type, aws.system_nodes),
         *_gpu_shapes(plan, "aws", region),
     ):
-        yield _record(
+        yield _resource(
             "aws:eks/nodeGroup:NodeGroup",
             f"{place}-{shape.name}",
             place,
@@ -96,9 +96,9 @@ def _aws(settings: Settings, aws: AwsSettings, region: str, plan: Plan) -> Itera
     yield from _models(plan, "aws", region, place)
 
 
-def _gcp(gcp: GcpSettings, region: str, plan: Plan) -> Iterable[Record]:
+def _gcp(gcp: GcpSettings, region: str, plan: Plan) -> Iterable[Resource]:
     place = f"gcp-{region}"
-    yield _record(
+    yield _resource(
         "gcp:container/cluster:Cluster",
         place,
         place,
@@ -106,14 +106,14 @@ def _gcp(gcp: GcpSettings, region: str, plan: Plan) -> Iterable[Record]:
         removeDefaultNodePool=True,
         loggingConfig={"enableComponents": list(WORKLOAD_LOGS)},
     )
-    yield _record(
+    yield _resource(
         "gcp:compute/routerNat:RouterNat", place, place, region=region, natIpAllocateOption="AUTO_ONLY"
     )
-    yield _record("gcp:artifactregistry/repository:Repository", place, place, location=region)
-    yield _record("gcp:storage/bucket:Bucket", place, place, location=region)
+    yield _resource("gcp:artifactregistry/repository:Repository", place, place, location=region)
+    yield _resource("gcp:storage/bucket:Bucket", place, place, location=region)
     system = system_pool_shape(gcp.system_machine_type, gcp.system_nodes * ZONES_OF_A_REGIONAL_CLUSTER)
     for shape in (system, *_gpu_shapes(plan, "gcp", region)):
-        yield _record(
+        yield _resource(
             "gcp:container/nodePool:NodePool",
             f"{place}-{shape.name}",
             place,
@@ -134,13 +134,13 @@ def _gpu_shapes(plan: Plan, cloud: Cloud, region: str) -> list[NodePoolShape]:
     return [gpu_pool_shape(pool, initial_nodes=0) for pool in plan.pools_of(cloud, region)]
 
 
-def _models(plan: Plan, cloud: Cloud, region: str, place: str) -> Iterable[Record]:
+def _models(plan: Plan, cloud: Cloud, region: str, place: str) -> Iterable[Resource]:
     for placement in plan.placements_of(cloud, region):
         model = placement.model
         service = f"{place}-{model.name}"
-        yield Record(service, "model-factory:serving:ModelService", {}, parent=place)
-        yield _record("kubernetes:apps/v1:Deployment", service, service, **_deployment(placement))
-        yield _record(
+        yield Resource(service, "model-factory:serving:ModelService", {}, parent=place)
+        yield _resource("kubernetes:apps/v1:Deployment", service, service, **_deployment(placement))
+        yield _resource(
             "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
             service,
             service,
@@ -162,5 +162,5 @@ def _deployment(placement: Placement) -> Mapping[str, Any]:
     return {"spec": {"template": {"metadata": {"labels": {"model": model.name}}, "spec": pod}}}
 
 
-def _record(type_: str, name: str, parent: str, /, **inputs: Any) -> Record:
-    return Record(f"{type_}::{name}", type_, inputs, parent=parent)
+def _resource(type_: str, name: str, parent: str, /, **inputs: Any) -> Resource:
+    return Resource(f"{type_}::{name}", type_, inputs, parent=parent)

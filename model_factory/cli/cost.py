@@ -20,7 +20,7 @@ from model_factory.cli.offline import offline
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.session import Session
 from model_factory.cli.values import plain
-from model_factory.cost import Bill, Line, Record, Span, Sums, before_and_after, bill_of
+from model_factory.cost import Bill, Line, Resource, Span, Sums, before_and_after, bill_of
 from model_factory.local.engine.deploy import Deployment, run
 from model_factory.local.engine.events import EngineEvent
 from model_factory.local.engine.model import StateError
@@ -42,22 +42,22 @@ def cost(
 ) -> None:
     """Show what the stack costs at rest and at peak: from its state here, or without one from what its program describes."""
     session = Session.open(stack, cwd)
-    basis, records = _records(session, planned=planned)
-    bill = bill_of(records, today=datetime.now(UTC).date())
+    basis, resources = _resources(session, planned=planned)
+    bill = bill_of(resources, today=datetime.now(UTC).date())
     if as_json:
         sys.stdout.write(json.dumps(_document(stack, basis, bill), indent=4) + "\n")
     else:
         _show(console_for(as_json=False), stack, basis, bill)
 
 
-def _records(session: Session, *, planned: bool) -> tuple[Basis, list[Record]]:
+def _resources(session: Session, *, planned: bool) -> tuple[Basis, list[Resource]]:
     if not planned and session.store.exists():
         try:
             resources = session.store.load().resources
         except (StateError, LockedError, SecretsError) as error:
             raise CommandError(str(error)) from error
         return "state", [
-            Record(
+            Resource(
                 each.urn,
                 each.type,
                 plain(each.inputs),
@@ -72,7 +72,7 @@ def _records(session: Session, *, planned: bool) -> tuple[Basis, list[Record]]:
     return "program", described(session)
 
 
-def described(session: Session) -> list[Record]:
+def described(session: Session) -> list[Resource]:
     """Every resource that the stack's program describes, as a preview with no state shows it. Asks no cloud.
 
     Raises:

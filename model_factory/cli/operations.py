@@ -31,8 +31,9 @@ from model_factory.cli.reports import Files
 from model_factory.cli.session import EngineName, Session
 from model_factory.cli.values import plain
 from model_factory.engines import pulumi as pulumi_engine
+from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine.deploy import Deployment, Outcome, run
-from model_factory.local.engine.model import STACK_TYPE, Snapshot, StateError
+from model_factory.local.engine.model import Snapshot, StateError
 from model_factory.local.engine.secrets import SecretsError
 from model_factory.local.engine.store import LockedError
 from model_factory.local.wire import Value

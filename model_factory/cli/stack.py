@@ -15,8 +15,9 @@ from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, Sta
 from model_factory.cli.project import find_project
 from model_factory.cli.session import Session
 from model_factory.cli.values import plain
+from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine.disclosure import is_stripped, without_secrets
-from model_factory.local.engine.model import STACK_TYPE, StateError
+from model_factory.local.engine.model import StateError
 from model_factory.local.engine.secrets import SecretsError
 from model_factory.local.engine.store import LockedError, list_stacks
 from model_factory.preview.outputs import print_outputs

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from model_factory.graph.masking import MASK, UNKNOWN_TEXT
 from model_factory.local.wire import Output, ResourceReference, Secret, Unknown, Value
-
-MASK: Final = "[secret]"
-UNKNOWN_TEXT: Final = "known after up"
 
 
 def plain(outputs: Mapping[str, Value], *, show_secrets: bool = False) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a stack costs: of a plan (`cost_of`, GPU nodes only), and of a graph of resources (`bill_of`, everything that bills).
 
-records = [Record.of(resource) for resource in deployment["resources"]]
-bill = bill_of(records)
+resources = [Resource.of(resource) for resource in deployment["resources"]]
+bill = bill_of(resources)
 delta = delta_of(bill, bill_of(after))
 """
 
@@ -23,7 +23,7 @@ from model_factory.cost.values import (
     Span,
     Sums,
 )
-from model_factory.graph.resource import Record, before_and_after, records_of
+from model_factory.graph.resource import Resource, before_and_after, resources_of
 
 __all__ = [
     "HOURS_A_MONTH",
@@ -38,7 +38,7 @@ __all__ = [
     "Line",
     "LineChange",
     "Missing",
-    "Record",
+    "Resource",
     "Share",
     "Span",
     "Sums",
@@ -48,5 +48,5 @@ __all__ = [
     "cost_of",
     "delta_of",
     "nodes_of",
-    "records_of",
+    "resources_of",
 ]

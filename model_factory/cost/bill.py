@@ -1,6 +1,6 @@
-"""What a graph of resources costs: every record that bills becomes lines, and what has no price is named.
+"""What a graph of resources costs: every resource that bills becomes lines, and what has no price is named.
 
-Pure: records in, a `Bill` out. Not counted: traffic between zones and to the internet, requests, taxes, discounts, commitments, and
+Pure: resources in, a `Bill` out. Not counted: traffic between zones and to the internet, requests, taxes, discounts, commitments, and
 free tiers.
 """
 
@@ -16,7 +16,7 @@ from model_factory.cost.services import FREE, RULES, Charge, Context, Unpriced, 
 from model_factory.cost.values import Bill, Line, Missing, Place, Share, Span
 from model_factory.facts.prices import Price, PriceTable, price_table
 from model_factory.graph.graph import NODE_POOLS, Graph
-from model_factory.graph.resource import Record
+from model_factory.graph.resource import Resource
 from model_factory.planning.placing.plan import CapacityType
 
 MAX_PRICE_AGE: Final = timedelta(days=180)
@@ -24,18 +24,18 @@ _STEP: Final = Decimal("0.00000001")
 
 
 def bill_of(
-    records: Iterable[Record],
+    resources: Iterable[Resource],
     *,
     today: date | None = None,
     prices: PriceTable | None = None,
     usage: Usage | None = None,
     max_price_age: timedelta = MAX_PRICE_AGE,
 ) -> Bill:
-    """The bill of all records together.
+    """The bill of all resources together.
 
     `today` brings warnings on prices older than `max_price_age`, and the price of clusters past their standard support.
     """
-    maker = _Maker(Graph(records), prices or price_table(), usage or Usage(), today)
+    maker = _Maker(Graph(resources), prices or price_table(), usage or Usage(), today)
     lines, missing, warnings = maker.bill()
     if today is not None:
         warnings += _too_old(lines, today, max_price_age)
@@ -61,16 +61,16 @@ class _Maker:
             self._add_pool(pool)
         for workload, reason in lost:
             self._missing.append(Missing(workload.urn, "GPUs of its pods", reason))
-        for record in self._graph.records:
-            self._add_service(record)
+        for resource in self._graph.resources:
+            self._add_service(resource)
         return self._lines, self._missing, self._warnings
 
     def _add_pool(self, pool: NodePool) -> None:
-        self._warnings += [f"{pool.record.name}: {problem}" for problem in pool.problems]
+        self._warnings += [f"{pool.resource.name}: {problem}" for problem in pool.problems]
         self._add_nodes(pool)
         for number, disk in enumerate(pool.disks):
             self._add(
-                pool.record,
+                pool.resource,
                 pool.cloud,
                 pool.region,
                 f"disk:{disk.type}",
@@ -82,7 +82,7 @@ class _Maker:
         if pool.cloud == "gcp" and self._graph.of_type("gcp:compute/routerNat:RouterNat"):
             # A Cloud NAT bills by the node behind it, so the line belongs to the pool that brings the nodes.
             self._add(
-                pool.record, "gcp", pool.region, "nat-vm", "Cloud NAT of its nodes", pool.nodes, pool=pool
+                pool.resource, "gcp", pool.region, "nat-vm", "Cloud NAT of its nodes", pool.nodes, pool=pool
             )
 
     def _add_nodes(self, pool: NodePool) -> None:
@@ -90,10 +90,10 @@ class _Maker:
         price = self._prices.find(pool.cloud, pool.region, pool.item)
         if price is not None and pool.capacity_type == "spot" and price.spot_usd is None:
             reason = f"no spot price of {pool.machine_type} in {pool.region}"
-            self._missing.append(Missing(pool.record.urn, what, reason))
+            self._missing.append(Missing(pool.resource.urn, what, reason))
             return
         self._add(
-            pool.record,
+            pool.resource,
             pool.cloud,
             pool.region,
             pool.item,
@@ -104,25 +104,25 @@ class _Maker:
             capacity=pool.capacity_type,
         )
 
-    def _add_service(self, record: Record) -> None:
-        rule = RULES.get(record.type)
+    def _add_service(self, resource: Resource) -> None:
+        rule = RULES.get(resource.type)
         if rule is None:
-            known = record.type in NODE_POOLS or record.type.startswith(FREE)
-            if record.type.startswith(("aws:", "gcp:")) and not known:
-                self._missing.append(Missing(record.urn, record.type, "whether it bills is not known"))
+            known = resource.type in NODE_POOLS or resource.type.startswith(FREE)
+            if resource.type.startswith(("aws:", "gcp:")) and not known:
+                self._missing.append(Missing(resource.urn, resource.type, "whether it bills is not known"))
             return
-        cloud: Place = "aws" if record.type.startswith("aws:") else "gcp"
-        for charge in rule(self._context, record):
+        cloud: Place = "aws" if resource.type.startswith("aws:") else "gcp"
+        for charge in rule(self._context, resource):
             if isinstance(charge, Unpriced):
-                self._missing.append(Missing(record.urn, charge.what, charge.reason))
+                self._missing.append(Missing(resource.urn, charge.what, charge.reason))
                 continue
-            place, region = charge.place or (cloud, self._graph.region_of(record, cloud))
+            place, region = charge.place or (cloud, self._graph.region_of(resource, cloud))
             quantity = Span(charge.quantity, charge.quantity)
-            self._add(record, place, region, charge.item, charge.what, quantity, charge=charge)
+            self._add(resource, place, region, charge.item, charge.what, quantity, charge=charge)
 
     def _add(
         self,
-        record: Record,
+        resource: Resource,
         cloud: Place,
         region: str,
         item: str,
@@ -136,14 +136,14 @@ class _Maker:
     ) -> None:
         price = self._prices.find(cloud, region, item)
         if price is None:
-            self._missing.append(Missing(record.urn, what, self._prices.why_missing(cloud, region, item)))
+            self._missing.append(Missing(resource.urn, what, self._prices.why_missing(cloud, region, item)))
             return
         usd = price.spot_usd if capacity == "spot" and price.spot_usd is not None else price.usd
         per_hour = Span(_hourly(quantity.idle, usd, price), _hourly(quantity.peak, usd, price))
         shares = _shares(per_hour, pool, charge, with_gpus=capacity is not None)
         self._lines.append(
             Line(
-                urn=record.urn,
+                urn=resource.urn,
                 cloud=cloud,
                 region=region,
                 kind=kind or item,

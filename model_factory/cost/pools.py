@@ -15,7 +15,9 @@ from model_factory.cost.packing import packed
 from model_factory.cost.values import IDLE, SHARED, Place, Share, Span
 from model_factory.facts.prices import MACHINE, PriceTable
 from model_factory.graph.graph import NODE_POOLS, Graph, labels_of
-from model_factory.graph.resource import Record, dig, mapping, number, quantity, sequence, text
+from model_factory.graph.quantity import amount
+from model_factory.graph.resource import Resource
+from model_factory.graph.values import at, listed, mapping, number, text
 from model_factory.planning.placing.fit import allocatable
 from model_factory.planning.placing.plan import CapacityType
 
@@ -41,7 +43,7 @@ class Disk:
 class Workload:
     """Replicas of one model in one cluster, and what one of them asks for."""
 
-    record: Record
+    resource: Resource
     model: str
     selector: Mapping[str, str]
     gpus: Decimal
@@ -54,7 +56,7 @@ class Workload:
 class NodePool:
     """One pool with the models placed on it. `problems` are worth showing: something the figures cannot follow."""
 
-    record: Record
+    resource: Resource
     cloud: Place
     region: str
     machine_type: str
@@ -101,28 +103,28 @@ class NodePool:
         return tuple(parts.values())
 
 
-def pools_of(graph: Graph, prices: PriceTable) -> tuple[list[NodePool], list[tuple[Record, str]]]:
+def pools_of(graph: Graph, prices: PriceTable) -> tuple[list[NodePool], list[tuple[Resource, str]]]:
     """The pools of the graph, and the workloads with GPUs that no pool of it takes, with the reason."""
-    records = graph.of_type(*NODE_POOLS)
-    placed, lost = _placed(graph, records)
-    return [_pool(graph, record, placed.get(record.urn, []), prices) for record in records], lost
+    resources = graph.of_type(*NODE_POOLS)
+    placed, lost = _placed(graph, resources)
+    return [_pool(graph, resource, placed.get(resource.urn, []), prices) for resource in resources], lost
 
 
 def workloads_of(graph: Graph) -> list[Workload]:
     """The Deployments and StatefulSets whose pods ask for GPUs."""
     found: list[Workload] = []
-    for record in graph.of_type(*WORKLOADS):
-        pod = mapping(record.at("spec", "template", "spec"))
-        requests = [mapping(dig(each, "resources", "requests")) for each in sequence(pod.get("containers"))]
-        limits = [mapping(dig(each, "resources", "limits")) for each in sequence(pod.get("containers"))]
-        gpus = sum((quantity(each.get(GPU, 0)) for each in limits), Decimal(0)) or _sum(requests, GPU)
+    for resource in graph.of_type(*WORKLOADS):
+        pod = mapping(resource.at("spec", "template", "spec"))
+        requests = [mapping(at(each, "resources", "requests")) for each in listed(pod.get("containers"))]
+        limits = [mapping(at(each, "resources", "limits")) for each in listed(pod.get("containers"))]
+        gpus = sum((amount(each.get(GPU, 0)) for each in limits), Decimal(0)) or _sum(requests, GPU)
         if gpus <= 0:
             continue
-        labels = mapping(record.at("spec", "template", "metadata", "labels"))
-        model = text(labels.get("model")) or text(labels.get("app.kubernetes.io/instance")) or record.name
+        labels = mapping(resource.at("spec", "template", "metadata", "labels"))
+        model = text(labels.get("model")) or text(labels.get("app.kubernetes.io/instance")) or resource.name
         found.append(
             Workload(
-                record,
+                resource,
                 model,
                 {
                     key: value
@@ -132,17 +134,17 @@ def workloads_of(graph: Graph) -> list[Workload]:
                 gpus,
                 _sum(requests, "cpu"),
                 _sum(requests, "memory") / _GIB,
-                _replicas(graph, record),
+                _replicas(graph, resource),
             )
         )
     return found
 
 
 def _sum(requests: Sequence[Mapping[str, Any]], resource: str) -> Decimal:
-    return sum((quantity(each.get(resource, 0)) for each in requests), Decimal(0))
+    return sum((amount(each.get(resource, 0)) for each in requests), Decimal(0))
 
 
-def _replicas(graph: Graph, workload: Record) -> Span:
+def _replicas(graph: Graph, workload: Resource) -> Span:
     """The autoscaler's bounds, or the fixed count; 1 where neither is written, as Kubernetes takes it."""
     name, namespace = workload.at("metadata", "name"), workload.at("metadata", "namespace")
     scalers = [
@@ -163,13 +165,13 @@ def _replicas(graph: Graph, workload: Record) -> Span:
 
 
 def _placed(
-    graph: Graph, pools: Sequence[Record]
-) -> tuple[dict[str, list[Workload]], list[tuple[Record, str]]]:
+    graph: Graph, pools: Sequence[Resource]
+) -> tuple[dict[str, list[Workload]], list[tuple[Resource, str]]]:
     placed: dict[str, list[Workload]] = {}
-    lost: list[tuple[Record, str]] = []
+    lost: list[tuple[Resource, str]] = []
     for workload in workloads_of(graph):
         fitting = [pool for pool in pools if _selected(workload.selector, labels_of(pool))]
-        pool = graph.nearest(workload.record, fitting)
+        pool = graph.nearest(workload.resource, fitting)
         if pool is not None:
             placed.setdefault(pool.urn, []).append(workload)
         else:
@@ -178,7 +180,7 @@ def _placed(
                 if fitting
                 else "no node pool has the labels it selects"
             )
-            lost.append((workload.record, reason))
+            lost.append((workload.resource, reason))
     return placed, lost
 
 
@@ -188,19 +190,19 @@ def _selected(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     return bool(known) and all(labels[key] == value for key, value in known.items())
 
 
-def _pool(graph: Graph, record: Record, members: Sequence[Workload], prices: PriceTable) -> NodePool:
-    cloud: Place = "aws" if NODE_POOLS[record.type] == "aws" else "gcp"
-    region = graph.region_of(record, cloud)
+def _pool(graph: Graph, resource: Resource, members: Sequence[Workload], prices: PriceTable) -> NodePool:
+    cloud: Place = "aws" if NODE_POOLS[resource.type] == "aws" else "gcp"
+    region = graph.region_of(resource, cloud)
     machine = (
-        text(record.at("instanceTypes", 0))
+        text(resource.at("instanceTypes", 0))
         if cloud == "aws"
-        else text(record.at("nodeConfig", "machineType"))
+        else text(resource.at("nodeConfig", "machineType"))
     )
     offer = prices.machines.get((cloud, region, machine))
-    bounds = _bounds(graph, record, cloud)
+    bounds = _bounds(graph, resource, cloud)
     problems: list[str] = []
     if offer is None:
-        gpus = int(number(record.at("nodeConfig", "guestAccelerators", 0, "count")) or 0)
+        gpus = int(number(resource.at("nodeConfig", "guestAccelerators", 0, "count")) or 0)
         nodes, held = bounds, dict[str, Span]()
         if members:
             problems.append(
@@ -219,14 +221,14 @@ def _pool(graph: Graph, record: Record, members: Sequence[Workload], prices: Pri
             )
         held = _held(members, nodes * gpus)
     return NodePool(
-        record=record,
+        resource=resource,
         cloud=cloud,
         region=region,
         machine_type=machine,
-        capacity_type=_capacity(record, cloud),
+        capacity_type=_capacity(resource, cloud),
         nodes=nodes,
         gpus_per_node=gpus,
-        disks=_disks(graph, record, cloud),
+        disks=_disks(graph, resource, cloud),
         held=held,
         problems=tuple(problems),
     )
@@ -256,53 +258,53 @@ def _scaled(asked: Decimal, total: Decimal, there: Decimal) -> Decimal:
     return asked if total <= there else (asked * there / total).quantize(_STEP, ROUND_DOWN)
 
 
-def _bounds(graph: Graph, record: Record, cloud: Place) -> Span:
+def _bounds(graph: Graph, resource: Resource, cloud: Place) -> Span:
     """Least and most nodes over all zones."""
     if cloud == "aws":
         least, most = (
-            number(record.at("scalingConfig", "minSize")),
-            number(record.at("scalingConfig", "maxSize")),
+            number(resource.at("scalingConfig", "minSize")),
+            number(resource.at("scalingConfig", "maxSize")),
         )
         return Span(least or Decimal(0), most or Decimal(0))
-    scaling = mapping(record.at("autoscaling"))
-    zones = _zones(graph, record)
+    scaling = mapping(resource.at("autoscaling"))
+    zones = _zones(graph, resource)
     if (most := number(scaling.get("totalMaxNodeCount"))) is not None:
         return Span(number(scaling.get("totalMinNodeCount")) or Decimal(0), most)
     if (most := number(scaling.get("maxNodeCount"))) is not None:
         return Span((number(scaling.get("minNodeCount")) or Decimal(0)) * zones, most * zones)
-    fixed = number(record.at("nodeCount"))
-    count = (number(record.at("initialNodeCount")) or Decimal(0)) if fixed is None else fixed
+    fixed = number(resource.at("nodeCount"))
+    count = (number(resource.at("initialNodeCount")) or Decimal(0)) if fixed is None else fixed
     return Span(count * zones, count * zones)
 
 
-def _zones(graph: Graph, record: Record) -> int:
+def _zones(graph: Graph, resource: Resource) -> int:
     """Zones that a GKE pool has nodes in. A regional one that names none has three, as Google Cloud chooses them."""
-    named = sequence(record.at("nodeLocations"))
-    place = text(record.at("location"))
-    return len(named) or (3 if place and place == graph.region_of(record, "gcp") else 1)
+    named = listed(resource.at("nodeLocations"))
+    place = text(resource.at("location"))
+    return len(named) or (3 if place and place == graph.region_of(resource, "gcp") else 1)
 
 
-def _capacity(record: Record, cloud: Place) -> CapacityType:
+def _capacity(resource: Resource, cloud: Place) -> CapacityType:
     if cloud == "aws":
-        return "spot" if text(record.at("capacityType")).upper() == "SPOT" else "on-demand"
-    spot = record.at("nodeConfig", "spot") is True or record.at("nodeConfig", "preemptible") is True
+        return "spot" if text(resource.at("capacityType")).upper() == "SPOT" else "on-demand"
+    spot = resource.at("nodeConfig", "spot") is True or resource.at("nodeConfig", "preemptible") is True
     return "spot" if spot else "on-demand"
 
 
-def _disks(graph: Graph, record: Record, cloud: Place) -> tuple[Disk, ...]:
+def _disks(graph: Graph, resource: Resource, cloud: Place) -> tuple[Disk, ...]:
     """Volumes that the graph declares. What a machine image brings by itself is not in the graph, and small."""
     if cloud == "gcp":
-        gib = number(record.at("nodeConfig", "diskSizeGb"))
-        return (Disk(text(record.at("nodeConfig", "diskType")) or "pd-balanced", gib),) if gib else ()
+        gib = number(resource.at("nodeConfig", "diskSizeGb"))
+        return (Disk(text(resource.at("nodeConfig", "diskType")) or "pd-balanced", gib),) if gib else ()
     template_type = "aws:ec2/launchTemplate:LaunchTemplate"
-    template = graph.by_id.get((template_type, text(record.at("launchTemplate", "id"))))
-    if template is None and record.at("launchTemplate") is not None:
-        beside = graph.siblings(record, template_type)
+    template = graph.by_id.get((template_type, text(resource.at("launchTemplate", "id"))))
+    if template is None and resource.at("launchTemplate") is not None:
+        beside = graph.siblings(resource, template_type)
         template = beside[0] if len(beside) == 1 else None
     if template is None:
-        gib = number(record.at("diskSize"))
+        gib = number(resource.at("diskSize"))
         return (Disk("gp3", gib),) if gib else ()
-    volumes = [mapping(mapping(each).get("ebs")) for each in sequence(template.at("blockDeviceMappings"))]
+    volumes = [mapping(mapping(each).get("ebs")) for each in listed(template.at("blockDeviceMappings"))]
     return tuple(
         Disk(text(volume.get("volumeType")) or "gp2", number(volume.get("volumeSize")) or Decimal(0))
         for volume in volumes

@@ -15,7 +15,9 @@ from typing import Final
 from model_factory.cost.pools import workloads_of
 from model_factory.cost.values import SHARED, Place
 from model_factory.graph.graph import CLUSTERS, Graph
-from model_factory.graph.resource import Record, dig, mapping, number, quantity, text
+from model_factory.graph.quantity import amount
+from model_factory.graph.resource import Resource
+from model_factory.graph.values import at, mapping, number, text
 
 _GIB: Final = Decimal(2) ** 30
 
@@ -76,81 +78,81 @@ class Unpriced:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a rule may look at besides its record."""
+    """What a rule may look at besides its resource."""
 
     graph: Graph
     usage: Usage
     today: date | None
 
 
-Rule = Callable[[Context, Record], Iterable[Charge | Unpriced]]
+Rule = Callable[[Context, Resource], Iterable[Charge | Unpriced]]
 _ONE: Final = Decimal(1)
 
 
-def _eks_cluster(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    ends = EKS_STANDARD_SUPPORT_ENDS.get(text(record.at("version")))
+def _eks_cluster(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
+    ends = EKS_STANDARD_SUPPORT_ENDS.get(text(resource.at("version")))
     if ends is not None and context.today is not None and context.today > ends:
         yield Charge("eks-control-plane-extended", f"control plane, extended support since {ends}", _ONE)
     else:
         yield Charge("eks-control-plane", "control plane", _ONE)
 
 
-def _gke_cluster(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
+def _gke_cluster(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
     yield Charge("gke-control-plane", "control plane", _ONE)
-    if record.at("enableAutopilot") is True:
+    if resource.at("enableAutopilot") is True:
         yield Unpriced("pods of an Autopilot cluster", "they bill by what they ask for, which is not counted")
-    elif record.at("removeDefaultNodePool") is not True:
+    elif resource.at("removeDefaultNodePool") is not True:
         yield Unpriced("default node pool", "nodes that the cluster makes by itself are not counted")
-    parts = {part for part in record.at("loggingConfig", "enableComponents") or () if isinstance(part, str)}
+    parts = {part for part in resource.at("loggingConfig", "enableComponents") or () if isinstance(part, str)}
     if parts:
         gb = context.usage.gb_of_cluster_logs * (_ONE if "WORKLOADS" in parts else Decimal("0.5"))
         yield Charge("logs-ingested", "logs", gb, f"assumes {gb:f} GB a month")
-    if record.at("monitoringConfig", "managedPrometheus", "enabled") is True:
+    if resource.at("monitoringConfig", "managedPrometheus", "enabled") is True:
         yield Unpriced(
             "metrics of managed Prometheus", "they bill by the sample, and how many there are is not known"
         )
 
 
-def _nat_gateway(context: Context, _record: Record) -> Iterable[Charge | Unpriced]:
+def _nat_gateway(context: Context, _resource: Resource) -> Iterable[Charge | Unpriced]:
     gb = context.usage.gb_through_nat_gateway
     yield Charge("nat-gateway", "NAT gateway", _ONE)
     yield Charge("nat-gateway-data", "data through the gateway", gb, f"assumes {gb:f} GB a month")
 
 
-def _router_nat(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
+def _router_nat(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
     gb = context.usage.gb_through_nat_gateway
     yield Charge("nat-data", "data through the gateway", gb, f"assumes {gb:f} GB a month")
-    own = record.at("natIps")
-    if text(record.at("natIpAllocateOption")) == "AUTO_ONLY" or not own:
+    own = resource.at("natIps")
+    if text(resource.at("natIpAllocateOption")) == "AUTO_ONLY" or not own:
         count = context.usage.nat_addresses
         yield Charge("public-ipv4", "addresses", count, f"assumes {count:f} address")
     # Addresses that are resources of their own bill there.
 
 
-def _address(_context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    if text(record.at("addressType")) != "INTERNAL":
+def _address(_context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
+    if text(resource.at("addressType")) != "INTERNAL":
         yield Charge("public-ipv4", "public address", _ONE)
 
 
-def _disk(_context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    kind = text(record.at("type")).rsplit("/", 1)[-1] or (
-        "gp2" if record.type.startswith("aws:") else "pd-standard"
+def _disk(_context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
+    kind = text(resource.at("type")).rsplit("/", 1)[-1] or (
+        "gp2" if resource.type.startswith("aws:") else "pd-standard"
     )
-    gib = number(record.at("size"))
+    gib = number(resource.at("size"))
     if gib is None:
         yield Unpriced(f"{kind} volume", "its size is not known before it exists")
     else:
         yield Charge(f"disk:{kind}", f"{kind} volume", gib)
 
 
-def _ecr(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
+def _ecr(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
     gb = context.usage.gb_a_model_in_registry
-    owner = text(record.at("tags", "model")) or SHARED
+    owner = text(resource.at("tags", "model")) or SHARED
     yield Charge("ecr-storage", "images", gb, f"assumes {gb:f} GB", owner)
 
 
-def _artifact_registry(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    models = _models_near(context, record)
+def _artifact_registry(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
+    models = _models_near(context, resource)
     gb = context.usage.gb_a_model_in_registry
     if models:
         yield Charge(
@@ -161,30 +163,30 @@ def _artifact_registry(context: Context, record: Record) -> Iterable[Charge | Un
         )
 
 
-def _s3(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    return _bucket(context, record, "s3-standard")
+def _s3(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
+    return _bucket(context, resource, "s3-standard")
 
 
-def _gcs(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    kind = text(record.at("storageClass")) or "STANDARD"
-    return _bucket(context, record, f"gcs-{kind.lower()}")
+def _gcs(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
+    kind = text(resource.at("storageClass")) or "STANDARD"
+    return _bucket(context, resource, f"gcs-{kind.lower()}")
 
 
-def _bucket(context: Context, record: Record, item: str) -> Iterable[Charge | Unpriced]:
-    models = _models_near(context, record)
+def _bucket(context: Context, resource: Resource, item: str) -> Iterable[Charge | Unpriced]:
+    models = _models_near(context, resource)
     gb = context.usage.gb_a_model_in_bucket
     if models:
         yield Charge(item, "weights", gb * models, f"assumes {gb:f} GB for each of {models} models")
 
 
-def _log_group(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
+def _log_group(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
     usage = context.usage
     gb = usage.gb_of_other_logs
-    if text(record.at("name")).startswith("/aws/eks/") and context.graph.of_type("aws:eks/cluster:Cluster"):
-        cluster = context.graph.nearest(record, context.graph.of_type("aws:eks/cluster:Cluster"))
+    if text(resource.at("name")).startswith("/aws/eks/") and context.graph.of_type("aws:eks/cluster:Cluster"):
+        cluster = context.graph.nearest(resource, context.graph.of_type("aws:eks/cluster:Cluster"))
         kinds = len(cluster.at("enabledClusterLogTypes") or ()) if cluster is not None else 5
         gb = usage.gb_of_control_plane_logs * kinds / 5
-    days = number(record.at("retentionInDays")) or Decimal(0)
+    days = number(resource.at("retentionInDays")) or Decimal(0)
     if gb:
         yield Charge("logs-ingested", "logs taken in", gb, f"assumes {gb:f} GB a month")
     if gb and days:
@@ -197,31 +199,31 @@ def _log_group(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
         yield Unpriced("logs kept", "they are kept for ever, so what they cost grows without end")
 
 
-def _kms(_context: Context, _record: Record) -> Iterable[Charge | Unpriced]:
+def _kms(_context: Context, _resource: Resource) -> Iterable[Charge | Unpriced]:
     yield Charge("kms-key", "key", _ONE)
 
 
-def _load_balancer(_context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    kind = text(record.at("loadBalancerType")) or "application"
+def _load_balancer(_context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
+    kind = text(resource.at("loadBalancerType")) or "application"
     yield Charge(f"load-balancer:{kind}", f"{kind} load balancer", _ONE)
     yield Unpriced(f"capacity units of the {kind} load balancer", "they bill by use, and no use was assumed")
 
 
-def _service(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    if text(record.at("spec", "type")) != "LoadBalancer":
+def _service(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
+    if text(resource.at("spec", "type")) != "LoadBalancer":
         return
-    cluster = context.graph.cluster_of(record)
+    cluster = context.graph.cluster_of(resource)
     if cluster is None or CLUSTERS[cluster.type] != "aws":
         yield Unpriced("load balancer of a Service", "no price of forwarding rules is known")
         return
-    notes = mapping(record.at("metadata", "annotations"))
+    notes = mapping(resource.at("metadata", "annotations"))
     network = text(notes.get("service.beta.kubernetes.io/aws-load-balancer-type")) in {
         "nlb",
         "external",
         "nlb-ip",
     }
     kind = "network" if network else "classic"
-    owner = text(record.at("metadata", "labels", "model")) or SHARED
+    owner = text(resource.at("metadata", "labels", "model")) or SHARED
     place: tuple[Place, str] = ("aws", context.graph.region_of(cluster, "aws"))
     yield Charge(f"load-balancer:{kind}", f"{kind} load balancer", _ONE, "", owner, place)
     if network:
@@ -249,30 +251,30 @@ _CLASS_DISKS: Final = {
 }
 
 
-def _claim(context: Context, record: Record) -> Iterable[Charge | Unpriced]:
-    name = record.at("spec", "storageClassName")
-    if name == "" or record.at("spec", "volumeName"):
+def _claim(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
+    name = resource.at("spec", "storageClassName")
+    if name == "" or resource.at("spec", "volumeName"):
         return  # bound to a volume that exists: here, a bucket that is mounted
     disk = _CLASS_DISKS.get(text(name))
-    cluster = context.graph.cluster_of(record)
-    asked = quantity(dig(record.at("spec", "resources"), "requests", "storage") or 0) / _GIB
+    cluster = context.graph.cluster_of(resource)
+    asked = amount(at(resource.at("spec", "resources"), "requests", "storage") or 0) / _GIB
     if disk is None or cluster is None:
         yield Unpriced(
             "volume of a claim", f"what storage class {text(name) or 'the default'} makes is not known"
         )
         return
     cloud: Place = "aws" if CLUSTERS[cluster.type] == "aws" else "gcp"
-    owner = text(record.at("metadata", "labels", "model")) or SHARED
+    owner = text(resource.at("metadata", "labels", "model")) or SHARED
     yield Charge(
         f"disk:{disk}", f"{disk} volume", asked, "", owner, (cloud, context.graph.region_of(cluster, cloud))
     )
 
 
-def _models_near(context: Context, record: Record) -> int:
-    """Models that run in the cluster nearest to the record; what a registry or bucket there has to hold."""
+def _models_near(context: Context, resource: Resource) -> int:
+    """Models that run in the cluster nearest to the resource; what a registry or bucket there has to hold."""
     graph = context.graph
-    here = graph.nearest(record, graph.of_type(*CLUSTERS))
-    return len({each.model for each in workloads_of(graph) if graph.cluster_of(each.record) is here})
+    here = graph.nearest(resource, graph.of_type(*CLUSTERS))
+    return len({each.model for each in workloads_of(graph) if graph.cluster_of(each.resource) is here})
 
 
 RULES: Final[Mapping[str, Rule]] = {

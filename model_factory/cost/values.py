@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final, Literal
 
+from model_factory.graph.urn import name_of
 from model_factory.planning.placing.plan import CapacityType
 
 HOURS_A_MONTH: Final = 730
@@ -125,7 +126,7 @@ class Line:
     @property
     def name(self) -> str:
         """The resource's logical name."""
-        return self.urn.rsplit("::", 1)[-1]
+        return name_of(self.urn)
 
     @property
     def sums(self) -> Sums:
@@ -144,7 +145,7 @@ class Missing:
     @property
     def name(self) -> str:
         """The resource's logical name."""
-        return self.urn.rsplit("::", 1)[-1]
+        return name_of(self.urn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from ruamel.yaml import YAML
 from model_factory.cli.errors import CommandError
 from model_factory.cli.passphrase import PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, passphrase_file
 from model_factory.cli.project import Project
-from model_factory.local.engine.model import PROVIDER_TYPE_PREFIX, Urn
+from model_factory.graph.masking import MASK
+from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, Urn
 from model_factory.local.engine.policy import PackSource
 from model_factory.local.providers import background
 from model_factory.local.providers.serve import PROVIDERS, VARIABLE, serve
@@ -332,7 +333,7 @@ def _pause(process: subprocess.Popen[bytes]) -> None:
 
 
 def _outputs(stack: automation.Stack) -> dict[str, Any]:
-    return {name: "[secret]" if value.secret else value.value for name, value in stack.outputs().items()}
+    return {name: MASK if value.secret else value.value for name, value in stack.outputs().items()}
 
 
 def _salt(path: Path) -> str:

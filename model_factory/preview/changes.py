@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from model_factory.graph.masking import Masker
 from model_factory.preview.events import LOGICAL_REPLACE, ROOT_STACK_TYPE, Report, Step
-from model_factory.preview.masking import Masker
 from model_factory.preview.tree import short_type, value_at
 
 Kind = Literal["add", "update", "delete"]

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from model_factory.graph.masking import Masker
 from model_factory.preview.events import REPLACE_PARTS, ROOT_STACK_TYPE, Report, Step
-from model_factory.preview.masking import Masker
 from model_factory.preview.tree import short_type
 
 MAX_NODES: Final = 40

@@ -14,6 +14,7 @@ from itertools import takewhile
 from typing import Final, Literal
 
 from model_factory.cost.values import Delta
+from model_factory.graph.masking import Masker
 from model_factory.preview.changes import (
     Change,
     Group,
@@ -27,7 +28,6 @@ from model_factory.preview.changes import (
 )
 from model_factory.preview.events import REPLACE_PARTS, Diagnostic, FindingKind, Report
 from model_factory.preview.graph import Graph, graph_of
-from model_factory.preview.masking import Masker
 
 Level = Literal["failed", "blocked", "destructive", "caution", "change", "same"]
 

@@ -1,32 +1,32 @@
-"""Small graphs of records, as an engine's state gives them."""
+"""Small graphs of resources, as an engine's state gives them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from model_factory.cost import Record
+from model_factory.cost import Resource
 
 STACK = "urn:pulumi:dev::factory::pulumi:pulumi:Stack::factory-dev"
 AWS = "urn:pulumi:dev::factory::model-factory:region:AwsRegion::aws"
 GCP = "urn:pulumi:dev::factory::model-factory:region:GcpRegion::gcp"
 
 
-def record(type_: str, name: str, parent: str = STACK, id_: str = "", /, **inputs: Any) -> Record:
-    return Record(f"urn:pulumi:dev::factory::{type_}::{name}", type_, inputs, {}, id_, parent)
+def resource(type_: str, name: str, parent: str = STACK, id_: str = "", /, **inputs: Any) -> Resource:
+    return Resource(f"urn:pulumi:dev::factory::{type_}::{name}", type_, inputs, {}, id_, parent)
 
 
-def component(urn: str) -> Record:
-    return Record(urn, urn.split("::")[2], {}, {}, "", STACK)
+def component(urn: str) -> Resource:
+    return Resource(urn, urn.split("::")[2], {}, {}, "", STACK)
 
 
 def node_group(
     name: str, machine: str, *, least: int = 0, most: int = 10, spot: bool = False, region: str = "us-east-1"
-) -> list[Record]:
+) -> list[Resource]:
     """An EKS node group with its launch template of one 200 GiB volume."""
     labels = {"model-factory/pool": name}
     return [
-        record(
+        resource(
             "aws:ec2/launchTemplate:LaunchTemplate",
             name,
             AWS,
@@ -34,7 +34,7 @@ def node_group(
             region=region,
             blockDeviceMappings=[{"ebs": {"volumeSize": 200, "volumeType": "gp3"}}],
         ),
-        record(
+        resource(
             "aws:eks/nodeGroup:NodeGroup",
             name,
             AWS,
@@ -50,7 +50,7 @@ def node_group(
 
 def node_pool(
     name: str, machine: str, *, autoscaling: Mapping[str, int], spot: bool = False, **inputs: Any
-) -> Record:
+) -> Resource:
     """A GKE node pool with volumes of 100 GB."""
     config = {
         "machineType": machine,
@@ -60,7 +60,7 @@ def node_pool(
         "labels": {"model-factory/pool": name},
     }
     inputs = {"location": "us-central1", "nodeConfig": config, "autoscaling": autoscaling} | inputs
-    return record("gcp:container/nodePool:NodePool", name, GCP, **inputs)
+    return resource("gcp:container/nodePool:NodePool", name, GCP, **inputs)
 
 
 def model(
@@ -74,7 +74,7 @@ def model(
     memory: str = "4Gi",
     parent: str = AWS,
     scaler_names_it: bool = True,
-) -> list[Record]:
+) -> list[Resource]:
     """A model's Deployment and autoscaler under a component of their own."""
     service = f"urn:pulumi:dev::factory::model-factory:serving:ModelService::{parent[-3:]}-{name}"
     asked = {"cpu": cpu, "memory": memory, "nvidia.com/gpu": str(gpus)}
@@ -84,15 +84,15 @@ def model(
     }
     meta = {"name": f"{name}-1a2b", "namespace": f"model-{name}"}
     return [
-        Record(service, "model-factory:serving:ModelService", {}, {}, "", parent),
-        record(
+        Resource(service, "model-factory:serving:ModelService", {}, {}, "", parent),
+        resource(
             "kubernetes:apps/v1:Deployment",
             f"{parent[-3:]}-{name}",
             service,
             metadata=meta,
             spec={"template": {"metadata": {"labels": {"model": name}}, "spec": pod}},
         ),
-        record(
+        resource(
             "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
             f"{parent[-3:]}-{name}",
             service,
@@ -108,18 +108,18 @@ def model(
     ]
 
 
-def eks(region: str = "us-east-1", **inputs: Any) -> Record:
-    return record("aws:eks/cluster:Cluster", "aws", AWS, region=region, **({"version": "1.35"} | inputs))
+def eks(region: str = "us-east-1", **inputs: Any) -> Resource:
+    return resource("aws:eks/cluster:Cluster", "aws", AWS, region=region, **({"version": "1.35"} | inputs))
 
 
-def gke(**inputs: Any) -> Record:
+def gke(**inputs: Any) -> Resource:
     given: dict[str, Any] = {"location": "us-central1", "removeDefaultNodePool": True}
-    return record("gcp:container/cluster:Cluster", "gcp", GCP, **(given | inputs))
+    return resource("gcp:container/cluster:Cluster", "gcp", GCP, **(given | inputs))
 
 
-def flat(*parts: Record | Sequence[Record]) -> list[Record]:
-    """All records of the parts, after the components that they stand under."""
+def flat(*parts: Resource | Sequence[Resource]) -> list[Resource]:
+    """All resources of the parts, after the components that they stand under."""
     found = [component(AWS), component(GCP)]
     for part in parts:
-        found.extend([part] if isinstance(part, Record) else part)
+        found.extend([part] if isinstance(part, Resource) else part)
     return found

@@ -8,27 +8,27 @@ from typing import Any
 
 import pytest
 
-from model_factory.cost import IDLE, SHARED, Bill, Record, Span, bill_of, delta_of
+from model_factory.cost import IDLE, SHARED, Bill, Resource, Span, bill_of, delta_of
 from model_factory.facts.catalogue import Catalogue, Rejected
 from model_factory.facts.prices import PriceTable
-from tests.cost.graphs import AWS, GCP, eks, flat, gke, model, node_group, node_pool, record
+from tests.cost.graphs import AWS, GCP, eks, flat, gke, model, node_group, node_pool, resource
 from tests.cost.tables import AS_OF, offer, price, table
 
 
-def bill(records: Iterable[Record], **options: Any) -> Bill:
-    return bill_of(records, prices=table(), **options)
+def bill(resources: Iterable[Resource], **options: Any) -> Bill:
+    return bill_of(resources, prices=table(), **options)
 
 
 def span(idle: str, peak: str | None = None) -> Span:
     return Span(Decimal(idle), Decimal(idle if peak is None else peak))
 
 
-def whole() -> list[Record]:
+def whole() -> list[Resource]:
     """Two clusters in two clouds with three models; one pool is shared by two of them."""
     return flat(
         eks(enabledClusterLogTypes=["api", "audit", "authenticator", "controllerManager", "scheduler"]),
         gke(loggingConfig={"enableComponents": ["SYSTEM_COMPONENTS", "WORKLOADS"]}),
-        record(
+        resource(
             "aws:cloudwatch/logGroup:LogGroup",
             "logs",
             AWS,
@@ -36,15 +36,17 @@ def whole() -> list[Record]:
             name="/aws/eks/x",
             retentionInDays=30,
         ),
-        record("aws:ec2/natGateway:NatGateway", "nat", AWS, region="us-east-1"),
-        record("aws:ec2/eip:Eip", "nat", AWS, region="us-east-1"),
-        record("aws:ec2/vpc:Vpc", "vpc", AWS, region="us-east-1"),
-        record("aws:kms/key:Key", "key", AWS, region="us-east-1"),
-        record("aws:ecr/repository:Repository", "chat", AWS, region="us-east-1", tags={"model": "chat"}),
-        record("aws:s3/bucket:Bucket", "weights", AWS, region="us-east-1"),
-        record("gcp:artifactregistry/repository:Repository", "images", GCP, location="us-central1"),
-        record("gcp:storage/bucket:Bucket", "weights", GCP, location="US-CENTRAL1", storageClass="STANDARD"),
-        record(
+        resource("aws:ec2/natGateway:NatGateway", "nat", AWS, region="us-east-1"),
+        resource("aws:ec2/eip:Eip", "nat", AWS, region="us-east-1"),
+        resource("aws:ec2/vpc:Vpc", "vpc", AWS, region="us-east-1"),
+        resource("aws:kms/key:Key", "key", AWS, region="us-east-1"),
+        resource("aws:ecr/repository:Repository", "chat", AWS, region="us-east-1", tags={"model": "chat"}),
+        resource("aws:s3/bucket:Bucket", "weights", AWS, region="us-east-1"),
+        resource("gcp:artifactregistry/repository:Repository", "images", GCP, location="us-central1"),
+        resource(
+            "gcp:storage/bucket:Bucket", "weights", GCP, location="US-CENTRAL1", storageClass="STANDARD"
+        ),
+        resource(
             "gcp:compute/routerNat:RouterNat",
             "nat",
             GCP,
@@ -201,7 +203,7 @@ class TestChanges:
         assert set(delta.clouds) == {"aws"}
 
     def test_replicas_change_only_their_model_where_it_has_a_pool_alone(self) -> None:
-        def graph(most: int) -> list[Record]:
+        def graph(most: int) -> list[Resource]:
             return flat(
                 eks(),
                 node_group("one", "one"),
@@ -292,7 +294,7 @@ class TestNodes:
             replace(each, id="", parent=pool, inputs=each.inputs | {"launchTemplate": {"id": unknown}})
             for each in node_group("one", "one")
         ]
-        above = Record(pool, "model-factory:cluster:EksNodePool", {}, {}, "", AWS)
+        above = Resource(pool, "model-factory:cluster:EksNodePool", {}, {}, "", AWS)
         planned = bill(flat(eks(), above, group, model("a", "one", 1, 3, scaler_names_it=False)))
         there = bill(flat(eks(), node_group("one", "one"), model("a", "one", 1, 3)))
         assert planned.total == there.total
@@ -313,14 +315,14 @@ class TestNodes:
         assert gpus == {("a", "aws"): span("1"), ("b", "gcp"): span("1")}
 
     def test_without_a_tree_such_a_model_is_named(self) -> None:
-        records = flat(
+        resources = flat(
             eks(),
             gke(),
             node_group("l4", "one"),
             node_pool("l4", "g-one", autoscaling={"totalMaxNodeCount": 4}),
             model("a", "l4", 1, 1),
         )
-        made = bill(replace(each, parent="") for each in records)
+        made = bill(replace(each, parent="") for each in resources)
         assert [(each.name, each.reason) for each in made.missing] == [
             ("aws-a", "several node pools of several clusters fit")
         ]
@@ -350,8 +352,8 @@ class TestMissing:
     def test_an_unknown_type_of_a_cloud_is_named_and_never_free(self) -> None:
         made = bill(
             [
-                record("aws:rds/instance:Instance", "db", region="us-east-1"),
-                record("aws:iam/role:Role", "role"),
+                resource("aws:rds/instance:Instance", "db", region="us-east-1"),
+                resource("aws:iam/role:Role", "role"),
             ]
         )
         assert [(each.name, each.reason) for each in made.missing] == [
@@ -367,7 +369,7 @@ class TestMissing:
             "removeDefaultNodePool": False,
             "monitoringConfig": {"managedPrometheus": {"enabled": True}},
         }
-        balancer = record("kubernetes:core/v1:Service", "front", AWS, spec={"type": "LoadBalancer"})
+        balancer = resource("kubernetes:core/v1:Service", "front", AWS, spec={"type": "LoadBalancer"})
         made = bill(flat(gke(**inputs), balancer))
         assert {each.what for each in made.missing} == {
             *("default node pool", "metrics of managed Prometheus", "load balancer of a Service"),
@@ -404,14 +406,14 @@ class TestDates:
 
 class TestServices:
     def test_volumes_of_claims_are_their_models(self) -> None:
-        claim = record(
+        claim = resource(
             "kubernetes:core/v1:PersistentVolumeClaim",
             "cache",
             AWS,
             metadata={"labels": {"model": "chat"}},
             spec={"storageClassName": "gp3", "resources": {"requests": {"storage": "50Gi"}}},
         )
-        mounted = record(
+        mounted = resource(
             "kubernetes:core/v1:PersistentVolumeClaim",
             "mount",
             AWS,
@@ -423,7 +425,7 @@ class TestServices:
 
     def test_a_network_load_balancer(self) -> None:
         notes = {"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"}
-        front = record(
+        front = resource(
             "kubernetes:core/v1:Service",
             "front",
             AWS,
@@ -435,7 +437,7 @@ class TestServices:
         assert [each.what for each in made.missing] == ["capacity units of the network load balancer"]
 
     def test_fewer_kinds_of_control_plane_logs_cost_less(self) -> None:
-        logs = record(
+        logs = resource(
             "aws:cloudwatch/logGroup:LogGroup",
             "logs",
             AWS,
@@ -448,14 +450,14 @@ class TestServices:
         assert [line.usd_per_hour for line in made.lines if line.what == "logs taken in"] == [span("0.002")]
 
     def test_logs_for_ever_grow_without_end(self) -> None:
-        made = bill([record("aws:cloudwatch/logGroup:LogGroup", "logs", AWS, region="us-east-1")])
+        made = bill([resource("aws:cloudwatch/logGroup:LogGroup", "logs", AWS, region="us-east-1")])
         assert [each.what for each in made.missing] == ["logs kept"]
 
     def test_the_region_comes_from_the_provider_where_the_resource_has_none(self) -> None:
-        provider = Record(
+        provider = Resource(
             "urn:pulumi:dev::factory::pulumi:providers:aws::default",
             "pulumi:providers:aws",
             {"region": "us-east-1"},
         )
-        key = replace(record("aws:kms/key:Key", "key"), provider=f"{provider.urn}::1234")
+        key = replace(resource("aws:kms/key:Key", "key"), provider=f"{provider.urn}::1234")
         assert [line.region for line in bill([provider, key]).lines] == ["us-east-1"]

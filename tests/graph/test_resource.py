@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 
-from model_factory.graph.resource import Record, before_and_after, quantity, records_of
+from model_factory.graph.resource import Resource, before_and_after, resources_of
 
 STATE = {
     "urn": "urn:pulumi:s::p::t::n",
@@ -17,28 +15,21 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 class TestValues:
     def test_inputs_go_before_outputs(self) -> None:
-        assert Record.of(STATE).at("a") == 1
-        assert Record.of(STATE).at("b", 0, "c") == 3
+        assert Resource.of(STATE).at("a") == 1
+        assert Resource.of(STATE).at("b", 0, "c") == 3
 
     def test_what_is_not_known_falls_back_to_outputs(self) -> None:
-        assert Record.of(STATE | {"inputs": {"a": UNKNOWN}}).at("a") == 2
-        assert Record.of(STATE | {"inputs": {"a": UNKNOWN}, "outputs": None}).at("a") is None
+        assert Resource.of(STATE | {"inputs": {"a": UNKNOWN}}).at("a") == 2
+        assert Resource.of(STATE | {"inputs": {"a": UNKNOWN}, "outputs": None}).at("a") is None
 
     @pytest.mark.parametrize("path", [("a", "x"), ("b", 7), ("nothing",), ("b", "c")])
     def test_no_such_path_is_none(self, path: tuple[str | int, ...]) -> None:
-        assert Record.of(STATE).at(*path) is None
-
-    @pytest.mark.parametrize(
-        ("written", "amount"),
-        [("500m", "0.5"), ("2", "2"), (3, "3"), ("10Gi", str(10 * 2**30)), ("1k", "1000"), ("much", "0")],
-    )
-    def test_kubernetes_quantities(self, written: object, amount: str) -> None:
-        assert quantity(written) == Decimal(amount)
+        assert Resource.of(STATE).at(*path) is None
 
 
 class TestGraphs:
     def test_old_copies_are_not_counted(self) -> None:
-        assert len(records_of([STATE, STATE | {"delete": True}])) == 1
+        assert len(resources_of([STATE, STATE | {"delete": True}])) == 1
 
     def test_steps_make_two_graphs(self) -> None:
         def state(name: str, value: int) -> dict[str, object]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from model_factory.graph.masking import Masker
 from model_factory.preview.changes import Change, PropertyChange, changes_of, dangers, grouped
 from model_factory.preview.events import Report
-from model_factory.preview.masking import Masker
 from tests.preview.samples import Event, step, urn
 
 SET = {"diffKind": "update", "inputDiff": True}

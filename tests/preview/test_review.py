@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from model_factory.graph.masking import Masker
 from model_factory.preview.events import Report
 from model_factory.preview.graph import graph_of, mermaid
 from model_factory.preview.html import page
-from model_factory.preview.masking import Masker
 from model_factory.preview.picture import svg
 from tests.preview.samples import Event, error, policy, reviewed, step, urn
 

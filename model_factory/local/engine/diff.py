@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from model_factory.local.engine import paths
+from model_factory.graph import paths
 from model_factory.local.wire import UNKNOWN, Output, Secret, Unknown, Value
 
 INIT_ERROR_KEY: Final = "#initerror"

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final, TypeVar, cast
 
+from model_factory.graph.urn import provider_urn
 from model_factory.local.engine.events import EventSink
 from model_factory.local.engine.goal import UnsupportedError
 from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.ledger import Op as JournalOp
-from model_factory.local.engine.model import CustomTimeouts, ResourceState, StateError, now, provider_urn
+from model_factory.local.engine.model import CustomTimeouts, ResourceState, StateError, now
 from model_factory.local.engine.plugins import (
     UNKNOWN_ID,
     InitFailedError,

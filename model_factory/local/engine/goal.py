@@ -15,8 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 from pulumi.runtime.proto import alias_pb2, resource_pb2
 
+from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, Urn, qualify
 from model_factory.local import wire
-from model_factory.local.engine.model import PROVIDER_TYPE_PREFIX, CustomTimeouts, ResourceState, Urn, qualify
+from model_factory.local.engine.model import CustomTimeouts, ResourceState
 from model_factory.local.wire import UNKNOWN, Output, Properties, Secret, Unknown, Value
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from model_factory.local.engine.model import ResourceState, Snapshot, StateError, Urn
+from model_factory.graph.urn import Urn
+from model_factory.local.engine.model import ResourceState, Snapshot, StateError
 
 _RESTORE: Final = "restore the state from its .bak file or an export"
 

@@ -1,4 +1,4 @@
-"""What a stack's state is made of: resources, pending operations, snapshots, and the URNs that name them.
+"""What a stack's state is made of: resources, pending operations, snapshots.
 
 Pure values. They hold no I/O and check nothing about each other: `state.verify` does. Names and meanings follow Pulumi's
 deployment format (pulumi/pulumi, sdk/go/common/apitype/core.go).
@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
+from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, Urn, provider_urn
 from model_factory.local.wire import Value
-
-STACK_TYPE: Final = "pulumi:pulumi:Stack"
-PROVIDER_TYPE_PREFIX: Final = "pulumi:providers:"
 
 OperationType = Literal["creating", "updating", "deleting", "reading", "importing"]
 
@@ -151,55 +149,6 @@ class Snapshot:
 
     def pending_creates(self) -> tuple[Operation, ...]:
         return tuple(operation for operation in self.pending_operations if operation.type == "creating")
-
-
-@dataclass(frozen=True, slots=True)
-class Urn:
-    """A resource's name: `urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>`.
-
-    `qualified_type` is the type preceded by its ancestors' types (the stack's excepted), joined by `$`. The name may itself
-    hold `::`.
-    """
-
-    stack: str
-    project: str
-    qualified_type: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"urn:pulumi:{self.stack}::{self.project}::{self.qualified_type}::{self.name}"
-
-    @property
-    def type(self) -> str:
-        return self.qualified_type.rsplit("$", 1)[-1]
-
-    @staticmethod
-    def make(stack: str, project: str, qualified_type: str, name: str) -> str:
-        """The URN as text. Use `qualify` to build the qualified type from the parent's URN."""
-        return f"urn:pulumi:{stack}::{project}::{qualified_type}::{name}"
-
-    @staticmethod
-    def parse(text: str) -> Urn:
-        """Raises ValueError for what is no URN."""
-        parts = text.split("::", 3)
-        if len(parts) != 4 or not parts[0].startswith("urn:pulumi:") or not parts[2]:
-            raise ValueError(
-                f"{text!r} is not a URN; a URN reads urn:pulumi:<stack>::<project>::<qualified type>::<name>"
-            )
-        return Urn(parts[0].removeprefix("urn:pulumi:"), parts[1], parts[2], parts[3])
-
-
-def qualify(parent_urn: str, type_: str) -> str:
-    """The qualified type of a child: the parent's qualified type, unless the parent is the stack itself or none."""
-    if not parent_urn:
-        return type_
-    parent = Urn.parse(parent_urn).qualified_type
-    return type_ if parent == STACK_TYPE else f"{parent}${type_}"
-
-
-def provider_urn(reference: str) -> str:
-    """The URN inside a provider reference `<urn>::<id>`."""
-    return reference.rsplit("::", 1)[0]
 
 
 def now() -> str:

@@ -9,11 +9,12 @@ from typing import Final
 
 import grpc
 
+from model_factory.graph.urn import provider_urn
 from model_factory.local.engine.diff import compare, same
 from model_factory.local.engine.events import EventSink
 from model_factory.local.engine.execute import CALL_ERRORS, Executor, StoppedError
 from model_factory.local.engine.journal import Journal
-from model_factory.local.engine.model import Operation, ResourceState, Snapshot, now, provider_urn
+from model_factory.local.engine.model import Operation, ResourceState, Snapshot, now
 from model_factory.local.engine.plugins import InitFailedError, ProviderCallError, ProviderInstance, Read
 from model_factory.local.engine.registry import Registry
 from model_factory.local.engine.step import Op, Step

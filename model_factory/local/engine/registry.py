@@ -12,9 +12,10 @@ from typing import Final
 
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
+from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, provider_urn
 from model_factory.local.engine.diff import Diff, same
 from model_factory.local.engine.goal import Goal, UnsupportedError
-from model_factory.local.engine.model import PROVIDER_TYPE_PREFIX, ResourceState, provider_urn
+from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.plugins import UNKNOWN_ID, Failure, ProviderInstance
 from model_factory.local.wire import Properties, Secret, Value
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from model_factory.graph.urn import STACK_TYPE, provider_urn
 from model_factory.local import wire
 from model_factory.local.engine.deletions import blockers
 from model_factory.local.engine.diff import Diff
@@ -18,7 +19,7 @@ from model_factory.local.engine.events import EventSink
 from model_factory.local.engine.execute import CALL_ERRORS, Executor, StepFailedError, StoppedError
 from model_factory.local.engine.goal import Goal, UnsupportedError, inherit
 from model_factory.local.engine.journal import Journal
-from model_factory.local.engine.model import STACK_TYPE, ResourceState, StateError, provider_urn
+from model_factory.local.engine.model import ResourceState, StateError
 from model_factory.local.engine.plugins import Failure, ProviderInstance
 from model_factory.local.engine.registry import Registry, default_goal, with_version
 from model_factory.local.engine.step import Op, PlanError, Step

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from model_factory.local.engine import paths
+from model_factory.graph.urn import Urn, provider_urn, qualify
+from model_factory.local.engine import ignored
 from model_factory.local.engine.diff import (
     NO_CHANGE,
     Diff,
@@ -21,7 +22,7 @@ from model_factory.local.engine.diff import (
     with_unknown,
 )
 from model_factory.local.engine.goal import Goal, alias_urn
-from model_factory.local.engine.model import ResourceState, Urn, provider_urn, qualify
+from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.step import Op, PlanError, ProtectedError, Step
 from model_factory.local.wire import Properties
 
@@ -93,7 +94,7 @@ class Planner:
         seed = secrets.token_bytes(32)
         new = goal.state(urn, alias, old)
         if old is not None and goal.ignore_changes:
-            inputs, impossible = paths.reset(goal.inputs, old.inputs, goal.ignore_changes)
+            inputs, impossible = ignored.reset(goal.inputs, old.inputs, goal.ignore_changes)
             new = replace(new, inputs=inputs)
             if impossible:
                 answers.warn(
@@ -256,7 +257,7 @@ class Planner:
         diff = answers.diff(old, new, news, ignore_changes)
         if diff.changed is not None:
             return diff
-        own = compare(old.inputs, paths.reset(news, old.inputs, ignore_changes)[0])
+        own = compare(old.inputs, ignored.reset(news, old.inputs, ignore_changes)[0])
         return replace(diff, changed=own.changed, changed_keys=own.changed_keys, detailed=own.detailed)
 
     def _provider_changed(self, old: ResourceState, new: ResourceState, answers: Answers) -> bool:

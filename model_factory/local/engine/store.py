@@ -20,12 +20,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
+from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine import journal_file
 from model_factory.local.engine.integrity import verify
 from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.journal_file import Header, disk_error, sync_folder, write_all
 from model_factory.local.engine.ledger import Entry, fold
-from model_factory.local.engine.model import STACK_TYPE, Snapshot, StateError, now
+from model_factory.local.engine.model import Snapshot, StateError, now
 from model_factory.local.engine.secrets import Crypter
 from model_factory.local.engine.state import (
     Codec,

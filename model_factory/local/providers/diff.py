@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from model_factory.local.providers.paths import Segment, join, matches, parse
+from model_factory.graph.paths import Path, matches, parse, to_text
 from model_factory.local.providers.rules import Rules
 from model_factory.local.providers.values import DEFAULTS_KEY, plain_properties
 from model_factory.local.wire import Properties, Unknown, Value, is_unknown, reveal
@@ -18,7 +18,7 @@ Kind = Literal["add", "delete", "update"]
 class Change:
     """One changed path, with both values (None where absent)."""
 
-    path: tuple[Segment, ...]
+    path: Path
     kind: Kind
     replaces: bool
     old: Value = None
@@ -27,7 +27,7 @@ class Change:
     @property
     def text(self) -> str:
         """The path as Pulumi writes it."""
-        return join(self.path)
+        return to_text(self.path)
 
     @property
     def property(self) -> str:
@@ -47,7 +47,7 @@ def user_set(inputs: Mapping[str, Value], key: str) -> bool:
     return inputs.get(key) is not None and not (isinstance(defaults, list) and key in defaults)
 
 
-def is_same(path: tuple[Segment, ...], old: Value, new: Value, rules: Rules) -> bool:
+def is_same(path: Path, old: Value, new: Value, rules: Rules) -> bool:
     """Whether two values of a path mean the same: equal, equal as sets where the cloud keeps a set, or equivalent."""
     if type(old) is type(new) and old == new:
         return True
@@ -75,7 +75,7 @@ def _revealed(properties: Mapping[str, Value]) -> Properties:
     return {key: reveal(value) for key, value in properties.items()}
 
 
-def _changes(path: tuple[Segment, ...], old: Value, new: Value, rules: Rules) -> Iterator[Change]:
+def _changes(path: Path, old: Value, new: Value, rules: Rules) -> Iterator[Change]:
     if is_same(path, old, new, rules):
         return
     if isinstance(old, dict) and isinstance(new, dict):
@@ -97,11 +97,11 @@ def _changes(path: tuple[Segment, ...], old: Value, new: Value, rules: Rules) ->
         )
 
 
-def _listed(path: tuple[Segment, ...], patterns: tuple[str, ...] | frozenset[str]) -> bool:
+def _listed(path: Path, patterns: tuple[str, ...] | frozenset[str]) -> bool:
     return any(matches(path, parse(pattern)) for pattern in patterns)
 
 
-def _replaces(path: tuple[Segment, ...], value: Value, rules: Rules) -> bool:
+def _replaces(path: Path, value: Value, rules: Rules) -> bool:
     """Whether a change at this path replaces; for a whole block that comes or goes, whether any leaf of it does."""
     patterns = rules.replace_on_changes
     if _listed(path, patterns):
@@ -117,7 +117,7 @@ def _replaces(path: tuple[Segment, ...], value: Value, rules: Rules) -> bool:
     return False
 
 
-def _is_block(path: tuple[Segment, ...], patterns: frozenset[str]) -> bool:
+def _is_block(path: Path, patterns: frozenset[str]) -> bool:
     """A listed path with listed paths below it is a block, whose own properties speak for themselves."""
     return any(
         len(parsed) > len(path) and matches(path, parsed[: len(path)]) for parsed in map(parse, patterns)

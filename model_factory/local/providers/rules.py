@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+from model_factory.graph import paths
 from model_factory.local.providers.naming import AutoName, add_default
-from model_factory.local.providers.paths import Segment, parse
 from model_factory.local.wire import Properties, Value
 
 Equivalent = Callable[[Value, Value], bool]
@@ -97,10 +97,10 @@ def _rules(facts: dict[str, Any]) -> Rules:
 def apply_defaults(inputs: Properties, defaults: Mapping[str, Value]) -> None:
     """Give absent inputs their defaults, nested ones where their parent is there; recorded in `__defaults`."""
     for path, value in defaults.items():
-        _apply_default(inputs, parse(path), value)
+        _apply_default(inputs, paths.parse(path), value)
 
 
-def _apply_default(target: Value, path: tuple[Segment, ...], value: Value) -> None:
+def _apply_default(target: Value, path: paths.Path, value: Value) -> None:
     head, *rest = path
     if isinstance(target, list) and head == "*":
         for item in target:

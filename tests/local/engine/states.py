@@ -6,7 +6,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from model_factory.local.engine.model import STACK_TYPE, ResourceState, Urn
+from model_factory.graph.urn import STACK_TYPE, Urn
+from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.secrets import Crypter, SecretsError
 from model_factory.local.wire import Value
 

@@ -5,46 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from model_factory.local.engine.model import (
-    STACK_TYPE,
-    Operation,
-    ResourceState,
-    Snapshot,
-    Urn,
-    now,
-    provider_urn,
-    qualify,
-)
+from model_factory.graph.urn import provider_urn
+from model_factory.local.engine.model import Operation, ResourceState, Snapshot, now
 from tests.local.engine.states import STACK_URN, provider, thing, urn
-
-words = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True)
-types = st.builds("{}:{}:{}".format, words, words, words)
-
-
-class TestUrns:
-    @given(words, words, st.lists(types, min_size=1, max_size=3), st.text(min_size=1))
-    def test_parse_gives_back_what_was_made(
-        self, stack: str, project: str, chain: list[str], name: str
-    ) -> None:
-        parsed = Urn.parse(Urn.make(stack, project, "$".join(chain), name))
-        assert parsed == Urn(stack, project, "$".join(chain), name)
-        assert parsed.type == chain[-1]
-
-    @pytest.mark.parametrize(
-        "text", ["", "urn:pulumi:dev", "urn:pulumi:dev::p::::n", "aws:s3:Bucket", "urn:pulumi:a::b::c"]
-    )
-    def test_other_text_is_refused(self, text: str) -> None:
-        with pytest.raises(ValueError, match="is not a URN"):
-            Urn.parse(text)
-
-    def test_the_stack_leaves_no_trace_in_its_childrens_types(self) -> None:
-        assert qualify(STACK_URN, "a:b:C") == "a:b:C"
-        assert qualify("", STACK_TYPE) == STACK_TYPE
-        parent = Urn.make("dev", "shop", qualify(STACK_URN, "a:b:C"), "x")
-        assert qualify(parent, "d:e:F") == "a:b:C$d:e:F"
 
 
 class TestResources:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_factory.graph.urn import Urn
 from model_factory.local.engine.deletions import blockers
 from model_factory.local.engine.diff import NO_CHANGE, Diff, compare
 from model_factory.local.engine.goal import Goal, seconds_of
-from model_factory.local.engine.model import ResourceState, Urn
+from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.step import Op, PlanError, Step
 from model_factory.local.engine.steps import Planner
 from model_factory.local.wire import Properties

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from model_factory.graph.paths import Path
 from model_factory.local.clouds.kubernetes.kinds import DNS_LABEL
 from model_factory.local.clouds.kubernetes.rules import Object, label_key_fault, label_value_fault
-from model_factory.local.clouds.kubernetes.schema import Path, Violation
+from model_factory.local.clouds.kubernetes.schema import Violation
 
 _PORT_NAME: Final = re.compile(r"(?=[^a-z]*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _HANDLERS: Final = ("exec", "httpGet", "tcpSocket", "grpc")

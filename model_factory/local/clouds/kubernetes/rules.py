@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from model_factory.local.clouds.kubernetes import quantity
+from model_factory.graph import quantity
+from model_factory.graph.paths import Path
 from model_factory.local.clouds.kubernetes.kinds import DNS_LABEL, DNS_SUBDOMAIN, is_namespaced, name_rule
-from model_factory.local.clouds.kubernetes.schema import Path, Violation
+from model_factory.local.clouds.kubernetes.schema import Violation
 
 Object: TypeAlias = Mapping[str, Any]
 Check: TypeAlias = Callable[[Object, Path], Iterator[Violation]]

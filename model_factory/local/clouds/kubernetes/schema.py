@@ -17,10 +17,11 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
+from model_factory.graph.paths import Path
+
 KUBERNETES_VERSION: Final = "1.36"
 """The version whose schemas the local clusters follow."""
 
-Path: TypeAlias = tuple[str | int, ...]
 Definition: TypeAlias = Mapping[str, Any]
 _PREFIX: Final = "#/$defs/"
 OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"

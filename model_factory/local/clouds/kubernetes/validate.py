@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from model_factory.graph.quantity import canonical
 from model_factory.local.clouds.kubernetes import pods, rules
 from model_factory.local.clouds.kubernetes.kinds import REQUESTS
-from model_factory.local.clouds.kubernetes.quantity import canonical
 from model_factory.local.clouds.kubernetes.schema import (
     QUANTITY,
     Catalogue,

@@ -15,12 +15,11 @@ from typing import Any, Final, cast
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
+from model_factory.graph.paths import Path, to_text
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.errors import Failure
-from model_factory.local.providers.paths import Segment, join
 from model_factory.local.wire import Properties, Unknown, Value
 
-Path = tuple[Segment, ...]
 COMMON: Final = frozenset({"region", "tags", "tagsAll"})
 """Inputs that no operation takes as they are: `declare` sees to the region and to tags."""
 
@@ -78,7 +77,7 @@ class _Writer:
     failures: list[Failure]
 
     def fail(self, path: Path, reason: str) -> None:
-        self.failures.append(Failure(join(path), reason))
+        self.failures.append(Failure(to_text(path), reason))
 
     def value(self, shape: Shape, value: Value, path: Path, names: tuple[str, ...]) -> Any:
         if isinstance(value, Unknown):

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from model_factory.graph.paths import parse
 from model_factory.local.providers.errors import Failure
 from model_factory.local.providers.gcp.session import Gcp
-from model_factory.local.providers.paths import parse
 from model_factory.local.wire import Properties, Unknown, Value
 
 Check = Callable[[Gcp, Properties], Iterable[Failure]]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
+from model_factory.graph.paths import Path, parse
 from model_factory.local.clouds.kubernetes.kinds import group_of
-from model_factory.local.clouds.kubernetes.schema import Path
 from model_factory.local.providers.diff import Change
-from model_factory.local.providers.paths import Segment, parse
 from model_factory.local.wire import Unknown, Value
 
 _SELECTOR: Final = ("spec.selector",)
@@ -77,7 +76,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], replacing: tuple
     return list(_differences((), old, new, patterns))
 
 
-def _differences(path: Path, old: Any, new: Any, patterns: list[tuple[Segment, ...]]) -> Iterator[Change]:
+def _differences(path: Path, old: Any, new: Any, patterns: list[Path]) -> Iterator[Change]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _differences((*path, key), old.get(key, _MISSING), new.get(key, _MISSING), patterns)
@@ -94,19 +93,19 @@ def _differences(path: Path, old: Any, new: Any, patterns: list[tuple[Segment, .
         yield Change(path, "update", _touches(path, new, patterns), cast("Value", old), cast("Value", new))
 
 
-def _touches(path: Path, value: Any, patterns: list[tuple[Segment, ...]]) -> bool:
+def _touches(path: Path, value: Any, patterns: list[Path]) -> bool:
     """Whether a change of the whole value at a path reaches one of the patterns: above, at or below it."""
     return any(_reaches(path, value, pattern) for pattern in patterns)
 
 
-def _reaches(path: Path, value: Any, pattern: tuple[Segment, ...]) -> bool:
+def _reaches(path: Path, value: Any, pattern: Path) -> bool:
     if any(want not in ("*", have) for have, want in zip(path, pattern, strict=False)):
         return False
     rest = pattern[len(path) :]
     return not rest or _holds(value, rest)
 
 
-def _holds(value: Any, rest: tuple[Segment, ...]) -> bool:
+def _holds(value: Any, rest: Path) -> bool:
     if not rest or isinstance(value, Unknown):
         return True
     if rest[0] == "*":

@@ -1,64 +1,11 @@
-"""Property paths such as `tags["a.b"]`, `rules[0].port` and `rules[*].port`, as resource options and diffs name them.
-
-A parsed path is a tuple of keys (str), indexes (int) and the wildcard "*". Grammar and meaning follow Pulumi's
-(pulumi/pulumi, sdk/go/common/resource/properties_path.go).
-"""
+"""Takes the values at ignored paths back from what was before, as `ignore_changes` asks. Works on values with the engine's marks."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Final, TypeAlias
 
+from model_factory.graph.paths import WILDCARD, Path, parse
 from model_factory.local.wire import Properties, Secret, Value
-
-Path: TypeAlias = tuple[str | int, ...]
-
-WILDCARD: Final = "*"
-_TOKEN: Final = re.compile(r'\.?\["((?:[^"\\]|\\.)*)"\]|\.?\[(\*|\d+)\]|\.?([^.\[]+)')
-_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_]+")
-
-
-@lru_cache(maxsize=4096)
-def parse(text: str) -> Path:
-    """The path a text stands for. Raises ValueError for text that is no path."""
-    elements: list[str | int] = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None or (position == 0 and text.startswith(".")):
-            raise ValueError(
-                f'{text!r} is not a property path; a path reads name.name, name[0], name[*] or name["a.b"]'
-            )
-        quoted, index, name = match.groups()
-        if quoted is not None:
-            elements.append(quoted.replace('\\"', '"'))
-        elif index is not None:
-            elements.append(WILDCARD if index == WILDCARD else int(index))
-        else:
-            elements.append(name)
-        position = match.end()
-    return tuple(elements)
-
-
-def to_text(path: Iterable[str | int]) -> str:
-    """The text of a path, as a detailed diff spells it."""
-    parts: list[str] = []
-    for element in path:
-        if isinstance(element, int):
-            parts.append(f"[{element}]")
-        elif _PLAIN_KEY.fullmatch(element):
-            parts.append(f".{element}" if parts else element)
-        else:
-            escaped = element.replace('"', '\\"')
-            parts.append(f'["{escaped}"]')
-    return "".join(parts)
-
-
-def contains(outer: Path, inner: Path) -> bool:
-    """Whether `inner` is `outer` or lies below it; a wildcard stands for any one key or index."""
-    return len(inner) >= len(outer) and all(a in (WILDCARD, b) for a, b in zip(outer, inner, strict=False))
 
 
 def reset(

@@ -10,37 +10,35 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-MASK: Final = "[secret]"
-UNKNOWN: Final = "known after up"
+from model_factory.graph.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWNS
 
-_SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
-_SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a mark, not a secret
-# What Pulumi writes for text, a flag, a number, a list and an object not known yet (sdk/go/common/resource/plugin/rpc.go).
-_UNKNOWNS: Final = frozenset(
-    {
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-    }
-)
-_UNKNOWN_IN_TEXT: Final = re.compile("|".join(sorted(_UNKNOWNS)))
+MASK: Final = "[secret]"
+UNKNOWN_TEXT: Final = "known after up"
+
+SECRET_SHAPES: Final = {
+    "an AWS access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "a private key": re.compile(
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+    ),
+    "a Google service account key": re.compile(
+        r'(\{[^{}]*)?\\?"type\\?"\s*:\s*\\?"service_account\\?"([^{}]*\})?|\\?"private_key(_id)?\\?"\s*:(\s*\\?"[^"]*")?'
+    ),
+    "a Google API key": re.compile(r"\bAIza[\w-]{35}"),
+    "a Google access token": re.compile(r"\bya29\.[\w-]{20,}"),
+    "a GitHub token": re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"),
+    "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{20,}"),
+    "an API key": re.compile(r"\b(sk|nvapi)-[\w-]{20,}|\bpul-[0-9a-f]{40}\b"),
+    "a Slack token": re.compile(r"\bxox[abprs]-[\w-]{10,}"),
+    "a JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}(\.[\w-]+)?"),
+    "a bearer token": re.compile(r"(?i)(?<=bearer )[\w.~+/-]{16,}=*"),
+    "a password in an address": re.compile(r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"),
+}
+"""What gives a credential away wherever it stands, by its name: the part of a text that matches is all secret."""
+
+_UNKNOWN_IN_TEXT: Final = re.compile("|".join(sorted(UNKNOWNS)))
 _SECRET_NAME: Final = re.compile(
     r"(?i)(^|[^a-z])(pass(word|wd|phrase)|token|secret|credentials?|(api|access|private|secret|signing|encryption)[-_.]?key)$"
     r"|(?<=[a-z])(Password|Passphrase|Token|Secret|ApiKey|AccessKey|PrivateKey|SecretKey|Credentials)$"
-)
-_SECRET_SHAPES: Final = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
-    re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36,}\b|\bgithub_pat_\w{22,}\b"),
-    re.compile(r"\bhf_[A-Za-z0-9]{30,}\b"),
-    re.compile(r"\bya29\.[\w-]{20,}"),
-    re.compile(r"\bAIza[\w-]{35}\b"),
-    re.compile(r"\bxox[abprs]-[\w-]{10,}"),
-    re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"),
-    re.compile(r"(?i)(?<=bearer )[\w.~+/-]{16,}=*"),
-    re.compile(r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"),
 )
 _SHORTEST_STRUCK: Final = 3
 
@@ -56,9 +54,9 @@ class Masker:
         """The text with every secret struck and every unknown named."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
-        for shape in _SECRET_SHAPES:
+        for shape in SECRET_SHAPES.values():
             text = shape.sub(MASK, text)
-        return _UNKNOWN_IN_TEXT.sub(UNKNOWN, text)
+        return _UNKNOWN_IN_TEXT.sub(UNKNOWN_TEXT, text)
 
     def properties(self, type_: str, properties: Mapping[str, Any] | None) -> dict[str, Any]:
         """A resource's inputs or outputs."""
@@ -72,11 +70,11 @@ class Masker:
     def value(self, value: Any, name: str = "") -> Any:
         """A value; `name` is the property's own."""
         if isinstance(value, str):
-            if value in _UNKNOWNS:
-                return UNKNOWN
+            if value in UNKNOWNS:
+                return UNKNOWN_TEXT
             return MASK if value and _SECRET_NAME.search(name) else self.text(value)
         if isinstance(value, Mapping):
-            if value.get(_SIGNATURE_KEY) == _SECRET_SIGNATURE:
+            if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
                 return MASK
             shown = {str(key): self.value(item, str(key)) for key, item in value.items()}
             if (

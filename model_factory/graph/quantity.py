@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 _GRAMMAR: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]?|[eE][+-]?\d{1,2})")
 _DECIMAL_SUFFIXES: Final = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
@@ -57,6 +57,16 @@ def parse(text: str) -> Quantity:
 def canonical(value: str | float) -> str:
     """The canonical form of a quantity given as text or number."""
     return str(parse(value if isinstance(value, str) else _plain(value)))
+
+
+def amount(value: Any) -> Decimal:
+    """A quantity given as text or number, in its base unit: `500m` → 0.5, `10Gi` → bytes; 0 for what is no quantity."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return Decimal(0)
+    try:
+        return parse(value if isinstance(value, str) else _plain(value)).amount
+    except ValueError:
+        return Decimal(0)
 
 
 def _plain(number: float) -> str:

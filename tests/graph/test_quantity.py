@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_factory.local.clouds.kubernetes.quantity import canonical, parse
+from model_factory.graph.quantity import amount, canonical, parse
 
 _SUFFIXES = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e3", "E-2"]
 
@@ -48,3 +48,15 @@ class TestCanonicalForm:
         with pytest.raises(ValueError, match="is not a quantity") as caught:
             parse(text)
         assert repr(text) in str(caught.value)
+
+
+class TestAmounts:
+    @pytest.mark.parametrize(
+        ("written", "expected"),
+        [
+            ("500m", "0.5"), ("2", "2"), (3, "3"), (1.5, "1.5"), ("10Gi", str(10 * 2**30)), ("1Pi", str(2**50)),
+            ("1k", "1000"), ("much", "0"), (None, "0"), (True, "0"),
+        ],
+    )  # fmt: skip
+    def test_are_in_the_base_unit(self, written: object, expected: str) -> None:
+        assert amount(written) == Decimal(expected)

@@ -1,4 +1,4 @@
-"""Property paths read as Pulumi reads them."""
+"""Property paths: what is written reads back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_factory.local.engine import paths
-from model_factory.local.wire import Secret, Value
+from model_factory.graph import paths
+from model_factory.graph.paths import matches, parse, to_text, value_at
 
-KEYS = st.text(min_size=1, max_size=8).filter(lambda text: text != "*" and "\\" not in text)
+segments = st.lists(
+    st.integers(0, 99) | st.text(min_size=1).filter(lambda key: key != "*"), min_size=1, max_size=5
+)
+
+
+class TestPaths:
+    @given(segments)
+    def test_a_written_path_reads_back(self, path: list[str | int]) -> None:
+        assert parse(to_text(path)) == tuple(path)
+
+    @pytest.mark.parametrize(
+        ("path", "parsed"),
+        [
+            ("tags", ("tags",)),
+            ('tags["a.b/c"]', ("tags", "a.b/c")),
+            ("rules[0].from[*].x", ("rules", 0, "from", "*", "x")),
+        ],
+    )
+    def test_pulumi_s_own_notation_is_read(self, path: str, parsed: tuple[str | int, ...]) -> None:
+        assert parse(path) == parsed
+
+    def test_an_unreadable_path_is_refused_with_the_place(self) -> None:
+        with pytest.raises(ValueError, match="from character 5"):
+            parse("tags[")
+
+    def test_a_star_stands_for_one_segment(self) -> None:
+        assert matches(("a", 3, "b"), parse("a[*].b"))
+        assert not matches(("a", 3, "b", "c"), parse("a[*].b"))
 
 
 class TestParse:
@@ -38,13 +65,8 @@ class TestParse:
         with pytest.raises(ValueError, match="is not a property path"):
             paths.parse(text)
 
-    @given(
-        st.lists(st.one_of(KEYS, st.integers(0, 99)), min_size=1, max_size=5).filter(
-            lambda p: isinstance(p[0], str)
-        )
-    )
-    def test_what_is_written_reads_back(self, elements: list[str | int]) -> None:
-        assert paths.parse(paths.to_text(elements)) == tuple(elements)
+    def test_other_backslashes_stay(self) -> None:
+        assert paths.parse('["a\\b"]') == ("a\\b",)
 
 
 class TestContains:
@@ -62,27 +84,10 @@ class TestContains:
         assert paths.contains(paths.parse(outer), paths.parse(inner)) is expected
 
 
-class TestReset:
-    def test_the_arguments_stay_as_they_are(self) -> None:
-        news: dict[str, Value] = {"a": {"b": [1, 2]}}
-        olds: dict[str, Value] = {"a": {"b": [3, 4]}}
-        result, impossible = paths.reset(news, olds, ["a.b[1]"])
-        assert (result, impossible) == ({"a": {"b": [1, 4]}}, [])
-        assert news == {"a": {"b": [1, 2]}}
-
-    def test_a_value_from_below_a_secret_stays_secret(self) -> None:
-        result, _ = paths.reset({"a": {"b": 1}}, {"a": Secret({"b": 2})}, ["a.b"])
-        assert result == {"a": {"b": Secret(2)}}
-
-    def test_a_secret_around_stays(self) -> None:
-        result, _ = paths.reset({"a": Secret({"b": 1})}, {"a": Secret({"b": 2})}, ["a.b"])
-        assert result == {"a": Secret({"b": 2})}
-
+class TestValueAt:
     @pytest.mark.parametrize(
-        ("new", "old", "path"),
-        [({}, {"a": {"b": 1}}, "a.b"), ({"a": [1]}, {"a": []}, "a[0]"), ({"a": 1}, {"a": {"b": 1}}, "a.b")],
+        ("text", "value"),
+        [("a.b[1]", 2), ("a[0]", None), ("a.b[7].c", None), ("a.b.c", None), ('["x.y"]', 3)],
     )
-    def test_added_and_removed_parts_are_told(
-        self, new: dict[str, Value], old: dict[str, Value], path: str
-    ) -> None:
-        assert paths.reset(new, old, [path])[1] == [path]
+    def test_a_missing_step_on_the_way_is_none(self, text: str, value: object) -> None:
+        assert value_at({"a": {"b": [1, 2]}, "x.y": 3}, parse(text)) == value
