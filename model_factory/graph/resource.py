@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from model_factory.graph.urn import name_of
+from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, name_of, provider_urn
 from model_factory.graph.values import at, known, listed, mapping
 
 _GONE_AFTER: Final = frozenset(
@@ -29,6 +29,8 @@ class Resource:
     provider: str = ""
     dependencies: tuple[str, ...] = ()
     property_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    provider_props: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
+    """What is known of its provider, where that is among the resources."""
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Resource:
@@ -65,7 +67,7 @@ class Resource:
 
 def resources_of(states: Iterable[Mapping[str, Any]]) -> list[Resource]:
     """The resources of a state file, without old copies that await deletion."""
-    return [Resource.of(each) for each in states if not each.get("delete")]
+    return _with_providers(Resource.of(each) for each in states if not each.get("delete"))
 
 
 def before_and_after(
@@ -82,4 +84,15 @@ def before_and_after(
             before.setdefault(str(old["urn"]), Resource.of(old))
         if new and op not in _GONE_AFTER:
             after[str(new["urn"])] = Resource.of(new)
-    return list(before.values()), list(after.values())
+    return _with_providers(before.values()), _with_providers(after.values())
+
+
+def _with_providers(resources: Iterable[Resource]) -> list[Resource]:
+    found = list(resources)
+    providers = {each.urn: each.props for each in found if each.type.startswith(PROVIDER_TYPE_PREFIX)}
+    return [
+        replace(each, provider_props=providers[urn])
+        if (urn := provider_urn(each.provider)) in providers
+        else each
+        for each in found
+    ]

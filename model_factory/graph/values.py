@@ -12,14 +12,16 @@ from typing import Any, Final, cast
 
 UNKNOWNS: Final = frozenset(
     {
+        "030794c1-ac77-496b-92df-f27374a8bd58",
         "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
         "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
         "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+        "e48ece36-62e2-4504-bad9-02848725956a",
     }
 )
-"""What Pulumi writes for text, a flag, a number, a list and an object not known yet (sdk/go/common/resource/plugin/rpc.go)."""
+"""What Pulumi writes for text, a flag, a number, a list, an object, an asset and an archive not known yet (sdk/go/common/resource/plugin/rpc.go)."""
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 """The key by which an object says that it is more than an object (sdk/go/common/resource/sig)."""
 SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker of the protocol, no password

@@ -1,0 +1,52 @@
+"""What an accelerator is to Kubernetes: the resources it is asked for by, the taint that keeps its nodes, the part a share is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Who makes accelerators. `resource` is a whole one's extended resource and, by custom, the key of its nodes' taint."""
+
+    name: str
+    resource: str
+    partition: str = ""
+    """What the resources of its parts begin with; empty where it has none."""
+
+
+NVIDIA: Final = Vendor("nvidia", "nvidia.com/gpu", "nvidia.com/mig-")
+AMD: Final = Vendor("amd", "amd.com/gpu")
+VENDORS: Final = (NVIDIA, AMD)
+TAINTS: Final = tuple(each.resource for each in VENDORS)
+
+_PROFILE: Final = re.compile(r"(\d+)g\.\d+gb(?:[+.-].*)?")
+# docs.nvidia.com/datacenter/tesla/mig-user-guide/supported-mig-profiles.html: A30 and RTX PRO 6000 come apart in four, others in seven.
+_OF_FOUR: Final = re.compile(r"1g\.6gb|2g\.12gb|4g\.24gb|1g\.24gb|2g\.48gb|4g\.96gb")
+
+
+def is_accelerator(resource: str) -> bool:
+    """Whether an extended resource is an accelerator or a part of one."""
+    return any(
+        resource == each.resource or (each.partition and resource.startswith(each.partition))
+        for each in VENDORS
+    )
+
+
+def whole(resource: str, amount: Decimal) -> Decimal:
+    """An amount of a resource in whole accelerators: 7 of `nvidia.com/mig-1g.10gb` are 1. A profile that is not known counts whole."""
+    profile = next(
+        (
+            resource.removeprefix(each.partition)
+            for each in VENDORS
+            if each.partition and resource.startswith(each.partition)
+        ),
+        "",
+    )
+    found = _PROFILE.fullmatch(profile)
+    if found is None:
+        return amount
+    return amount * int(found[1]) / (4 if _OF_FOUR.match(profile) else 7)

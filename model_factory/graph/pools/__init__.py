@@ -1,0 +1,30 @@
+"""Node pools, as the clouds declare them: one file a cloud, and a line of `KINDS`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from model_factory.graph.declared import Declared
+from model_factory.graph.pools.eks import EksPool
+from model_factory.graph.pools.gke import GkePool
+from model_factory.graph.pools.karpenter import KarpenterPool
+from model_factory.graph.pools.pool import NodePool, keeps_others_away
+
+__all__ = [
+    "KINDS",
+    "POOLS",
+    "EksPool",
+    "GkePool",
+    "KarpenterPool",
+    "NodePool",
+    "keeps_others_away",
+    "node_pool",
+]
+
+KINDS: Final = (EksPool, GkePool)
+POOLS: Final = tuple(each.type for each in KINDS)
+
+
+def node_pool(resource: Declared) -> NodePool | None:
+    """A resource as a pool of equal nodes; None where it is none."""
+    return next((each(resource) for each in KINDS if each.type == resource.type), None)
