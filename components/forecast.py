@@ -12,8 +12,9 @@ from components.aws.cidr import ZONES
 from components.gcp.node_pool import ZONES_OF_A_REGIONAL_CLUSTER
 from components.kubernetes.nodes import NodePoolShape, gpu_pool_shape, system_pool_shape
 from model_factory.cost import Bill, Resource, bill_of
+from model_factory.facts.clouds import Cloud
 from model_factory.planning.placing.plan import Placement, Plan
-from model_factory.planning.settings.sections import AwsSettings, Cloud, GcpSettings, Settings
+from model_factory.planning.settings.sections import AwsSettings, GcpSettings, Settings
 
 CLUSTER_LOGS = 5
 WORKLOAD_LOGS = ("SYSTEM_COMPONENTS", "WORKLOADS")

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.kubernetes.nodes import NodePoolShape
-from model_factory.planning.placing.plan import CapacityType
+from model_factory.facts.offer import CapacityType
 
 # Bottlerocket: read-only root, SELinux, no shell; its NVIDIA variant brings the driver and the device plugin, so no
 # privileged DaemonSet has to.

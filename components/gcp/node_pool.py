@@ -8,13 +8,12 @@ import pulumi_gcp as gcp
 
 from components.kubernetes.nodes import NodePoolShape
 from components.names import fit_auto_named
-from model_factory.facts.offer import gke_accelerator_type
+from model_factory.facts.gcp.accelerators import HYPERDISK_ONLY, gke_accelerator_type
 
 POOL_NAME_LIMIT = 40
 ZONES_OF_A_REGIONAL_CLUSTER = 3
 
 # These machines take no persistent disks (cloud.google.com/compute/docs/disks/hyperdisks).
-HYPERDISK_ONLY = frozenset({"h200", "b200"})
 
 
 class GkeNodePoolArgs(TypedDict):

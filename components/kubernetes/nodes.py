@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from model_factory.planning.placing.plan import CapacityType, Pool
+from model_factory.facts.offer import CapacityType
+from model_factory.planning.placing.plan import Pool
 
 POOL_LABEL = "model-factory/pool"
 ACCELERATOR_LABEL = "model-factory/accelerator"

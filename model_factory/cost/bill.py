@@ -14,10 +14,10 @@ from typing import Final
 from model_factory.cost.pools import NodePool, pools_of
 from model_factory.cost.services import FREE, RULES, Charge, Context, Unpriced, Usage
 from model_factory.cost.values import Bill, Line, Missing, Place, Share, Span
+from model_factory.facts.offer import CapacityType
 from model_factory.facts.prices import Price, PriceTable, price_table
 from model_factory.graph.graph import NODE_POOLS, Graph
 from model_factory.graph.resource import Resource
-from model_factory.planning.placing.plan import CapacityType
 
 MAX_PRICE_AGE: Final = timedelta(days=180)
 _STEP: Final = Decimal("0.00000001")

@@ -15,10 +15,11 @@ from typing import Final
 
 from model_factory.cost.packing import packed
 from model_factory.cost.values import HOURS_A_MONTH
+from model_factory.facts.clouds import Cloud
+from model_factory.facts.offer import CapacityType
 from model_factory.planning.placing.fit import allocatable
-from model_factory.planning.placing.plan import CapacityType, Placement, Plan, hourly_price
+from model_factory.planning.placing.plan import Placement, Plan, hourly_price
 from model_factory.planning.settings.fields import cpu_cores
-from model_factory.planning.settings.sections import Cloud
 
 _STEP: Final = Decimal("0.00001")
 

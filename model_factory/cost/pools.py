@@ -13,13 +13,13 @@ from typing import Any, Final, Literal
 
 from model_factory.cost.packing import packed
 from model_factory.cost.values import IDLE, SHARED, Place, Share, Span
+from model_factory.facts.offer import CapacityType
 from model_factory.facts.prices import MACHINE, PriceTable
 from model_factory.graph.graph import NODE_POOLS, Graph, labels_of
 from model_factory.graph.quantity import amount
 from model_factory.graph.resource import Resource
 from model_factory.graph.values import at, listed, mapping, number, text
 from model_factory.planning.placing.fit import allocatable
-from model_factory.planning.placing.plan import CapacityType
 
 WORKLOADS: Final = ("kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet")
 AUTOSCALERS: Final = (

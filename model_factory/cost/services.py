@@ -14,22 +14,13 @@ from typing import Final
 
 from model_factory.cost.pools import workloads_of
 from model_factory.cost.values import SHARED, Place
+from model_factory.facts.aws.kubernetes import SUPPORT
 from model_factory.graph.graph import CLUSTERS, Graph
 from model_factory.graph.quantity import amount
 from model_factory.graph.resource import Resource
 from model_factory.graph.values import at, mapping, number, text
 
 _GIB: Final = Decimal(2) ** 30
-
-EKS_STANDARD_SUPPORT_ENDS: Final = {
-    "1.30": date(2025, 7, 23),
-    "1.31": date(2025, 11, 26),
-    "1.32": date(2026, 3, 23),
-    "1.33": date(2026, 7, 29),
-    "1.34": date(2026, 12, 2),
-    "1.35": date(2027, 3, 27),
-}
-"""Extended support, at a higher price, begins then: https://endoflife.date/amazon-eks, read 2026-02-14."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +81,13 @@ _ONE: Final = Decimal(1)
 
 
 def _eks_cluster(context: Context, resource: Resource) -> Iterable[Charge | Unpriced]:
-    ends = EKS_STANDARD_SUPPORT_ENDS.get(text(resource.at("version")))
-    if ends is not None and context.today is not None and context.today > ends:
-        yield Charge("eks-control-plane-extended", f"control plane, extended support since {ends}", _ONE)
+    support = SUPPORT.get(text(resource.at("version")))
+    if support is not None and context.today is not None and context.today > support.standard_until:
+        yield Charge(
+            "eks-control-plane-extended",
+            f"control plane, extended support since {support.standard_until}",
+            _ONE,
+        )
     else:
         yield Charge("eks-control-plane", "control plane", _ONE)
 

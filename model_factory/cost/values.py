@@ -10,18 +10,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
+from model_factory.facts.clouds import Cloud
+from model_factory.facts.offer import CapacityType
+from model_factory.facts.tables import HOURS_A_MONTH
 from model_factory.graph.urn import name_of
-from model_factory.planning.placing.plan import CapacityType
 
-HOURS_A_MONTH: Final = 730
 SHARED: Final = "(shared)"
 """Owner of what serves no one model: control planes, gateways, system nodes, logs."""
 IDLE: Final = "(idle GPUs)"
 """Owner of the GPUs that are paid for and that no model asks for."""
 
-Place = Literal["aws", "gcp"]
+Place = Cloud
 
 
 @dataclass(frozen=True, slots=True)

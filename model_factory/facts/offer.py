@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Literal
+
+from model_factory.facts.clouds import Cloud
+
+CapacityType = Literal["on-demand", "spot"]
+"""How a machine is bought. Spot is cheaper, and the cloud can take it back at short notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +18,7 @@ class Offer:
     """A machine type with GPUs in a region. Prices are USD for one machine and hour, without discounts; a spot price is the
     dearest over the region's zones. `as_of` and `source` say where the row comes from."""
 
-    cloud: Literal["aws", "gcp"]
+    cloud: Cloud
     region: str
     machine_type: str
     accelerator: str
@@ -28,26 +33,4 @@ class Offer:
     as_of: date
     source: str
     zones: tuple[str, ...] = ()
-    """The region's zones that sell it, sorted. Empty on AWS: an account's zone names are its own there, and no table can know them."""
-
-
-_GKE_ACCELERATOR_TYPES: Final = {
-    "t4": "nvidia-tesla-t4",
-    "l4": "nvidia-l4",
-    "a100": "nvidia-tesla-a100",
-    "a100-80gb": "nvidia-a100-80gb",
-    "h100": "nvidia-h100-80gb",
-    "h100-mega": "nvidia-h100-mega-80gb",
-    "h200": "nvidia-h200-141gb",
-    "b200": "nvidia-b200",
-}
-
-
-def gke_accelerator_type(accelerator: str) -> str:
-    """GKE's name of an accelerator, as node pools and the label `cloud.google.com/gke-accelerator` take it. ValueError when GKE has none.
-
-    https://cloud.google.com/kubernetes-engine/docs/concepts/gpus
-    """
-    if accelerator not in _GKE_ACCELERATOR_TYPES:
-        raise ValueError(f"GKE has no accelerator {accelerator}; it has {', '.join(_GKE_ACCELERATOR_TYPES)}")
-    return _GKE_ACCELERATOR_TYPES[accelerator]
+    """The region's zones that sell it, sorted; empty where the cloud's offers name none."""

@@ -1,4 +1,4 @@
-"""Reads the price tables beside this file, throws out prices that cannot be right, and answers with the dated price of an item.
+"""The prices of all clouds, without those that cannot be right: the dated price of an item in a region.
 
 Columns: `region` (`*`: the same in all), `item` (as `disk:gp3`, `machine:m7i.large`), `unit`, `usd`, `spot_usd` (the dearest zone),
 `as_of` (the day on which the source said so), `source`. A unit of hour, GB-hour counts by the hour; month, GB-month, GB by the month.
@@ -6,19 +6,17 @@ Columns: `region` (`*`: the same in all), `item` (as `disk:gp3`, `machine:m7i.la
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from importlib import resources
-from typing import Final, Literal
+from typing import Final
 
-from model_factory.cost.values import HOURS_A_MONTH, Place
-from model_factory.facts.catalogue import LEAST_SHARE_OF_DEAREST, Catalogue, catalogue
+from model_factory.facts.catalogue import Catalogue, catalogue
+from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.facts.offer import Offer
+from model_factory.facts.tables import HOURS_A_MONTH, mispriced, read_rows, table
 
 COLUMNS: Final = ("region", "item", "unit", "usd", "spot_usd", "as_of", "source")
 MACHINE: Final = "machine:"
@@ -35,7 +33,7 @@ _HOURS_OF_UNIT: Final = {
 class Price:
     """The price of one item in one region: USD a unit, on demand; `spot_usd` only for machines that are sold so."""
 
-    cloud: Place
+    cloud: Cloud
     region: str
     item: str
     unit: str
@@ -115,72 +113,41 @@ class PriceTable:
 @cache
 def price_table() -> PriceTable:
     """The tables that come with this package."""
-    return PriceTable.of(
-        [*read_prices("aws", _table("aws")), *read_prices("gcp", _table("gcp"))], catalogue()
-    )
+    rows = (price for cloud in CLOUDS for price in read_prices(cloud, table(cloud, "prices.csv")))
+    return PriceTable.of(rows, catalogue())
 
 
-def read_prices(cloud: Literal["aws", "gcp"], text: str) -> list[Price]:
+def read_prices(cloud: Cloud, text: str) -> list[Price]:
     """The rows of one table. ValueError names the line that is not as `COLUMNS` say."""
-    lines = csv.DictReader(text.splitlines())
-    if tuple(lines.fieldnames or ()) != COLUMNS:
-        raise ValueError(
-            f"{cloud}.csv: the columns are {lines.fieldnames}; they must be {', '.join(COLUMNS)}"
+
+    def price(cells: Mapping[str, str]) -> Price:
+        if cells["unit"] not in _HOURS_OF_UNIT or not cells["source"]:
+            raise ValueError(f"a unit of {', '.join(_HOURS_OF_UNIT)} and a source are needed")
+        return Price(
+            cloud=cloud,
+            region=cells["region"],
+            item=cells["item"],
+            unit=cells["unit"],
+            usd=Decimal(cells["usd"]),
+            spot_usd=Decimal(cells["spot_usd"]) if cells["spot_usd"] else None,
+            as_of=date.fromisoformat(cells["as_of"]),
+            source=cells["source"],
         )
-    prices: list[Price] = []
-    for number, row in enumerate(lines, start=2):
-        try:
-            price = Price(
-                cloud=cloud,
-                region=row["region"],
-                item=row["item"],
-                unit=row["unit"],
-                usd=Decimal(row["usd"]),
-                spot_usd=Decimal(row["spot_usd"]) if row["spot_usd"] else None,
-                as_of=date.fromisoformat(row["as_of"]),
-                source=row["source"],
-            )
-        except (ValueError, ArithmeticError, TypeError) as broken:
-            raise ValueError(f"{cloud}.csv:{number}: {broken!r} in {row}") from broken
-        if price.unit not in _HOURS_OF_UNIT or not price.source:
-            raise ValueError(
-                f"{cloud}.csv:{number}: a unit of {', '.join(_HOURS_OF_UNIT)} and a source are needed in {row}"
-            )
-        prices.append(price)
-    return prices
+
+    return read_rows(cloud, text, COLUMNS, price)
 
 
 def without_mispriced(rows: Iterable[Price]) -> tuple[list[Price], list[RejectedPrice]]:
-    """Splits rows into prices and mispriced ones, by the signs of `model_factory.facts.catalogue`: nothing above 0, spot at or above on-demand,
-    far below the same item's dearest region."""
+    """Splits rows into prices and mispriced ones, as `model_factory.facts.tables.mispriced` tells them apart."""
     rows = list(rows)
-    dearest: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for row in rows:
-        dearest[row.cloud, row.item] = max(dearest[row.cloud, row.item], row.usd)
-    good: list[Price] = []
-    rejected: list[RejectedPrice] = []
-    for row in rows:
-        reason = _mispriced(row, dearest[row.cloud, row.item])
-        if reason:
-            rejected.append(RejectedPrice(row, reason))
-        else:
-            good.append(row)
-    return good, rejected
-
-
-def _mispriced(row: Price, dearest: Decimal) -> str:
-    if row.usd <= 0 or (row.spot_usd is not None and row.spot_usd <= 0):
-        return "a price is not above 0"
-    if row.spot_usd is not None and row.spot_usd >= row.usd:
-        return f"spot {row.spot_usd} is not below on-demand {row.usd}"
-    if row.usd < dearest * LEAST_SHARE_OF_DEAREST:
-        return f"{row.usd} is under {LEAST_SHARE_OF_DEAREST} of the dearest region's {dearest}"
-    return ""
+    judged = list(
+        zip(rows, mispriced(((row.cloud, row.item), row.usd, row.spot_usd) for row in rows), strict=True)
+    )
+    return (
+        [row for row, reason in judged if not reason],
+        [RejectedPrice(row, reason) for row, reason in judged if reason],
+    )
 
 
 def _key(price: Price) -> tuple[str, str, str]:
     return (price.cloud, price.region, price.item)
-
-
-def _table(cloud: str) -> str:
-    return resources.files("model_factory.facts").joinpath(cloud, "prices.csv").read_text(encoding="utf-8")

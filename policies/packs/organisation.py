@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from pulumi_policy.proxy import UnknownValueError
 
+from model_factory.facts.tables import HOURS_A_MONTH
 from policies.checks import (
     HIGH,
     LOW,
@@ -37,7 +38,6 @@ from policies.references import documented
 
 TAGS = ("organisation",)
 ROOT = "pulumi:pulumi:Stack"
-HOURS_A_MONTH = 730
 # What a stack exports of its cost, the best first, and how often that is paid a month.
 COST_OUTPUTS = (("usd_per_month", 1), ("usd_per_hour", HOURS_A_MONTH))
 BASES: Mapping[str, tuple[str, ...]] = {"rest": ("idle", "least"), "peak": ("peak", "most")}

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from model_factory.facts.catalogue import COLUMNS, catalogue, read_csv, without_mispriced
-from model_factory.facts.offer import Offer, gke_accelerator_type
-from model_factory.facts.regions import REGIONS, region_of
+from model_factory.facts.clouds import CLOUDS, Cloud
+from model_factory.facts.gcp.accelerators import gke_accelerator_type
+from model_factory.facts.offer import Offer
 
 ROW = Offer(
     cloud="gcp",
@@ -30,7 +31,7 @@ ROW = Offer(
 class CloudTable:
     """What holds for the table of every cloud."""
 
-    cloud: str
+    cloud: Cloud
     accelerators: frozenset[str]
 
     @pytest.fixture
@@ -43,7 +44,7 @@ class CloudTable:
         ]
 
     def test_regions_are_the_clouds(self, rows: list[Offer]) -> None:
-        assert {row.region for row in rows} <= REGIONS[self.cloud]
+        assert {row.region for row in rows} <= CLOUDS[self.cloud].regions
 
     def test_a_machine_is_sold_once_a_region(self, rows: list[Offer]) -> None:
         twice = [
@@ -126,7 +127,7 @@ class TestGcp(CloudTable):
     def test_every_row_names_the_zones_that_sell_it(self, rows: list[Offer]) -> None:
         for row in rows:
             assert row.zones
-            assert all(region_of("gcp", zone) == row.region for zone in row.zones)
+            assert all(CLOUDS["gcp"].region_of(zone) == row.region for zone in row.zones)
             assert list(row.zones) == sorted(set(row.zones))
 
     def test_known_zones(self, rows: list[Offer]) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from model_factory.facts.catalogue import catalogue
+from model_factory.facts.gcp.kubernetes import GKE_VERSIONS, GkeChannel
 from model_factory.facts.offer import Offer
 from model_factory.planning.placing.fit import allocatable
-from model_factory.planning.settings.sections import GKE_VERSIONS, GkeChannel
 from tests.planning.project import AWS_SERVICES, GCP_SERVICES
 
 StackDict = dict[str, Any]

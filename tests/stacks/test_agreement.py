@@ -7,13 +7,16 @@ from typing import get_args
 
 import pytest
 
+from model_factory.facts.aws.kubernetes import EksVersion
 from model_factory.facts.catalogue import catalogue
-from model_factory.facts.offer import Offer, gke_accelerator_type
-from model_factory.facts.regions import GCP_REGIONS
+from model_factory.facts.gcp.accelerators import gke_accelerator_type
+from model_factory.facts.gcp.kubernetes import GKE_VERSIONS, GkeChannel
+from model_factory.facts.gcp.regions import REGIONS
+from model_factory.facts.offer import Offer
 from model_factory.local.clouds.aws.eks import catalogue as eks
 from model_factory.local.clouds.gcp import catalogue as cloud
 from model_factory.local.clouds.gcp.container import pick_version
-from model_factory.planning.settings.sections import GKE_VERSIONS, EksVersion, GcpSettings, GkeChannel
+from model_factory.planning.settings.sections import GcpSettings
 
 OFFERS = [offer for offer in catalogue().offers if offer.cloud == "gcp"] + [
     each.offer for each in catalogue().rejected if each.offer.cloud == "gcp"
@@ -38,10 +41,10 @@ class TestEveryOffer:
 
 class TestRegions:
     def test_are_the_same(self) -> None:
-        assert set(cloud.REGIONS) == GCP_REGIONS
+        assert set(cloud.REGIONS) == REGIONS
 
     def test_a_cluster_takes_three_zones_of_each(self) -> None:
-        assert all(len(cloud.zones_of(region)) == 3 for region in GCP_REGIONS)
+        assert all(len(cloud.zones_of(region)) == 3 for region in REGIONS)
 
 
 class TestVersions:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from model_factory.planning.settings.sections import Cloud, ModelSettings
+from model_factory.facts.clouds import Cloud
+from model_factory.planning.settings.sections import ModelSettings
 
 BUCKET_SCHEMES: dict[Cloud, str] = {"aws": "s3", "gcp": "gs"}
 

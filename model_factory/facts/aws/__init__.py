@@ -1,0 +1,16 @@
+"""What ages of AWS, each file dated and with its source."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from model_factory.facts.aws.regions import REGIONS
+from model_factory.facts.aws.services import SERVICES
+from model_factory.facts.cloud import CloudFacts
+
+AWS: Final = CloudFacts(
+    regions=REGIONS,
+    zone_separator="",
+    offers_name_zones=False,
+    endpoint_keys=tuple(keys[0] for keys in SERVICES.values()),
+)

@@ -1,0 +1,16 @@
+"""What ages of Google Cloud, each file dated and with its source."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from model_factory.facts.cloud import CloudFacts
+from model_factory.facts.gcp.regions import REGIONS
+from model_factory.facts.gcp.services import OPTIONAL, SERVICES
+
+GCP: Final = CloudFacts(
+    regions=REGIONS,
+    zone_separator="-",
+    offers_name_zones=True,
+    endpoint_keys=tuple(keys[0] for name, keys in SERVICES.items() if name not in OPTIONAL),
+)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from model_factory.facts.clouds import CLOUDS
 from model_factory.facts.offer import Offer
-from model_factory.facts.regions import region_of
 
 # What a node keeps for itself: GKE's published share of cores and memory
 # (https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes), the larger one of the two clouds,
@@ -133,7 +133,7 @@ def why_not(need: Need, offers: Iterable[Offer]) -> str:
 
 
 def _chosen_zones(offer: Offer, need: Need) -> list[str]:
-    return sorted(zone for zone in need.zones if region_of(offer.cloud, zone) == offer.region)
+    return sorted(zone for zone in need.zones if CLOUDS[offer.cloud].region_of(zone) == offer.region)
 
 
 def _as_pinned(offer: Offer, need: Need) -> bool:

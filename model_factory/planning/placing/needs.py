@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from model_factory.facts.clouds import Cloud
 from model_factory.planning.placing.fit import Need
 from model_factory.planning.settings.fields import cpu_cores
-from model_factory.planning.settings.sections import Cloud, ModelConfig
+from model_factory.planning.settings.sections import ModelConfig
 
 
 def need_of(model: ModelConfig, regions: Mapping[Cloud, Sequence[str]], zones: Iterable[str] = ()) -> Need:

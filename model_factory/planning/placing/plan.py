@@ -12,16 +12,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
 
-from model_factory.facts.offer import Offer
+from model_factory.facts.clouds import Cloud
+from model_factory.facts.offer import CapacityType, Offer
 from model_factory.planning.placing.fit import Need, fits, replicas_per_node, why_not, zones_for
 from model_factory.planning.placing.needs import need_of
 from model_factory.planning.settings.model_rules import describe
 from model_factory.planning.settings.problems import PlanError, Problem
-from model_factory.planning.settings.sections import Cloud, ModelSettings, Settings
-
-CapacityType = Literal["on-demand", "spot"]
+from model_factory.planning.settings.sections import ModelSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)

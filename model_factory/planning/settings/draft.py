@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from model_factory.facts.regions import REGIONS
+from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.planning.settings.problems import show
-from model_factory.planning.settings.provider_keys import WANTED_ENDPOINTS, on_loopback
+from model_factory.planning.settings.provider_keys import on_loopback
 from model_factory.planning.settings.reading import Checked, Finding, decoded
 from model_factory.planning.settings.sections import (
     AwsSettings,
-    Cloud,
     GcpSettings,
     LocalSettings,
     ModelConfig,
@@ -101,7 +100,7 @@ class Draft:
         """Are all clouds' regions as meant, so that models can be judged by them?"""
         sections = [section for section in (self.aws, self.gcp) if section is not None]
         return all(section.right("regions") for section in sections) and all(
-            region in REGIONS[cloud] for cloud in self.clouds for region in self.regions(cloud)
+            region in CLOUDS[cloud].regions for cloud in self.clouds for region in self.regions(cloud)
         )
 
 
@@ -162,7 +161,7 @@ def check_endpoints(draft: Draft) -> Iterator[Finding]:
                     place,
                     f"{url} is not on loopback, but other endpoints of {cloud} are; write http://127.0.0.1:<port>",
                 )
-        for name in WANTED_ENDPOINTS[cloud]:
+        for name in CLOUDS[cloud].endpoint_keys:
             if name not in urls[cloud]:
                 place = ("aws:endpoints",) if cloud == "aws" else (f"model-factory:{cloud}",)
                 yield (

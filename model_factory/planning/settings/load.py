@@ -16,6 +16,7 @@ from typing import Final, TypeVar, cast
 
 from pydantic import TypeAdapter
 
+from model_factory.facts.clouds import Cloud
 from model_factory.planning.settings import rules
 from model_factory.planning.settings.credentials import find_plain_credentials
 from model_factory.planning.settings.draft import (
@@ -32,7 +33,6 @@ from model_factory.planning.settings.provider_keys import KEYS, known
 from model_factory.planning.settings.reading import Checked, Finding, check, check_plain, decoded
 from model_factory.planning.settings.sections import (
     AwsSettings,
-    Cloud,
     Environment,
     GcpSettings,
     LocalSettings,

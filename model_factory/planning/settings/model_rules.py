@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Final, cast
 
 from model_factory.facts.catalogue import catalogue
+from model_factory.facts.clouds import Cloud
 from model_factory.facts.offer import Offer
 from model_factory.planning.placing.fit import fits, why_not
 from model_factory.planning.placing.needs import need_of
@@ -14,7 +15,7 @@ from model_factory.planning.settings.draft import Draft, twice
 from model_factory.planning.settings.fields import DNS_LABEL
 from model_factory.planning.settings.problems import instead
 from model_factory.planning.settings.reading import Checked, Finding
-from model_factory.planning.settings.sections import Cloud, ModelConfig
+from model_factory.planning.settings.sections import ModelConfig
 from model_factory.planning.settings.stackfile import KeyPath
 
 _COMMIT: Final = r"^[0-9a-f]{40}$"

@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from model_factory.facts.aws import services as aws
-from model_factory.facts.gcp import services as gcp
-
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "aws": (
         "accessKey", "allowedAccountIds", "assumeRoleWithWebIdentity", "assumeRoles", "customCaBundle", "defaultTags",
@@ -42,12 +39,6 @@ SECRETS: Final = frozenset({
     "gcp:accessToken", "gcp:credentials", "kubernetes:kubeconfig",
 })  # fmt: skip
 """Provider keys that hold credentials."""
-
-WANTED_ENDPOINTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "aws": tuple(keys[0] for keys in aws.SERVICES.values()),
-    "gcp": tuple(keys[0] for name, keys in gcp.SERVICES.items() if name not in gcp.OPTIONAL),
-}
-"""Without `gcp:`. A stack on local clouds names an endpoint for each, or a call would go to a real account."""
 
 _LOOPBACK: Final = re.compile(r"^(127(\.[0-9]{1,3}){3}|localhost|::1)$")
 

@@ -9,13 +9,14 @@ from itertools import combinations
 from typing import Final
 
 from model_factory.facts.catalogue import catalogue
-from model_factory.facts.regions import REGIONS, region_of
+from model_factory.facts.clouds import CLOUDS, Cloud
+from model_factory.facts.gcp.kubernetes import GKE_VERSIONS
 from model_factory.planning.settings.draft import Draft, Providers, check_endpoints, twice
 from model_factory.planning.settings.fields import is_private
 from model_factory.planning.settings.model_rules import check_model
 from model_factory.planning.settings.problems import instead, nearest
 from model_factory.planning.settings.reading import Checked, Finding
-from model_factory.planning.settings.sections import GKE_VERSIONS, AwsSettings, Cloud, GcpSettings, shifted
+from model_factory.planning.settings.sections import AwsSettings, GcpSettings, shifted
 from model_factory.planning.settings.stackfile import KeyPath
 
 _AWS: Final = "model-factory:aws"
@@ -56,7 +57,7 @@ def warnings(draft: Draft) -> Iterator[Finding]:
 def _aws(aws: Checked[AwsSettings], providers: Providers) -> Iterator[Finding]:
     if aws.right("regions"):
         yield from _regions("aws", aws.value.regions, providers.aws_region)
-        if aws.right("zones") and set(aws.value.regions) <= REGIONS["aws"]:
+        if aws.right("zones") and set(aws.value.regions) <= CLOUDS["aws"].regions:
             yield from _zones("aws", aws.value.zones, aws.value.regions, least=_ZONES_A_REGION)
     if aws.right("system_machine_type"):
         yield from _system_machine("aws", aws.value.system_machine_type)
@@ -65,7 +66,7 @@ def _aws(aws: Checked[AwsSettings], providers: Providers) -> Iterator[Finding]:
 def _gcp(gcp: Checked[GcpSettings], providers: Providers) -> Iterator[Finding]:
     if gcp.right("regions"):
         yield from _regions("gcp", gcp.value.regions, providers.gcp_region)
-        if gcp.right("zones") and set(gcp.value.regions) <= REGIONS["gcp"]:
+        if gcp.right("zones") and set(gcp.value.regions) <= CLOUDS["gcp"].regions:
             yield from _zones("gcp", gcp.value.zones, gcp.value.regions, least=1)
     if gcp.right("project"):
         if not gcp.value.project:
@@ -99,33 +100,33 @@ def _regions(cloud: Cloud, regions: Sequence[str], home: str) -> Iterator[Findin
         yield (section,), f"no region is set; add {cloud}:region, or regions here"
     yield from twice((section, "regions"), regions)
     for index, region in enumerate(regions):
-        if region not in REGIONS[cloud]:
+        if region not in CLOUDS[cloud].regions:
             place: KeyPath = (section, "regions", index) if region != home else (f"{cloud}:region",)
-            yield place, f"{cloud} has no region {region!r}; {instead(region, sorted(REGIONS[cloud]))}"
-    known = all(region in REGIONS[cloud] for region in regions)
-    if home and regions and known and home not in regions and home in REGIONS[cloud]:
+            yield place, f"{cloud} has no region {region!r}; {instead(region, sorted(CLOUDS[cloud].regions))}"
+    known = all(region in CLOUDS[cloud].regions for region in regions)
+    if home and regions and known and home not in regions and home in CLOUDS[cloud].regions:
         yield (f"{cloud}:region",), f"{home} is not among the regions of {section}; write {regions[0]}"
-    elif home and home not in regions and home not in REGIONS[cloud]:
-        yield (f"{cloud}:region",), f"{cloud} has no region {home!r}; {instead(home, sorted(REGIONS[cloud]))}"
+    elif home and home not in regions and home not in CLOUDS[cloud].regions:
+        yield (
+            (f"{cloud}:region",),
+            f"{cloud} has no region {home!r}; {instead(home, sorted(CLOUDS[cloud].regions))}",
+        )
 
 
 def _zones(cloud: Cloud, zones: Sequence[str], regions: Sequence[str], *, least: int) -> Iterator[Finding]:
     place: KeyPath = (f"model-factory:{cloud}", "zones")
     yield from twice(place, zones)
-    letters = "-a" if cloud == "gcp" else "a"
     for index, zone in enumerate(zones):
-        if region_of(cloud, zone) not in regions:
-            close = nearest(
-                zone, [f"{region}{letters[:-1]}{letter}" for region in regions for letter in "abcdef"]
-            )
+        if CLOUDS[cloud].region_of(zone) not in regions:
+            there = [each for region in regions for each in CLOUDS[cloud].zones_of(region)]
             yield (
                 (*place, index),
-                f"{zone!r} is not a zone of {', '.join(regions)}; write {close or regions[0] + letters}",
+                f"{zone!r} is not a zone of {', '.join(regions)}; write {nearest(zone, there) or there[0]}",
             )
-    if any(region_of(cloud, zone) not in regions for zone in zones):
+    if any(CLOUDS[cloud].region_of(zone) not in regions for zone in zones):
         return
     for region in regions if zones else ():
-        count = len({zone for zone in zones if region_of(cloud, zone) == region})
+        count = len({zone for zone in zones if CLOUDS[cloud].region_of(zone) == region})
         if count < least:
             yield (
                 place,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from model_factory.facts.regions import REGIONS
+from model_factory.facts.clouds import CLOUDS
 from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX, LabelKey, LabelValue
 from model_factory.planning.settings.load import PROJECT
 from model_factory.planning.settings.provider_keys import KEYS
@@ -98,8 +98,10 @@ def _ours() -> dict[str, Any]:
 
 def _providers() -> dict[str, Any]:
     exact: dict[str, Any] = {
-        "aws:region": {"type": "string", "enum": sorted(REGIONS["aws"])},
-        "gcp:region": {"type": "string", "enum": sorted(REGIONS["gcp"])},
+        **{
+            f"{cloud}:region": {"type": "string", "enum": sorted(facts.regions)}
+            for cloud, facts in CLOUDS.items()
+        },
         "aws:endpoints": {
             "type": "array",
             "items": {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}},
@@ -115,9 +117,9 @@ def _providers() -> dict[str, Any]:
 
 
 def _name_regions(definitions: dict[str, Any]) -> None:
-    for name, cloud in (("AwsSettings", "aws"), ("GcpSettings", "gcp")):
-        regions = definitions[name]["properties"]["regions"]
-        regions["items"] = {"type": "string", "enum": sorted(REGIONS[cloud])}
+    for cloud, facts in CLOUDS.items():
+        regions = definitions[_SECTIONS[cloud].__name__]["properties"]["regions"]
+        regions["items"] = {"type": "string", "enum": sorted(facts.regions)}
 
 
 def _plain(node: Any) -> Any:

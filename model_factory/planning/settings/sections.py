@@ -11,12 +11,15 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from model_factory.facts.regions import region_of
+from model_factory.facts.aws.kubernetes import EksVersion
+from model_factory.facts.aws.logs import RETENTION_DAYS
+from model_factory.facts.clouds import CLOUDS, Cloud
+from model_factory.facts.gcp.kubernetes import GkeChannel, GkeVersion
 from model_factory.planning.settings.fields import (
     AllowedCidr,
     Among,
@@ -34,46 +37,8 @@ from model_factory.planning.settings.fields import (
 )
 from model_factory.planning.settings.problems import Problem
 
-Cloud = Literal["aws", "gcp"]
 Environment = Literal["dev", "staging", "prod"]
 Runtime = Literal["tensorflow-serving", "torchserve", "triton", "triton-onnx", "vllm"]
-
-EksVersion = Literal["1.32", "1.33", "1.34", "1.35", "1.36"]
-"""Versions that EKS takes for a new cluster, 2026-11 (its standard and extended support)."""
-GkeVersion = Literal["1.33", "1.34", "1.35", "1.36"]
-GkeChannel = Literal["RAPID", "REGULAR", "STABLE", "EXTENDED"]
-GKE_VERSIONS: Final[Mapping[GkeChannel, tuple[GkeVersion, ...]]] = {
-    "RAPID": ("1.34", "1.35", "1.36"),
-    "REGULAR": ("1.34", "1.35", "1.36"),
-    "STABLE": ("1.34", "1.35"),
-    "EXTENDED": ("1.33", "1.34", "1.35", "1.36"),
-}
-"""Minor versions that GKE's channels offer for a new cluster, autumn 2026: https://docs.cloud.google.com/kubernetes-engine/docs/release-notes"""
-LOG_RETENTION_DAYS: Final = (
-    1,
-    3,
-    5,
-    7,
-    14,
-    30,
-    60,
-    90,
-    120,
-    150,
-    180,
-    365,
-    400,
-    545,
-    731,
-    1096,
-    1827,
-    2192,
-    2557,
-    2922,
-    3288,
-    3653,
-)
-"""What CloudWatch Logs takes: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 
 
 class Value(BaseModel):
@@ -110,7 +75,7 @@ class AwsSettings(Value):
     """Nodes of that group."""
     endpoint_public_access_cidrs: tuple[AllowedCidr, ...] = ()
     """Ranges that may reach the control plane from outside. Empty: it can be reached from the network only."""
-    log_retention_days: Annotated[int, Among(LOG_RETENTION_DAYS)] = 90
+    log_retention_days: Annotated[int, Among(RETENTION_DAYS)] = 90
     """How long CloudWatch keeps the logs of control planes and networks."""
 
     def vpc_cidr_of(self, region: str) -> str:
@@ -119,7 +84,7 @@ class AwsSettings(Value):
 
     def zones_of(self, region: str) -> tuple[str, ...]:
         """The zones chosen for `region`; empty means that the region decides."""
-        return tuple(zone for zone in self.zones if region_of("aws", zone) == region)
+        return tuple(zone for zone in self.zones if CLOUDS["aws"].region_of(zone) == region)
 
 
 class GcpSettings(Value):
@@ -170,7 +135,7 @@ class GcpSettings(Value):
 
     def zones_of(self, region: str) -> tuple[str, ...]:
         """The zones chosen for `region`; empty means all that sell the machine."""
-        return tuple(zone for zone in self.zones if region_of("gcp", zone) == region)
+        return tuple(zone for zone in self.zones if CLOUDS["gcp"].region_of(zone) == region)
 
 
 class Replicas(Value):

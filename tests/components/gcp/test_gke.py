@@ -8,7 +8,8 @@ import pytest
 from components.gcp.gke import GkeCluster, GkeClusterArgs, gke_kubeconfig
 from components.gcp.node_pool import GkeNodePool
 from components.kubernetes.nodes import gpu_pool_shape
-from model_factory.planning.placing.plan import CapacityType, Pool
+from model_factory.facts.offer import CapacityType
+from model_factory.planning.placing.plan import Pool
 
 ARGS: GkeClusterArgs = {
     "project": "project-1",

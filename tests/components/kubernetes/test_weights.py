@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.kubernetes.weights.routes import WeightsPlace, folder, hub_weights, weights_place
-from model_factory.planning.settings.sections import Cloud, ModelSettings
+from model_factory.facts.clouds import Cloud
+from model_factory.planning.settings.sections import ModelSettings
 
 
 def model(**changes: Any) -> ModelSettings:

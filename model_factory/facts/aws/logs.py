@@ -1,0 +1,10 @@
+"""CloudWatch Logs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RETENTION_DAYS: Final = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+"""How long it can keep events, 2026-11: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""

@@ -1,0 +1,27 @@
+"""What each cloud's folder says about its cloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CloudFacts:
+    """The names of one cloud's places and services."""
+
+    regions: frozenset[str]
+    zone_separator: str
+    """Between region and letter in a zone's name."""
+    offers_name_zones: bool
+    """Do the offers name the zones that sell a machine? Not on AWS: an account's zone names are its own there, and no table can know them."""
+    endpoint_keys: tuple[str, ...]
+    """The provider's keys for the endpoints of the services that every stack calls."""
+
+    def region_of(self, zone: str) -> str:
+        """The region that `zone` lies in by its name; empty when it is not a zone's name."""
+        region = zone[:-1].removesuffix(self.zone_separator)
+        return region if region in self.regions and zone in self.zones_of(region) else ""
+
+    def zones_of(self, region: str) -> tuple[str, ...]:
+        """The names that zones of `region` can have; it has some of them."""
+        return tuple(f"{region}{self.zone_separator}{letter}" for letter in "abcdef")
