@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 
-from policies.checks import Policy
+from policies.authoring.checks import Policy
 from policies.pack import NAME, THEMES
 
 CONFIG = Path(__file__).with_name("config")
 ENVIRONMENTS = ("dev", "staging", "prod")
-# It holds for every check of a single resource.
+# Every check has it.
 EVERYWHERE = "exempt"
 HEAD = f"""# Policies
 
@@ -24,7 +24,7 @@ Generated from the pack `{NAME}` by `python -m policies.table --write docs/polic
 A level says what a violation does. *advisory* is told; *mandatory* stops an `up`, and fails a preview; *remediate* mends the
 resource before it reaches the cloud, and says so; *disabled* is off. Defaults stand first; where an environment differs, its own level
 stands in `policies/config/<environment>.json`, with its settings. What a preview cannot know yet is shown as *not evaluated*, and
-counts as neither passed nor failed. Every check of a resource also takes `exempt`: names of resources it leaves alone.
+counts as neither passed nor failed. Every check also takes `exempt`: names of resources it leaves alone, and says nothing of.
 """
 
 

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from policies.checks import (
-    CRITICAL,
-    HIGH,
-    MEDIUM,
-    Draft,
-    Policy,
-    Report,
-    Resource,
-    Setting,
-    at,
-    number,
-    resource_check,
-    shown,
-    texts,
-)
-from policies.clouds import (
-    EKS_CLUSTER,
-    EKS_GUIDE,
-    INSTANCE,
-    LAUNCH_TEMPLATE,
-    NODE_GROUP,
-    cis_aws,
-    cis_eks,
-    is_on,
-    minor,
-)
-from policies.documents import allowed, is_for_everybody, texts_of
-from policies.networks import is_wide
-from policies.packs import aws_account
-from policies.references import documented
+from model_factory.graph.clusters import EKS_CLUSTER
+from model_factory.graph.pools import EksPool
+from model_factory.graph.values import at
+from policies.authoring.addresses import is_wide
+from policies.authoring.checks import CRITICAL, HIGH, MEDIUM, Policy, Setting, number, resource_check, texts
+from policies.authoring.clouds import EKS_GUIDE, INSTANCE, LAUNCH_TEMPLATE, is_on, minor
+from policies.authoring.drafts import Draft
+from policies.authoring.iam_documents import allowed, is_for_everybody, texts_of
+from policies.authoring.references import cis_aws, cis_eks, documented
+from policies.authoring.resources import Report, Resource, shown
 
 TAGS = ("aws",)
 REPOSITORY = "aws:ecr/repository:Repository"
@@ -115,7 +95,7 @@ def _not_public(resource: Resource, report: Report) -> None:
 
 
 def _metadata(resource: Resource, report: Report) -> None:
-    if resource.type == NODE_GROUP:
+    if resource.type == EksPool.type:
         if at(resource.props, "launchTemplate") is None:
             report(
                 "without a launch template EKS makes one with a hop limit of 2: pods reach the node's role"
@@ -255,7 +235,7 @@ POLICIES: tuple[Policy, ...] = (
     resource_check(
         "imdsv2-hop-1",
         "Instance metadata asks for a token and stops at the node, so that pods cannot take the node's role.",
-        types=[LAUNCH_TEMPLATE, INSTANCE, NODE_GROUP],
+        types=[LAUNCH_TEMPLATE, INSTANCE, EksPool.type],
         severity=HIGH,
         check=_metadata,
         steps="Give each node group a launch template with metadataOptions.httpTokens required and httpPutResponseHopLimit 1.",
@@ -268,5 +248,4 @@ POLICIES: tuple[Policy, ...] = (
         ),
         tags=TAGS,
     ),
-    *aws_account.POLICIES,
 )

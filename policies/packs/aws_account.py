@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from policies.checks import (
-    CRITICAL,
-    MEDIUM,
-    Policy,
-    Props,
-    Report,
-    Resource,
-    Stack,
-    at,
-    resource_check,
-    shown,
-    stack_check,
-    texts,
-)
-from policies.clouds import INSTANCE, LAUNCH_TEMPLATE, NODE_GROUP, cis_aws, cis_eks, is_on
-from policies.documents import allowed, is_for_everybody, texts_of
-from policies.networks import is_private
+from model_factory.graph.pools import EksPool
+from model_factory.graph.values import at
+from policies.authoring.addresses import is_private
+from policies.authoring.checks import CRITICAL, MEDIUM, Policy, resource_check, stack_check, texts
+from policies.authoring.clouds import INSTANCE, LAUNCH_TEMPLATE, is_on
+from policies.authoring.iam_documents import allowed, is_for_everybody, texts_of
+from policies.authoring.references import cis_aws, cis_eks
+from policies.authoring.resources import Props, Report, Resource, Stack, shown
 
 TAGS = ("aws",)
 VPC = "aws:ec2/vpc:Vpc"
@@ -29,7 +20,7 @@ ALL_PROTOCOLS = "-1"
 
 def _no_ssh(resource: Resource, report: Report) -> None:
     props = resource.props
-    if resource.type == NODE_GROUP:
+    if resource.type == EksPool.type:
         if at(props, "remoteAccess") is not None:
             report("remoteAccess opens SSH to the nodes")
     elif resource.is_(LAUNCH_TEMPLATE, INSTANCE):
@@ -137,7 +128,7 @@ POLICIES: tuple[Policy, ...] = (
         "no-ssh",
         "Nobody logs in to nodes by SSH: no key is put there, and no rule opens port 22 to public addresses.",
         types=[
-            NODE_GROUP,
+            EksPool.type,
             LAUNCH_TEMPLATE,
             INSTANCE,
             "aws:ec2/securityGroup:SecurityGroup",

@@ -7,22 +7,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, cast
 
-from policies.checks import (
-    CRITICAL,
-    HIGH,
-    MEDIUM,
-    Draft,
-    Policy,
-    Report,
-    Resource,
-    at,
-    number,
-    resource_check,
-    shown,
-    texts,
-)
-from policies.clouds import GKE_CLUSTER, GKE_GUIDE, NODE_POOL, cis_gke
-from policies.networks import is_wide
+from model_factory.graph.clusters import GKE_CLUSTER
+from model_factory.graph.pools import GkePool
+from model_factory.graph.values import at
+from policies.authoring.addresses import is_wide
+from policies.authoring.checks import CRITICAL, HIGH, MEDIUM, Policy, number, resource_check, texts
+from policies.authoring.clouds import GKE_GUIDE
+from policies.authoring.drafts import Draft
+from policies.authoring.references import cis_gke
+from policies.authoring.resources import Report, Resource, shown
 
 TAGS = ("gcp",)
 EVERYBODY = ("allUsers", "allAuthenticatedUsers")
@@ -42,7 +35,7 @@ def has_own_nodes(resource: Resource) -> bool:
 
 
 def _private_nodes(resource: Resource, report: Report) -> None:
-    if resource.type == NODE_POOL:
+    if resource.type == GkePool.type:
         if at(resource.props, "networkConfig", "enablePrivateNodes") is False:
             report("nodes of this pool get public addresses: networkConfig.enablePrivateNodes is off")
     elif at(resource.props, "privateClusterConfig", "enablePrivateNodes") is not True:
@@ -97,14 +90,13 @@ def _shielded(resource: Resource, report: Report) -> None:
 
 
 def _shield(draft: Draft) -> None:
-    own_nodes = draft.type == NODE_POOL
+    own_nodes = draft.type == GkePool.type
     if draft.type == GKE_CLUSTER:
         if "enableShieldedNodes" in draft.props:
             draft.put(draft.props, "enableShieldedNodes", value=True)
         flags = ("enableAutopilot", "removeDefaultNodePool")
         own_nodes = "nodeConfig" in draft.props or not any(draft.props.get(each) is True for each in flags)
-    nodes = draft.child(draft.props, "nodeConfig", create=True) if own_nodes else None
-    config = draft.child(nodes, "shieldedInstanceConfig", create=True) if nodes is not None else None
+    config = draft.below("nodeConfig", "shieldedInstanceConfig", create=True) if own_nodes else None
     if config is not None:
         draft.put(config, "enableSecureBoot", value=True)
         if "enableIntegrityMonitoring" in config:
@@ -174,7 +166,7 @@ POLICIES: tuple[Policy, ...] = (
     resource_check(
         "private-nodes",
         "GKE nodes have no public addresses.",
-        types=[GKE_CLUSTER, NODE_POOL],
+        types=[GKE_CLUSTER, GkePool.type],
         severity=CRITICAL,
         check=_private_nodes,
         steps="Set privateClusterConfig.enablePrivateNodes to true, and give the network a Cloud NAT.",
@@ -210,7 +202,7 @@ POLICIES: tuple[Policy, ...] = (
     resource_check(
         "metadata-server",
         "Pods on GKE act as themselves: the metadata server of the node is not theirs.",
-        types=[GKE_CLUSTER, NODE_POOL],
+        types=[GKE_CLUSTER, GkePool.type],
         severity=HIGH,
         check=_metadata_server,
         steps="Set workloadIdentityConfig.workloadPool on the cluster, and nodeConfig.workloadMetadataConfig.mode to GKE_METADATA on each pool.",
@@ -225,7 +217,7 @@ POLICIES: tuple[Policy, ...] = (
     resource_check(
         "shielded",
         "GKE nodes are shielded, boot signed code only, and tell when that changes.",
-        types=[GKE_CLUSTER, NODE_POOL],
+        types=[GKE_CLUSTER, GkePool.type],
         severity=MEDIUM,
         check=_shielded,
         remedy=_shield,
@@ -259,7 +251,7 @@ POLICIES: tuple[Policy, ...] = (
     resource_check(
         "auto-upgrade-repair",
         "GKE repairs and upgrades nodes by itself.",
-        types=[NODE_POOL],
+        types=[GkePool.type],
         severity=MEDIUM,
         check=_management,
         steps="Set management.autoRepair and management.autoUpgrade to true.",
@@ -324,7 +316,7 @@ POLICIES: tuple[Policy, ...] = (
     resource_check(
         "node-account",
         "GKE nodes run as an account of their own, not as the project's default one.",
-        types=[GKE_CLUSTER, NODE_POOL],
+        types=[GKE_CLUSTER, GkePool.type],
         severity=HIGH,
         check=_node_account,
         steps="Make a service account with roles/container.defaultNodeServiceAccount, and name it in nodeConfig.serviceAccount.",

@@ -2,53 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
-from policies.checks import (
+from model_factory.graph.accelerators import TAINTS
+from model_factory.graph.autoscalers import AUTOSCALERS, autoscaler
+from model_factory.graph.clusters import GKE_CLUSTER, Cluster, clusters_of
+from model_factory.graph.declared import matches
+from model_factory.graph.machines import machine_types
+from model_factory.graph.pods import PODS, accelerators_of, asks_for_gpus, count_of, gpus_per_pod, pod_spec
+from model_factory.graph.pools import POOLS, KarpenterPool, keeps_others_away, node_pool
+from model_factory.graph.values import at, listed, mapping
+from policies.authoring.checks import (
     HIGH,
     MEDIUM,
     Policy,
-    Report,
-    Resource,
     Setting,
-    Stack,
-    at,
-    matches,
+    each_cluster,
     number,
     resource_check,
-    shown,
     stack_check,
     texts,
 )
-from policies.clusters import AUTOSCALERS, Cluster, clusters, most_replicas, whole
-from policies.pods import (
-    PODS,
-    Container,
-    each_container,
-    gpus,
-    listed,
-    mapping,
-    number_of,
-    pod_spec,
-)
-from policies.pools import (
-    GPU_RESOURCES,
-    GPU_TAINTS,
-    KARPENTER_POOL,
-    POOLS,
-    admits,
-    gpus_per_node,
-    is_gpu_karpenter_pool,
-    is_spot,
-    least_nodes,
-    machine_types,
-    most_nodes,
-    pool_taints,
-    pools_of,
-    region_of,
-)
-from policies.references import documented
+from policies.authoring.clouds import INSTANCE, LAUNCH_TEMPLATE
+from policies.authoring.containers import Container, each_container
+from policies.authoring.references import documented
+from policies.authoring.resources import Report, Resource, Stack, shown
 
 GPU_PAGE = "https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/"
 TAINTS_PAGE = "https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"
@@ -57,24 +37,24 @@ AUTOSCALING_PAGE = "https://cloud.google.com/kubernetes-engine/docs/concepts/clu
 TAGS = ("gpu",)
 MACHINES = (
     *POOLS,
-    "aws:ec2/instance:Instance",
-    "aws:ec2/launchTemplate:LaunchTemplate",
+    INSTANCE,
+    LAUNCH_TEMPLATE,
     "gcp:compute/instance:Instance",
     "gcp:compute/instanceTemplate:InstanceTemplate",
-    "gcp:container/cluster:Cluster",
+    GKE_CLUSTER,
 )
 
 
 def _exact(container: Container) -> Iterable[str]:
     requests = mapping(at(container.props, "resources", "requests"))
     limits = mapping(at(container.props, "resources", "limits"))
-    for name in gpus(container.props, GPU_RESOURCES):
+    for name in accelerators_of(container.props):
         limit, request = limits.get(name), requests.get(name)
         if limit is None:
             yield f"asks for {shown(request)} {name} without a limit, which Kubernetes refuses"
-        elif request is not None and number_of(request) != number_of(limit):
+        elif request is not None and count_of(request) != count_of(limit):
             yield f"asks for {shown(request)} {name} and may have {shown(limit)}: GPUs cannot be shared so"
-        elif not number_of(limit).is_integer():
+        elif count_of(limit) % 1:
             yield f"asks for {shown(limit)} {name}: GPUs come whole"
 
 
@@ -83,9 +63,9 @@ def _at_home(resource: Resource, report: Report) -> None:
     if not asks_for_gpus(resource):
         return
     with report.guard():
-        if not any(_tolerates(each) for each in listed(spec, "tolerations")):
+        if not any(_tolerates(each) for each in listed(at(spec, "tolerations"))):
             report(
-                f"the Pod asks for GPUs and tolerates no taint {' or '.join(GPU_TAINTS)}: no GPU node takes it"
+                f"the Pod asks for GPUs and tolerates no taint {' or '.join(TAINTS)}: no GPU node takes it"
             )
     with report.guard():
         affinity = at(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
@@ -97,52 +77,38 @@ def _tolerates(toleration: Any) -> bool:
     key, effect = at(toleration, "key"), at(toleration, "effect")
     if effect not in (None, "", "NoSchedule"):
         return False
-    return key in GPU_TAINTS or (key in (None, "") and at(toleration, "operator") == "Exists")
+    return key in TAINTS or (key in (None, "") and at(toleration, "operator") == "Exists")
 
 
-def asks_for_gpus(resource: Resource) -> bool:
-    """Whether any container of a Pod asks for a GPU."""
-    spec = pod_spec(resource)
-    return any(
-        gpus(each, GPU_RESOURCES) for key in ("containers", "initContainers") for each in listed(spec, key)
-    )
+def _tainted(resource: Resource, report: Report) -> None:
+    pool = node_pool(resource)
+    if pool is None:
+        karpenter = KarpenterPool(resource)
+        has_gpus, taints = karpenter.may_have_gpus, karpenter.taints
+    else:
+        has_gpus, taints = pool.gpus_per_node > 0, pool.taints
+    if has_gpus and not keeps_others_away(taints):
+        report(f"nodes with GPUs take Pods that need none: no taint {TAINTS[0]} with NoSchedule")
 
 
-def gpus_per_pod(resource: Resource) -> int:
-    """The GPUs that one Pod holds: those of its containers together."""
-    return sum(
-        int(number_of(amount))
-        for each in listed(pod_spec(resource), "containers")
-        for amount in gpus(each, GPU_RESOURCES).values()
-    )
-
-
-def _tainted(pool: Resource, report: Report) -> None:
-    with_gpus = is_gpu_karpenter_pool(pool) if pool.is_(KARPENTER_POOL) else gpus_per_node(pool) > 0
-    if with_gpus and not any(
-        key in GPU_TAINTS and effect in ("NoSchedule", "NoExecute") for key, effect in pool_taints(pool)
-    ):
-        report(f"nodes with GPUs take Pods that need none: no taint {GPU_TAINTS[0]} with NoSchedule")
-
-
-def _bounded(pool: Resource, report: Report) -> None:
-    most = int(pool.config["maxGpus"])
-    if pool.is_(KARPENTER_POOL):
-        limits = mapping(at(pool.props, "spec", "limits"))
-        limit = next((limits[each] for each in GPU_TAINTS if each in limits), None)
-        if not is_gpu_karpenter_pool(pool):
+def _bounded(resource: Resource, report: Report) -> None:
+    limit, pool = int(resource.config["maxGpus"]), node_pool(resource)
+    if pool is None:
+        karpenter = KarpenterPool(resource)
+        if not karpenter.may_have_gpus:
             return
-        if limit is None:
+        most = karpenter.most_gpus
+        if most is None:
             report("nothing bounds its GPUs: spec.limits names none")
-        elif number_of(limit) > most:
-            report(f"it may grow to {shown(limit)} GPUs; the limit is {most}")
+        elif most > limit:
+            report(f"it may grow to {shown(karpenter.gpu_limit)} GPUs; the limit is {limit}")
         return
-    each = gpus_per_node(pool)
-    nodes = most_nodes(pool) if each else 0
+    each = pool.gpus_per_node
+    nodes = pool.most_nodes if each else 0
     if nodes is None:
         report("nothing bounds its nodes")
-    elif each * nodes > most:
-        report(f"it may grow to {each * nodes} GPUs ({nodes} nodes of {each}); the limit is {most}")
+    elif each * nodes > limit:
+        report(f"it may grow to {each * nodes} GPUs ({nodes} nodes of {each}); the limit is {limit}")
 
 
 def _allowed_machine(resource: Resource, report: Report) -> None:
@@ -153,84 +119,78 @@ def _allowed_machine(resource: Resource, report: Report) -> None:
 
 
 def _fits_quota(stack: Stack, report: Report) -> None:
-    for cluster in clusters(stack):
+    for cluster in clusters_of(stack.resources):
         with report.guard():
-            _replicas_fit(stack, cluster, report)
+            _replicas_fit(cluster, report)
+    pools = [pool for each in stack.resources if (pool := node_pool(each)) is not None]
     for place, quota in dict(stack.config["gpuQuota"]).items():
         with report.guard():
-            pools = [each for each in stack.of(*POOLS) if region_of(each) == place and gpus_per_node(each)]
-            wanted = sum(gpus_per_node(each) * (most_nodes(each) or 0) for each in pools)
+            here = [
+                each
+                for each in pools
+                if f"{each.cloud}/{each.region or 'default'}" == place and each.gpus_per_node
+            ]
+            wanted = sum(each.gpus_per_node * (each.most_nodes or 0) for each in here)
             if wanted > quota:
                 report(f"the pools in {place} may grow to {wanted} GPUs; the quota there is {shown(quota)}")
 
 
-def _replicas_fit(stack: Stack, cluster: Cluster, report: Report) -> None:
+def _replicas_fit(cluster: Cluster[Resource], report: Report) -> None:
     """For each set of pools that some workload may use: what can only go there must fit there."""
-    wanted: dict[frozenset[str], int] = {}
-    pools = {each.urn: each for each in pools_of(stack, cluster.objects[0].provider) if gpus_per_node(each)}
+    wanted: dict[frozenset[str], Decimal] = {}
+    pools = {each.resource.urn: each for each in cluster.pools if each.gpus_per_node}
     last: dict[frozenset[str], Resource] = {}
     for workload in cluster.workloads:
         each = gpus_per_pod(workload)
         if not each or not pools:
             continue
+        spec = pod_spec(workload)
         homes = frozenset(
-            urn
-            for urn, pool in pools.items()
-            if gpus_per_node(pool) >= each and admits(pool, pod_spec(workload))
+            urn for urn, pool in pools.items() if pool.gpus_per_node >= each and pool.admits(spec)
         )
         if not homes:
             report(
-                f"{workload.name} asks for {each} GPUs a Pod, and no pool of its cluster takes it",
+                f"{workload.name} asks for {shown(each)} GPUs a Pod, and no pool of its cluster takes it",
                 workload.urn,
             )
             continue
-        wanted[homes] = wanted.get(homes, 0) + each * most_replicas(workload, cluster)
+        wanted[homes] = wanted.get(homes, Decimal(0)) + each * cluster.most_replicas(workload)
         last[homes] = workload
     for homes in wanted:
-        room = [(gpus_per_node(pools[urn]), most_nodes(pools[urn])) for urn in homes]
+        room = [(pools[urn].gpus_per_node, pools[urn].most_nodes) for urn in homes]
         if any(nodes is None for _, nodes in room):
             continue
         have = sum(each * (nodes or 0) for each, nodes in room)
         want = sum(amount for others, amount in wanted.items() if others <= homes)
         if want > have:
-            names = ", ".join(sorted(pools[urn].name for urn in homes))
-            report(f"models on {names} may grow to {want} GPUs, and there can be {have}", last[homes].urn)
+            names = ", ".join(sorted(pools[urn].resource.name for urn in homes))
+            report(
+                f"models on {names} may grow to {shown(want)} GPUs, and there can be {have}", last[homes].urn
+            )
 
 
-def _fallback(stack: Stack, report: Report) -> None:
-    for cluster in clusters(stack):
-        with report.guard():
-            pools = [each for each in pools_of(stack, cluster.objects[0].provider) if gpus_per_node(each)]
-            for workload in cluster.workloads:
-                if not asks_for_gpus(workload):
-                    continue
-                spec = pod_spec(workload)
-                homes = [each for each in pools if admits(each, spec)]
-                pinned = at(spec, "nodeSelector", "karpenter.sh/capacity-type") == "spot"
-                if pinned or (homes and all(is_spot(each) for each in homes)):
-                    names = ", ".join(sorted(each.name for each in homes)) or "spot nodes"
-                    report(
-                        f"{workload.name} runs on {names} only: when spot is gone it has nowhere to go",
-                        workload.urn,
-                    )
+def _fallback(cluster: Cluster[Resource], _config: Mapping[str, Any], report: Report) -> None:
+    pools = [each for each in cluster.pools if each.gpus_per_node]
+    for workload in cluster.workloads:
+        if not asks_for_gpus(workload):
+            continue
+        spec = pod_spec(workload)
+        homes = [each for each in pools if each.admits(spec)]
+        pinned = at(spec, "nodeSelector", "karpenter.sh/capacity-type") == "spot"
+        if pinned or (homes and all(each.is_spot for each in homes)):
+            names = ", ".join(sorted(each.resource.name for each in homes)) or "spot nodes"
+            report(
+                f"{workload.name} runs on {names} only: when spot is gone it has nowhere to go", workload.urn
+            )
 
 
 def _sleeps(resource: Resource, report: Report) -> None:
-    if resource.is_(*POOLS):
-        if gpus_per_node(resource) and least_nodes(resource):
-            report(f"GPU nodes it keeps when nobody asks: {least_nodes(resource)}")
-        return
-    if resource.config["label"] not in mapping(at(resource.props, "metadata", "labels")):
-        return
-    if resource.is_("kubernetes:keda.sh/*"):
-        least = whole(at(resource.props, "spec", "minReplicaCount"), 0)
-        asleep = at(resource.props, "spec", "idleReplicaCount")
-        if least > 0 and asleep != 0:
-            report(f"replicas it keeps when nobody asks: {least}")
-        return
-    least = whole(at(resource.props, "spec", "minReplicas"), 1)
-    if least > 0:
-        report(f"replicas it keeps when nobody asks: {least}")
+    pool, scaler = node_pool(resource), autoscaler(resource)
+    if pool is not None and pool.gpus_per_node and pool.least_nodes:
+        report(f"GPU nodes it keeps when nobody asks: {pool.least_nodes}")
+    is_models = resource.config["label"] in mapping(at(resource.props, "metadata", "labels"))
+    if scaler is not None and is_models and scaler.idle:
+        report(f"replicas it keeps when nobody asks: {scaler.idle}")
 
 
 ALLOWED_MACHINES = [
@@ -266,7 +226,7 @@ POLICIES: tuple[Policy, ...] = (
     resource_check(
         "pool-tainted",
         "Nodes with GPUs are kept for Pods that need them.",
-        types=(*POOLS, KARPENTER_POOL),
+        types=(*POOLS, KarpenterPool.type),
         severity=HIGH,
         check=_tainted,
         steps="Taint the pool nvidia.com/gpu=present:NoSchedule (NO_SCHEDULE in the clouds' own spelling).",
@@ -278,7 +238,7 @@ POLICIES: tuple[Policy, ...] = (
     resource_check(
         "pool-gpu-limit",
         "A pool cannot grow to more GPUs than was agreed.",
-        types=(*POOLS, KARPENTER_POOL),
+        types=(*POOLS, KarpenterPool.type),
         severity=HIGH,
         check=_bounded,
         steps="Lower the pool's maximum, or agree on a higher maxGpus in the configuration of this policy.",
@@ -329,7 +289,7 @@ POLICIES: tuple[Policy, ...] = (
         "spot-has-fallback",
         "Models on spot nodes have somewhere to go.",
         severity=MEDIUM,
-        check=_fallback,
+        check=each_cluster(_fallback),
         steps="Let the Pods' node affinity prefer spot and allow an on-demand pool as well, or place the model on demand.",
         reference=documented("Amazon EKS best practices", "Cost optimization", "Spot capacity", SPOT_PAGE),
         tags=(*TAGS, "reliability"),

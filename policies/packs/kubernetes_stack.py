@@ -5,35 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies.checks import (
-    HIGH,
-    MEDIUM,
-    Policy,
-    Props,
-    Report,
-    Resource,
-    at,
-    resource_check,
-    shown,
-    stack_check,
-    texts,
-)
-from policies.clusters import (
-    AUTOSCALERS,
+from model_factory.graph.clusters import Cluster
+from model_factory.graph.objects import (
     SYSTEM_NAMESPACES,
-    Cluster,
-    covered,
-    each_cluster,
+    covers,
+    declares_replicas,
     identity,
-    least_replicas,
-    name_of,
     namespace_of,
+    object_name,
     selects,
-    target,
-    whole,
 )
-from policies.pods import PODS, WORKLOADS, listed, mapping, pod_labels, pod_path, pod_spec
-from policies.references import cis, documented
+from model_factory.graph.pods import PODS, WORKLOADS, pod_labels, pod_path, pod_spec
+from model_factory.graph.values import at, listed, mapping
+from policies.authoring.checks import HIGH, MEDIUM, Policy, each_cluster, resource_check, stack_check, texts
+from policies.authoring.references import cis, documented
+from policies.authoring.resources import Props, Report, Resource, shown
 
 POLICIES_PAGE = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
 BUDGETS_PAGE = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/"
@@ -48,10 +34,10 @@ TAGS = ("kubernetes",)
 Config = Mapping[str, Any]
 
 
-def _default_deny(cluster: Cluster, config: Config, report: Report) -> None:
+def _default_deny(cluster: Cluster[Resource], config: Config, report: Report) -> None:
     skipped = SYSTEM_NAMESPACES | frozenset(config["exemptNamespaces"])
     used = {namespace_of(each): each for each in cluster.of(*PODS)}
-    used |= {name_of(each): each for each in cluster.of(NAMESPACES)}
+    used |= {object_name(each): each for each in cluster.of(NAMESPACES)}
     policies = cluster.of(NETWORK_POLICIES)
     for namespace in sorted(used.keys() - skipped):
         mine = [each for each in policies if namespace_of(each) == namespace]
@@ -64,27 +50,29 @@ def _default_deny(cluster: Cluster, config: Config, report: Report) -> None:
             )
         for each in mine:
             for direction in _opened(each):
-                report(f"{name_of(each)} in {namespace} allows {direction} from and to anywhere", each.urn)
+                report(
+                    f"{object_name(each)} in {namespace} allows {direction} from and to anywhere", each.urn
+                )
 
 
 def _everywhere(policy: Resource) -> bool:
     selector = at(policy.props, "spec", "podSelector")
-    return not mapping(at(selector, "matchLabels")) and not listed(selector, "matchExpressions")
+    return not mapping(at(selector, "matchLabels")) and not listed(at(selector, "matchExpressions"))
 
 
 def policy_types(policy: Resource) -> tuple[str, ...]:
     """The directions a NetworkPolicy rules; where it does not say, Kubernetes takes Ingress, and Egress if it has such rules."""
-    declared = tuple(str(each) for each in listed(policy.props, "spec", "policyTypes"))
+    declared = tuple(str(each) for each in listed(at(policy.props, "spec", "policyTypes")))
     if declared:
         return declared
-    return DIRECTIONS if listed(policy.props, "spec", "egress") else ("Ingress",)
+    return DIRECTIONS if listed(at(policy.props, "spec", "egress")) else ("Ingress",)
 
 
 def _denied(policy: Resource) -> list[str]:
     """The directions that a policy closes for every Pod of its namespace."""
     if not _everywhere(policy):
         return []
-    return [each for each in policy_types(policy) if not listed(policy.props, "spec", each.lower())]
+    return [each for each in policy_types(policy) if not listed(at(policy.props, "spec", each.lower()))]
 
 
 def _opened(policy: Resource) -> list[str]:
@@ -92,38 +80,39 @@ def _opened(policy: Resource) -> list[str]:
     return [
         direction
         for direction in policy_types(policy)
-        if any(_is_open(rule, direction) for rule in listed(policy.props, "spec", direction.lower()))
+        if any(_is_open(rule, direction) for rule in listed(at(policy.props, "spec", direction.lower())))
     ]
 
 
 def _is_open(rule: Props, direction: str) -> bool:
-    return not listed(rule, "from" if direction == "Ingress" else "to") and not listed(rule, "ports")
+    return not listed(at(rule, "from" if direction == "Ingress" else "to")) and not listed(at(rule, "ports"))
 
 
-def _budget_exists(cluster: Cluster, _config: Config, report: Report) -> None:
+def _budget_exists(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
     budgets = cluster.of(BUDGETS)
     for workload in cluster.workloads:
-        if not any(covered(each, workload) for each in budgets):
+        if not any(covers(each, workload) for each in budgets):
             report(
-                f"no PodDisruptionBudget covers {_shown(workload)}: a drain may take all of it", workload.urn
+                f"no PodDisruptionBudget covers {identity(workload)}: a drain may take all of it",
+                workload.urn,
             )
 
 
-def _budget_leaves_room(cluster: Cluster, _config: Config, report: Report) -> None:
+def _budget_leaves_room(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
     for budget in cluster.of(BUDGETS):
         spec = mapping(at(budget.props, "spec"))
         if _share(spec.get("maxUnavailable")) == 0:
-            report(f"{_shown(budget)} allows no Pod to go: nodes cannot be drained", budget.urn)
+            report(f"{identity(budget)} allows no Pod to go: nodes cannot be drained", budget.urn)
         least = spec.get("minAvailable")
         if least is None:
             continue
         for workload in cluster.workloads:
-            if not covered(budget, workload):
+            if not covers(budget, workload):
                 continue
-            replicas = least_replicas(workload, cluster)
+            replicas = cluster.least_replicas(workload)
             if _needed(least, replicas) >= replicas:
                 report(
-                    f"{_shown(budget)} wants {shown(least)} Pods of {_shown(workload)}, which may run {replicas}: "
+                    f"{identity(budget)} wants {shown(least)} Pods of {identity(workload)}, which may run {replicas}: "
                     "nodes cannot be drained",
                     budget.urn,
                 )
@@ -145,48 +134,31 @@ def _needed(least: object, replicas: int) -> float:
     return share
 
 
-def _target_exists(cluster: Cluster, _config: Config, report: Report) -> None:
-    for autoscaler in cluster.of(*AUTOSCALERS):
-        wanted = target(autoscaler)
+def _target_exists(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+    for scaler in cluster.autoscalers:
+        wanted = scaler.target
         if not any(identity(each) == wanted for each in cluster.of(f"kubernetes:*:{wanted.kind}")):
-            report(
-                f"{_shown(autoscaler)} scales {wanted.kind} {wanted.namespace}/{wanted.name}, which is not there",
-                autoscaler.urn,
-            )
+            report(f"{identity(scaler.resource)} scales {wanted}, which is not there", scaler.resource.urn)
 
 
-def _one_autoscaler(cluster: Cluster, _config: Config, report: Report) -> None:
+def _one_autoscaler(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
     for workload in cluster.workloads:
         scalers = cluster.autoscalers_of(workload)
         if len(scalers) > 1:
-            names = ", ".join(_shown(each) for each in scalers)
-            report(f"{_shown(workload)} is scaled by {names}: each undoes the others", workload.urn)
+            names = ", ".join(str(identity(each.resource)) for each in scalers)
+            report(f"{identity(workload)} is scaled by {names}: each undoes the others", workload.urn)
 
 
-def _replicas_left_alone(cluster: Cluster, _config: Config, report: Report) -> None:
+def _replicas_left_alone(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
     for workload in cluster.workloads:
         if cluster.autoscalers_of(workload) and declares_replicas(workload):
             report(
-                f"{_shown(workload)} sets replicas, which its autoscaler owns: each update takes them back",
+                f"{identity(workload)} sets replicas, which its autoscaler owns: each update takes them back",
                 workload.urn,
             )
 
 
-def declares_replicas(workload: Resource) -> bool:
-    """Whether the program sets the count. An object read back from a cluster always has one: there, who manages the field tells."""
-    if at(workload.props, "spec", "replicas") is None:
-        return False
-    managers = listed(workload.props, "metadata", "managedFields")
-    if not managers:
-        return True
-    return any(
-        at(each, "fieldsV1", "f:spec", "f:replicas") is not None
-        for each in managers
-        if str(at(each, "manager")).startswith("pulumi")
-    )
-
-
-def _service_leads_somewhere(cluster: Cluster, _config: Config, report: Report) -> None:
+def _service_leads_somewhere(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
     for service in cluster.of(SERVICES):
         selector = mapping(at(service.props, "spec", "selector"))
         if not selector or at(service.props, "spec", "type") == "ExternalName":
@@ -197,12 +169,14 @@ def _service_leads_somewhere(cluster: Cluster, _config: Config, report: Report) 
             if selects({"matchLabels": selector}, pod_labels(each))
         ]
         if not behind:
-            report(f"{_shown(service)} selects no Pods", service.urn)
-        for port in listed(service.props, "spec", "ports") if behind else []:
+            report(f"{identity(service)} selects no Pods", service.urn)
+        for port in listed(at(service.props, "spec", "ports")) if behind else []:
             wanted = at(port, "targetPort")
             # Where no target is named it is the port itself, and a number may be open without being declared.
             if isinstance(wanted, str) and not wanted.isdigit() and wanted not in _port_names(behind):
-                report(f"{_shown(service)} leads to port {wanted}, which no Pod behind it names", service.urn)
+                report(
+                    f"{identity(service)} leads to port {wanted}, which no Pod behind it names", service.urn
+                )
 
 
 def _port_names(workloads: list[Resource]) -> set[str]:
@@ -210,38 +184,33 @@ def _port_names(workloads: list[Resource]) -> set[str]:
         str(at(port, "name"))
         for workload in workloads
         for key in ("containers", "initContainers")
-        for container in listed(pod_spec(workload), key)
-        for port in listed(container, "ports")
+        for container in listed(at(pod_spec(workload), key))
+        for port in listed(at(container, "ports"))
     }
 
 
 def _spread(resource: Resource, report: Report) -> None:
-    if whole(at(resource.props, "spec", "replicas"), 0) == 1:
+    if at(resource.props, "spec", "replicas") == 1:
         return
     spec = pod_spec(resource)
-    keys = {str(at(each, "topologyKey")) for each in listed(spec, "topologySpreadConstraints")}
+    keys = {str(at(each, "topologyKey")) for each in listed(at(spec, "topologySpreadConstraints"))}
     apart = at(spec, "affinity", "podAntiAffinity")
     keys |= {
         str(at(each, "topologyKey"))
-        for each in listed(apart, "requiredDuringSchedulingIgnoredDuringExecution")
+        for each in listed(at(apart, "requiredDuringSchedulingIgnoredDuringExecution"))
     }
     keys |= {
         str(at(each, "podAffinityTerm", "topologyKey"))
-        for each in listed(apart, "preferredDuringSchedulingIgnoredDuringExecution")
+        for each in listed(at(apart, "preferredDuringSchedulingIgnoredDuringExecution"))
     }
     missing = [each for each in resource.config["topologyKeys"] if each not in keys]
     if missing:
         report(f"replicas may all be in one {', '.join(missing)}")
     labels = pod_labels(resource)
-    for constraint in listed(spec, "topologySpreadConstraints"):
+    for constraint in listed(at(spec, "topologySpreadConstraints")):
         if not selects(at(constraint, "labelSelector"), labels):
             path = ".".join(pod_path(resource.type))
             report(f"the spread over {at(constraint, 'topologyKey')} counts other Pods than those of {path}")
-
-
-def _shown(resource: Resource) -> str:
-    called = identity(resource)
-    return f"{called.kind} {called.namespace}/{called.name}"
 
 
 POLICIES: tuple[Policy, ...] = (

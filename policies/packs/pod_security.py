@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from policies.checks import (
-    CRITICAL,
-    HIGH,
-    MEDIUM,
-    Draft,
-    Report,
-    Resource,
-    at,
-    is_unknown,
-    matches,
-    number,
-    resource_check,
-    revealed,
-    shown,
-    texts,
-)
-from policies.pods import (
-    PODS,
-    PODS_AND_PATCHES,
-    Container,
-    draft_containers,
-    draft_pod,
-    each_container,
-    listed,
-    mapping,
-    pod_spec,
-    setting_of,
-)
-from policies.references import cis, nsa_cisa
+from model_factory.graph.declared import matches
+from model_factory.graph.pods import PODS, PODS_AND_PATCHES, pod_spec
+from model_factory.graph.values import at, listed, mapping
+from policies.authoring.checks import CRITICAL, HIGH, MEDIUM, number, resource_check, texts
+from policies.authoring.containers import Container, each_container
+from policies.authoring.drafts import Draft, is_unknown, revealed
+from policies.authoring.references import cis, nsa_cisa
+from policies.authoring.resources import Report, Resource, shown
 
 CONTEXT_PAGE = "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"
 STANDARDS_PAGE = "https://kubernetes.io/docs/concepts/security/pod-security-standards/"
@@ -47,14 +25,14 @@ POINTERS = ("*_FILE", "*_PATH", "*_DIR", "*_NAME", "*_ARN", "*_URI", "*_URL", "*
 
 
 def _root(container: Container) -> Iterable[str]:
-    if setting_of(container, "runAsNonRoot") is not True:
+    if container.context("runAsNonRoot") is not True:
         yield "may run as root: runAsNonRoot is not true"
-    if setting_of(container, "runAsUser") == 0:
+    if container.context("runAsUser") == 0:
         yield "runs as root: runAsUser is 0"
 
 
 def _be_somebody(draft: Draft) -> None:
-    pod = draft_pod(draft)
+    pod = draft.pod
     if pod is None:
         return
     user = int(draft.config["user"])
@@ -63,7 +41,7 @@ def _be_somebody(draft: Draft) -> None:
         draft.put(context, "runAsNonRoot", True)
         if revealed(context.get("runAsUser")) == 0:
             draft.put(context, "runAsUser", user)
-    for container in draft_containers(draft):
+    for container in draft.containers:
         own = draft.child(container, "securityContext")
         if own is not None and "runAsNonRoot" in own:
             draft.put(own, "runAsNonRoot", True)
@@ -77,7 +55,7 @@ def _escalation(container: Container) -> Iterable[str]:
 
 
 def _forbid_escalation(draft: Draft) -> None:
-    for container in draft_containers(draft):
+    for container in draft.containers:
         context = draft.child(container, "securityContext", create=True)
         # Kubernetes refuses the two together; that a container is privileged is another check's to stop.
         if context is not None and revealed(context.get("privileged")) is not True:
@@ -87,29 +65,23 @@ def _forbid_escalation(draft: Draft) -> None:
 def _privileged(container: Container) -> Iterable[str]:
     if at(container.props, "securityContext", "privileged") is True:
         yield "is privileged: it owns its node"
-    if setting_of_windows(container) is True:
+    if container.context("windowsOptions", "hostProcess") is True:
         yield "is a HostProcess container: it owns its node"
-
-
-def setting_of_windows(container: Container) -> Any:
-    """Whether a Windows container runs as a process of its node."""
-    own = at(container.props, "securityContext", "windowsOptions", "hostProcess")
-    return at(container.pod, "securityContext", "windowsOptions", "hostProcess") if own is None else own
 
 
 def _capabilities(container: Container) -> Iterable[str]:
     capabilities = mapping(at(container.props, "securityContext", "capabilities"))
-    if "ALL" not in [str(each).upper() for each in listed(capabilities, "drop")]:
+    if "ALL" not in [str(each).upper() for each in listed(at(capabilities, "drop"))]:
         yield "keeps the capabilities its runtime gives: drop does not name ALL"
-    for each in listed(capabilities, "add"):
+    for each in listed(at(capabilities, "add")):
         if each not in container.resource.config["allowed"]:
             yield f"adds the capability {each}"
 
 
 def _drop_capabilities(draft: Draft) -> None:
-    for container in draft_containers(draft):
+    for container in draft.containers:
         context = draft.child(container, "securityContext", create=True)
-        capabilities = draft.child(context, "capabilities", create=True) if context is not None else None
+        capabilities = draft.child(context, "capabilities", create=True)
         if capabilities is None:
             continue
         if "ALL" not in draft.texts(capabilities, "drop"):
@@ -127,17 +99,17 @@ def _writable_root(container: Container) -> Iterable[str]:
 
 
 def _seccomp(container: Container) -> Iterable[str]:
-    profile = at(setting_of(container, "seccompProfile"), "type")
+    profile = at(container.context("seccompProfile"), "type")
     if profile not in ("RuntimeDefault", "Localhost"):
         yield f"may make any system call: its seccomp profile is {profile or 'not set'}"
 
 
 def _confine(draft: Draft) -> None:
-    pod = draft_pod(draft)
+    pod = draft.pod
     if pod is None:
         return
     contexts = [draft.child(pod, "securityContext", create=True)]
-    contexts += [draft.child(each, "securityContext") for each in draft_containers(draft)]
+    contexts += [draft.child(each, "securityContext") for each in draft.containers]
     for index, context in enumerate(contexts):
         if context is None or (index > 0 and "seccompProfile" not in context):
             continue
@@ -176,7 +148,7 @@ def _token(resource: Resource, report: Report) -> None:
 
 def _no_token(draft: Draft) -> None:
     is_account = matches(draft.type, ("kubernetes:core/*:ServiceAccount",))
-    holder = draft.props if is_account else draft_pod(draft)
+    holder = draft.props if is_account else draft.pod
     if holder is not None:
         draft.put(holder, "automountServiceAccountToken", False)
 
@@ -188,10 +160,10 @@ def _default_account(resource: Resource, report: Report) -> None:
 
 
 def _secrets_in_environment(container: Container) -> Iterable[str]:
-    for source in listed(container.props, "envFrom"):
+    for source in listed(at(container.props, "envFrom")):
         if at(source, "secretRef") is not None:
             yield f"takes all of secret {at(source, 'secretRef', 'name')} as environment variables"
-    for variable in listed(container.props, "env"):
+    for variable in listed(at(container.props, "env")):
         name = str(at(variable, "name"))
         secret = at(variable, "valueFrom", "secretKeyRef")
         if secret is not None:

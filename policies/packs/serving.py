@@ -1,4 +1,4 @@
-"""GPUs and model servers: what they run, how they start, grow, shrink and end, and who watches."""
+"""Model servers: what they run, how they start, grow, shrink and end, and who watches."""
 
 from __future__ import annotations
 
@@ -7,52 +7,37 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from policies.checks import (
-    HIGH,
-    LOW,
-    MEDIUM,
-    Draft,
-    Policy,
-    Props,
-    Report,
-    Resource,
-    Setting,
-    at,
-    matches,
-    number,
-    resource_check,
-    revealed,
-    shown,
-    stack_check,
-    texts,
-)
-from policies.clusters import (
-    AUTOSCALERS,
-    Cluster,
-    each_cluster,
-    identity,
-    namespace_of,
-    selects,
-    whole,
-)
-from policies.packs import gpu
-from policies.packs.gpu import asks_for_gpus
-from policies.pods import (
+from model_factory.graph.autoscalers import AUTOSCALERS, KINDS, autoscaler
+from model_factory.graph.clusters import Cluster
+from model_factory.graph.declared import matches
+from model_factory.graph.objects import identity, namespace_of, selects
+from model_factory.graph.pods import (
     PODS,
     SERVERS,
-    Container,
-    containers,
-    each_container,
-    gpus,
-    listed,
-    mapping,
-    number_of,
+    accelerators_of,
+    asks_for_gpus,
+    count_of,
     pod_labels,
     pod_path,
     pod_spec,
 )
-from policies.pools import GPU_RESOURCES
-from policies.references import documented
+from model_factory.graph.values import at, listed, mapping
+from policies.authoring.checks import (
+    HIGH,
+    LOW,
+    MEDIUM,
+    Policy,
+    Setting,
+    each_cluster,
+    number,
+    resource_check,
+    stack_check,
+    texts,
+)
+from policies.authoring.containers import Container, containers, each_container
+from policies.authoring.drafts import Draft, revealed
+from policies.authoring.references import documented
+from policies.authoring.resources import Report, Resource, shown
 
 PROBES_PAGE = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 TERMINATION_PAGE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination"
@@ -73,14 +58,13 @@ DEFAULT_FAILURES = 3
 DEFAULT_GRACE_SECONDS = 30
 DEFAULT_STABILISATION_SECONDS = 300
 HOOKS = ("exec", "httpGet", "sleep", "tcpSocket")
-HPA = "kubernetes:autoscaling/*:HorizontalPodAutoscaler"
 TAGS = ("serving",)
 
 
 def _runs(container: Container, patterns: Iterable[str]) -> str | None:
     """The command or image by which a container is one of `patterns`, which its command may tell before its image is known."""
     wanted = tuple(patterns)
-    command = " ".join(str(each) for each in listed(container.props, "command"))
+    command = " ".join(str(each) for each in listed(at(container.props, "command")))
     if matches(command, wanted):
         return command
     image = str(at(container.props, "image") or "")
@@ -88,7 +72,7 @@ def _runs(container: Container, patterns: Iterable[str]) -> str | None:
 
 
 def _starts_in_time(container: Container) -> Iterable[str]:
-    if not gpus(container.props, GPU_RESOURCES):
+    if not accelerators_of(container.props):
         return
     config = container.resource.config
     wanted = max(
@@ -99,8 +83,8 @@ def _starts_in_time(container: Container) -> Iterable[str]:
     if probe is None:
         yield "has no startupProbe: it is killed while it loads, or liveness is switched off for as long"
         return
-    failures = whole(at(probe, "failureThreshold"), DEFAULT_FAILURES)
-    allowed = whole(at(probe, "initialDelaySeconds"), 0) + failures * whole(
+    failures = _seconds(at(probe, "failureThreshold"), DEFAULT_FAILURES)
+    allowed = _seconds(at(probe, "initialDelaySeconds"), 0) + failures * _seconds(
         at(probe, "periodSeconds"), DEFAULT_PERIOD_SECONDS
     )
     if allowed < wanted:
@@ -111,24 +95,24 @@ def _drains(resource: Resource, report: Report) -> None:
     spec = pod_spec(resource)
     for container in containers(resource, report, first=False):
         with report.guard():
-            if not gpus(container.props, GPU_RESOURCES):
+            if not accelerators_of(container.props):
                 continue
             hook = mapping(at(container.props, "lifecycle", "preStop"))
             if not any(each in hook for each in HOOKS):
                 report(f"{container.label} has no preStop: requests still reach it while it ends")
                 continue
-            grace = whole(at(spec, "terminationGracePeriodSeconds"), DEFAULT_GRACE_SECONDS)
-            waits = whole(at(hook, "sleep", "seconds"), 0)
+            grace = _seconds(at(spec, "terminationGracePeriodSeconds"), DEFAULT_GRACE_SECONDS)
+            waits = _seconds(at(hook, "sleep", "seconds"), 0)
             if grace <= waits:
                 report(f"{container.label} waits {waits} s of its {grace} s, and is killed before it answers")
 
 
 def _pinned(container: Container) -> Iterable[str]:
-    words = [str(each) for key in ("command", "args") for each in listed(container.props, key)]
+    words = [str(each) for key in ("command", "args") for each in listed(at(container.props, key))]
     options = _options(words)
     variables = {
         str(at(each, "name")): at(each, "value")
-        for each in listed(container.props, "env")
+        for each in listed(at(container.props, "env"))
         if at(each, "name") in (*MODEL_VARIABLES, *REVISION_VARIABLES)
     }
     served = [words[index + 1] for index, word in enumerate(words[:-1]) if word == "serve"]
@@ -182,12 +166,12 @@ def _shared_memory(resource: Resource, report: Report) -> None:
                 report(f"volume {name} may take all memory of the node: it has no sizeLimit")
     for container in containers(resource, report, first=False):
         with report.guard():
-            several = sum(number_of(each) for each in gpus(container.props, GPU_RESOURCES).values())
+            several = sum(count_of(each) for each in accelerators_of(container.props).values())
             if not several or (several < 2 and not _runs(container, resource.config["servers"])):
                 continue
             mounted = [
                 volumes.get(str(at(each, "name")))
-                for each in listed(container.props, "volumeMounts")
+                for each in listed(at(container.props, "volumeMounts"))
                 if at(each, "mountPath") == "/dev/shm"  # noqa: S108 (inside the container)
             ]
             if not any(at(each, "emptyDir", "medium") == "Memory" for each in mounted):
@@ -202,39 +186,32 @@ def _archived(container: Container) -> Iterable[str]:
         yield f"runs {found}, a server that gets no fixes any more"
 
 
-def _scale_down(autoscaler: Mapping[str, Any]) -> Props:
-    """Where an autoscaler says how it gives replicas back."""
-    behaviour = at(autoscaler, "spec", "behavior")
-    if behaviour is None:
-        behaviour = at(autoscaler, "spec", "advanced", "horizontalPodAutoscalerConfig", "behavior")
-    return mapping(at(behaviour, "scaleDown"))
-
-
 def _patient(resource: Resource, report: Report) -> None:
-    down = _scale_down(resource.props)
+    scaler = autoscaler(resource)
+    down = scaler.scale_down if scaler is not None else {}
     if down.get("selectPolicy") == "Disabled":
         return
-    waits = whole(down.get("stabilizationWindowSeconds"), DEFAULT_STABILISATION_SECONDS)
+    waits = _seconds(down.get("stabilizationWindowSeconds"), DEFAULT_STABILISATION_SECONDS)
     if waits < resource.config["seconds"]:
         report(f"it gives replicas back after {waits} s; a model takes longer than that to come back")
 
 
 def _be_patient(draft: Draft) -> None:
-    path = ["spec", "behavior", "scaleDown"]
-    if not matches(draft.type, (HPA,)):
-        path[1:2] = ["advanced", "horizontalPodAutoscalerConfig", "behavior"]
-    place: dict[str, Any] | None = draft.props
-    for key in path:
-        place = draft.child(place, key, create=True) if place is not None else None
+    kind = next(each for each in KINDS if matches(draft.type, (each.type,)))
+    place = draft.below(*kind.behavior, "scaleDown", create=True)
     if place is None or revealed(place.get("selectPolicy")) == "Disabled":
         return
     wanted = int(draft.config["seconds"])
-    found = revealed(place.get("stabilizationWindowSeconds"))
-    if whole(found, DEFAULT_STABILISATION_SECONDS) < wanted:
+    if _seconds(revealed(place.get("stabilizationWindowSeconds")), DEFAULT_STABILISATION_SECONDS) < wanted:
         draft.put(place, "stabilizationWindowSeconds", wanted)
 
 
-def _watched(cluster: Cluster, config: Mapping[str, Any], report: Report) -> None:
+def _seconds(value: object, default: int) -> int:
+    """A time as the wire has it; Kubernetes' default where there is none."""
+    return int(value) if isinstance(value, int | float) else default
+
+
+def _watched(cluster: Cluster[Resource], config: Mapping[str, Any], report: Report) -> None:
     for workload in cluster.workloads:
         if not asks_for_gpus(workload):
             continue
@@ -250,7 +227,7 @@ def _watched(cluster: Cluster, config: Mapping[str, Any], report: Report) -> Non
             )
 
 
-def _is_scraped(cluster: Cluster, workload: Resource) -> bool:
+def _is_scraped(cluster: Cluster[Resource], workload: Resource) -> bool:
     annotations = mapping(at(workload.props, *pod_path(workload.type), "metadata", "annotations"))
     if str(annotations.get("prometheus.io/scrape")).lower() == "true":
         return True
@@ -283,7 +260,7 @@ def _reaches(monitor: Resource, workload: Resource) -> bool:
     named = at(monitor.props, "spec", "namespaceSelector")
     if at(named, "any") is True:
         return True
-    return namespace_of(workload) in (listed(named, "matchNames") or [namespace_of(monitor)])
+    return namespace_of(workload) in (listed(at(named, "matchNames")) or [namespace_of(monitor)])
 
 
 def _labels_of(resource: Resource) -> set[tuple[str, str]]:
@@ -292,7 +269,6 @@ def _labels_of(resource: Resource) -> set[tuple[str, str]]:
 
 
 POLICIES: tuple[Policy, ...] = (
-    *gpu.POLICIES,
     resource_check(
         "scale-down-stabilisation",
         "Replicas are not given up for a short lull.",
@@ -409,10 +385,7 @@ POLICIES: tuple[Policy, ...] = (
         check=each_container(_archived),
         steps="Serve PyTorch with Triton, LLMs with vLLM, ONNX with Triton's ONNX Runtime backend.",
         reference=documented(
-            "TorchServe",
-            "Repository",
-            "Archived on 2025-08-07",
-            "https://github.com/pytorch/serve",
+            "TorchServe", "Repository", "Archived on 2025-08-07", "https://github.com/pytorch/serve"
         ),
         config={
             "servers": texts(

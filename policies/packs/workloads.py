@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from policies.checks import HIGH, MEDIUM, Policy, Report, Resource, at, matches, resource_check, texts
-from policies.pods import PODS, PODS_AND_PATCHES, SERVERS, Container, each_container, is_patch, pod_spec
-from policies.references import cis, documented, nsa_cisa
+from model_factory.graph.declared import matches
+from model_factory.graph.pods import PODS, PODS_AND_PATCHES, SERVERS, is_patch, pod_spec
+from model_factory.graph.values import at
+from policies.authoring.checks import HIGH, MEDIUM, Policy, resource_check, texts
+from policies.authoring.containers import Container, each_container
+from policies.authoring.references import cis, documented, nsa_cisa
+from policies.authoring.resources import Report, Resource
 
 DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 IMAGES_PAGE = "https://kubernetes.io/docs/concepts/containers/images/"

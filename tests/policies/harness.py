@@ -22,7 +22,7 @@ from pulumi_policy.proxy import (
     UNKNOWN_STRING_VALUE,
 )
 
-from policies.checks import Policy
+from policies.authoring.checks import Policy
 
 UNKNOWN = UNKNOWN_STRING_VALUE
 UNKNOWN_BOOLEAN = UNKNOWN_BOOLEAN_VALUE

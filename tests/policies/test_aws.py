@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pulumi_policy import ResourceValidationPolicy
 
-from policies.packs.aws import POLICIES
+from policies.packs import aws, aws_account
 from tests.policies import clouds
 from tests.policies.clouds import (
     ATTACHMENT,
@@ -43,6 +43,7 @@ from tests.policies.harness import (
 )
 from tests.policies.objects import GONE, Case, changed
 
+POLICIES = (*aws.POLICIES, *aws_account.POLICIES)
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 ANYBODY = document(Principal="*", Action="ecr:BatchGetImage")
 SSH = {"protocol": "tcp", "fromPort": 20, "toPort": 25, "cidrBlocks": ["0.0.0.0/0"]}

@@ -64,29 +64,38 @@ CLOUDS = (
 STACK = (*MODELS, *CLOUDS)
 
 BROKEN = {
-    "kubernetes": """
-        cluster-admin drop-capabilities image-digest labels liveness memory-limit no-default-namespace no-default-service-account
-        no-host-namespaces no-hostpath no-latest no-privilege-escalation no-privileged no-public-load-balancer no-secret-in-env
-        no-service-account-token non-root pod-security-label rbac-wildcard read-only-root readiness registry-allowlist requests seccomp
+    "workloads": "image-digest liveness memory-limit no-latest readiness registry-allowlist requests",
+    "kubernetes objects": """
+        cluster-admin labels no-default-namespace no-public-load-balancer pod-security-label rbac-wildcard
+    """,
+    "pod security": """
+        drop-capabilities no-default-service-account no-host-namespaces no-hostpath no-privilege-escalation no-privileged
+        no-secret-in-env no-service-account-token non-root read-only-root seccomp
     """,
     "kubernetes stack": """
         autoscaler-target-exists dangling-service default-deny one-autoscaler-a-target pdb-below-min-replicas pdb-exists
         replicas-not-set-under-autoscaler topology-spread
     """,
-    "gpu and serving": """
-        archived-runtime drain-before-termination gpu-limit-equals-request gpu-toleration-and-selector max-replicas-fit-quota
-        model-revision-pinned monitor-and-slo pool-gpu-limit pool-tainted scale-down-stabilisation scale-to-zero-outside-production
-        shm-sized sku-allowlist spot-has-fallback startup-probe-covers-load
+    "GPUs": """
+        gpu-limit-equals-request gpu-toleration-and-selector max-replicas-fit-quota pool-gpu-limit pool-tainted
+        scale-to-zero-outside-production sku-allowlist spot-has-fallback
     """,
-    "aws": """
-        ecr-immutable ecr-not-public ecr-scan eks-endpoint eks-logs eks-secrets-kms eks-version flow-logs iam-no-star imdsv2-hop-1
-        kms-rotation no-ssh private-subnets
+    "model servers": """
+        archived-runtime drain-before-termination model-revision-pinned monitor-and-slo scale-down-stabilisation shm-sized
+        startup-probe-covers-load
     """,
-    "gcp": """
+    "AWS": """
+        ecr-immutable ecr-not-public ecr-scan eks-endpoint eks-logs eks-secrets-kms eks-version imdsv2-hop-1
+    """,
+    "AWS account": "flow-logs iam-no-star kms-rotation no-ssh private-subnets",
+    "Google Cloud": """
         authorized-networks auto-upgrade-repair binary-authorization metadata-server no-legacy-abac node-account private-nodes
         registry-not-public release-channel shielded
     """,
-    "organisation": "allowed-regions cost-labels cross-cloud-version-skew monthly-budget protect-stateful",
+    "budget": "monthly-budget",
+    "labels": "cost-labels",
+    "protection": "allowed-regions protect-stateful",
+    "versions": "cross-cloud-version-skew",
 }
 ADVISED_IN_PROD = ["cross-cloud-version-skew", "monitor-and-slo", "shm-sized"]
 

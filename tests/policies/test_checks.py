@@ -5,19 +5,11 @@ from __future__ import annotations
 import pytest
 from pulumi_policy import EnforcementLevel
 
-from policies.checks import (
-    HIGH,
-    LOW,
-    Draft,
-    Reference,
-    Report,
-    Resource,
-    Stack,
-    at,
-    number,
-    resource_check,
-    stack_check,
-)
+from model_factory.graph.values import at
+from policies.authoring.checks import HIGH, LOW, number, resource_check, stack_check
+from policies.authoring.drafts import Draft
+from policies.authoring.references import Reference
+from policies.authoring.resources import Report, Resource, Stack
 from tests.policies.harness import UNKNOWN, Given, Pack, judged, judged_stack, remediated, secret
 
 SOURCE = Reference(
@@ -145,3 +137,8 @@ class TestStackChecks:
         verdict = judged_stack(PACK, "one-thing", [thing(name="a"), hidden, thing(name="c")])
         assert verdict.violations == ("c is one too many",)
         assert verdict.not_evaluated
+
+    def test_what_is_exempt_is_seen_and_not_told_of(self) -> None:
+        things = [thing(name="a"), thing(name="b"), thing(name="c")]
+        assert judged_stack(PACK, "one-thing", things, exempt=["b*"]).violations == ("c is one too many",)
+        assert judged_stack(PACK, "one-thing", things, exempt=["a"]).urns == (things[1].urn, things[2].urn)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from policies.packs.kubernetes import POLICIES, label_value
+from policies.packs import kubernetes_objects, pod_security, workloads
+from policies.packs.kubernetes_objects import label_value
 from policies.packs.workloads import image_host, image_tag
 from tests.policies.harness import UNKNOWN, UNKNOWN_LIST, UNKNOWN_OBJECT, Given, judged, remediated, secret
 from tests.policies.objects import (
@@ -32,6 +33,7 @@ from tests.policies.objects import (
     changed,
 )
 
+POLICIES = (*workloads.POLICIES, *kubernetes_objects.POLICIES, *pod_security.POLICIES)
 ENFORCE = "metadata.labels.'pod-security.kubernetes.io/enforce'"
 J = "spec.jobTemplate.spec.template.spec.containers.0"
 

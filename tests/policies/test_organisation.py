@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pulumi_policy import ResourceValidationPolicy
 
-from policies.packs.organisation import LABELS as LABELLED
-from policies.packs.organisation import POLICIES
+from policies.packs import budget, labels, protection, versions
+from policies.packs.labels import LABELS as LABELLED
 from tests.policies import clouds
 from tests.policies.clouds import BUCKET, ECR, EKS, GCS, GKE, KMS, LABELS, NODES, POOL, STACK, TEMPLATE, VPC
 from tests.policies.harness import (
@@ -24,6 +24,7 @@ from tests.policies.harness import (
 )
 from tests.policies.objects import GONE, Case, changed
 
+POLICIES = (*budget.POLICIES, *labels.POLICIES, *protection.POLICIES, *versions.POLICIES)
 OURS = {key: value for key, value in LABELS.items() if key in ("environment", "managed-by", "stack")}
 SPEC = "tagSpecifications"
 LABEL_CASES = [

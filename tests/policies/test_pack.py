@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy, Severity
 
-from policies.checks import Policy
+from policies.authoring.checks import Policy
 from policies.pack import NAME, POLICIES, THEMES
 from tests.policies.careless import STACK as CARELESS
 from tests.policies.harness import Given, Pack, struct
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "policies" / "config"
 ENVIRONMENTS = ("dev", "staging", "prod")
 LEVELS = {each.value for each in EnforcementLevel}
-OURS = ("kubernetes", "kubernetes stack", "gpu and serving")
+OURS = ("workloads", "kubernetes objects", "pod security", "kubernetes stack", "GPUs", "model servers")
 
 
 def configuration(environment: str) -> dict[str, dict[str, Any]]:
@@ -36,6 +37,11 @@ def configuration(environment: str) -> dict[str, dict[str, Any]]:
 
 
 class TestPolicies:
+    def test_every_file_of_packs_is_a_theme(self) -> None:
+        files = {each.stem for each in (ROOT / "policies" / "packs").glob("*.py")} - {"__init__"}
+        packs = [importlib.import_module(f"policies.packs.{each}").POLICIES for each in files]
+        assert sorted(map(id, packs)) == sorted(map(id, THEMES.values()))
+
     def test_names_are_unique(self) -> None:
         names = [each.name for each in POLICIES]
         assert len(names) == len(set(names))

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from policies.packs.serving import POLICIES
-from policies.pools import gpus_of_machine
+from policies.packs import gpu, serving
 from tests.policies.harness import UNKNOWN, UNKNOWN_LIST, Given, Verdict, judged, judged_stack, remediated
 from tests.policies.objects import (
     AUTOSCALER,
@@ -32,6 +31,7 @@ from tests.policies.objects import (
     changed,
 )
 
+POLICIES = (*gpu.POLICIES, *serving.POLICIES)
 GPU = "'nvidia.com/gpu'"
 DOWN = "spec.behavior.scaleDown.stabilizationWindowSeconds"
 KEDA_DOWN = "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds"
@@ -258,30 +258,6 @@ class TestEachCheck:
 
 
 class TestMachines:
-    @pytest.mark.parametrize(
-        ("machine", "gpus"),
-        [
-            ("m7i.large", 0),
-            ("g4dn.xlarge", 1),
-            ("g4dn.12xlarge", 4),
-            ("g6e.48xlarge", 8),
-            ("gr6.4xlarge", 1),
-            ("p4de.24xlarge", 8),
-            ("p5.4xlarge", 1),
-            ("p6-b200.48xlarge", 8),
-            ("p9.48xlarge", 8),
-            ("e2-standard-4", 0),
-            ("g2-standard-4", 1),
-            ("g2-standard-24", 2),
-            ("g2-standard-96", 8),
-            ("a2-highgpu-4g", 4),
-            ("a2-ultragpu-8g", 8),
-            ("a3-megagpu-8g", 8),
-        ],
-    )
-    def test_gpus(self, machine: str, gpus: int) -> None:
-        assert gpus_of_machine(machine) == gpus
-
     def test_a_pool_without_gpus_is_left_alone(self) -> None:
         system = changed(changed(EKS_POOL, "instanceTypes", ["m7i.large"]), "amiType", "BOTTLEROCKET_x86_64")
         system = changed(changed(system, "taints", []), "scalingConfig", {"minSize": 90, "maxSize": 900})

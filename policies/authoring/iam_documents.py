@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from policies.checks import Props, Report, at, is_list
+from model_factory.graph.values import at
+from policies.authoring.resources import Props, Report
 
 # Conditions that keep a statement for everybody inside an organisation or an account.
 BOUNDS = ("aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount", "aws:sourceaccount")
@@ -52,7 +53,7 @@ def is_for_everybody(statement: Props) -> bool:
     return anybody and not any(key in BOUNDS for key in keys)
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: Any) -> Sequence[Any]:
     if value is None:
-        return []
-    return [value[index] for index in range(len(value))] if is_list(value) else [value]
+        return ()
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value]

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import re
 
-from policies.checks import (
-    CRITICAL,
-    HIGH,
-    MEDIUM,
-    Draft,
-    Policy,
-    Props,
-    Report,
-    Resource,
-    Setting,
-    at,
-    resource_check,
-)
-from policies.packs import pod_security, workloads
-from policies.pods import (
-    PODS,
-    listed,
-    mapping,
-)
-from policies.references import cis, documented, nsa_cisa
+from model_factory.graph.pods import PODS
+from model_factory.graph.values import at, listed, mapping
+from policies.authoring.checks import CRITICAL, HIGH, MEDIUM, Policy, Setting, resource_check
+from policies.authoring.drafts import Draft
+from policies.authoring.references import cis, documented, nsa_cisa
+from policies.authoring.resources import Props, Report, Resource
 
 RBAC_PAGE = "https://kubernetes.io/docs/concepts/security/rbac-good-practices/"
 LABEL_LIMIT = 63
@@ -86,8 +72,7 @@ def _labels(resource: Resource, report: Report) -> None:
 
 
 def _label(draft: Draft) -> None:
-    metadata = draft.child(draft.props, "metadata", create=True)
-    labels = draft.child(metadata, "labels", create=True) if metadata is not None else None
+    labels = draft.below("metadata", "labels", create=True)
     for key, text in draft.config["labels"].items():
         if labels is not None and not labels.get(key):
             draft.put(labels, key, label_value(str(text).replace("{name}", draft.name)))
@@ -102,13 +87,15 @@ def _wildcards(resource: Resource, report: Report) -> None:
     for rule in report.items(resource.props, "rules"):
         for key in ("apiGroups", "resources", "verbs", "nonResourceURLs"):
             with report.guard():
-                if "*" in listed(rule, key):
+                if "*" in listed(at(rule, key)):
                     report(f"a rule allows any of {key}: {_rule(rule)}")
 
 
 def _rule(rule: Props) -> str:
     return "; ".join(
-        f"{key} {', '.join(str(each) for each in listed(rule, key))}" for key in rule if listed(rule, key)
+        f"{key} {', '.join(str(each) for each in listed(at(rule, key)))}"
+        for key in rule
+        if listed(at(rule, key))
     )
 
 
@@ -137,7 +124,7 @@ def _public(resource: Resource, report: Report) -> None:
         if at(resource.props, "spec", "type") == "LoadBalancer" and not internal:
             report("the load balancer is reached from the internet: no annotation makes it internal")
     with report.guard():
-        if listed(resource.props, "spec", "externalIPs"):
+        if listed(at(resource.props, "spec", "externalIPs")):
             report("externalIPs take over addresses that are somebody's (CVE-2020-8554)")
 
 
@@ -157,15 +144,13 @@ def _pod_security(resource: Resource, report: Report) -> None:
 
 
 def _enforce(draft: Draft) -> None:
-    metadata = draft.child(draft.props, "metadata", create=True)
-    labels = draft.child(metadata, "labels", create=True) if metadata is not None else None
+    labels = draft.below("metadata", "labels", create=True)
     wanted = POD_SECURITY_LEVELS.index(str(draft.config["level"]))
     if labels is not None and labels.get(ENFORCE) not in POD_SECURITY_LEVELS[wanted:]:
         draft.put(labels, ENFORCE, POD_SECURITY_LEVELS[wanted])
 
 
 POLICIES: tuple[Policy, ...] = (
-    *workloads.POLICIES,
     resource_check(
         "no-default-namespace",
         "Objects are in a namespace of their own.",
@@ -283,5 +268,4 @@ POLICIES: tuple[Policy, ...] = (
         },
         tags=(*TAGS, "pod-security"),
     ),
-    *pod_security.POLICIES,
 )

@@ -1,0 +1,92 @@
+"""What a stack may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+
+from pulumi_policy.proxy import UnknownValueError
+
+from model_factory.facts.tables import HOURS_A_MONTH
+from model_factory.graph.pools import node_pool
+from model_factory.graph.values import at
+from policies.authoring.checks import HIGH, Policy, Setting, number, stack_check
+from policies.authoring.references import documented
+from policies.authoring.resources import Props, Report, Resource, Stack
+
+TAGS = ("organisation",)
+ROOT = "pulumi:pulumi:Stack"
+# What a stack exports of its cost, the best first, and how often that is paid a month.
+COST_OUTPUTS = (("usd_per_month", 1), ("usd_per_hour", HOURS_A_MONTH))
+BASES: Mapping[str, tuple[str, ...]] = {"rest": ("idle", "least"), "peak": ("peak", "most")}
+
+
+def _budget(stack: Stack, report: Report) -> None:
+    limit, basis = Decimal(str(stack.config["usdPerMonth"])), str(stack.config["basis"])
+    for root in stack.of(ROOT):
+        outputs = _outputs(root)
+        for output, times in COST_OUTPUTS:
+            amount = _amount(at(outputs, output), basis)
+            if amount is not None:
+                monthly = amount * times
+                if monthly > limit:
+                    report(
+                        f"the stack costs {monthly:,.0f} USD a month at {basis}, and may cost {limit:,.0f}",
+                        root.urn,
+                    )
+                return
+    paid = sorted(
+        each.name for each in stack.resources if (pool := node_pool(each)) is not None and pool.gpus_per_node
+    )
+    if paid:
+        report(f"what the GPUs of {', '.join(paid)} cost is not told: the stack exports no usd_per_month")
+
+
+def _outputs(root: Resource) -> Props:
+    """What a stack exports. Nothing at all looks like something not known yet, which it is not: outputs come last."""
+    with suppress(UnknownValueError):
+        if len(root.props):
+            return root.props
+    return {}
+
+
+def _amount(output: object, basis: str) -> Decimal | None:
+    """An amount in an output: a number, a text, or an object with one at rest and one at peak."""
+    value = next(
+        (found for key in BASES[basis] if (found := at(output, key)) is not None),
+        None if isinstance(output, Mapping) else output,
+    )
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() else None
+
+
+POLICIES: tuple[Policy, ...] = (
+    stack_check(
+        "monthly-budget",
+        "The stack costs no more a month than its budget, by its own estimate.",
+        severity=HIGH,
+        check=_budget,
+        steps="Ask for fewer or smaller GPUs, or raise usdPerMonth in policies/config with whoever pays. A stack with GPUs exports usd_per_month or usd_per_hour.",
+        reference=documented(
+            "FinOps Framework",
+            "Budgeting",
+            "Budgets limit what is spent",
+            "https://www.finops.org/framework/capabilities/budgeting/",
+        ),
+        config={
+            "usdPerMonth": number(30_000, "USD a month that the stack may cost."),
+            "basis": Setting(
+                "peak",
+                {"type": "string", "enum": ["rest", "peak"]},
+                "rest: every model at its least replicas; peak: at its most.",
+            ),
+        },
+        tags=TAGS,
+    ),
+)
