@@ -5,8 +5,8 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.config import get_config_env
 
+from components.declared import record
 from components.factory import build, model_rows
-from components.forecast import cost_outputs, forecast
 from model_factory.facts.catalogue import catalogue
 from model_factory.planning.placing.plan import plan
 from model_factory.planning.settings.load import from_config
@@ -24,13 +24,14 @@ def main() -> None:
     for warning in settings.warnings:
         pulumi.log.warn(str(warning))
 
+    declared = record()
     factory = build(settings, placed)
     pulumi.export("clusters", factory.clusters)
     pulumi.export("registries", factory.registries)
     pulumi.export("buckets", factory.buckets)
     pulumi.export("addresses", factory.addresses)
     pulumi.export("models", model_rows(placed))
-    for name, amounts in cost_outputs(forecast(settings, placed)).items():
+    for name, amounts in declared.cost_outputs().items():
         pulumi.export(name, amounts)
 
 

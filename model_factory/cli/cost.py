@@ -16,17 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from model_factory.cli.errors import CommandError
-from model_factory.cli.offline import offline
+from model_factory.cli.offline import declared
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.session import Session
-from model_factory.cli.values import plain
-from model_factory.cost import Bill, Line, Resource, Span, Sums, before_and_after, bill_of
-from model_factory.local.engine.deploy import Deployment, run
-from model_factory.local.engine.events import EngineEvent
+from model_factory.cli.values import resource
+from model_factory.cost import Bill, Line, Resource, Span, Sums, bill_of
 from model_factory.local.engine.model import StateError
 from model_factory.local.engine.secrets import SecretsError
 from model_factory.local.engine.store import LockedError
-from model_factory.preview.events import Report
 
 Basis = Literal["state", "program"]
 _FINE: Final = Decimal("0.0001")
@@ -56,51 +53,8 @@ def _resources(session: Session, *, planned: bool) -> tuple[Basis, list[Resource
             resources = session.store.load().resources
         except (StateError, LockedError, SecretsError) as error:
             raise CommandError(str(error)) from error
-        return "state", [
-            Resource(
-                each.urn,
-                each.type,
-                plain(each.inputs),
-                plain(each.outputs),
-                each.id,
-                each.parent,
-                each.provider,
-            )
-            for each in resources
-            if not each.delete
-        ]
-    return "program", described(session)
-
-
-def described(session: Session) -> list[Resource]:
-    """Every resource that the stack's program describes, as a preview with no state shows it. Asks no cloud.
-
-    Raises:
-        CommandError: the program fails; tells its errors.
-    """
-    report = Report()
-
-    def keep(event: EngineEvent) -> None:
-        report.add(event)
-
-    with offline(session, None) as stack:
-        outcome = run(
-            Deployment(
-                "preview",
-                session.project.name,
-                session.stack,
-                session.project.root,
-                config=stack.config.values,
-                secret_config_keys=stack.config.secret_keys,
-            ),
-            store=stack.store,
-            providers=stack.providers,
-            emit=keep,
-        )
-    if not outcome.ok:
-        told = "; ".join(each.message for each in report.errors)
-        raise CommandError(f"the program of {session.stack} fails, so its cost is not known: {told}")
-    return before_and_after((step.op, step.old, step.new) for step in report.steps.values())[1]
+        return "state", [resource(each) for each in resources if not each.delete]
+    return "program", declared(session)
 
 
 def _document(stack: str, basis: Basis, bill: Bill) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A preview from a state file: no cloud, no account, no network, no secret.
+"""A preview from a state file, or from none: no cloud, no account, no network, no secret.
 
 The state is what `factory stack export` or `pulumi stack export` printed, of any stack and secrets provider. Its secrets stay
 closed, and so do those of the stack file; both count as unchanged. Local clouds are neither started nor asked.
@@ -16,9 +16,12 @@ from typing import Any, cast
 
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
-from model_factory.cli.errors import BadInputError
+from model_factory.cli.errors import BadInputError, CommandError
 from model_factory.cli.project import ProgramConfig, program_config
 from model_factory.cli.session import Session
+from model_factory.cli.values import resource
+from model_factory.graph.resource import Resource
+from model_factory.local.engine.deploy import Deployment, run
 from model_factory.local.engine.disclosure import UNDISCLOSED, without_secrets
 from model_factory.local.engine.secrets import Crypter
 from model_factory.local.engine.store import StackStore
@@ -52,6 +55,32 @@ def offline(session: Session, state: Path | None) -> Generator[OfflineStack]:
         known = Known.of((resource.type, resource.outputs) for resource in store.load().resources)
         config = program_config(session.project, session.stack_file, lambda _: UNDISCLOSED)
         yield OfflineStack(store, offline_providers(known, folder / "clusters"), config, known.assumed)
+
+
+def declared(session: Session) -> list[Resource]:
+    """Every resource that the stack's program declares, the stack itself with what it exports among them, as if none existed yet.
+
+    Asks no cloud and keeps nothing. Raises:
+        CommandError: the program fails; tells its errors.
+    """
+    with offline(session, None) as stack:
+        outcome = run(
+            Deployment(
+                "preview",
+                session.project.name,
+                session.stack,
+                session.project.root,
+                config=stack.config.values,
+                secret_config_keys=stack.config.secret_keys,
+            ),
+            store=stack.store,
+            providers=stack.providers,
+            emit=lambda _: None,
+        )
+    if not outcome.ok:
+        told = "; ".join(message.strip() for _, message in outcome.failures)
+        raise CommandError(f"the program of {session.stack} fails: {told}")
+    return [resource(state) for state in outcome.planned]
 
 
 def assumption(sentences: Collection[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Stack outputs as plain JSON values for people and machines."""
+"""The engine's values as plain JSON: stack outputs for people and machines, resources for the graph."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_factory.graph.masking import MASK, UNKNOWN_TEXT
+from model_factory.graph.resource import Resource
+from model_factory.local import wire
+from model_factory.local.engine.model import ResourceState
 from model_factory.local.wire import Output, ResourceReference, Secret, Unknown, Value
 
 
@@ -14,20 +17,42 @@ def plain(outputs: Mapping[str, Value], *, show_secrets: bool = False) -> dict[s
     return {name: _plain(value, show_secrets=show_secrets) for name, value in outputs.items()}
 
 
-def _plain(value: Value, *, show_secrets: bool) -> Any:
+def resource(state: ResourceState) -> Resource:
+    """A resource of a state as the graph has it: secrets masked, values not known yet as engines write them."""
+    return Resource(
+        urn=state.urn,
+        type=state.type,
+        inputs=_values(state.inputs),
+        outputs=_values(state.outputs),
+        id=state.id,
+        parent=state.parent,
+        provider=state.provider,
+        dependencies=state.dependencies,
+        property_dependencies=state.property_dependencies,
+    )
+
+
+def _values(properties: Mapping[str, Value]) -> dict[str, Any]:
+    return {name: _plain(value, unknown=wire.UNKNOWN_SENTINEL) for name, value in properties.items()}
+
+
+def _plain(value: Value, *, show_secrets: bool = False, unknown: str = UNKNOWN_TEXT) -> Any:
+    def inside(inner: Value) -> Any:
+        return _plain(inner, show_secrets=show_secrets, unknown=unknown)
+
     match value:
         case Secret(inner):
-            return _plain(inner, show_secrets=True) if show_secrets else MASK
+            return inside(inner) if show_secrets else MASK
         case Output(inner, secret):
-            return MASK if secret and not show_secrets else _plain(inner, show_secrets=show_secrets)
+            return MASK if secret and not show_secrets else inside(inner)
         case Unknown():
-            return UNKNOWN_TEXT
+            return unknown
         case ResourceReference(urn, id_):
-            return urn if id_ is None else _plain(id_, show_secrets=show_secrets)
+            return urn if id_ is None else inside(id_)
         case dict():
-            return {key: _plain(item, show_secrets=show_secrets) for key, item in value.items()}
+            return {key: inside(item) for key, item in value.items()}
         case list():
-            return [_plain(item, show_secrets=show_secrets) for item in value]
+            return [inside(item) for item in value]
         case None | bool() | int() | float() | str():
             return value
         case _:

@@ -56,6 +56,16 @@ class Resource:
         return name_of(self.urn)
 
     @property
+    def kind(self) -> str:
+        """The last part of its type: `Deployment` of `kubernetes:apps/v1:Deployment`."""
+        return self.type.rsplit(":", 1)[-1]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """URNs of all that it depends on, those of its properties included."""
+        return frozenset(self.dependencies).union(*self.property_dependencies.values())
+
+    @property
     def props(self) -> Mapping[str, Any]:
         """What is known of it: see `values.known`."""
         return known(self.inputs, self.outputs)

@@ -7,10 +7,13 @@ left out. Nothing here draws: `model_factory.preview.diagram` does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, cast
+
+from model_factory.graph.resource import Resource
+from model_factory.graph.values import known, text
 
 _REGIONS: Final = {"model-factory:region:AwsRegion": "AWS", "model-factory:region:GcpRegion": "Google Cloud"}
 _CLUSTERS: Final = {"aws:eks/cluster:Cluster": "EKS", "gcp:container/cluster:Cluster": "GKE"}
@@ -22,43 +25,8 @@ _IDENTITIES: Final = ("aws:iam/role:Role", "gcp:serviceaccount/account:Account")
 _MODEL: Final = "model-factory:serving:ModelService"
 _POOL_LABEL: Final = "model-factory/pool"
 _GPU: Final = "nvidia.com/gpu"
-UNKNOWN: Final = "known after up"
-"""Stands where a value is not known yet; never shown."""
 
 Json = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One resource of a state or a preview. `dependencies` are URNs, those of properties included."""
-
-    urn: str
-    type: str
-    inputs: Json = field(default_factory=dict[str, Any])
-    parent: str = ""
-    dependencies: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, record: Json) -> Resource:
-        """From a resource of a state file, or the state of a step in an engine event."""
-        by_property = cast("Mapping[str, Sequence[str]]", record.get("propertyDependencies") or {})
-        urns = [
-            *(record.get("dependencies") or ()),
-            *(urn for each in by_property.values() for urn in each or ()),
-        ]
-        return cls(
-            str(record["urn"]), str(record["type"]), record.get("inputs") or {}, str(record.get("parent") or ""),
-            frozenset(map(str, urns)),
-        )  # fmt: skip
-
-    @property
-    def name(self) -> str:
-        return self.urn.rsplit("::", 1)[-1]
-
-    @property
-    def kind(self) -> str:
-        """`Deployment` of `kubernetes:apps/v1:Deployment`."""
-        return self.type.rsplit(":", 1)[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +175,7 @@ class Architecture:
         )
 
     def _needs(self, resources: Iterable[Resource]) -> list[Resource]:
-        urns = {urn for each in resources for urn in each.dependencies}
+        urns = {urn for each in resources for urn in each.needs}
         return [self._by_urn[urn] for urn in sorted(urns) if urn in self._by_urn]
 
     def _networks(self, region: Resource, own: Sequence[Resource]) -> list[str]:
@@ -220,8 +188,9 @@ class Architecture:
 
 
 def _pool(group: Resource) -> Pool:
-    config = _map(group.inputs.get("nodeConfig")) or group.inputs
-    sizes = _map(group.inputs.get("scalingConfig")) or _map(group.inputs.get("autoscaling"))
+    inputs = known(group.inputs)
+    config = _map(inputs.get("nodeConfig")) or inputs
+    sizes = _map(inputs.get("scalingConfig")) or _map(inputs.get("autoscaling"))
     labels = _map(config.get("labels"))
     machines = config.get("instanceTypes")
     return Pool(
@@ -265,7 +234,7 @@ def _amount(quantity: object) -> str:
 
 def _image(given: object, name: str) -> str:
     """Name and tag: a digest is too long to be read in a picture, and the registry has a place of its own."""
-    if not isinstance(given, str) or given == UNKNOWN:
+    if not isinstance(given, str):
         return name
     return given.partition("@")[0].rsplit("/", 1)[-1]
 
@@ -275,12 +244,11 @@ def _first(resources: Iterable[Resource], kind: str) -> Resource | None:
 
 
 def _text(resource: Resource | None, key: str) -> str:
-    value = resource.inputs.get(key) if resource else None
-    return value if isinstance(value, str) and value != UNKNOWN else ""
+    return text(resource.inputs.get(key)) if resource else ""
 
 
 def _at(resource: Resource | None, *path: str) -> Json:
-    value: object = resource.inputs if resource else {}
+    value: object = known(resource.inputs) if resource else {}
     for key in path:
         value = _map(value).get(key)
     return _map(value)

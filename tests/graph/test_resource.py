@@ -27,6 +27,20 @@ class TestValues:
         assert Resource.of(STATE).at(*path) is None
 
 
+class TestStates:
+    def test_all_that_a_resource_needs_is_read(self) -> None:
+        resource = Resource.of(
+            STATE
+            | {
+                "type": "a:b:C",
+                "dependencies": ["urn:1"],
+                "propertyDependencies": {"x": ["urn:2"], "y": None},
+            }
+        )
+        assert (resource.name, resource.kind) == ("n", "C")
+        assert resource.needs == {"urn:1", "urn:2"}
+
+
 class TestGraphs:
     def test_old_copies_are_not_counted(self) -> None:
         assert len(resources_of([STATE, STATE | {"delete": True}])) == 1

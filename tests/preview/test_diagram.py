@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from model_factory.cli.diagram import declared
+from model_factory.cli.offline import declared
 from model_factory.cli.session import Session
-from model_factory.preview.architecture import Architecture, Resource
+from model_factory.graph.resource import Resource
+from model_factory.preview.architecture import Architecture
 from model_factory.preview.diagram import diagrams
 from model_factory.preview.mermaid import Box, Chart, Edge, Node
 
@@ -74,19 +75,6 @@ class TestArchitecture:
         for text in diagrams(Architecture.of(resources), session.settings).values():
             assert "known after up" not in text
             assert "04da6b54" not in text
-
-    def test_reads_a_state_file_s_resources(self) -> None:
-        urn = "urn:pulumi:s::p::a:b:C::one"
-        record = {
-            "urn": urn,
-            "type": "a:b:C",
-            "inputs": {"x": 1},
-            "dependencies": ["urn:1"],
-            "propertyDependencies": {"x": ["urn:2"], "y": None},
-        }
-        resource = Resource.of(record)
-        assert (resource.name, resource.kind) == ("one", "C")
-        assert resource.dependencies == {"urn:1", "urn:2"}
 
 
 class TestChart:

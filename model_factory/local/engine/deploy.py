@@ -78,6 +78,7 @@ class Outcome:
 
     `failures` are (URN or "", message), all reported as events already. `snapshot` is the state as it is now.
     `metadata_differs`: an unchanged resource's record differs (protect, dependencies, …), so an up would write the state.
+    `planned` is every resource that the program declared, as it is afterwards or, in a preview, would be.
     """
 
     ok: bool
@@ -88,6 +89,7 @@ class Outcome:
     snapshot: Snapshot
     failures: tuple[tuple[str, str], ...]
     metadata_differs: bool = False
+    planned: tuple[ResourceState, ...] = ()
 
     @property
     def result(self) -> str:
@@ -292,6 +294,7 @@ class _Session:
             snapshot,
             tuple(executor.failures),
             executor.metadata_differs,
+            tuple(executor.news.values()),
         )
         self._sink.summary(
             executor.changes, duration, planning=deployment.previews, maybe_corrupt=executor.maybe_corrupt,
