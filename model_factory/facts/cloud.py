@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -16,6 +17,8 @@ class CloudFacts:
     """Do the offers name the zones that sell a machine? Not on AWS: an account's zone names are its own there, and no table can know them."""
     endpoint_keys: tuple[str, ...]
     """The provider's keys for the endpoints of the services that every stack calls."""
+    gpu_machines: re.Pattern[str]
+    """Names of machine types that have GPUs, those that no table knows yet among them; its group `gpus` where a name says how many."""
 
     def region_of(self, zone: str) -> str:
         """The region that `zone` lies in by its name; empty when it is not a zone's name."""

@@ -6,30 +6,27 @@ Prices and regions are in the offers. `attached` marks a machine that has no GPU
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from importlib import resources
 from typing import Final
 
-CLOUDS: Final = ("aws", "gcp")
-GPU_FAMILIES: Final = {"aws": re.compile(r"(g[3-9]|gr\d|p[2-9])[a-z0-9-]*"), "gcp": re.compile(r"a\d+x?|g\d")}
-"""Names of families whose machines all have GPUs, those that the tables do not know yet among them."""
+from model_factory.facts.clouds import CLOUDS, Cloud
+from model_factory.facts.tables import read_rows, table
+
+COLUMNS: Final = ("machine_type", "accelerator", "gpus", "attached", "as_of", "source")
 MOST_GPUS: Final = 8
-"""No machine sold today has more."""
+"""No machine has more, but for two that are gone; a machine of which nothing is known but that it has GPUs counts so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine type and its GPUs."""
+    """A machine type and its GPUs. `accelerator` is named as in the offers."""
 
-    cloud: str
+    cloud: Cloud
     machine_type: str
     accelerator: str
-    """Named as in `Offer.accelerator`."""
     gpus: int
     attached: bool
     as_of: date
@@ -39,21 +36,20 @@ class Machine:
 @cache
 def machines() -> Mapping[str, Machine]:
     """All machines with GPUs, by machine type: no two clouds have one of the same name."""
-    return {row["machine_type"]: _machine(cloud, row) for cloud in CLOUDS for row in _rows(cloud)}
+    rows = (row for cloud in CLOUDS for row in _read(cloud, table(cloud, "machines.csv")))
+    return {row.machine_type: row for row in rows}
 
 
-def _rows(cloud: str) -> csv.DictReader[str]:
-    table = resources.files("model_factory.facts").joinpath(cloud, "machines.csv").read_text(encoding="utf-8")
-    return csv.DictReader(table.splitlines())
+def _read(cloud: Cloud, text: str) -> list[Machine]:
+    def machine(cells: Mapping[str, str]) -> Machine:
+        return Machine(
+            cloud=cloud,
+            machine_type=cells["machine_type"],
+            accelerator=cells["accelerator"],
+            gpus=int(cells["gpus"]),
+            attached=cells["attached"] == "yes",
+            as_of=date.fromisoformat(cells["as_of"]),
+            source=cells["source"],
+        )
 
-
-def _machine(cloud: str, row: Mapping[str, str]) -> Machine:
-    return Machine(
-        cloud=cloud,
-        machine_type=row["machine_type"],
-        accelerator=row["accelerator"],
-        gpus=int(row["gpus"]),
-        attached=bool(row["attached"]),
-        as_of=date.fromisoformat(row["as_of"]),
-        source=row["source"],
-    )
+    return read_rows(cloud, text, COLUMNS, machine)

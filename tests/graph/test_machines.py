@@ -7,10 +7,11 @@ from decimal import Decimal
 import pytest
 
 from model_factory.facts.catalogue import catalogue
-from model_factory.facts.machines import GPU_FAMILIES, machines
+from model_factory.facts.clouds import CLOUDS
+from model_factory.facts.machines import machines
 from model_factory.facts.offer import Offer
 from model_factory.graph.accelerators import is_accelerator, whole
-from model_factory.graph.machines import built_in_gpus, gpus_of_machine, is_gpu_family
+from model_factory.graph.machines import built_in_gpus, gpus_of_machine
 from model_factory.graph.pools import node_pool
 from tests.graph.declared import held
 
@@ -31,6 +32,8 @@ class TestGpus:
             ("p6-b200.48xlarge", 8),
             ("p9.48xlarge", 8),
             ("e2-standard-4", 0),
+            ("c4a-standard-4", 0),
+            ("t3.large", 0),
             ("g2-standard-4", 1),
             ("g2-standard-24", 2),
             ("g2-standard-96", 8),
@@ -63,22 +66,16 @@ class TestGpus:
 
 
 class TestTable:
-    def test_families_take_in_every_machine_that_is_not_sold_with_gpus_attached(self) -> None:
-        odd = {
+    def test_every_machine_that_comes_with_gpus_has_the_name_of_one(self) -> None:
+        odd = [
             each.machine_type
             for each in machines().values()
-            if not each.attached
-            and not GPU_FAMILIES[each.cloud].fullmatch(
-                each.machine_type.partition("." if each.cloud == "aws" else "-")[0]
-            )
-        }
-        assert odd == set()
+            if each.attached is bool(CLOUDS[each.cloud].gpu_machines.fullmatch(each.machine_type))
+        ]
+        assert odd == []
 
     def test_every_row_has_a_source_and_a_machine_with_gpus(self) -> None:
         assert all(each.source and each.gpus > 0 for each in machines().values())
-
-    def test_families_without_gpus_are_none(self) -> None:
-        assert not any(map(is_gpu_family, ("m7i", "e2", "n1", "c3", "r7i", "t3", "c4a")))
 
 
 class TestAccelerators:

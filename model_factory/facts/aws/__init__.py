@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from model_factory.facts.aws.regions import REGIONS
@@ -13,4 +14,5 @@ AWS: Final = CloudFacts(
     zone_separator="",
     offers_name_zones=False,
     endpoint_keys=tuple(keys[0] for keys in SERVICES.values()),
+    gpu_machines=re.compile(r"(g[3-9]|gr\d|p[2-9])[a-z0-9-]*\..*"),
 )

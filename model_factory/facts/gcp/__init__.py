@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from model_factory.facts.cloud import CloudFacts
@@ -13,4 +14,5 @@ GCP: Final = CloudFacts(
     zone_separator="-",
     offers_name_zones=True,
     endpoint_keys=tuple(keys[0] for name, keys in SERVICES.items() if name not in OPTIONAL),
+    gpu_machines=re.compile(r"a\d+x?-([a-z]+-(?P<gpus>\d+)g.*|.+)|g\d-.+"),
 )

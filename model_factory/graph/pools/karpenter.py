@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from model_factory.graph.accelerators import TAINTS
 from model_factory.graph.declared import Declared
-from model_factory.graph.machines import gpus_of_machine, is_gpu_family
+from model_factory.graph.machines import gpus_of_machine
 from model_factory.graph.pods import count_of
 from model_factory.graph.pools.pool import taints_in
 from model_factory.graph.values import at, listed, mapping
@@ -28,9 +28,9 @@ class KarpenterPool:
             key, values = str(at(each, "key")), [str(value) for value in listed(at(each, "values"))]
             if "gpu" in key or (key.endswith("/instance-category") and {"g", "p"} & set(values)):
                 return True
-            if key.endswith("/instance-family") and any(map(is_gpu_family, values)):
-                return True
-            if key.endswith("/instance-type") and any(map(gpus_of_machine, values)):
+            if key.endswith("/instance-family"):
+                values = [f"{family}." for family in values]
+            if key.endswith(("/instance-family", "/instance-type")) and any(map(gpus_of_machine, values)):
                 return True
         return False
 
