@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from model_factory.facts.offer import CapacityType
+from model_factory.graph.accelerators import NVIDIA
 from model_factory.planning.placing.plan import Pool
 
 POOL_LABEL = "model-factory/pool"
 ACCELERATOR_LABEL = "model-factory/accelerator"
 CAPACITY_LABEL = "model-factory/capacity-type"
-GPU_RESOURCE = "nvidia.com/gpu"
+GPU_RESOURCE = NVIDIA.resource
 SYSTEM_POOL = "system"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from model_factory.graph.accelerators import NVIDIA
 from model_factory.local.clouds.gcp import catalogue, errors
 from model_factory.local.clouds.gcp.bodies import Body, digest, visible
 from model_factory.local.clouds.gcp.core import Call, Effect, handles
@@ -20,7 +21,7 @@ DEFAULT_SCOPES: Final = (
     "https://www.googleapis.com/auth/servicecontrol",
     "https://www.googleapis.com/auth/trace.append",
 )
-GPU_TAINT: Final[Body] = {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
+GPU_TAINT: Final[Body] = {"key": NVIDIA.resource, "value": "present", "effect": "NO_SCHEDULE"}
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _CONFIG_FIELDS: Final = frozenset({
     "accelerators", "confidentialNodes", "containerdConfig", "diskSizeGb", "diskType", "fastSocket", "gcfsConfig", "gvnic", "imageType",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from model_factory.graph.accelerators import NVIDIA
 from model_factory.local.discovery import Json
 from model_factory.local.providers.base import Call, ResourceType, Update
 from model_factory.local.providers.errors import Failure, NotFoundError
@@ -17,7 +18,7 @@ from model_factory.local.providers.naming import AutoName
 from model_factory.local.providers.values import items, mapping, objects, text
 from model_factory.local.wire import Properties
 
-GPU_TAINT_KEY: Final = "nvidia.com/gpu"
+GPU_TAINT_KEY: Final = NVIDIA.resource
 _DRIVER: Final = Field("gpuDriverInstallationConfig", fields=same("gpuDriverVersion"))
 _SHARING: Final = Field(
     "gpuSharingConfig", fields=(*same("gpuSharingStrategy"), Field("maxSharedClientsPerGpu", back=int))
