@@ -1,20 +1,86 @@
-"""What every test stands on."""
+"""What every test stands on: it leaves the process as it found it, so that no file depends on which others ran before it.
+
+Two looks. After each test: what a test changes by an assignment. After each file: what runs and what is open, since a file's fixtures
+may keep a server for all its tests.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import contextvars
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
-_LOOP = asyncio.new_event_loop()
+GRACE_SECONDS = 5
+FILES = Path("/proc/self/fd")
+"""Where Linux shows what a process has open; on other systems that is not looked at."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """Pulumi's SDK takes the thread's event loop; asyncio.run in an earlier test leaves none. Before any fixture is made."""
-    asyncio.set_event_loop(_LOOP)
+@pytest.fixture(autouse=True)
+def nothing_changed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Environment, folder, import path, imported modules, signal handlers and context variables (Pulumi's settings) are as before."""
+    before, modules = _settings(), dict(sys.modules)
+    yield
+    after = _settings()
+    changed = [
+        f"{kind}: {key}"
+        for kind, values in before.items()
+        for key in values.keys() | after[kind].keys()
+        if values.get(key) is not after[kind].get(key) and values.get(key) != after[kind].get(key)
+    ]
+    changed += [f"modules: {name}" for name in modules if sys.modules.get(name) is not modules[name]]
+    request.node.funcargs.clear()  # pytest keeps the last test's past the end of their fixtures, and what they hold open with them
+    if changed:
+        pytest.fail(f"changed and not set back: {', '.join(sorted(changed))}", pytrace=False)
 
 
-def pytest_unconfigure() -> None:
-    asyncio.set_event_loop(None)
-    _LOOP.close()
+@pytest.fixture(scope="module")
+def session_keeps_servers() -> bool:
+    """Whether a room's fixtures keep a server, and connections to it, longer than one file. A room that does overrides this."""
+    return False
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(session_keeps_servers: bool) -> Iterator[None]:
+    """Threads, sockets, pipes, open files and child processes are gone: event loops among them, which hold two sockets each."""
+    before = _running()
+    yield
+    until = time.monotonic() + GRACE_SECONDS
+    while (left := _running() - before) and not session_keeps_servers:
+        if time.monotonic() > until:
+            pytest.fail(f"left behind: {', '.join(sorted(left))}", pytrace=False)
+        gc.collect()
+        time.sleep(0.01)
+
+
+def _settings() -> dict[str, dict[Any, Any]]:
+    return {
+        "environment": {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"},
+        "folder": {"": Path.cwd()},
+        "import path": dict(enumerate(sys.path)),
+        "signal": {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)},
+        "context": {each.name: value for each, value in contextvars.copy_context().items()},
+    }
+
+
+def _running() -> set[str]:
+    found = {f"thread {each.name} ({each.ident})" for each in threading.enumerate()}
+    for each in FILES.glob("*"):
+        with suppress(FileNotFoundError):  # the listing's own, closed by now
+            found.add(str(each.readlink()))
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.add(f"process {child.pid} {child.name()}")
+    # gRPC keeps a few of the anonymous ones for the life of the process.
+    return {each for each in found if not each.startswith(("anon_inode:", "/dev/", "/proc/"))}

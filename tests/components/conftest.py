@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import runpy
 import warnings
@@ -17,6 +18,7 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime.proto import resource_pb2
 
 from model_factory.planning.settings.stackfile import read_stack_file
+from tests.loops import own_event_loop
 
 with warnings.catch_warnings():
     # Modules of the SDKs load at their first use, and define deprecated classes that warn of themselves: not for our tests to fail on.
@@ -136,18 +138,22 @@ Run = Callable[..., Recorder]
 
 
 def run_program(program: Callable[[], object], stack: str) -> Recorder:
-    """Runs a function as the program of a stack, to its end, and returns what it registered and exported."""
+    """Runs a function as the program of a stack, to its end, and returns what it registered and exported. Leaves no settings of the
+    SDK, no loop and no thread behind."""
     recorder = Recorder()
-    mocks.set_mocks(
-        recorder, project="model-factory", stack=stack, preview=False, monitor=RecordingMonitor(recorder)
-    )
+    monitor = RecordingMonitor(recorder)
 
     def declare() -> pulumi.Output[None]:
         program()
         exported = pulumi.runtime.settings.get_root_resource().outputs
         return pulumi.Output.from_input(exported).apply(recorder.outputs.update)
 
-    pulumi.runtime.test(declare)()
+    def start() -> None:
+        mocks.set_mocks(recorder, project="model-factory", stack=stack, preview=False, monitor=monitor)
+        pulumi.runtime.test(declare)()
+
+    with own_event_loop():
+        contextvars.copy_context().run(start)
     return recorder
 
 

@@ -223,7 +223,9 @@ class TestRunCutShort:
         filled.journal_path.write_bytes(b"0000")
         with filled.lock():
             assert filled.load().resources == BASE.resources
-            filled.journal(filled.load()).begin("create", new=thing("b"))
+            journal = filled.journal(filled.load())
+            journal.begin("create", new=thing("b"))
+            journal.abandon()
 
     def test_a_journal_of_another_state_is_refused(self, filled: StackStore) -> None:
         cut_short(filled)

@@ -148,3 +148,8 @@ def aws(server: Aws) -> Aws:
     manager.reset([server.spec])
     server.control("PUT", "transition", {"seconds": 0.05})
     return server
+
+
+@pytest.fixture(scope="module")
+def session_keeps_servers() -> bool:
+    return True  # one cloud serves all files of this room

@@ -271,3 +271,8 @@ def world(engine: Engine) -> dict[str, Made]:
     }
     make("entry", "aws:eks/accessEntry:AccessEntry", principal)
     return found
+
+
+@pytest.fixture(scope="module")
+def session_keeps_servers() -> bool:
+    return True  # one cloud serves all files of this room
