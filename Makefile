@@ -13,10 +13,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # As pip does: the machine's certificates count, so that a company's own mirror is trusted.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help setup up preview refresh down test check format lock bench clean
+.PHONY: help setup up preview refresh down test test-fast test-alone check format lock bench clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  STACK=name picks another stack than dev"
 
 setup: $(VENV)/.installed ## Install the locked environment into .venv
@@ -46,6 +46,12 @@ down: setup ## Delete everything the stack created, then stop the local clouds
 
 test: setup ## Run every test
 	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+# All that runs no engine, no cloud and no other process to speak of.
+FAST := -m "not slow" --ignore=tests/stacks --ignore=tests/local/clouds --ignore=tests/local/engine --ignore=tests/local/providers
+
+test-fast: setup ## Run the tests that take no whole engine (under a minute)
+	@$(VENV)/bin/python -m pytest -q -n 2 --dist worksteal $(FAST)
 
 check: setup ## Check format, lint, types and import rules
 	@$(VENV)/bin/ruff format --check .

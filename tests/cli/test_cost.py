@@ -74,6 +74,7 @@ PROVIDER = {
 }
 
 
+@pytest.mark.slow
 class TestFromTheProgram:
     def test_lines_add_up_to_the_total_of_prod_without_an_account(self, project: Path) -> None:
         bill = json.loads(cost(project, "--stack", "prod", "--json"))
@@ -98,6 +99,7 @@ class TestFromTheState:
         assert [line["what"] for line in bill["lines"]] == ["key", "key"]
         assert bill["total"]["usdPerMonth"]["idle"].startswith("1.99999")  # two keys at 1.00, by the hour
 
+    @pytest.mark.slow
     def test_planned_asks_the_program_all_the_same(self, project: Path) -> None:
         stored(project, PROVIDER, key("one"))
         assert json.loads(cost(project, "--planned", "--json"))["basis"] == "program"

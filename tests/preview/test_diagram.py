@@ -28,6 +28,7 @@ def dev() -> tuple[Session, list[Resource]]:
     return session, list(declared(session))
 
 
+@pytest.mark.slow
 class TestCommittedDiagrams:
     @pytest.mark.parametrize("stack", STACKS)
     def test_are_what_the_command_draws(self, stack: str, tmp_path: Path) -> None:
@@ -51,6 +52,7 @@ class TestCommittedDiagrams:
 
 
 class TestArchitecture:
+    @pytest.mark.slow
     def test_knows_every_model_once_on_its_pool(self, dev: tuple[Session, list[Resource]]) -> None:
         session, resources = dev
         regions = Architecture.of(resources).regions
@@ -62,6 +64,7 @@ class TestArchitecture:
             assert model.registry in region.registries
             assert model.identity
 
+    @pytest.mark.slow
     def test_does_not_depend_on_the_order_of_records(self, dev: tuple[Session, list[Resource]]) -> None:
         session, resources = dev
         shuffled = resources.copy()
@@ -70,6 +73,7 @@ class TestArchitecture:
             Architecture.of(resources), session.settings
         )
 
+    @pytest.mark.slow
     def test_shows_no_value_that_is_not_known_yet(self, dev: tuple[Session, list[Resource]]) -> None:
         session, resources = dev
         for text in diagrams(Architecture.of(resources), session.settings).values():
