@@ -110,7 +110,7 @@ def _stack(stack: str, cwd: Path) -> Iterator[Finding]:
                 f"local cloud {cloud.name}",
                 "problem",
                 f"port {spec.port} is taken by another program",
-                f"stop it, or change the port in {session.stack_file.name}",
+                f"stop it, or change the port in {session.file.name}",
             )
         else:
             yield Finding(f"local cloud {cloud.name}", "note", "stopped", "`factory up` starts it")

@@ -53,7 +53,7 @@ def offline(session: Session, state: Path | None) -> Generator[OfflineStack]:
         if state is not None:
             store.path.write_text(json.dumps(without_secrets(read_state(state))), encoding="utf-8")
         known = Known.of((resource.type, resource.outputs) for resource in store.load().resources)
-        config = program_config(session.project, session.stack_file, lambda _: UNDISCLOSED)
+        config = program_config(session.project, session.file, lambda _: UNDISCLOSED)
         yield OfflineStack(store, offline_providers(known, folder / "clusters"), config, known.assumed)
 
 

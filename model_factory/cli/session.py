@@ -16,8 +16,6 @@ from model_factory.cli.passphrase import find_passphrase
 from model_factory.cli.project import (
     ProgramConfig,
     Project,
-    encryption_salt,
-    endpoint_ports,
     find_project,
     program_config,
     require_stack_file,
@@ -25,7 +23,9 @@ from model_factory.cli.project import (
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.engine.secrets import PassphraseCrypter, SecretsError, new_salt
 from model_factory.local.engine.store import StackStore
+from model_factory.planning.settings.draft import Providers
 from model_factory.planning.settings.load import Settings, SettingsError, load
+from model_factory.planning.settings.stackfile import StackFile, read_stack_file
 
 
 class EngineName(StrEnum):
@@ -42,6 +42,7 @@ class Session:
 
     project: Project
     stack: str
+    file: StackFile
     settings: Settings
 
     @classmethod
@@ -52,20 +53,17 @@ class Session:
             BadInputError: no project, no such stack, or settings that are wrong; every mistake is listed.
         """
         project = find_project((start or Path.cwd()).resolve())
-        file = require_stack_file(project, stack)
+        path = require_stack_file(project, stack)
         try:
+            file = read_stack_file(path)
             settings = load(file, project.file)
         except SettingsError as error:
             raise BadInputError(str(error)) from error
-        return cls(project, stack, settings)
+        return cls(project, stack, file, settings)
 
     @property
     def is_local(self) -> bool:
         return self.settings.is_local
-
-    @property
-    def stack_file(self) -> Path:
-        return self.project.stack_file(self.stack)
 
     def engine(self, wanted: EngineName) -> EngineName:
         """The engine for this stack.
@@ -98,7 +96,7 @@ class Session:
 
         A state that was written under another salt is read with that one.
         """
-        salt = encryption_salt(self.stack_file) or new_salt(self.passphrase)
+        salt = self.file.salt or new_salt(self.passphrase)
         return PassphraseCrypter(self.passphrase, salt)
 
     @cached_property
@@ -122,18 +120,18 @@ class Session:
             try:
                 return self.crypter.decrypt(text)
             except SecretsError as error:
-                raise BadInputError(f"{self.stack_file.name}: {error}") from error
+                raise BadInputError(f"{self.file.name}: {error}") from error
 
-        return program_config(self.project, self.stack_file, decrypt)
+        return program_config(self.project, self.file, decrypt)
 
     def clouds(self) -> list[CloudSpec]:
         """The local clouds that run as processes for this stack, at the ports of its endpoints; none on real accounts."""
         local = self.settings.local
         if local is None:
             return []
-        ports = endpoint_ports(self.program_config().values)
         return [
-            CloudSpec(name, port, float(local.transition_seconds)) for name, port in sorted(ports.items())
+            CloudSpec(cloud, port, float(local.transition_seconds))
+            for cloud, port in Providers.read(self.file.config).ports.items()
         ]
 
     @property

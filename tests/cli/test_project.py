@@ -8,13 +8,9 @@ from pathlib import Path
 import pytest
 
 from model_factory.cli.errors import BadInputError
-from model_factory.cli.project import (
-    encryption_salt,
-    endpoint_ports,
-    find_project,
-    program_config,
-    require_stack_file,
-)
+from model_factory.cli.project import find_project, program_config, require_stack_file
+from model_factory.planning.settings.draft import Providers
+from model_factory.planning.settings.stackfile import read_stack_file
 
 
 @pytest.fixture
@@ -45,7 +41,7 @@ class TestFindProject:
 
     def test_bad_yaml_is_named_with_its_file(self, root: Path) -> None:
         (root / "Pulumi.yaml").write_text("name: [")
-        with pytest.raises(BadInputError, match=r"Pulumi\.yaml is not valid YAML"):
+        with pytest.raises(BadInputError, match=r"Pulumi\.yaml:1: is not YAML"):
             find_project(root)
 
 
@@ -60,12 +56,12 @@ class TestStackFile:
 
 class TestProgramConfig:
     def test_the_stack_overrides_the_project(self, root: Path) -> None:
-        values = program_config(find_project(root), root / "Pulumi.dev.yaml", decrypt).values
+        values = program_config(find_project(root), read_stack_file(root / "Pulumi.dev.yaml"), decrypt).values
         assert values["aws:region"] == "us-east-1"
         assert values["shop:tier"] == "small"
 
     def test_secrets_are_decrypted_and_their_keys_marked(self, root: Path) -> None:
-        config = program_config(find_project(root), root / "Pulumi.dev.yaml", decrypt)
+        config = program_config(find_project(root), read_stack_file(root / "Pulumi.dev.yaml"), decrypt)
         assert config.values["shop:token"] == "plain ciphertext"
         assert json.loads(config.values["shop:nested"]) == {"list": [1, "plain inner"]}
         assert config.secret_keys == {"shop:token", "shop:nested"}
@@ -76,19 +72,24 @@ class TestProgramConfig:
         def never(text: str) -> str:
             raise AssertionError(text)
 
-        assert program_config(find_project(root), root / "Pulumi.dev.yaml", never).values["shop:size"] == "3"
+        assert (
+            program_config(find_project(root), read_stack_file(root / "Pulumi.dev.yaml"), never).values[
+                "shop:size"
+            ]
+            == "3"
+        )
 
     def test_structured_values_read_as_the_pulumi_cli_writes_them(self, root: Path) -> None:
         # `pulumi preview` of a program that prints os.environ["PULUMI_CONFIG"] shows these very texts.
         (root / "Pulumi.dev.yaml").write_text(
             "config:\n  shop:map: {b: [1, 1.0, 2.5, true, null], a: 'é <&>'}\n  shop:whole: 3.0\n  shop:flag: true\n"
         )
-        values = program_config(find_project(root), root / "Pulumi.dev.yaml", decrypt).values
+        values = program_config(find_project(root), read_stack_file(root / "Pulumi.dev.yaml"), decrypt).values
         assert values["shop:map"] == r'{"a":"é \u003c\u0026\u003e","b":[1,1,2.5,true,null]}'
         assert (values["shop:whole"], values["shop:flag"]) == ("3", "true")
 
     def test_the_salt_is_the_files(self, root: Path) -> None:
-        assert encryption_salt(root / "Pulumi.dev.yaml") == "v1:abc:def"
+        assert read_stack_file(root / "Pulumi.dev.yaml").salt == "v1:abc:def"
 
 
 class TestEndpointPorts:
@@ -98,7 +99,7 @@ class TestEndpointPorts:
             "gcp:computeCustomEndpoint": "http://127.0.0.1:4611/compute/v1/",
             "gcp:project": "p",
         }
-        assert endpoint_ports(values) == {"aws": 4610, "gcp": 4611}
+        assert Providers.read(values).ports == {"aws": 4610, "gcp": 4611}
 
     def test_none_without_endpoints(self) -> None:
-        assert endpoint_ports({"aws:region": "us-east-1"}) == {}
+        assert Providers.read({"aws:region": "us-east-1"}).ports == {}

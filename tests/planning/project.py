@@ -14,6 +14,7 @@ from model_factory.facts.aws import services as aws
 from model_factory.facts.gcp import services as gcp
 from model_factory.planning.settings.load import Settings, SettingsError, load
 from model_factory.planning.settings.problems import Problem
+from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
 
 DIGEST = "sha256:" + "1" * 64
 AWS_SERVICES = tuple(keys[0] for keys in aws.SERVICES.values())
@@ -89,7 +90,7 @@ class Project:
 
     def load(self, *edits: Edit) -> Settings:
         self.write(*edits)
-        return load(self.stack_file, self.project_file)
+        return load(read_stack_file(self.stack_file), read_project_file(self.project_file))
 
     def problems(self, *edits: Edit) -> tuple[Problem, ...]:
         """The problems of the file so edited; there must be some."""
@@ -102,7 +103,7 @@ class Project:
 
     def problems_as_written(self) -> tuple[Problem, ...]:
         with pytest.raises(SettingsError) as refused:
-            load(self.stack_file, self.project_file)
+            load(read_stack_file(self.stack_file), read_project_file(self.project_file))
         return refused.value.problems
 
     def line_of(self, fragment: str) -> int:

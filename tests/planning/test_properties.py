@@ -18,6 +18,7 @@ from model_factory.planning.placing.plan import hourly_price, plan
 from model_factory.planning.settings.load import Settings, from_config, load
 from model_factory.planning.settings.problems import SettingsError
 from model_factory.planning.settings.schema import json_schema
+from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
 from tests.planning.strategies import BREAKS, broken_stack_files, stack_files
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
@@ -33,7 +34,7 @@ def read(stack: dict[str, Any], root: Path) -> Settings:
     with path.open("w") as out:
         YAML(typ="safe").dump(stack, out)
     (root / "Pulumi.yaml").write_text("name: model-factory\n")
-    return load(path, root / "Pulumi.yaml")
+    return load(read_stack_file(path), read_project_file(root / "Pulumi.yaml"))
 
 
 class TestValidStacks:

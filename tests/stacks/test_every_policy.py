@@ -18,6 +18,7 @@ from model_factory.local.engine.deploy import Deployment, Operation, run
 from model_factory.local.engine.policy import PackSource
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
+from model_factory.planning.settings.stackfile import read_stack_file
 from policies.pack import POLICIES
 from tests.stacks.harness import ROOT, LocalStack
 
@@ -85,7 +86,9 @@ class Judged:
                 project=self._project.name,
                 stack=self.stack.name,
                 root=self.stack.root,
-                config=program_config(self._project, self.stack.stack_file, lambda text: text).values,
+                config=program_config(
+                    self._project, read_stack_file(self.stack.stack_file), lambda text: text
+                ).values,
                 policy_packs=(PackSource(ROOT / "policies", self._config),),
             ),
             store=self._store,

@@ -22,6 +22,7 @@ from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
 from model_factory.planning.settings.load import load
 from model_factory.planning.settings.problems import SettingsError
+from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
 from tests.planning.strategies import broken_stack_files, stack_files
 from tests.stacks.harness import LocalStack, free_ports
 
@@ -74,7 +75,7 @@ class Bench:
         self.messages: list[str] = []
 
     def run(self, operation: Operation) -> Outcome:
-        config = program_config(self.project, self.place.stack_file, lambda text: text)
+        config = program_config(self.project, read_stack_file(self.place.stack_file), lambda text: text)
         main = str(self.place.root / "__main__.py")
         self.messages.clear()
         deployment = Deployment(
@@ -120,7 +121,7 @@ def test_a_valid_stack_file_previews_clean_and_is_unchanged_at_the_second_up(
     place: LocalStack, document: dict[str, Any]
 ) -> None:
     write(place, document)
-    load(place.stack_file, place.root / "Pulumi.yaml")
+    load(read_stack_file(place.stack_file), read_project_file(place.root / "Pulumi.yaml"))
     bench = Bench(place)
     empty = place.held()
     try:
@@ -143,5 +144,5 @@ def test_a_broken_one_is_refused_by_its_key(place: LocalStack, broken: tuple[dic
     document, key = broken
     write(place, document)
     with pytest.raises(SettingsError) as refused:
-        load(place.stack_file, place.root / "Pulumi.yaml")
+        load(read_stack_file(place.stack_file), read_project_file(place.root / "Pulumi.yaml"))
     assert key in str(refused.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import urlsplit
 
 from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.planning.settings.problems import show
@@ -59,6 +60,19 @@ class Providers:
             [url for _, url in self.aws_endpoints.values()] if cloud == "aws" else self.gcp_endpoints.values()
         )
         return any(on_loopback(url) for url in urls)
+
+    @property
+    def ports(self) -> dict[Cloud, int]:
+        """The port of each cloud's endpoints; the first where they differ, no cloud without one."""
+        urls: dict[Cloud, list[str]] = {
+            "aws": [url for _, url in self.aws_endpoints.values()],
+            "gcp": list(self.gcp_endpoints.values()),
+        }
+        return {
+            cloud: port
+            for cloud, found in urls.items()
+            if found and (port := urlsplit(found[0]).port) is not None
+        }
 
     @property
     def any_local(self) -> bool:

@@ -1,7 +1,7 @@
 """A stack file → `Settings`: read once, checked whole, every problem told at once and before anything is called.
 
-    settings = load(Path("Pulumi.dev.yaml"), Path("Pulumi.yaml"))   # from the file, with lines
-    settings = from_config(config, stack="dev")                     # in the program, from what the engine handed over
+    settings = load(read_stack_file(path), read_project_file(root / "Pulumi.yaml"))   # with lines
+    settings = from_config(config, stack="dev")   # in the program, from what the engine handed over
 
 Reads our keys (`model-factory:*`) and of the providers' own the regions, the project and the endpoints, which tell a stack on local
 clouds from one on real accounts. Does not decrypt: `secure:` values stay opaque. The keys, with their meaning and defaults, are the
@@ -11,7 +11,6 @@ fields of `model_factory.planning.settings.sections`; `model_factory.planning.se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from pydantic import TypeAdapter
@@ -29,7 +28,7 @@ from model_factory.planning.settings.draft import (
 from model_factory.planning.settings.fields import MODEL_NAME_MAX, LabelKey, LabelValue
 from model_factory.planning.settings.model_rules import model_name
 from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest, show
-from model_factory.planning.settings.provider_keys import KEYS, known
+from model_factory.planning.settings.provider_keys import NAMESPACES, keys_of, known
 from model_factory.planning.settings.reading import Checked, Finding, check, check_plain, decoded
 from model_factory.planning.settings.sections import (
     AwsSettings,
@@ -40,13 +39,7 @@ from model_factory.planning.settings.sections import (
     ModelSettings,
     Settings,
 )
-from model_factory.planning.settings.stackfile import (
-    KeyPath,
-    Secure,
-    StackFile,
-    read_project_file,
-    read_stack_file,
-)
+from model_factory.planning.settings.stackfile import KeyPath, ProjectFile, Secure, StackFile
 
 V = TypeVar("V", AwsSettings, GcpSettings, LocalSettings)
 
@@ -66,14 +59,13 @@ _ENVIRONMENT: Final[TypeAdapter[Environment]] = TypeAdapter(Environment)
 _LABELS: Final[TypeAdapter[dict[LabelKey, LabelValue]]] = TypeAdapter(dict[LabelKey, LabelValue])
 
 
-def load(stack_file: Path, project_file: Path) -> Settings:
-    """Reads and checks `Pulumi.<stack>.yaml` of the project in `project_file` (`Pulumi.yaml`)."""
-    file = read_stack_file(stack_file)
-    name, problems = read_project_file(project_file)
+def load(file: StackFile, project: ProjectFile) -> Settings:
+    """Checks what a stack's file and its project's say."""
+    name, problems = project.name, project.problems
     if name and name != PROJECT:
         problems = (
             *problems,
-            Problem(project_file.name, 1, "name", f"{name!r} is another project; this program is {PROJECT}"),
+            Problem(project.file, 1, "name", f"{name!r} is another project; this program is {PROJECT}"),
         )
     return from_config(
         file.config,
@@ -156,7 +148,7 @@ def _missing(config: Mapping[str, object]) -> list[Finding]:
 def _namespaces(config: Mapping[str, object]) -> list[Finding]:
     findings: list[Finding] = []
     ours = any(key.startswith(f"{PROJECT}:") for key in config)
-    spaces = [PROJECT, *KEYS]
+    spaces = [PROJECT, *NAMESPACES]
     for full in config:
         namespace, colon, key = full.partition(":")
         if not colon or not namespace or not key:
@@ -170,9 +162,9 @@ def _namespaces(config: Mapping[str, object]) -> list[Finding]:
         elif namespace == PROJECT:
             if key not in OUR_KEYS:
                 findings.append(((full,), f"unknown key; {_ours(instead(key, OUR_KEYS))}"))
-        elif namespace in KEYS:
+        elif namespace in NAMESPACES:
             if not known(namespace, key):
-                close = nearest(key, KEYS[namespace])
+                close = nearest(key, keys_of(namespace))
                 findings.append(
                     (
                         (full,),

@@ -1,51 +1,51 @@
-"""The configuration of the Pulumi providers, as far as a stack file may hold it: a typo there would be ignored without a word."""
+"""The configuration of the Pulumi providers, as far as a stack file may hold it: a typo there would be ignored without a word.
+
+The keys are those of the SDKs in this environment, read from their sources: to import an SDK takes seconds.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "aws": (
-        "accessKey", "allowedAccountIds", "assumeRoleWithWebIdentity", "assumeRoles", "customCaBundle", "defaultTags",
-        "ec2MetadataServiceEndpoint", "ec2MetadataServiceEndpointMode", "endpoints", "forbiddenAccountIds", "httpProxy", "httpsProxy",
-        "ignoreTags", "insecure", "maxRetries", "noProxy", "profile", "region", "retryMode", "s3UsEast1RegionalEndpoint",
-        "s3UsePathStyle", "secretKey", "sharedConfigFiles", "sharedCredentialsFiles", "skipCredentialsValidation",
-        "skipMetadataApiCheck", "skipRegionValidation", "skipRequestingAccountId", "stsRegion", "tagPolicyCompliance", "token",
-        "tokenBucketRateLimiterCapacity", "useDualstackEndpoint", "useFipsEndpoint", "userAgents",
-    ),
-    "docker": ("caMaterial", "certMaterial", "certPath", "context", "host", "keyMaterial", "registryAuth", "sshOpts"),
-    "docker-build": ("host", "registries"),
-    "gcp": (
-        "accessToken", "addPulumiAttributionLabel", "artifactRegistryCustomEndpoint", "batching", "billingProject",
-        "computeCustomEndpoint", "containerCustomEndpoint", "credentials", "defaultLabels", "externalCredentials",
-        "iamCustomEndpoint", "impersonateServiceAccount", "impersonateServiceAccountDelegates", "kmsCustomEndpoint", "pollInterval",
-        "preferGlobalEndpoints", "preferRegionalEndpoints", "project", "region", "requestReason", "requestTimeout",
-        "resourceManagerCustomEndpoint", "scopes", "serviceUsageCustomEndpoint", "skipRegionValidation", "storageCustomEndpoint",
-        "universeDomain", "userProjectOverride", "zone",
-    ),
-    "kubernetes": (
-        "clusterIdentifier", "deleteUnreachable", "enableConfigMapMutable", "enableReplaceCRD", "enableSecretMutable",
-        "enableServerSideApply", "helmReleaseSettings", "kubeClientSettings", "kubeconfig", "namespace", "skipUpdateUnreachable",
-        "strictMode", "suppressDeprecationWarnings", "suppressHelmHookWarnings",
-    ),
-    "pulumi": ("autonaming", "disable-default-providers", "tags"),
-}  # fmt: skip
-"""From the SDKs' config modules: pulumi-aws 7.51, pulumi-gcp 10.2 (and any `gcp:*CustomEndpoint`), pulumi-kubernetes 4.34."""
+from pydantic.alias_generators import to_camel
+
+NAMESPACES: Final = ("aws", "docker", "docker-build", "gcp", "kubernetes", "pulumi")
+"""The providers that a stack file may configure, and Pulumi itself."""
 SECRETS: Final = frozenset({
     "aws:accessKey", "aws:secretKey", "aws:token", "docker:keyMaterial", "docker:registryAuth", "docker-build:registries",
     "gcp:accessToken", "gcp:credentials", "kubernetes:kubeconfig",
 })  # fmt: skip
 """Provider keys that hold credentials."""
 
+_IN_CONFIG: Final = re.compile(r"__config__\.get\w*\('(\w+)'\)")
+_IN_PROVIDER: Final = re.compile(r'__props__\.__dict__\["(\w+)"\]')
+_KUBERNETES_CONFIG_ONLY: Final = frozenset({"enableReplaceCRD", "strictMode"})
+"""Keys of kubernetes that are no arguments of its provider class, and it has no config module:
+https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/"""
+_PULUMI: Final = frozenset({"autonaming", "disable-default-providers", "tags"})
+"""https://www.pulumi.com/docs/iac/concepts/config/#pulumi-configuration-options"""
 _LOOPBACK: Final = re.compile(r"^(127(\.[0-9]{1,3}){3}|localhost|::1)$")
+
+
+@cache
+def keys_of(namespace: str) -> frozenset[str]:
+    """The keys that a provider reads, without its namespace."""
+    if namespace == "pulumi":
+        return _PULUMI
+    if namespace == "kubernetes":
+        arguments = _IN_PROVIDER.findall(_source("pulumi_kubernetes", "provider.py"))
+        return _KUBERNETES_CONFIG_ONLY | {to_camel(name) for name in arguments}
+    return frozenset(_IN_CONFIG.findall(_source(f"pulumi_{namespace.replace('-', '_')}", "config/vars.py")))
 
 
 def known(namespace: str, key: str) -> bool:
     """Does the provider read `key`?"""
-    return key in KEYS[namespace] or (namespace == "gcp" and key.endswith("CustomEndpoint"))
+    return key in keys_of(namespace) or (namespace == "gcp" and key.endswith("CustomEndpoint"))
 
 
 def on_loopback(url: str) -> bool:
@@ -59,3 +59,10 @@ def on_loopback(url: str) -> bool:
         )
     except ValueError:
         return False
+
+
+def _source(package: str, file: str) -> str:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ImportError(f"{package} is not installed; run `make setup`")
+    return (Path(spec.origin).parent / file).read_text(encoding="utf-8")

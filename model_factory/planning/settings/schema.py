@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from model_factory.facts.clouds import CLOUDS
 from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX, LabelKey, LabelValue
 from model_factory.planning.settings.load import PROJECT
-from model_factory.planning.settings.provider_keys import KEYS
+from model_factory.planning.settings.provider_keys import NAMESPACES, keys_of
 from model_factory.planning.settings.sections import (
     AwsSettings,
     Environment,
@@ -111,8 +111,9 @@ def _providers() -> dict[str, Any]:
         f"{namespace}:{key}": exact.get(
             f"{namespace}:{key}", {"description": f"Configuration of the {namespace} provider."}
         )
-        for namespace, keys in KEYS.items()
-        for key in keys
+        for namespace in NAMESPACES
+        for key in sorted(keys_of(namespace))
+        if not key.endswith("CustomEndpoint") or key in CLOUDS["gcp"].endpoint_keys
     }
 
 

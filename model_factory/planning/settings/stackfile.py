@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,9 @@ _STACK_NAME_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Secure:
-    """An encrypted value (`secure: v1:…`). Opaque: planning neither decrypts nor keeps it."""
+    """An encrypted value (`secure: v1:…`). Opaque: planning does not decrypt it, and none is told from another."""
+
+    ciphertext: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class StackFile:
     lines: Mapping[KeyPath, int] = field(repr=False)
     problems: tuple[Problem, ...] = ()
     """What is wrong with the frame; the values could be read all the same."""
+    salt: str = ""
+    """The `encryptionsalt` that Pulumi wrote; empty without one."""
+    text: str = field(default="", repr=False)
+    """The file as it was read."""
 
     def line(self, path: KeyPath) -> int:
         """The line of `path`, or of the nearest key around it that is written down."""
@@ -50,6 +56,19 @@ class StackFile:
     def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem at `path`."""
         return Problem(self.name, self.line(path), shown(path), message)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """What `Pulumi.yaml` says."""
+
+    file: str
+    """File name, as shown to the user."""
+    name: str
+    """The project's; empty where it is missing, which is among the problems."""
+    defaults: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Values for every stack, by key with or without a namespace. Planning refuses them."""
+    problems: tuple[Problem, ...] = ()
 
 
 def read_stack_file(path: Path) -> StackFile:
@@ -88,13 +107,20 @@ def read_stack_file(path: Path) -> StackFile:
         )
         config = {}
     below: dict[KeyPath, int] = {place[1:]: line for place, line in lines.items() if place[:1] == ("config",)}
+    salt = values.get("encryptionsalt")
     return StackFile(
-        name, stack, {str(key): value for key, value in config.items()}, below, tuple(reader.problems)
+        name,
+        stack,
+        {str(key): value for key, value in config.items()},
+        below,
+        tuple(reader.problems),
+        str(salt) if salt else "",
+        reader.text,
     )
 
 
-def read_project_file(path: Path) -> tuple[str, tuple[Problem, ...]]:
-    """The project's name in `Pulumi.yaml`, and what is wrong there: values of settings do not belong into it."""
+def read_project_file(path: Path) -> ProjectFile:
+    """Reads `Pulumi.yaml`. SettingsError when it is not YAML; what else is wrong is kept: values of settings do not belong into it."""
     reader = _Reader(path.name)
     values = reader.mapping(reader.read(path), ())
     name = values.get("name")
@@ -102,22 +128,18 @@ def read_project_file(path: Path) -> tuple[str, tuple[Problem, ...]]:
         reader.report(("name",), reader.lines.get(("name",), 1), "is missing; write name: model-factory")
         name = ""
     config = values.get("config")
+    defaults: dict[str, object] = {}
     for key, entry in config.items() if isinstance(config, dict) else ():
-        given = (
-            {"default", "value"} & set(entry)
-            if isinstance(entry, dict)
-            else ()
-            if entry is None
-            else {"value"}
-        )
-        if given:
+        declared = entry if isinstance(entry, dict) else {} if entry is None else {"value": entry}
+        if {"default", "value"} & set(declared):
+            defaults[str(key)] = declared.get("default", declared.get("value"))
             place: KeyPath = ("config", str(key))
             reader.report(
                 place,
                 reader.lines.get(place, 1),
                 "holds a value; defaults live in planning, values in the stack file",
             )
-    return name, tuple(reader.problems)
+    return ProjectFile(path.name, name, defaults, tuple(reader.problems))
 
 
 class _Reader:
@@ -127,6 +149,7 @@ class _Reader:
         self.name = name
         self.lines: dict[KeyPath, int] = {}
         self.problems: list[Problem] = []
+        self.text = ""
         self._left = _NODES_MAX
         self._open: list[Node] = []
 
@@ -138,7 +161,7 @@ class _Reader:
 
     def read(self, path: Path) -> Node:
         try:
-            text = path.read_text(encoding="utf-8")
+            self.text = text = path.read_text(encoding="utf-8")
         except FileNotFoundError as missing:
             there = (
                 sorted(each.name for each in path.parent.glob("Pulumi.*.yaml"))
@@ -197,7 +220,8 @@ class _Reader:
             values = self.mapping(node, path)
         finally:
             self._open.pop()
-        return Secure() if set(values) == {"secure"} and isinstance(values["secure"], str) else values
+        sealed = values.get("secure")
+        return Secure(sealed) if set(values) == {"secure"} and isinstance(sealed, str) else values
 
     def _item(self, node: Node, path: KeyPath) -> object:
         self.lines[path] = node.start_mark.line + 1
@@ -251,8 +275,3 @@ def _yaml_remedy(text: str, line: int) -> str:
     if 0 < line <= len(lines) and "\t" in lines[line - 1]:
         return "; indent with spaces, not tabs"
     return "; check indentation, quotes and colons there and on the line before"
-
-
-def is_sequence(value: object) -> bool:
-    """A list, and not text."""
-    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -119,11 +119,11 @@ class TestProjectFile:
         path.write_text(
             "name: model-factory\nconfig:\n  a:t: {type: string}\n  a:d: {default: 1}\n  aws:region: {value: x}\n  a:p: 1\n"
         )
-        name, problems = read_project_file(path)
-        assert name == "model-factory"
-        assert [each.line for each in problems] == [4, 5, 6]
+        file = read_project_file(path)
+        assert file.name == "model-factory"
+        assert [each.line for each in file.problems] == [4, 5, 6]
 
     def test_a_name_is_needed(self, tmp_path: Path) -> None:
         path = tmp_path / "Pulumi.yaml"
         path.write_text("runtime: python\n")
-        assert "name: model-factory" in read_project_file(path)[1][0].message
+        assert "name: model-factory" in read_project_file(path).problems[0].message
