@@ -6,7 +6,9 @@ import pulumi
 from pulumi.runtime.config import get_config_env
 
 from components.declared import record
-from components.factory import build, model_rows
+from components.factory import build
+from components.kubernetes.serving import SERVING
+from components.outputs import model_rows
 from model_factory.facts.catalogue import catalogue
 from model_factory.planning.placing.plan import plan
 from model_factory.planning.settings.load import from_config
@@ -19,17 +21,14 @@ def main() -> None:
     project, stack = pulumi.get_project(), pulumi.get_stack()
     file = Path(pulumi.runtime.get_root_directory() or ".") / f"Pulumi.{stack}.yaml"
     where = read_stack_file(file) if file.is_file() else None
-    settings = from_config(get_config_env(), where, project=project, stack=stack)
+    settings = from_config(get_config_env(), SERVING, where, project=project, stack=stack)
     placed = plan(settings, catalogue().offers)
     for warning in settings.warnings:
         pulumi.log.warn(str(warning))
 
     declared = record()
-    factory = build(settings, placed)
-    pulumi.export("clusters", factory.clusters)
-    pulumi.export("registries", factory.registries)
-    pulumi.export("buckets", factory.buckets)
-    pulumi.export("addresses", factory.addresses)
+    for name, each in build(settings, placed).items():
+        pulumi.export(name, each)
     pulumi.export("models", model_rows(placed))
     for name, amounts in declared.cost_outputs().items():
         pulumi.export(name, amounts)

@@ -13,14 +13,16 @@ from components.aws.identity import AwsModelIdentity
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
 from components.aws.registry import EcrRepository
-from components.kubernetes.images import image_in, in_own_registry
-from components.kubernetes.model_service import ModelService, model_namespace, service_account_name
+from components.kubernetes.model_service import model_namespace, service_account_name
+from components.kubernetes.models import ModelIdentity, ModelSite, serve_models
 from components.kubernetes.nodes import gpu_pool_shape
 from components.kubernetes.provider import cluster_provider
-from components.kubernetes.weights.routes import S3Weights, Weights, hub_weights, weights_place
+from components.kubernetes.weights.route import Folder
+from components.kubernetes.weights.s3 import S3Buckets
+from components.stack import StackTraits
 from model_factory.cost import nodes_of
-from model_factory.planning.placing.plan import Placement, Pool
-from model_factory.planning.settings.sections import AwsSettings, ModelSettings
+from model_factory.planning.placing.plan import Placement, Plan, Pool
+from model_factory.planning.settings.sections import AwsSettings, ModelSettings, Settings
 
 
 class AwsRegionArgs(TypedDict):
@@ -29,10 +31,7 @@ class AwsRegionArgs(TypedDict):
     models: Sequence[ModelSettings]
     placements: Sequence[Placement]
     pools: Sequence[Pool]
-    render_to: str | None
-    disposable: bool
-    protect: bool
-    tags: Mapping[str, str]
+    traits: StackTraits
 
 
 class AwsRegion(pulumi.ComponentResource):
@@ -48,7 +47,8 @@ class AwsRegion(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AwsRegionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:region:AwsRegion", name, {}, opts)
-        region, settings, tags = args["region"], args["settings"], args["tags"]
+        region, settings, traits = args["region"], args["settings"], args["traits"]
+        tags = traits.labels
         child = pulumi.ResourceOptions(parent=self)
         network = AwsNetwork(
             name,
@@ -82,7 +82,7 @@ class AwsRegion(pulumi.ComponentResource):
                 "system_machine_type": settings.system_machine_type,
                 "system_nodes": settings.system_nodes,
                 "log_retention_days": settings.log_retention_days,
-                "protect": args["protect"],
+                "protect": traits.protect,
                 "tags": tags,
             },
             # Nodes fetch their first images through gateways and routes that no input of theirs names.
@@ -90,7 +90,7 @@ class AwsRegion(pulumi.ComponentResource):
         )
         bucket = S3WeightsBucket(
             f"{name}-weights",
-            {"region": region, "disposable": args["disposable"], "protect": args["protect"], "tags": tags},
+            {"region": region, "disposable": traits.disposable, "protect": traits.protect, "tags": tags},
             child,
         )
         repositories = {
@@ -98,8 +98,8 @@ class AwsRegion(pulumi.ComponentResource):
                 f"{name}-{model.name}",
                 {
                     "region": region,
-                    "disposable": args["disposable"],
-                    "protect": args["protect"],
+                    "disposable": traits.disposable,
+                    "protect": traits.protect,
                     "tags": {**tags, "model": model.name},
                 },
                 child,
@@ -123,54 +123,35 @@ class AwsRegion(pulumi.ComponentResource):
             )
             for pool in args["pools"]
         }
-        provider = cluster_provider(name, cluster.kubeconfig, args["render_to"], self, cluster)
 
-        def serve(placement: Placement) -> ModelService:
-            model = placement.model
-            model_name = f"{name}-{model.name}"
-            weights = aws_weights(model, bucket)
-            identity = (
-                AwsModelIdentity(
-                    model_name,
-                    {
-                        "region": region,
-                        "cluster_name": cluster.cluster_name,
-                        "namespace": model_namespace(model.name),
-                        "service_account": service_account_name(model.name),
-                        "bucket_arn": weights.bucket_arn,
-                        "prefix": weights.prefix,
-                        "key_arn": weights.key_arn,
-                        "tags": {**tags, "model": model.name},
-                    },
-                    child,
-                )
-                if isinstance(weights, S3Weights)
-                else None
-            )
-            return ModelService(
+        def identity(model_name: str, model: ModelSettings, folder: Folder) -> ModelIdentity:
+            made = AwsModelIdentity(
                 model_name,
                 {
-                    "model": model,
                     "region": region,
-                    "pool": placement.pool,
-                    "image": repositories[model.name].url.apply(lambda url: image_in(url, model.image))
-                    if in_own_registry(model.image)
-                    else model.image,
-                    "weights": weights,
-                    "service_account_annotations": {},
-                    "labels": tags,
+                    "cluster_name": cluster.cluster_name,
+                    "namespace": model_namespace(model.name),
+                    "service_account": service_account_name(model.name),
+                    "bucket_arn": bucket_arn(folder.bucket) if folder.bucket else bucket.bucket_arn,
+                    "prefix": folder.prefix,
+                    "key_arn": None if folder.bucket else bucket.key_arn,
+                    "tags": {**tags, "model": model.name},
                 },
-                # Pods wait for their pool, and read with an identity that must exist before they start.
-                pulumi.ResourceOptions(
-                    parent=self,
-                    providers=[provider],
-                    depends_on=[pools[placement.pool], *([identity] if identity else [])],
-                ),
+                child,
             )
+            return ModelIdentity(made, {})
 
-        self.addresses = {each.model.name: serve(each).address for each in args["placements"]}
+        site = ModelSite(
+            provider=cluster_provider(name, cluster.kubeconfig, traits.render_to, self, cluster),
+            pools=pools,
+            buckets=S3Buckets(bucket.bucket_name, region),
+            repository=lambda model: repositories[model.name].url,
+            identity=identity,
+            labels=tags,
+        )
+        self.addresses = serve_models(name, self, site, args["placements"])
         self.endpoint = cluster.endpoint
-        self.registries = {model_name: repository.url for model_name, repository in repositories.items()}
+        self.registries = {f"{name}/{model}": repository.url for model, repository in repositories.items()}
         self.bucket = bucket.bucket_name
         self.register_outputs({"endpoint": self.endpoint, "bucket": self.bucket})
 
@@ -181,14 +162,26 @@ def nodes_at_rest(pool: Pool, placements: Sequence[Placement]) -> int:
     return nodes_of(members, {each.model.name: each.replicas for each in members})
 
 
-def aws_weights(model: ModelSettings, bucket: S3WeightsBucket) -> Weights:
-    """Where a model's Pods on AWS read from. ValueError for a place that they cannot read."""
-    place = weights_place(model, "aws")
-    if place.scheme == "hf":
-        return hub_weights(model, place)
-    if place.bucket:
-        arn = aws.get_partition_output().partition.apply(
-            lambda partition: f"arn:{partition}:s3:::{place.bucket}"
+def bucket_arn(bucket: str) -> pulumi.Output[str]:
+    """The ARN of a bucket that is not the stack's."""
+    return aws.get_partition_output().partition.apply(lambda partition: f"arn:{partition}:s3:::{bucket}")
+
+
+def aws_sites(settings: Settings, plan: Plan, traits: StackTraits) -> dict[str, AwsRegion]:
+    """Declares the stack's sites on AWS, by logical name."""
+    if settings.aws is None:
+        return {}
+    return {
+        (name := f"{traits.stack}-aws-{region}"): AwsRegion(
+            name,
+            {
+                "region": region,
+                "settings": settings.aws,
+                "models": settings.models,
+                "placements": plan.placements_of("aws", region),
+                "pools": plan.pools_of("aws", region),
+                "traits": traits,
+            },
         )
-        return S3Weights(place.bucket, arn, place.prefix, None)
-    return S3Weights(bucket.bucket_name, bucket.bucket_arn, place.prefix, bucket.key_arn)
+        for region in settings.aws.regions
+    }

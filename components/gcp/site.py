@@ -8,15 +8,18 @@ import pulumi
 from components.gcp.bucket import GcsWeightsBucket
 from components.gcp.gke import GkeCluster
 from components.gcp.identity import GcpModelIdentity
+from components.gcp.network import GcpNetwork, SubnetRanges
 from components.gcp.node_pool import GkeNodePool
 from components.gcp.registry import ArtifactRegistry
-from components.kubernetes.images import image_in, in_own_registry
-from components.kubernetes.model_service import ModelService, model_namespace, service_account_name
+from components.kubernetes.model_service import model_namespace, service_account_name
+from components.kubernetes.models import ModelIdentity, ModelSite, serve_models
 from components.kubernetes.nodes import gpu_pool_shape
 from components.kubernetes.provider import cluster_provider
-from components.kubernetes.weights.routes import GcsWeights, Weights, hub_weights, weights_place
-from model_factory.planning.placing.plan import Placement, Pool
-from model_factory.planning.settings.sections import GcpSettings, ModelSettings
+from components.kubernetes.weights.gcs import GcsBuckets
+from components.kubernetes.weights.route import Folder
+from components.stack import StackTraits
+from model_factory.planning.placing.plan import Placement, Plan, Pool
+from model_factory.planning.settings.sections import GcpSettings, ModelSettings, Settings
 
 
 class GcpRegionArgs(TypedDict):
@@ -26,23 +29,21 @@ class GcpRegionArgs(TypedDict):
     subnetwork_id: pulumi.Input[str]
     placements: Sequence[Placement]
     pools: Sequence[Pool]
-    render_to: str | None
-    disposable: bool
-    protect: bool
-    labels: Mapping[str, str]
+    traits: StackTraits
 
 
 class GcpRegion(pulumi.ComponentResource):
     """A GKE cluster in a subnet of the stack's network, with everything that the models placed here need."""
 
     endpoint: pulumi.Output[str]
-    registry: pulumi.Output[str]
+    registries: Mapping[str, pulumi.Output[str]]
     bucket: pulumi.Output[str]
     addresses: Mapping[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: GcpRegionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:region:GcpRegion", name, {}, opts)
-        region, settings, labels = args["region"], args["settings"], args["labels"]
+        region, settings, traits = args["region"], args["settings"], args["traits"]
+        labels = traits.labels
         project = settings.project
         child = pulumi.ResourceOptions(parent=self)
         cluster = GkeCluster(
@@ -58,7 +59,7 @@ class GcpRegion(pulumi.ComponentResource):
                 "kubernetes_version": settings.kubernetes_version,
                 "system_machine_type": settings.system_machine_type,
                 "system_nodes_per_zone": settings.system_nodes,
-                "protect": args["protect"],
+                "protect": traits.protect,
                 "labels": labels,
             },
             child,
@@ -69,7 +70,7 @@ class GcpRegion(pulumi.ComponentResource):
                 "project": project,
                 "region": region,
                 "reader_email": cluster.node_service_account,
-                "protect": args["protect"],
+                "protect": traits.protect,
                 "labels": labels,
             },
             child,
@@ -79,8 +80,8 @@ class GcpRegion(pulumi.ComponentResource):
             {
                 "project": project,
                 "region": region,
-                "disposable": args["disposable"],
-                "protect": args["protect"],
+                "disposable": traits.disposable,
+                "protect": traits.protect,
                 "labels": labels,
             },
             child,
@@ -102,59 +103,69 @@ class GcpRegion(pulumi.ComponentResource):
             )
             for pool in args["pools"]
         }
-        provider = cluster_provider(name, cluster.kubeconfig, args["render_to"], self, cluster)
 
-        def serve(placement: Placement) -> ModelService:
-            model = placement.model
-            weights = gcp_weights(model, bucket)
-            identity = (
-                GcpModelIdentity(
-                    f"{name}-{model.name}",
-                    {
-                        "project": project,
-                        "bucket": weights.bucket,
-                        "namespace": model_namespace(model.name),
-                        "service_account": service_account_name(model.name),
-                    },
-                    # The identity pool that the binding names comes with the project's first cluster.
-                    pulumi.ResourceOptions(parent=self, depends_on=[cluster]),
-                )
-                if isinstance(weights, GcsWeights)
-                else None
-            )
-            return ModelService(
-                f"{name}-{model.name}",
+        def identity(model_name: str, model: ModelSettings, folder: Folder) -> ModelIdentity:
+            made = GcpModelIdentity(
+                model_name,
                 {
-                    "model": model,
-                    "region": region,
-                    "pool": placement.pool,
-                    "image": registry.url.apply(lambda url: image_in(f"{url}/{model.name}", model.image))
-                    if in_own_registry(model.image)
-                    else model.image,
-                    "weights": weights,
-                    "service_account_annotations": {"iam.gke.io/gcp-service-account": identity.email}
-                    if identity
-                    else {},
-                    "labels": labels,
+                    "project": project,
+                    "bucket": folder.bucket or bucket.bucket_name,
+                    "namespace": model_namespace(model.name),
+                    "service_account": service_account_name(model.name),
                 },
-                # Pods wait for their pool, and read with an identity that must exist before they start.
-                pulumi.ResourceOptions(
-                    parent=self,
-                    providers=[provider],
-                    depends_on=[pools[placement.pool], *([identity] if identity else [])],
-                ),
+                # The identity pool that the binding names comes with the project's first cluster.
+                pulumi.ResourceOptions(parent=self, depends_on=[cluster]),
             )
+            return ModelIdentity(made, {"iam.gke.io/gcp-service-account": made.email})
 
-        self.addresses = {each.model.name: serve(each).address for each in args["placements"]}
+        site = ModelSite(
+            provider=cluster_provider(name, cluster.kubeconfig, traits.render_to, self, cluster),
+            pools=pools,
+            buckets=GcsBuckets(bucket.bucket_name),
+            repository=lambda model: registry.url.apply(lambda url: f"{url}/{model.name}"),
+            identity=identity,
+            labels=labels,
+        )
+        self.addresses = serve_models(name, self, site, args["placements"])
         self.endpoint = cluster.endpoint
-        self.registry = registry.url
+        self.registries = {name: registry.url}
         self.bucket = bucket.bucket_name
         self.register_outputs({"endpoint": self.endpoint, "bucket": self.bucket})
 
 
-def gcp_weights(model: ModelSettings, bucket: GcsWeightsBucket) -> Weights:
-    """Where a model's Pods on Google Cloud read from. ValueError for a place that they cannot read."""
-    place = weights_place(model, "gcp")
-    if place.scheme == "hf":
-        return hub_weights(model, place)
-    return GcsWeights(place.bucket or bucket.bucket_name, place.prefix)
+def gcp_sites(settings: Settings, plan: Plan, traits: StackTraits) -> dict[str, GcpRegion]:
+    """Declares the stack's network on Google Cloud and its sites there, by logical name."""
+    if (gcp := settings.gcp) is None:
+        return {}
+    network = GcpNetwork(
+        f"{traits.stack}-gcp",
+        {
+            "project": gcp.project,
+            "subnets": [
+                SubnetRanges(
+                    region=region,
+                    nodes_cidr=gcp.subnet_cidr_of(region),
+                    pods_cidr=gcp.pods_cidr_of(region),
+                    services_cidr=gcp.services_cidr_of(region),
+                )
+                for region in gcp.regions
+            ],
+        },
+    )
+    return {
+        (name := f"{traits.stack}-gcp-{region}"): GcpRegion(
+            name,
+            {
+                "region": region,
+                "settings": gcp,
+                "network_id": network.network_id,
+                "subnetwork_id": network.subnetwork_ids[region],
+                "placements": plan.placements_of("gcp", region),
+                "pools": plan.pools_of("gcp", region),
+                "traits": traits,
+            },
+            # Nodes fetch their first images through a NAT that no input of theirs names.
+            pulumi.ResourceOptions(depends_on=[network]),
+        )
+        for region in gcp.regions
+    }

@@ -10,11 +10,11 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 from components.kubernetes.namespace import ModelNamespace
 from components.kubernetes.network_policy import model_traffic
 from components.kubernetes.objects import name_of
-from components.kubernetes.pod import SERVER_USER, PodParts, pod_spec, weights_argument
-from components.kubernetes.runtimes.table import MODEL_SERVERS, filled
+from components.kubernetes.pod import SERVER_USER, PodParts, pod_spec, server_values
+from components.kubernetes.runtimes import RUNTIMES
+from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.scaling import ModelScaling
-from components.kubernetes.weights.routes import GcsWeights, S3Weights, Weights
-from components.kubernetes.weights.s3 import S3Mount
+from components.kubernetes.weights.route import Mounting, PodWeights
 from components.names import fit
 from model_factory.planning.settings.sections import ModelSettings
 
@@ -24,10 +24,9 @@ NODE_AND_IMAGE_SECONDS = 1200
 
 class ModelServiceArgs(TypedDict):
     model: ModelSettings
-    region: str
     pool: str
     image: pulumi.Input[str]
-    weights: Weights
+    weights: PodWeights
     service_account_annotations: Mapping[str, pulumi.Input[str]]
     labels: Mapping[str, str]
 
@@ -44,7 +43,7 @@ class ModelService(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:serving:ModelService", name, {}, opts)
         model, weights = args["model"], args["weights"]
-        server = MODEL_SERVERS[model.runtime]
+        runtime = RUNTIMES[model.runtime]
         child = pulumi.ResourceOptions(parent=self)
         selector = selector_labels(model)
         labels = {
@@ -67,41 +66,29 @@ class ModelService(pulumi.ComponentResource):
             automount_service_account_token=False,
             opts=child,
         )
-        files = {
-            key: filled(text, model, weights_argument(model, weights)) for key, text in server.files.items()
-        }
+        values = server_values(model, weights)
+        files = {key: filled(text, values) for key, text in runtime.files.items()}
         config = (
             # Immutable and named by Pulumi: a changed file is another ConfigMap, and Pods roll over to it.
             kubernetes.core.v1.ConfigMap(name, metadata=namespaced, data=files, immutable=True, opts=child)
             if files
             else None
         )
-        mount = (
-            S3Mount(
-                name,
-                {
-                    "namespace": space.namespace,
-                    "region": args["region"],
-                    "bucket": weights.bucket,
-                    "prefix": weights.prefix,
-                    "user": SERVER_USER,
-                    "labels": labels,
-                },
-                child,
-            )
-            if isinstance(weights, S3Weights)
+        volume = (
+            weights.volume(Mounting(name, space.namespace, labels, SERVER_USER, child))
+            if weights.volume
             else None
         )
         policy = kubernetes.networking.v1.NetworkPolicy(
-            name, metadata=namespaced, spec=model_traffic(server, weights, selector), opts=child
+            name, metadata=namespaced, spec=model_traffic(runtime, weights.egress, selector), opts=child
         )
         parts = PodParts(
             image=args["image"],
             service_account=name_of(account.metadata),
             config_map=name_of(config.metadata) if config else None,
-            claim=mount.claim_name if mount else None,
+            volume=volume,
         )
-        deadline_seconds = server.startup_seconds + NODE_AND_IMAGE_SECONDS
+        deadline_seconds = runtime.startup_seconds + NODE_AND_IMAGE_SECONDS
         deployment = kubernetes.apps.v1.Deployment(
             name,
             metadata=namespaced,
@@ -115,8 +102,8 @@ class ModelService(pulumi.ComponentResource):
                 "progress_deadline_seconds": deadline_seconds,
                 "revision_history_limit": 5,
                 "template": {
-                    "metadata": {"labels": labels, "annotations": pod_annotations(weights)},
-                    "spec": pod_spec(model, server, weights, parts, args["pool"], selector),
+                    "metadata": {"labels": labels, "annotations": weights.pod_annotations},
+                    "spec": pod_spec(model, runtime, weights, parts, args["pool"], selector),
                 },
             },
             opts=pulumi.ResourceOptions(
@@ -137,7 +124,7 @@ class ModelService(pulumi.ComponentResource):
                 "selector": selector,
                 "ports": [
                     {"name": port_name, "port": port, "target_port": port_name, "protocol": "TCP"}
-                    for port_name, port in server.ports.items()
+                    for port_name, port in runtime.ports.items()
                 ],
             },
             opts=child,
@@ -148,7 +135,7 @@ class ModelService(pulumi.ComponentResource):
                 "namespace": space.namespace,
                 "deployment": name_of(deployment.metadata),
                 "model": model,
-                "server": server,
+                "runtime": runtime,
                 "selector": selector,
                 "labels": labels,
             },
@@ -171,8 +158,3 @@ def service_account_name(model_name: str) -> str:
 def selector_labels(model: ModelSettings) -> dict[str, str]:
     """The labels by which everything finds a model's Pods. They never change: a Deployment's selector cannot."""
     return {"app.kubernetes.io/name": "model-server", "app.kubernetes.io/instance": model.name}
-
-
-def pod_annotations(weights: Weights) -> dict[str, str]:
-    """GKE adds the side container that mounts buckets to Pods that ask for it."""
-    return {"gke-gcsfuse/volumes": "true"} if isinstance(weights, GcsWeights) else {}

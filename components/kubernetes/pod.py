@@ -18,34 +18,30 @@ from pulumi_kubernetes.core.v1 import (
 )
 
 from components.kubernetes.nodes import GPU_RESOURCE, GPU_TAINT, pool_labels
-from components.kubernetes.runtimes.table import CONFIG_ROOT, SCRATCH_ROOT, WEIGHTS_ROOT, ModelServer, filled
-from components.kubernetes.weights.routes import GcsWeights, HubWeights, S3Weights, Weights
+from components.kubernetes.runtimes.runtime import CONFIG_ROOT, SCRATCH_ROOT, Runtime, filled
+from components.kubernetes.weights.route import PodWeights, mount_path
 from model_factory.planning.settings.sections import ModelSettings
 
 # Any number but 0: the images' own users differ, and none needs to be a particular one.
 SERVER_USER = 1000
 # Endpoints take some seconds to leave every load balancer after a Pod is told to stop.
 PRE_STOP_SECONDS = 10
-SCRATCH_GIB = 20
-# Weights from a hub land on the node's disk.
-HUB_SCRATCH_GIB = 150
 
 
 @dataclass(frozen=True, slots=True)
 class PodParts:
-    """What a Pod refers to by name. `config_map` is None where the server needs no files, `claim` where weights are not
-    mounted from S3."""
+    """What a Pod refers to. `config_map` is None where the server needs no files, `volume` (of the weights) where it fetches them."""
 
     image: pulumi.Input[str]
     service_account: pulumi.Input[str]
     config_map: pulumi.Input[str] | None
-    claim: pulumi.Input[str] | None
+    volume: VolumeArgsDict | None
 
 
 def pod_spec(
     model: ModelSettings,
-    server: ModelServer,
-    weights: Weights,
+    runtime: Runtime,
+    weights: PodWeights,
     parts: PodParts,
     pool: str,
     selector: Mapping[str, str],
@@ -70,15 +66,20 @@ def pod_spec(
             _spread("topology.kubernetes.io/zone", selector),
             _spread("kubernetes.io/hostname", selector),
         ],
-        "termination_grace_period_seconds": PRE_STOP_SECONDS + server.drain_seconds,
-        "containers": [_container(model, server, weights, parts.image)],
-        "volumes": _volumes(server, weights, parts),
+        "termination_grace_period_seconds": PRE_STOP_SECONDS + runtime.drain_seconds,
+        "containers": [_container(model, runtime, weights, parts)],
+        "volumes": _volumes(runtime, weights, parts),
     }
 
 
-def weights_argument(model: ModelSettings, weights: Weights) -> str:
-    """What the server is told to load: a folder, or a repository on the hub."""
-    return weights.repository if isinstance(weights, HubWeights) else f"{WEIGHTS_ROOT}/{model.name}"
+def server_values(model: ModelSettings, weights: PodWeights) -> dict[str, str]:
+    """What the places in a runtime's data stand for with this model."""
+    return {
+        "name": model.name,
+        "weights": weights.argument,
+        "revision": model.revision or "",
+        "gpus": str(model.gpus_per_replica),
+    }
 
 
 def memory_quantity(gib: Decimal) -> str:
@@ -87,23 +88,25 @@ def memory_quantity(gib: Decimal) -> str:
 
 
 def _container(
-    model: ModelSettings, server: ModelServer, weights: Weights, image: pulumi.Input[str]
+    model: ModelSettings, runtime: Runtime, weights: PodWeights, parts: PodParts
 ) -> ContainerArgsDict:
-    argument = weights_argument(model, weights)
-    revision = [f"--revision={weights.revision}"] if isinstance(weights, HubWeights) else []
+    values = server_values(model, weights)
+    arguments = (*runtime.args, *runtime.fetches.get(model.weights.scheme, ()))
+    ready = _http_probe(runtime, filled(runtime.ready_path, values))
+    live = _http_probe(runtime, filled(runtime.live_path, values))
     gpus = {GPU_RESOURCE: str(model.gpus_per_replica)}
     memory = memory_quantity(model.memory_gib)
     env: list[EnvVarArgsDict] = [
-        {"name": key, "value": value} for key, value in {"HOME": SCRATCH_ROOT, **server.env}.items()
+        {"name": key, "value": value} for key, value in {"HOME": SCRATCH_ROOT, **runtime.env}.items()
     ]
     return {
         "name": "server",
-        "image": image,
+        "image": parts.image,
         "image_pull_policy": "IfNotPresent",
-        "command": list(server.command),
-        "args": [*(filled(arg, model, argument) for arg in server.args), *revision, *model.args],
+        "command": list(runtime.command),
+        "args": [*(filled(each, values) for each in arguments), *model.args],
         "env": env,
-        "ports": [{"name": name, "container_port": port} for name, port in server.ports.items()],
+        "ports": [{"name": name, "container_port": port} for name, port in runtime.ports.items()],
         # No CPU limit: a server that waits for its turn misses its latency. GPUs cannot be shared, so both are equal.
         "resources": {
             "requests": {"cpu": model.cpu, "memory": memory, **gpus},
@@ -111,23 +114,20 @@ def _container(
         },
         "security_context": _container_security(),
         "startup_probe": {
-            **_http_probe(model, server, server.ready_path, 10),
-            "failure_threshold": -(-server.startup_seconds // 10),
+            **ready,
+            "period_seconds": 10,
+            "failure_threshold": -(-runtime.startup_seconds // 10),
         },
-        "readiness_probe": {**_http_probe(model, server, server.ready_path, 5), "failure_threshold": 3},
+        "readiness_probe": {**ready, "period_seconds": 5, "failure_threshold": 3},
         # Patient: a server under full load must not be killed for it.
-        "liveness_probe": {**_http_probe(model, server, server.live_path, 10), "failure_threshold": 6},
+        "liveness_probe": {**live, "period_seconds": 10, "failure_threshold": 6},
         "lifecycle": {"pre_stop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
-        "volume_mounts": _mounts(model, server, weights),
+        "volume_mounts": _mounts(model, runtime, parts),
     }
 
 
-def _http_probe(model: ModelSettings, server: ModelServer, path: str, period_seconds: int) -> ProbeArgsDict:
-    return {
-        "http_get": {"path": filled(path, model, ""), "port": server.health_port},
-        "period_seconds": period_seconds,
-        "timeout_seconds": 5,
-    }
+def _http_probe(runtime: Runtime, path: str) -> ProbeArgsDict:
+    return {"http_get": {"path": path, "port": runtime.health_port}, "timeout_seconds": 5}
 
 
 def _pod_security() -> PodSecurityContextArgsDict:
@@ -161,43 +161,30 @@ def _spread(topology_key: str, selector: Mapping[str, str]) -> TopologySpreadCon
     }
 
 
-def _mounts(model: ModelSettings, server: ModelServer, weights: Weights) -> list[VolumeMountArgsDict]:
+def _mounts(model: ModelSettings, runtime: Runtime, parts: PodParts) -> list[VolumeMountArgsDict]:
     mounts: list[VolumeMountArgsDict] = [{"name": "scratch", "mount_path": SCRATCH_ROOT}]
-    if not isinstance(weights, HubWeights):
-        mounts.append({"name": "weights", "mount_path": f"{WEIGHTS_ROOT}/{model.name}", "read_only": True})
-    if server.files:
+    if parts.volume is not None:
+        mounts.append({"name": parts.volume["name"], "mount_path": mount_path(model), "read_only": True})
+    if runtime.files:
         mounts.append({"name": "config", "mount_path": CONFIG_ROOT, "read_only": True})
-    if server.shared_memory_gib:
+    if runtime.shared_memory_gib:
         mounts.append({"name": "shared-memory", "mount_path": "/dev/shm"})  # noqa: S108 (inside the container)
     return mounts
 
 
-def _volumes(server: ModelServer, weights: Weights, parts: PodParts) -> list[VolumeArgsDict]:
-    scratch_gib = HUB_SCRATCH_GIB if isinstance(weights, HubWeights) else SCRATCH_GIB
-    volumes: list[VolumeArgsDict] = [{"name": "scratch", "empty_dir": {"size_limit": f"{scratch_gib}Gi"}}]
-    if isinstance(weights, S3Weights) and parts.claim is not None:
-        volumes.append(
-            {"name": "weights", "persistent_volume_claim": {"claim_name": parts.claim, "read_only": True}}
-        )
-    if isinstance(weights, GcsWeights):
-        options = ["implicit-dirs", *([f"only-dir={weights.prefix.rstrip('/')}"] if weights.prefix else [])]
-        volumes.append(
-            {
-                "name": "weights",
-                "csi": {
-                    "driver": "gcsfuse.csi.storage.gke.io",
-                    "read_only": True,
-                    "volume_attributes": {"bucketName": weights.bucket, "mountOptions": ",".join(options)},
-                },
-            }
-        )
+def _volumes(runtime: Runtime, weights: PodWeights, parts: PodParts) -> list[VolumeArgsDict]:
+    volumes: list[VolumeArgsDict] = [
+        {"name": "scratch", "empty_dir": {"size_limit": f"{weights.scratch_gib}Gi"}}
+    ]
+    if parts.volume is not None:
+        volumes.append(parts.volume)
     if parts.config_map is not None:
         volumes.append({"name": "config", "config_map": {"name": parts.config_map}})
-    if server.shared_memory_gib:
+    if runtime.shared_memory_gib:
         volumes.append(
             {
                 "name": "shared-memory",
-                "empty_dir": {"medium": "Memory", "size_limit": f"{server.shared_memory_gib}Gi"},
+                "empty_dir": {"medium": "Memory", "size_limit": f"{runtime.shared_memory_gib}Gi"},
             }
         )
     return volumes

@@ -13,7 +13,7 @@ from pulumi_kubernetes.autoscaling.v2 import (
 )
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
-from components.kubernetes.runtimes.table import ModelServer
+from components.kubernetes.runtimes.runtime import Runtime
 from model_factory.planning.settings.sections import ModelSettings
 
 CPU_UTILIZATION_PERCENT = 70
@@ -23,7 +23,7 @@ class ModelScalingArgs(TypedDict):
     namespace: pulumi.Input[str]
     deployment: pulumi.Input[str]
     model: ModelSettings
-    server: ModelServer
+    runtime: Runtime
     selector: Mapping[str, str]
     labels: Mapping[str, str]
 
@@ -42,7 +42,7 @@ class ModelScaling(pulumi.ComponentResource):
         kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
             name,
             metadata=metadata,
-            spec=autoscaler_spec(args["model"], args["server"], args["deployment"]),
+            spec=autoscaler_spec(args["model"], args["runtime"], args["deployment"]),
             opts=child,
         )
         kubernetes.policy.v1.PodDisruptionBudget(
@@ -61,24 +61,24 @@ class ModelScaling(pulumi.ComponentResource):
 
 
 def autoscaler_spec(
-    model: ModelSettings, server: ModelServer, deployment: pulumi.Input[str]
+    model: ModelSettings, runtime: Runtime, deployment: pulumi.Input[str]
 ) -> HorizontalPodAutoscalerSpecArgsDict:
     """Up by request rate, and by queue or CPU; down late and one at a time."""
     return {
         "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": deployment},
         "min_replicas": model.replicas_min,
         "max_replicas": model.replicas_max,
-        "metrics": autoscaler_metrics(model, server),
-        "behavior": autoscaler_behaviour(server),
+        "metrics": autoscaler_metrics(model, runtime),
+        "behavior": autoscaler_behaviour(runtime),
     }
 
 
-def autoscaler_metrics(model: ModelSettings, server: ModelServer) -> list[MetricSpecArgsDict]:
+def autoscaler_metrics(model: ModelSettings, runtime: Runtime) -> list[MetricSpecArgsDict]:
     """The rate at which all replicas together carry the peak, then the server's queue, or CPU where it tells none."""
     rate = per_replica_quantity(model.requests_per_second / model.replicas_max)
-    metrics = [_pods_metric(server.rate_metric, rate)]
-    if server.queue is not None:
-        return [*metrics, _pods_metric(server.queue.metric, server.queue.target)]
+    metrics = [_pods_metric(runtime.rate_metric, rate)]
+    if runtime.queue is not None:
+        return [*metrics, _pods_metric(runtime.queue.metric, runtime.queue.target)]
     cpu: MetricSpecArgsDict = {
         "type": "Resource",
         "resource": {
@@ -89,7 +89,7 @@ def autoscaler_metrics(model: ModelSettings, server: ModelServer) -> list[Metric
     return [*metrics, cpu]
 
 
-def autoscaler_behaviour(server: ModelServer) -> HorizontalPodAutoscalerBehaviorArgsDict:
+def autoscaler_behaviour(runtime: Runtime) -> HorizontalPodAutoscalerBehaviorArgsDict:
     """Double at once when traffic comes; give back one replica every two minutes, after a quiet time."""
     return {
         "scale_up": {
@@ -101,7 +101,7 @@ def autoscaler_behaviour(server: ModelServer) -> HorizontalPodAutoscalerBehavior
             ],
         },
         "scale_down": {
-            "stabilization_window_seconds": server.scale_down_seconds,
+            "stabilization_window_seconds": runtime.scale_down_seconds,
             "policies": [{"type": "Pods", "value": 1, "period_seconds": 120}],
         },
     }

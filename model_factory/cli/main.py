@@ -27,7 +27,9 @@ from model_factory.cli.options import (
     console_for,
 )
 from model_factory.cli.policies import NoPolicies, PolicyChoice, PolicyPack, PolicyPackConfig
+from model_factory.cli.project import find_project
 from model_factory.cli.reports import Artifact, Commit, Files, Html, JsonFile, Markdown, Previous, RunUrl
+from model_factory.cli.serving import serving
 from model_factory.cli.session import EngineName, Session
 from model_factory.planning.settings.schema import json_schema
 
@@ -186,7 +188,9 @@ def schema(
     ] = None,
 ) -> None:
     """The JSON Schema of a stack file, for editors."""
-    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    text = (
+        json.dumps(json_schema(serving(find_project(Path.cwd()).root)), indent=2, ensure_ascii=False) + "\n"
+    )
     if file is None:
         sys.stdout.write(text)
     else:

@@ -20,6 +20,7 @@ from model_factory.cli.project import (
     program_config,
     require_stack_file,
 )
+from model_factory.cli.serving import serving
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.engine.secrets import PassphraseCrypter, SecretsError, new_salt
 from model_factory.local.engine.store import StackStore
@@ -56,7 +57,7 @@ class Session:
         path = require_stack_file(project, stack)
         try:
             file = read_stack_file(path)
-            settings = load(file, project.file)
+            settings = load(file, project.file, serving(project.root))
         except SettingsError as error:
             raise BadInputError(str(error)) from error
         return cls(project, stack, file, settings)

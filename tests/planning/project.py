@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from components.kubernetes.serving import SERVING
 from model_factory.facts.aws import services as aws
 from model_factory.facts.gcp import services as gcp
 from model_factory.planning.settings.load import Settings, SettingsError, load
@@ -90,7 +91,7 @@ class Project:
 
     def load(self, *edits: Edit) -> Settings:
         self.write(*edits)
-        return load(read_stack_file(self.stack_file), read_project_file(self.project_file))
+        return load(read_stack_file(self.stack_file), read_project_file(self.project_file), SERVING)
 
     def problems(self, *edits: Edit) -> tuple[Problem, ...]:
         """The problems of the file so edited; there must be some."""
@@ -103,7 +104,7 @@ class Project:
 
     def problems_as_written(self) -> tuple[Problem, ...]:
         with pytest.raises(SettingsError) as refused:
-            load(read_stack_file(self.stack_file), read_project_file(self.project_file))
+            load(read_stack_file(self.stack_file), read_project_file(self.project_file), SERVING)
         return refused.value.problems
 
     def line_of(self, fragment: str) -> int:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from components.kubernetes.serving import SERVING
 from model_factory.cost import cost_of
 from model_factory.facts.catalogue import catalogue
 from model_factory.planning.placing.fit import fits
@@ -21,7 +22,7 @@ from model_factory.planning.settings.schema import json_schema
 from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
 from tests.planning.strategies import BREAKS, broken_stack_files, stack_files
 
-SCHEMA = jsonschema.Draft202012Validator(json_schema())
+SCHEMA = jsonschema.Draft202012Validator(json_schema(SERVING))
 QUICK = settings(
     max_examples=60,
     deadline=None,
@@ -34,7 +35,7 @@ def read(stack: dict[str, Any], root: Path) -> Settings:
     with path.open("w") as out:
         YAML(typ="safe").dump(stack, out)
     (root / "Pulumi.yaml").write_text("name: model-factory\n")
-    return load(read_stack_file(path), read_project_file(root / "Pulumi.yaml"))
+    return load(read_stack_file(path), read_project_file(root / "Pulumi.yaml"), SERVING)
 
 
 class TestValidStacks:
@@ -48,7 +49,7 @@ class TestValidStacks:
             key: value if isinstance(value, str) else json.dumps(value)
             for key, value in stack["config"].items()
         }
-        assert from_config(config, stack="dev") == from_file
+        assert from_config(config, SERVING, stack="dev") == from_file
 
     @QUICK
     @given(stack=stack_files())
@@ -59,7 +60,7 @@ class TestValidStacks:
     @given(stack=stack_files(), order=st.randoms(use_true_random=False))
     def test_plan_to_what_fits_and_is_cheapest(self, stack: dict[str, Any], order: Any) -> None:
         config = stack["config"]
-        given_settings = from_config(config, stack="dev")
+        given_settings = from_config(config, SERVING, stack="dev")
         offers = list(catalogue().offers)
         made = plan(given_settings, offers)
         order.shuffle(offers)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from ruamel.yaml import YAML
 
+from components.kubernetes.serving import SERVING
 from model_factory.cli.project import find_project, program_config
 from model_factory.cli.providers import local_providers
 from model_factory.local.clouds import manager
@@ -121,7 +122,7 @@ def test_a_valid_stack_file_previews_clean_and_is_unchanged_at_the_second_up(
     place: LocalStack, document: dict[str, Any]
 ) -> None:
     write(place, document)
-    load(read_stack_file(place.stack_file), read_project_file(place.root / "Pulumi.yaml"))
+    load(read_stack_file(place.stack_file), read_project_file(place.root / "Pulumi.yaml"), SERVING)
     bench = Bench(place)
     empty = place.held()
     try:
@@ -144,5 +145,5 @@ def test_a_broken_one_is_refused_by_its_key(place: LocalStack, broken: tuple[dic
     document, key = broken
     write(place, document)
     with pytest.raises(SettingsError) as refused:
-        load(read_stack_file(place.stack_file), read_project_file(place.root / "Pulumi.yaml"))
+        load(read_stack_file(place.stack_file), read_project_file(place.root / "Pulumi.yaml"), SERVING)
     assert key in str(refused.value)

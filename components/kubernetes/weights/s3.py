@@ -1,12 +1,28 @@
-"""A folder of an S3 bucket as a volume that Pods can claim."""
+"""`s3://bucket/path`, and the stack's own bucket on AWS: folders that Mountpoint mounts, as volumes that Pods can claim."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.kubernetes.objects import name_of
+from components.kubernetes.weights.route import (
+    VOLUME,
+    Folder,
+    Mounting,
+    PodWeights,
+    Route,
+    mount_path,
+    named_bucket,
+)
+from model_factory.planning.settings.sections import ModelSettings
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes.core.v1 import VolumeArgsDict
 
 DRIVER = "s3.csi.aws.com"
 # Kubernetes asks for a size; S3 has none, and the driver ignores it.
@@ -69,3 +85,38 @@ def mount_options(prefix: str, region: str, user: int) -> list[str]:
     """Options of Mountpoint. The prefix ends with a slash; none mounts the whole bucket."""
     options = ["read-only", "allow-other", f"uid={user}", f"gid={user}", f"region {region}"]
     return [*options, f"prefix {prefix}"] if prefix else options
+
+
+@dataclass(frozen=True, slots=True)
+class S3Buckets:
+    """The buckets that a cluster of EKS can mount; `own` is the stack's. The driver's own Pod goes out to S3, so the model's Pod needs
+    no way out for it."""
+
+    own: pulumi.Input[str]
+    region: str
+
+    def weights(self, model: ModelSettings, folder: Folder) -> PodWeights:
+        """A folder as a model's weights, read with the Pod's identity."""
+
+        def volume(at: Mounting) -> VolumeArgsDict:
+            mount = S3Mount(
+                at.name,
+                {
+                    "namespace": at.namespace,
+                    "region": self.region,
+                    "bucket": folder.bucket or self.own,
+                    "prefix": folder.prefix,
+                    "user": at.user,
+                    "labels": at.labels,
+                },
+                at.opts,
+            )
+            return {
+                "name": VOLUME,
+                "persistent_volume_claim": {"claim_name": mount.claim_name, "read_only": True},
+            }
+
+        return PodWeights(argument=mount_path(model), volume=volume, reads=folder)
+
+
+ROUTE = Route(title="S3", form="s3://bucket/path", weights=named_bucket, cloud="aws")

@@ -17,6 +17,7 @@ from model_factory.planning.settings.sections import (
     LocalSettings,
     ModelConfig,
 )
+from model_factory.planning.settings.serving import Serving
 from model_factory.planning.settings.stackfile import KeyPath, Secure
 
 
@@ -93,6 +94,7 @@ class Draft:
     gcp: Checked[GcpSettings] | None
     local: Checked[LocalSettings] | None
     models: Mapping[str, Checked[ModelConfig]]
+    serving: Serving
 
     @property
     def clouds(self) -> tuple[Cloud, ...]:

@@ -38,7 +38,6 @@ _PRIVATE: Final = tuple(
     for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
 _RESERVED_LABELS: Final = frozenset({"environment", "managed-by", "model", "stack"})
-_WEIGHT_SCHEMES: Final = ("bucket", "gs", "hf", "s3")
 
 
 def refuse(kind: LiteralString, message: str) -> PydanticCustomError:
@@ -223,16 +222,6 @@ def sized(least: int, most: int, use: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _weights(value: str) -> str:
-    scheme, separator, path = value.partition("://")
-    if not separator or scheme not in _WEIGHT_SCHEMES or not path.strip("/") or re.search(r"\s", path):
-        raise refuse(
-            "weights",
-            f"{value!r} is not a place of weights; write bucket://path (the stack's own bucket), hf://owner/model, s3://bucket/path or gs://bucket/path",
-        )
-    return value
-
-
 def _project_id(value: str) -> str:
     if not re.match(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", value):
         raise refuse(
@@ -267,12 +256,6 @@ Cpu = Annotated[
 ]
 Image = Annotated[
     str, BeforeValidator(_text), AfterValidator(_image), WithJsonSchema({"type": "string", "pattern": _IMAGE})
-]
-WeightsUri = Annotated[
-    str,
-    BeforeValidator(_text),
-    AfterValidator(_weights),
-    WithJsonSchema({"type": "string", "pattern": "^(" + "|".join(_WEIGHT_SCHEMES) + r")://\S+$"}),
 ]
 LabelKey = Annotated[
     str,

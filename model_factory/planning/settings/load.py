@@ -1,7 +1,7 @@
 """A stack file → `Settings`: read once, checked whole, every problem told at once and before anything is called.
 
-    settings = load(read_stack_file(path), read_project_file(root / "Pulumi.yaml"))   # with lines
-    settings = from_config(config, stack="dev")   # in the program, from what the engine handed over
+    settings = load(read_stack_file(path), read_project_file(root / "Pulumi.yaml"), SERVING)   # with lines
+    settings = from_config(config, SERVING, stack="dev")   # in the program, from what the engine handed over
 
 Reads our keys (`model-factory:*`) and of the providers' own the regions, the project and the endpoints, which tell a stack on local
 clouds from one on real accounts. Does not decrypt: `secure:` values stay opaque. The keys, with their meaning and defaults, are the
@@ -39,6 +39,7 @@ from model_factory.planning.settings.sections import (
     ModelSettings,
     Settings,
 )
+from model_factory.planning.settings.serving import Serving
 from model_factory.planning.settings.stackfile import KeyPath, ProjectFile, Secure, StackFile
 
 V = TypeVar("V", AwsSettings, GcpSettings, LocalSettings)
@@ -59,8 +60,8 @@ _ENVIRONMENT: Final[TypeAdapter[Environment]] = TypeAdapter(Environment)
 _LABELS: Final[TypeAdapter[dict[LabelKey, LabelValue]]] = TypeAdapter(dict[LabelKey, LabelValue])
 
 
-def load(file: StackFile, project: ProjectFile) -> Settings:
-    """Checks what a stack's file and its project's say."""
+def load(file: StackFile, project: ProjectFile, serving: Serving) -> Settings:
+    """Checks what a stack's file and its project's say; `serving` is what models may name."""
     name, problems = project.name, project.problems
     if name and name != PROJECT:
         problems = (
@@ -69,6 +70,7 @@ def load(file: StackFile, project: ProjectFile) -> Settings:
         )
     return from_config(
         file.config,
+        serving,
         project=name or PROJECT,
         stack=file.stack,
         where=file,
@@ -78,6 +80,7 @@ def load(file: StackFile, project: ProjectFile) -> Settings:
 
 def from_config(
     config: Mapping[str, object],
+    serving: Serving,
     where: StackFile | None = None,
     *,
     project: str = PROJECT,
@@ -106,7 +109,7 @@ def from_config(
     )
     labels, refused = check_plain(_LABELS, config.get(_key("labels"), {}), (_key("labels"),), {})
     found += [*wrong, *refused]
-    draft = Draft(places, aws, gcp, local, models)
+    draft = Draft(places, aws, gcp, local, models, serving)
     found += rules.check_all(draft)
     credentials = find_plain_credentials(file, local=places.any_local) if where is not None else ()
     secret_places = dict(credentials)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator, Sequence
-from typing import Final, cast
+from typing import cast
 
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.clouds import Cloud
@@ -14,11 +14,10 @@ from model_factory.planning.placing.needs import need_of
 from model_factory.planning.settings.draft import Draft, twice
 from model_factory.planning.settings.fields import DNS_LABEL
 from model_factory.planning.settings.problems import instead
-from model_factory.planning.settings.reading import Checked, Finding
+from model_factory.planning.settings.reading import Checked, Finding, not_among
 from model_factory.planning.settings.sections import ModelConfig
+from model_factory.planning.settings.serving import Serving
 from model_factory.planning.settings.stackfile import KeyPath
-
-_COMMIT: Final = r"^[0-9a-f]{40}$"
 
 
 def model_name(name: str, longest: int) -> Iterator[str]:
@@ -58,8 +57,10 @@ def check_model(draft: Draft, place: KeyPath, model: Checked[ModelConfig]) -> It
                     else "in no cloud of this model"
                 )
                 yield (*place, "regions", index), f"{region!r} is {where}"
+    if model.right("runtime"):
+        yield from _runtime(place, model, draft.serving)
     if model.right("weights"):
-        yield from _weights((*place, "weights"), model, draft.clouds)
+        yield from _weights((*place, "weights"), model, draft)
     known = yield from _known_hardware(place, model)
     fields = (
         "gpu_memory_gib",
@@ -122,22 +123,39 @@ def _known_hardware(place: KeyPath, model: Checked[ModelConfig]) -> Generator[Fi
     return known
 
 
-def _weights(place: KeyPath, model: Checked[ModelConfig], clouds: Sequence[Cloud]) -> Iterator[Finding]:
+def _runtime(place: KeyPath, model: Checked[ModelConfig], serving: Serving) -> Iterator[Finding]:
+    name = model.value.runtime
+    runtime = serving.runtimes.get(name)
+    if runtime is None:
+        yield (*place, "runtime"), not_among(name, sorted(serving.runtimes))
+        return
+    for index, argument in enumerate(model.value.args if model.right("args") else ()):
+        # Servers take - and _ alike, and a value after = or a space.
+        flag = re.split(r"[=\s]", argument.strip(), maxsplit=1)[0]
+        if flag.startswith("-") and flag.replace("_", "-") in runtime.owned_flags:
+            yield (
+                (*place, "args", index),
+                f"the stack sets {flag} for {runtime.title} itself, from this model's other settings; remove it",
+            )
+
+
+def _weights(place: KeyPath, model: Checked[ModelConfig], draft: Draft) -> Iterator[Finding]:
     weights = model.value.weights
-    scheme = weights.uri.partition("://")[0]
-    if scheme == "hf" and not re.match(_COMMIT, weights.revision or ""):
-        given = f"revision {weights.revision!r} can move" if weights.revision else "there is no revision"
-        yield (*place, "revision"), f"{given}; pin weights from Hugging Face to a commit of 40 hex digits"
-    if scheme == "hf" and model.right("runtime") and model.value.runtime != "vllm":
+    route = draft.serving.routes.get(weights.scheme)
+    if route is None or not weights.path.strip("/") or re.search(r"\s", weights.path):
+        yield (*place, "uri"), f"{weights.uri!r} is not a place of weights; write {draft.serving.forms}"
+        return
+    yield from (((*place, key), message) for key, message in route.refuse(weights.path, weights.revision))
+    runtime = draft.serving.runtimes.get(model.value.runtime) if model.right("runtime") else None
+    if runtime is not None and not route.mounted and weights.scheme not in runtime.fetches:
         yield (
             (*place, "uri"),
-            f"{model.value.runtime} cannot load from Hugging Face; copy the weights into bucket://path",
+            f"{model.value.runtime} cannot load from {route.title}; copy the weights into bucket://path",
         )
-    home = {"s3": "aws", "gs": "gcp"}.get(scheme)
-    if home and model.right("clouds") and set(model.value.clouds or clouds) != {home}:
+    if route.cloud and model.right("clouds") and set(model.value.clouds or draft.clouds) != {route.cloud}:
         yield (
             (*place, "uri"),
-            f"{scheme}:// can be read from {home} only; set clouds: [{home}], or use bucket://",
+            f"{weights.scheme}:// can be read from {route.cloud} only; set clouds: [{route.cloud}], or use bucket://",
         )
 
 

@@ -113,6 +113,11 @@ def _choice(given: object, expected: str) -> str:
         close = [each for each in allowed if _same_number(each, given)]
         quoted = f'"{close[0]}"' if close else f"one of {', '.join(allowed)}, in quotes"
         return f'{given} is a number, and versions are text ("1.30" is not 1.3); write {quoted}'
+    return not_among(given, allowed)
+
+
+def not_among(given: object, allowed: Sequence[str]) -> str:
+    """That a value is none of `allowed`, and the nearest of them."""
     return f"{show(given)} is not one of {', '.join(allowed)}; {_nearest_choice(given, allowed)}"
 
 

@@ -40,11 +40,9 @@ def check_all(draft: Draft) -> list[Finding]:
 def warnings(draft: Draft) -> Iterator[Finding]:
     """What a user should know and nothing must stop for."""
     for name, model in draft.models.items():
-        if model.value.runtime == "torchserve":
-            yield (
-                (_MODELS, name, "runtime"),
-                "TorchServe is archived since 2025-08-07 and gets no fixes; triton serves PyTorch, vllm serves LLMs",
-            )
+        runtime = draft.serving.runtimes.get(model.value.runtime)
+        if runtime is not None and runtime.warning:
+            yield (_MODELS, name, "runtime"), runtime.warning
     if draft.aws is not None and draft.gcp is not None:
         aws, gcp = draft.aws.value.kubernetes_version, draft.gcp.value.kubernetes_version
         if aws != gcp:

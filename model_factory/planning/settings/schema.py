@@ -19,6 +19,7 @@ from model_factory.planning.settings.sections import (
     LocalSettings,
     ModelConfig,
 )
+from model_factory.planning.settings.serving import Serving
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FILE_NAME: Final = "Pulumi.schema.json"
@@ -34,13 +35,18 @@ _SECURE: Final = {
 }
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(serving: Serving) -> dict[str, Any]:
     """The schema as plain JSON values, keys in a fixed order."""
     kinds = [*_SECTIONS.values(), ModelConfig]
     _, made = models_json_schema([(kind, "validation") for kind in kinds], ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = {name: _plain(each) for name, each in sorted(made["$defs"].items())}
     definitions["Secure"] = _SECURE
     _name_regions(definitions)
+    definitions["ModelConfig"]["properties"]["runtime"]["enum"] = sorted(serving.runtimes)
+    definitions["Weights"]["properties"]["uri"] |= {
+        "description": f"Their place: {serving.forms}.",
+        "pattern": rf"^({'|'.join(sorted(serving.routes))})://\S+$",
+    }
     return {
         "$schema": DIALECT,
         "title": f"Stack file of {PROJECT}",

@@ -31,14 +31,12 @@ from model_factory.planning.settings.fields import (
     PrivateCidr,
     ProjectId,
     Text,
-    WeightsUri,
     Within,
     sized,
 )
 from model_factory.planning.settings.problems import Problem
 
 Environment = Literal["dev", "staging", "prod"]
-Runtime = Literal["tensorflow-serving", "torchserve", "triton", "triton-onnx", "vllm"]
 
 
 class Value(BaseModel):
@@ -150,16 +148,26 @@ class Replicas(Value):
 class Weights(Value):
     """Where a model's weights come from."""
 
-    uri: WeightsUri
-    """`bucket://path` (the stack's own bucket of that cloud), `hf://owner/model`, `s3://bucket/path` or `gs://bucket/path`."""
+    uri: Text
+    """Their place, as `bucket://path` (the stack's own bucket of that cloud) or `hf://owner/model`."""
     revision: Text | None = None
-    """A version that never changes: a commit for `hf://` (required there), an object version or folder elsewhere."""
+    """A version that never changes: a commit for `hf://` (required there), an object version or folder in a bucket."""
+
+    @property
+    def scheme(self) -> str:
+        """What names the route: `hf` of `hf://owner/model`."""
+        return self.uri.partition("://")[0]
+
+    @property
+    def path(self) -> str:
+        """The place on that route: `owner/model`."""
+        return self.uri.partition("://")[2]
 
 
 class ModelConfig(Value):
     """What a model is and needs, as the stack file says it."""
 
-    runtime: Runtime
+    runtime: Text
     """The server that runs the model."""
     image: Image
     """The server's container image, pinned: `name@sha256:…`, with or without a tag before the @."""

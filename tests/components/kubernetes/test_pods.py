@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from components.kubernetes.pod import PodParts, memory_quantity, pod_spec
-from components.kubernetes.runtimes.table import MODEL_SERVERS, filled
-from components.kubernetes.weights.routes import HubWeights
+from components.kubernetes.runtimes import RUNTIMES
+from components.kubernetes.runtimes.runtime import filled
+from components.kubernetes.weights import weights_of
 from model_factory.planning.settings.sections import ModelSettings
 
 # kubernetes.io/docs/concepts/security/pod-security-standards, restricted: the kinds of volumes that may be used.
@@ -193,17 +194,14 @@ class TestS3Mounts:
 
 
 class TestModelServers:
-    @pytest.mark.parametrize("server", MODEL_SERVERS.values(), ids=list(MODEL_SERVERS))
+    @pytest.mark.parametrize("server", RUNTIMES.values(), ids=list(RUNTIMES))
     def test_name_ports_that_they_open(self, server: Any) -> None:
         assert {server.health_port, server.metrics_port} <= set(server.ports)
         assert all(len(name) <= 15 for name in server.ports)
 
     def test_torchserve_keeps_its_management_to_itself(self) -> None:
-        assert (
-            "management_address=http://127.0.0.1:8081"
-            in MODEL_SERVERS["torchserve"].files["config.properties"]
-        )
-        assert 8081 not in MODEL_SERVERS["torchserve"].ports.values()
+        assert "management_address=http://127.0.0.1:8081" in RUNTIMES["torchserve"].files["config.properties"]
+        assert 8081 not in RUNTIMES["torchserve"].ports.values()
 
 
 class TestHubWeights:
@@ -221,9 +219,10 @@ class TestHubWeights:
                 "replicas": {"min": 1, "max": 2},
             }
         )
-        parts = PodParts(image="i", service_account="m", config_map=None, claim=None)
-        weights = HubWeights("owner/m", "a" * 40)
-        spec: Any = pod_spec(model, MODEL_SERVERS["vllm"], weights, parts, "pool", {})
+        parts = PodParts(image="i", service_account="m", config_map=None, volume=None)
+        buckets: Any = None
+        weights = weights_of(model, buckets)
+        spec: Any = pod_spec(model, RUNTIMES["vllm"], weights, parts, "pool", {})
         (container,) = spec["containers"]
         assert container["args"][0] == "owner/m"
         assert f"--revision={'a' * 40}" in container["args"]
@@ -238,5 +237,4 @@ class TestQuantities:
         assert memory_quantity(Decimal(gib)) == text
 
     def test_braces_of_files_stay(self) -> None:
-        model: Any = type("Model", (), {"name": "m", "gpus_per_replica": 1})()
-        assert filled("max { value: 1 } {name}", model, "w") == "max { value: 1 } m"
+        assert filled("max { value: 1 } {name}", {"name": "m", "weights": "w"}) == "max { value: 1 } m"

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.runtimes.table import MODEL_SERVERS
+from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.scaling import autoscaler_metrics, autoscaler_spec
-from model_factory.planning.settings.sections import ModelSettings, Runtime
+from model_factory.planning.settings.sections import ModelSettings
 
 
-def model(runtime: Runtime = "vllm", **changes: Any) -> ModelSettings:
+def model(runtime: str = "vllm", **changes: Any) -> ModelSettings:
     return ModelSettings.model_validate(
         {
             "name": "m",
@@ -27,7 +27,7 @@ def model(runtime: Runtime = "vllm", **changes: Any) -> ModelSettings:
 
 class TestAutoscaler:
     def test_all_replicas_together_carry_the_peak(self) -> None:
-        rate: Any = autoscaler_metrics(model(), MODEL_SERVERS["vllm"])[0]
+        rate: Any = autoscaler_metrics(model(), RUNTIMES["vllm"])[0]
         assert rate["pods"]["target"] == {"type": "AverageValue", "average_value": "12500m"}
 
     @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ class TestAutoscaler:
             ("tensorflow-serving", "Resource"),
         ],
     )
-    def test_a_queue_where_there_is_one_and_cpu_where_not(self, runtime: Runtime, kind: str) -> None:
-        second: Any = autoscaler_metrics(model(runtime), MODEL_SERVERS[runtime])[1]
+    def test_a_queue_where_there_is_one_and_cpu_where_not(self, runtime: str, kind: str) -> None:
+        second: Any = autoscaler_metrics(model(runtime), RUNTIMES[runtime])[1]
         assert second["type"] == kind
 
     def test_goes_down_slower_than_up(self) -> None:
-        behaviour: Any = autoscaler_spec(model(), MODEL_SERVERS["vllm"], "d")["behavior"]
+        behaviour: Any = autoscaler_spec(model(), RUNTIMES["vllm"], "d")["behavior"]
         assert (
             behaviour["scale_down"]["stabilization_window_seconds"]
             > behaviour["scale_up"]["stabilization_window_seconds"]

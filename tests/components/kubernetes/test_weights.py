@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.kubernetes.weights.routes import WeightsPlace, folder, hub_weights, weights_place
-from model_factory.facts.clouds import Cloud
+from components.kubernetes.runtimes import RUNTIMES
+from components.kubernetes.weights import ROUTES, weights_of
+from components.kubernetes.weights.gcs import GcsBuckets
+from components.kubernetes.weights.route import Folder, PodWeights, folder
+from components.kubernetes.weights.s3 import S3Buckets
 from model_factory.planning.settings.sections import ModelSettings
 
 
@@ -34,26 +37,41 @@ class TestFolders:
         assert prefix == "" or prefix.endswith("/")
 
 
+class Buckets:
+    """Buckets of a cloud that only remember what was asked of them."""
+
+    def weights(self, model: ModelSettings, folder: Folder) -> PodWeights:
+        return PodWeights(argument=model.name, reads=folder)
+
+
 class TestPlaces:
-    @pytest.mark.parametrize("cloud", ["aws", "gcp"])
-    def test_the_own_bucket_serves_both_clouds(self, cloud: Cloud) -> None:
-        assert weights_place(model(), cloud) == WeightsPlace("bucket", "", "m/7/")
+    def test_the_own_bucket_serves_every_cloud(self) -> None:
+        assert ROUTES["bucket"].cloud is None
+        assert weights_of(model(), Buckets()).reads == Folder("", "m/7/")
 
     def test_a_foreign_bucket_is_taken_apart(self) -> None:
         weights = {"uri": "s3://shared/models/m", "revision": "7"}
-        assert weights_place(model(weights=weights), "aws") == WeightsPlace("s3", "shared", "models/m/7/")
+        assert weights_of(model(weights=weights), Buckets()).reads == Folder("shared", "models/m/7/")
 
-    def test_a_bucket_of_the_other_cloud_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="cannot be mounted on gcp"):
-            weights_place(model(weights={"uri": "s3://shared/m"}), "gcp")
+    def test_a_hub_serves_those_that_fetch(self) -> None:
+        weights = model(weights={"uri": "hf://owner/m", "revision": "a" * 40})
+        assert weights_of(weights, Buckets()).argument == "owner/m"
+        assert "hf" in RUNTIMES["vllm"].fetches
+        assert "hf" not in RUNTIMES["torchserve"].fetches
 
-    def test_a_hub_serves_vllm_only(self) -> None:
-        weights = {"uri": "hf://owner/m", "revision": "a" * 40}
-        assert weights_place(model(weights=weights), "aws").prefix == "owner/m"
-        with pytest.raises(ValueError, match="torchserve cannot load hf://owner/m"):
-            weights_place(model(weights=weights, runtime="torchserve"), "aws")
+    @pytest.mark.parametrize("revision", [None, "main", "A" * 40])
+    def test_hub_weights_without_a_commit_are_refused(self, revision: str | None) -> None:
+        assert [key for key, _ in ROUTES["hf"].refuse("owner/m", revision)] == ["revision"]
+        assert not [*ROUTES["hf"].refuse("owner/m", "a" * 40)]
 
-    def test_hub_weights_without_a_commit_are_refused(self) -> None:
-        unpinned = model(weights={"uri": "hf://owner/m"})
-        with pytest.raises(ValueError, match="needs a revision"):
-            hub_weights(unpinned, weights_place(unpinned, "aws"))
+
+class TestEveryRoute:
+    @pytest.mark.parametrize("scheme", ROUTES)
+    def test_shows_how_it_is_written(self, scheme: str) -> None:
+        assert ROUTES[scheme].form.startswith(f"{scheme}://")
+
+    @pytest.mark.parametrize("scheme", ROUTES)
+    def test_brings_a_volume_exactly_if_it_is_mounted(self, scheme: str) -> None:
+        asked = model(weights={"uri": f"{scheme}://owner/m", "revision": "a" * 40})
+        for buckets in (S3Buckets("own", "us-east-1"), GcsBuckets("own")):
+            assert (weights_of(asked, buckets).volume is not None) is ROUTES[scheme].mounted

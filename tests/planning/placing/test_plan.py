@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.kubernetes.serving import SERVING
 from model_factory.cost import cost_of, nodes_of
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.offer import Offer
@@ -30,7 +31,7 @@ def settings_of(models: dict[str, dict[str, Any]], **aws: Any) -> Settings:
     config["model-factory:models"] = {
         name: {**BASE, "replicas": {"min": 1, "max": 2}, **change} for name, change in models.items()
     }
-    return from_config(config, stack="dev")
+    return from_config(config, SERVING, stack="dev")
 
 
 def planned(models: dict[str, dict[str, Any]], offers: Sequence[Offer] = OFFERS, **aws: Any) -> Plan:
@@ -59,7 +60,8 @@ class TestCheapestFit:
                 "model-factory:models": {
                     "llm": {**STACK["config"]["model-factory:models"]["llm"], "clouds": []}
                 },
-            }
+            },
+            SERVING,
         )
         (placed,) = plan(both, OFFERS).placements
         assert (placed.cloud, placed.region, placed.offer.machine_type) == ("aws", "us-east-2", "g6.xlarge")
@@ -200,7 +202,7 @@ class TestZones:
             "model-factory:gcp": {"regions": ["us-east4"], "zones": list(zones)},
             "model-factory:models": {"m": {**BASE, "clouds": ["gcp"], "accelerators": ["l4"], **model}},
         }
-        return plan(from_config(config, stack="dev"), OFFERS)
+        return plan(from_config(config, SERVING, stack="dev"), OFFERS)
 
     def test_a_pool_spans_the_zones_that_sell_its_machine(self) -> None:
         (pool,) = self.gcp().pools

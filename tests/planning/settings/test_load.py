@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from components.kubernetes.serving import SERVING
 from model_factory.planning.settings.load import SettingsError, from_config
 from model_factory.planning.settings.problems import Problem
 from model_factory.planning.settings.stackfile import Secure, read_stack_file
@@ -67,6 +68,14 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         "model-factory:models.resnet.weights.uri",
         ("tensorflow-serving cannot load",),
     ),
+    "port of the server": (
+        put(f"{LLM}/args", ["--max-model-len=4096", "--port 9000"]),
+        f"{LLM_KEY}.args[1]",
+        ("the stack sets --port for vLLM", "remove it"),
+    ),
+    "owned flag, spelt with _": (put(f"{LLM}/args", ["--served_model_name=x"]), f"{LLM_KEY}.args[0]", ("--served_model_name",)),
+    "owned flag, short": (put(f"{LLM}/args", ["-tp", "2"]), f"{LLM_KEY}.args[0]", ("sets -tp for vLLM",)),
+    "revision beside the weights": (put(f"{LLM}/args", ["--revision=main"]), f"{LLM_KEY}.args[0]", ("--revision",)),
     "illegal name": (put("model-factory:models/My_Model", STACK["config"]["model-factory:models"]["llm"]), "My_Model", ("write my-model",)),
     "long name": (put(f"model-factory:models/{'m' * 41}", STACK["config"]["model-factory:models"]["llm"]), "m" * 41, ("at most 40",)),
     "cloud not set up": (drop("model-factory:gcp"), f"{LLM_KEY}.clouds[1]", ("gcp is not set up",)),
@@ -244,7 +253,7 @@ class TestAnotherProjectsFile:
     def test_the_program_refuses_a_file_with_a_broken_frame_too(self, project: Project) -> None:
         project.stack_file.write_text(project.write() + "  aws:region: us-east-1\n")
         with pytest.raises(SettingsError, match="is there twice"):
-            from_config(STACK["config"], read_stack_file(project.stack_file))
+            from_config(STACK["config"], SERVING, read_stack_file(project.stack_file))
 
     def test_a_foreign_project_file(self, project: Project) -> None:
         project.project_file.write_text("name: web-shop\nruntime: python\n")
@@ -273,7 +282,7 @@ class TestValid:
             key: value if isinstance(value, str) else json.dumps(value)
             for key, value in STACK["config"].items()
         }
-        assert from_config(config, stack="dev") == settings
+        assert from_config(config, SERVING, stack="dev") == settings
 
     def test_the_region_of_the_provider_is_home(self, project: Project) -> None:
         settings = project.load(drop("model-factory:aws/regions"), put("model-factory:gcp", None))
@@ -298,9 +307,9 @@ class TestValid:
             if not key.endswith(("CustomEndpoint", ":endpoints"))
         }
         project.write_stack({"config": config})
-        assert not from_config(config, stack="prod").is_local
+        assert not from_config(config, SERVING, stack="prod").is_local
         with pytest.raises(SettingsError, match="is for stacks on local clouds"):
-            from_config({**config, "model-factory:local": {}})
+            from_config({**config, "model-factory:local": {}}, SERVING)
 
     def test_one_cloud_is_enough(self, project: Project) -> None:
         settings = project.load(
@@ -315,7 +324,7 @@ class TestValid:
 
     def test_secure_values_of_providers_are_fine(self, project: Project) -> None:
         assert project.load(put("aws:secretKey", {"secure": "v1:abc"})).is_local
-        assert from_config({**STACK["config"], "aws:secretKey": Secure()}).is_local
+        assert from_config({**STACK["config"], "aws:secretKey": Secure()}, SERVING).is_local
 
     def test_an_archived_server_and_a_version_skew_are_warned_about(self, project: Project) -> None:
         settings = project.load(

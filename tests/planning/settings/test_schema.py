@@ -7,11 +7,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+from components.kubernetes.serving import SERVING
 from model_factory.planning.settings.schema import DIALECT, json_schema
 from tests.planning.project import STACK
 from tests.planning.settings.test_load import REFUSED
 
-VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+VALIDATOR = jsonschema.Draft202012Validator(json_schema(SERVING))
 
 CROSS_KEY = {
     # The schema judges one key at a time, by shape.
@@ -20,7 +21,7 @@ CROSS_KEY = {
     "floating weights", "folder outside", "home not among the regions", "host bits", "infinity", "label of the stack",
     "machine of another cloud", "machine without the GPUs", "machine without the memory", "min above max", "no GCP project", "no region",
     "no such zone", "one endpoint missing", "open to the world", "overlap between clouds", "overlap in a cloud",
-    "overlap in a later region", "public range", "range that runs out", "region of no cloud", "region twice", "too few zones", "too large",
+    "overlap in a later region", "public range", "range that runs out", "owned flag, short", "owned flag, spelt with _", "port of the server", "region of no cloud", "revision beside the weights", "region twice", "too few zones", "too large",
     "too much accelerator memory", "too small", "two GCP projects", "unknown accelerator", "unknown machine", "weights of another cloud",
     "version that the channel lacks", "weights the server cannot load", "zone outside the region",
 }  # fmt: skip
@@ -28,12 +29,12 @@ CROSS_KEY = {
 
 class TestSchema:
     def test_it_is_a_schema(self) -> None:
-        jsonschema.Draft202012Validator.check_schema(json_schema())
-        assert json_schema()["$schema"] == DIALECT
-        json.dumps(json_schema(), allow_nan=False)
+        jsonschema.Draft202012Validator.check_schema(json_schema(SERVING))
+        assert json_schema(SERVING)["$schema"] == DIALECT
+        json.dumps(json_schema(SERVING), allow_nan=False)
 
     def test_it_is_the_same_each_time(self) -> None:
-        assert json.dumps(json_schema()) == json.dumps(json_schema())
+        assert json.dumps(json_schema(SERVING)) == json.dumps(json_schema(SERVING))
 
     def test_a_valid_stack_file_satisfies_it(self) -> None:
         VALIDATOR.validate(STACK)
@@ -46,7 +47,7 @@ class TestSchema:
         assert not VALIDATOR.is_valid(stack)
 
     def test_every_key_is_described(self) -> None:
-        schema = json_schema()
+        schema = json_schema(SERVING)
         for name in ("AwsSettings", "GcpSettings", "LocalSettings", "ModelConfig", "Replicas", "Weights"):
             for key, value in schema["$defs"][name]["properties"].items():
                 assert value.get("description"), f"{name}.{key}"

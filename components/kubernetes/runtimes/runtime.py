@@ -1,0 +1,75 @@
+"""What the stack must know of a model server to run it. Data alone: each server is a file beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+WEIGHTS_ROOT: Final = "/models"
+CONFIG_ROOT: Final = "/etc/model-server"
+SCRATCH_ROOT: Final = "/tmp"  # noqa: S108 (inside the container, an emptyDir)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A figure a Pod gives, by which its autoscaler adds replicas: an average over the replicas.
+
+    `metric` is the name under which a metrics adapter serves it; Kubernetes names have no colons.
+    """
+
+    metric: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """A model server as Kubernetes and the stack file see it.
+
+    In `args`, `files`, `fetches`, `ready_path` and `live_path`: {name} is the model's name, {weights} its folder (or repository),
+    {revision} the weights' fixed version, {gpus} the GPUs of a replica. `startup_seconds` covers loading the largest weights this
+    server is meant for; `drain_seconds` its longest request.
+    """
+
+    title: str
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    ports: Mapping[str, int]
+    health_port: str = "http"
+    ready_path: str
+    live_path: str
+    metrics_port: str = "http"
+    rate_metric: str
+    startup_seconds: int
+    drain_seconds: int
+    queue: Signal | None = None
+    """The requests that wait. None where the server tells no queue: CPU is the signal then."""
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Name → text of what it reads below CONFIG_ROOT."""
+    shared_memory_gib: int = 0
+    """What its processes exchange through /dev/shm; it counts as memory of the Pod."""
+    scale_down_seconds: int = 300
+    fetches: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Schemes of weights that it fetches by itself → arguments that this takes besides {weights}."""
+    aliases: tuple[str, ...] = ()
+    """Other spellings of the flags in `args` and `fetches`, and flags that would undo them."""
+    warning: str = ""
+    """What its users should know, and what to do about it."""
+
+    @property
+    def owned_flags(self) -> frozenset[str]:
+        """The flags that are the stack's to set, with - between words: what a server makes of a flag given twice differs by server."""
+        set_here = (*self.args, *(argument for added in self.fetches.values() for argument in added))
+        flags = (text.partition("=")[0] for text in (*set_here, *self.aliases) if text.startswith("-"))
+        return frozenset(flag.replace("_", "-") for flag in flags)
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """A text of a server's data with values in the places of {name}, {weights} and so on.
+
+    Plain replacement: the files hold braces of their own.
+    """
+    for place, value in values.items():
+        text = text.replace(f"{{{place}}}", value)
+    return text

@@ -1,0 +1,35 @@
+"""TensorFlow Serving. tensorflow.org/tfx/serving/serving_config"""
+
+from components.kubernetes.runtimes.runtime import CONFIG_ROOT, Runtime
+
+RUNTIME = Runtime(
+    title="TensorFlow Serving",
+    command=("tensorflow_model_server",),
+    args=(
+        "--port=8500",
+        "--rest_api_port=8501",
+        "--model_name={name}",
+        "--model_base_path={weights}",
+        f"--monitoring_config_file={CONFIG_ROOT}/monitoring.config",
+        "--enable_batching=true",
+        f"--batching_parameters_file={CONFIG_ROOT}/batching.config",
+    ),
+    # It takes the place of name and base path.
+    aliases=("--model_config_file",),
+    ports={"http": 8501, "grpc": 8500},
+    # It has no health page; a model's status answers once the model is known.
+    ready_path="/v1/models/{name}",
+    live_path="/v1/models/{name}",
+    rate_metric="tensorflow_serving_requests_per_second",
+    startup_seconds=300,
+    drain_seconds=30,
+    files={
+        "monitoring.config": 'prometheus_config {\n  enable: true\n  path: "/monitoring/prometheus/metrics"\n}\n',
+        "batching.config": (
+            "max_batch_size { value: 32 }\n"
+            "batch_timeout_micros { value: 2000 }\n"
+            "max_enqueued_batches { value: 100 }\n"
+            "num_batch_threads { value: 4 }\n"
+        ),
+    },
+)

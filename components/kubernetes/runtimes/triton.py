@@ -1,0 +1,27 @@
+"""NVIDIA Triton Inference Server. docs.nvidia.com/deeplearning/triton-inference-server: user guide, and its metrics page."""
+
+from components.kubernetes.runtimes.runtime import WEIGHTS_ROOT, Runtime, Signal
+
+RUNTIME = Runtime(
+    title="Triton",
+    command=("tritonserver",),
+    args=(
+        f"--model-repository={WEIGHTS_ROOT}",
+        "--http-port=8000",
+        "--grpc-port=8001",
+        "--metrics-port=8002",
+        # A model that fails to load must show as a Pod that is not ready, not as one that serves the others.
+        "--strict-readiness=true",
+        "--exit-timeout-secs=30",
+    ),
+    aliases=("--model-store", "--allow-http", "--allow-grpc", "--allow-metrics"),
+    ports={"http": 8000, "grpc": 8001, "metrics": 8002},
+    ready_path="/v2/health/ready",
+    live_path="/v2/health/live",
+    metrics_port="metrics",
+    rate_metric="nv_inference_request_success_per_second",
+    startup_seconds=600,
+    drain_seconds=30,
+    queue=Signal("nv_inference_pending_request_count", "4"),
+    shared_memory_gib=1,
+)

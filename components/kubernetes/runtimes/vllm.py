@@ -1,0 +1,34 @@
+"""vLLM. docs.vllm.ai: serve, and its metrics page."""
+
+from components.kubernetes.runtimes.runtime import SCRATCH_ROOT, Runtime, Signal
+
+RUNTIME = Runtime(
+    title="vLLM",
+    command=("vllm", "serve"),
+    args=(
+        "{weights}",
+        "--served-model-name={name}",
+        "--host=0.0.0.0",
+        "--port=8000",
+        "--tensor-parallel-size={gpus}",
+    ),
+    fetches={"hf": ("--revision={revision}",)},
+    aliases=("-tp", "--model"),
+    ports={"http": 8000},
+    ready_path="/health",
+    live_path="/health",
+    rate_metric="vllm_requests_per_second",
+    # Tens of GiB to load, then kernels to compile and graphs to capture.
+    startup_seconds=1800,
+    drain_seconds=120,
+    queue=Signal("vllm_num_requests_waiting", "2"),
+    env={
+        "HF_HOME": f"{SCRATCH_ROOT}/huggingface",
+        "VLLM_CACHE_ROOT": f"{SCRATCH_ROOT}/vllm",
+        "TRITON_CACHE_DIR": f"{SCRATCH_ROOT}/triton",
+        "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH_ROOT}/inductor",
+    },
+    shared_memory_gib=4,
+    # A replica takes many minutes to come back, so it is not given up for a short lull.
+    scale_down_seconds=900,
+)

@@ -1,0 +1,99 @@
+"""What a route of weights is: how a place is written in a stack file, and how a model's Pods get what lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from components.kubernetes.runtimes.runtime import WEIGHTS_ROOT
+from model_factory.facts.clouds import Cloud
+from model_factory.planning.settings.sections import ModelSettings
+
+if TYPE_CHECKING:
+    import pulumi
+    from pulumi_kubernetes.core.v1 import VolumeArgsDict
+    from pulumi_kubernetes.networking.v1 import NetworkPolicyEgressRuleArgsDict
+
+VOLUME: Final = "weights"
+SCRATCH_GIB: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of a bucket in the site's own cloud. `bucket` is empty for the stack's own; `prefix` ends with a slash, or is empty for
+    the whole bucket."""
+
+    bucket: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mounting:
+    """Where a volume is asked for: the model's logical name, its namespace and labels, the user that reads, and the options of
+    whatever has to be declared for it."""
+
+    name: str
+    namespace: pulumi.Input[str]
+    labels: Mapping[str, str]
+    user: int
+    opts: pulumi.ResourceOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodWeights:
+    """One model's weights as its Pods get them."""
+
+    argument: str
+    """What the server is told to load: a folder, or a repository that it fetches."""
+    volume: Callable[[Mounting], VolumeArgsDict] | None = None
+    """The volume, named VOLUME, that is mounted at the argument; declares what that needs. None where the server fetches."""
+    egress: tuple[NetworkPolicyEgressRuleArgsDict, ...] = ()
+    """Where the Pod must be let out to."""
+    pod_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    scratch_gib: int = SCRATCH_GIB
+    """Space on the node for what the server writes."""
+    reads: Folder | None = None
+    """What the Pod's identity in the cloud must be allowed to read. None: it needs no identity."""
+
+
+class Buckets(Protocol):
+    """How Pods of one site mount folders of its cloud's buckets."""
+
+    def weights(self, model: ModelSettings, folder: Folder) -> PodWeights:
+        """A folder as a model's weights."""
+        ...
+
+
+def _accept(_path: str, _revision: str | None) -> Iterator[tuple[str, str]]:
+    yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route of weights, by the scheme of its places. What it says to planning: `planning.settings.serving.RouteRules`."""
+
+    title: str
+    form: str
+    weights: Callable[[ModelSettings, str, Buckets], PodWeights]
+    """From a model, the path after its scheme and the site's buckets."""
+    mounted: bool = True
+    cloud: Cloud | None = None
+    refuse: Callable[[str, str | None], Iterator[tuple[str, str]]] = _accept
+
+
+def mount_path(model: ModelSettings) -> str:
+    """Where a model's weights are mounted."""
+    return f"{WEIGHTS_ROOT}/{model.name}"
+
+
+def named_bucket(model: ModelSettings, path: str, buckets: Buckets) -> PodWeights:
+    """The weights at `bucket/folder`."""
+    bucket, _, inside = path.partition("/")
+    return buckets.weights(model, Folder(bucket, folder(inside, model.revision)))
+
+
+def folder(path: str, revision: str | None) -> str:
+    """`path/revision/`, without doubled slashes; empty for neither. The revision is a folder, so that every version stays readable."""
+    parts = [part for part in (*path.split("/"), revision or "") if part]
+    return "".join(f"{part}/" for part in parts)

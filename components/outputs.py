@@ -1,0 +1,25 @@
+"""What the stack says of itself besides its resources' addresses. Amounts are text: a double would round them."""
+
+from collections.abc import Mapping
+
+from model_factory.planning.placing.plan import Plan
+
+
+def model_rows(plan: Plan) -> list[Mapping[str, object]]:
+    """The table of models."""
+    return [
+        {
+            "model": each.model.name,
+            "runtime": each.model.runtime,
+            "cloud": each.cloud,
+            "region": each.region,
+            "machine_type": each.offer.machine_type,
+            "accelerator": f"{each.model.gpus_per_replica}x {each.offer.accelerator}",
+            "capacity_type": each.capacity_type,
+            "replicas": each.replicas,
+            "replicas_max": each.model.replicas_max,
+            "usd_per_hour": str(each.usd_per_hour),
+            "usd_per_hour_max": str(each.usd_per_hour_max),
+        }
+        for each in plan.placements
+    ]

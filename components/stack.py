@@ -1,0 +1,51 @@
+"""What holds for all of a stack, and what a site of it shows to the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import pulumi
+
+from model_factory.planning.settings.sections import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class StackTraits:
+    """What every site of a stack is given alike.
+
+    `render_to` is the folder for clusters' objects, None where clusters are real; `disposable` lets stores be deleted with what is in
+    them; `protect` keeps what holds state from being deleted at all; `labels` are on everything that takes some.
+    """
+
+    stack: str
+    render_to: str | None
+    disposable: bool
+    protect: bool
+    labels: Mapping[str, str]
+
+    @classmethod
+    def of(cls, settings: Settings) -> StackTraits:
+        """A stack's traits: the stack file's labels, and those that tell whose a resource is."""
+        return cls(
+            stack=settings.stack,
+            render_to=settings.local.render_to if settings.local else None,
+            disposable=settings.environment == "dev",
+            protect=settings.environment == "prod",
+            labels={
+                **settings.labels,
+                "environment": settings.environment,
+                "managed-by": settings.project,
+                "stack": settings.stack,
+            },
+        )
+
+
+class Site(Protocol):
+    """All of a stack in one region of a cloud. Registries go by logical name, addresses by model."""
+
+    endpoint: pulumi.Output[str]
+    bucket: pulumi.Output[str]
+    registries: Mapping[str, pulumi.Output[str]]
+    addresses: Mapping[str, pulumi.Output[str]]

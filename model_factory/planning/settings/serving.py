@@ -1,0 +1,78 @@
+"""What a stack file may name as a runtime and as a place of weights, and the rules that come with each.
+
+The values are registries of `components`, which stands above planning: whoever reads a stack file hands them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from model_factory.facts.clouds import Cloud
+
+
+class RuntimeRules(Protocol):
+    """What planning asks of a model server."""
+
+    @property
+    def title(self) -> str:
+        """Its name in prose."""
+        ...
+
+    @property
+    def fetches(self) -> Collection[str]:
+        """Schemes of weights that it fetches by itself. What is mounted, every server reads."""
+        ...
+
+    @property
+    def owned_flags(self) -> Collection[str]:
+        """Flags that the stack sets on its command line, with every other spelling that the server takes."""
+        ...
+
+    @property
+    def warning(self) -> str:
+        """What a user of it should know; empty for nothing."""
+        ...
+
+
+class RouteRules(Protocol):
+    """What planning asks of a route of weights."""
+
+    @property
+    def title(self) -> str:
+        """Its name in prose."""
+        ...
+
+    @property
+    def form(self) -> str:
+        """How a place is written, for errors: `hf://owner/model`."""
+        ...
+
+    @property
+    def mounted(self) -> bool:
+        """Is it a volume that any server reads? If not, the server fetches."""
+        ...
+
+    @property
+    def cloud(self) -> Cloud | None:
+        """The only cloud that reads from there; None: all of them."""
+        ...
+
+    def refuse(self, path: str, revision: str | None, /) -> Iterator[tuple[str, str]]:
+        """What is wrong with a place's path or with its revision: the key and the message."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The runtimes by name and the routes of weights by scheme, in the order in which errors list them."""
+
+    runtimes: Mapping[str, RuntimeRules]
+    routes: Mapping[str, RouteRules]
+
+    @property
+    def forms(self) -> str:
+        """All forms of a place of weights, as prose."""
+        *most, last = (route.form for route in self.routes.values())
+        return f"{', '.join(most)} or {last}"
