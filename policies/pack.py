@@ -25,18 +25,18 @@ NAME = "model-factory"
 TITLE = "Model factory"
 
 THEMES: Mapping[str, tuple[Policy, ...]] = {
-    "workloads": workloads.POLICIES,
-    "kubernetes objects": kubernetes_objects.POLICIES,
-    "pod security": pod_security.POLICIES,
-    "kubernetes stack": kubernetes_stack.POLICIES,
-    "GPUs": gpu.POLICIES,
-    "model servers": serving.POLICIES,
-    "AWS": aws.POLICIES,
-    "AWS account": aws_account.POLICIES,
-    "Google Cloud": gcp.POLICIES,
-    "budget": budget.POLICIES,
-    "labels": labels.POLICIES,
-    "protection": protection.POLICIES,
-    "versions": versions.POLICIES,
+    "workloads": workloads.theme.policies,
+    "kubernetes objects": kubernetes_objects.theme.policies,
+    "pod security": pod_security.theme.policies,
+    "kubernetes stack": kubernetes_stack.theme.policies,
+    "GPUs": gpu.theme.policies,
+    "model servers": serving.theme.policies,
+    "AWS": aws.theme.policies,
+    "AWS account": aws_account.theme.policies,
+    "Google Cloud": gcp.theme.policies,
+    "budget": budget.theme.policies,
+    "labels": labels.theme.policies,
+    "protection": protection.theme.policies,
+    "versions": versions.theme.policies,
 }
 POLICIES: tuple[Policy, ...] = tuple(each for policies in THEMES.values() for each in policies)

@@ -1,2 +1,2 @@
-"""How checks are written: `checks` makes policies of functions, `resources` is what these see, `drafts` what they mend,
-`references` where their rules come from; the rest are readers that several themes share."""
+"""How checks are written: `theme` marks functions as checks, `checks` makes policies of them, `resources` is what they see, `drafts`
+what they mend, `references` where their rules come from; the rest are readers that several themes share."""

@@ -18,7 +18,6 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from model_factory.graph.clusters import Cluster, clusters_of
 from model_factory.graph.declared import matches
 from model_factory.graph.urn import name_of
 from policies.authoring.drafts import Draft, editable
@@ -144,17 +143,6 @@ def stack_check(
         validate=validate,
         **_metadata(name, description, _default_level(severity), severity, steps, reference, settings, tags),
     )
-
-
-def each_cluster(judge: Callable[[Cluster[Resource], Mapping[str, Any], Report], None]) -> StackCheck:
-    """A check of each cluster by itself: one unknown name makes that cluster, and no other, one that could not be evaluated."""
-
-    def check(stack: Stack, report: Report) -> None:
-        for cluster in clusters_of(stack.resources):
-            with report.guard():
-                judge(cluster, stack.config, report)
-
-    return check
 
 
 class _Metadata(TypedDict):

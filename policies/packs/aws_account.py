@@ -5,20 +5,42 @@ from __future__ import annotations
 from model_factory.graph.pools import EksPool
 from model_factory.graph.values import at
 from policies.authoring.addresses import is_private
-from policies.authoring.checks import CRITICAL, MEDIUM, Policy, resource_check, stack_check, texts
+from policies.authoring.checks import CRITICAL, MEDIUM, texts
 from policies.authoring.clouds import INSTANCE, LAUNCH_TEMPLATE, is_on
 from policies.authoring.iam_documents import allowed, is_for_everybody, texts_of
 from policies.authoring.references import cis_aws, cis_eks
 from policies.authoring.resources import Props, Report, Resource, Stack, shown
+from policies.authoring.theme import Theme
 
-TAGS = ("aws",)
+theme = Theme("aws")
+
 VPC = "aws:ec2/vpc:Vpc"
 FLOW_LOG = "aws:ec2/flowLog:FlowLog"
 SSH_PORT = 22
 ALL_PROTOCOLS = "-1"
 
 
-def _no_ssh(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=[
+        EksPool.type,
+        LAUNCH_TEMPLATE,
+        INSTANCE,
+        "aws:ec2/securityGroup:SecurityGroup",
+        "aws:ec2/securityGroupRule:SecurityGroupRule",
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+    ],
+    severity=CRITICAL,
+    steps="Remove remoteAccess, keyName or the rule. Use kubectl debug, or Session Manager.",
+    reference=cis_aws(
+        "5.2",
+        "No security groups allow ingress from 0.0.0.0/0 to remote server administration ports",
+        "https://docs.aws.amazon.com/eks/latest/best-practices/protecting-the-infrastructure.html",
+        "CKV_AWS_100",
+        "CKV_AWS_24",
+    ),
+)
+def no_ssh(resource: Resource, report: Report) -> None:
+    """Nobody logs in to nodes by SSH: no key is put there, and no rule opens port 22 to public addresses."""
     props = resource.props
     if resource.type == EksPool.type:
         if at(props, "remoteAccess") is not None:
@@ -51,7 +73,31 @@ def _report_ssh(rule: Props, protocol: object, sources: list[str], report: Repor
         report(f"port {SSH_PORT} is open to {', '.join(public)}")
 
 
-def _no_star(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=[
+        "aws:iam/policy:Policy",
+        "aws:iam/role:Role",
+        "aws:iam/*Policy:*Policy",
+        "aws:iam/*Attachment:*Attachment",
+    ],
+    severity=CRITICAL,
+    steps="Write the actions that are needed, and the resources they are needed on; name a principal in trust policies.",
+    reference=cis_aws(
+        "1.16",
+        "IAM policies that allow full *:* administrative privileges are not attached",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
+        "CKV_AWS_62",
+        "CKV_AWS_63",
+    ),
+    config={
+        "forbiddenPolicies": texts(
+            ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess"),
+            "Names of policies that may be attached to nothing.",
+        )
+    },
+)
+def iam_no_star(resource: Resource, report: Report) -> None:
+    """IAM policies name their actions, and roles name who may take them."""
     props = resource.props
     with report.guard():
         arns = [at(props, "policyArn"), *report.items(props, "managedPolicyArns")]
@@ -83,7 +129,19 @@ def _report_stars(document: object, report: Report) -> None:
                     report(f"a statement allows {action} on every resource")
 
 
-def _key_rotation(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=["aws:kms/key:Key"],
+    severity=MEDIUM,
+    steps="Set enableKeyRotation to true. What was encrypted before stays readable.",
+    reference=cis_aws(
+        "3.6",
+        "Rotation for customer-created symmetric CMKs is enabled",
+        "https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html",
+        "CKV_AWS_7",
+    ),
+)
+def kms_rotation(resource: Resource, report: Report) -> None:
+    """Symmetric KMS keys are rotated each year."""
     spec, usage = at(resource.props, "customerMasterKeySpec"), at(resource.props, "keyUsage")
     # AWS rotates symmetric encryption keys only.
     rotates = spec in (None, "SYMMETRIC_DEFAULT") and usage in (None, "ENCRYPT_DECRYPT")
@@ -91,7 +149,18 @@ def _key_rotation(resource: Resource, report: Report) -> None:
         report("the key is never rotated: enableKeyRotation is off")
 
 
-def _flow_logs(stack: Stack, report: Report) -> None:
+@theme.stack(
+    severity=MEDIUM,
+    steps="Add an aws.ec2.FlowLog with the VPC's id and traffic type REJECT or ALL.",
+    reference=cis_aws(
+        "3.7",
+        "VPC flow logging is enabled in all VPCs",
+        "https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html",
+        "CKV2_AWS_11",
+    ),
+)
+def flow_logs(stack: Stack, report: Report) -> None:
+    """Every VPC has a flow log that keeps at least what was rejected."""
     logs = stack.of(FLOW_LOG)
     for vpc in stack.of(VPC):
         # In a preview nothing has an id yet, but what depends on what is known.
@@ -111,7 +180,20 @@ def _flow_logs(stack: Stack, report: Report) -> None:
                 )
 
 
-def _private_subnets(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=["aws:ec2/subnet:Subnet", LAUNCH_TEMPLATE, INSTANCE],
+    severity=MEDIUM,
+    steps="Leave mapPublicIpOnLaunch and associatePublicIpAddress off; reach out through a NAT gateway.",
+    reference=cis_eks(
+        "5.4.3",
+        "Clusters are created with private nodes",
+        "https://docs.aws.amazon.com/vpc/latest/userguide/subnet-public-ip.html",
+        "CKV_AWS_130",
+        "CKV_AWS_88",
+    ),
+)
+def private_subnets(resource: Resource, report: Report) -> None:
+    """Machines get no public address."""
     props = resource.props
     if is_on(at(props, "mapPublicIpOnLaunch")):
         report("machines here get a public address: mapPublicIpOnLaunch is on")
@@ -121,102 +203,3 @@ def _private_subnets(resource: Resource, report: Report) -> None:
         with report.guard():
             if is_on(at(card, "associatePublicIpAddress")):
                 report("nodes get a public address: associatePublicIpAddress is on")
-
-
-POLICIES: tuple[Policy, ...] = (
-    resource_check(
-        "no-ssh",
-        "Nobody logs in to nodes by SSH: no key is put there, and no rule opens port 22 to public addresses.",
-        types=[
-            EksPool.type,
-            LAUNCH_TEMPLATE,
-            INSTANCE,
-            "aws:ec2/securityGroup:SecurityGroup",
-            "aws:ec2/securityGroupRule:SecurityGroupRule",
-            "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
-        ],
-        severity=CRITICAL,
-        check=_no_ssh,
-        steps="Remove remoteAccess, keyName or the rule. Use kubectl debug, or Session Manager.",
-        reference=cis_aws(
-            "5.2",
-            "No security groups allow ingress from 0.0.0.0/0 to remote server administration ports",
-            "https://docs.aws.amazon.com/eks/latest/best-practices/protecting-the-infrastructure.html",
-            "CKV_AWS_100",
-            "CKV_AWS_24",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "iam-no-star",
-        "IAM policies name their actions, and roles name who may take them.",
-        types=[
-            "aws:iam/policy:Policy",
-            "aws:iam/role:Role",
-            "aws:iam/*Policy:*Policy",
-            "aws:iam/*Attachment:*Attachment",
-        ],
-        severity=CRITICAL,
-        check=_no_star,
-        steps="Write the actions that are needed, and the resources they are needed on; name a principal in trust policies.",
-        reference=cis_aws(
-            "1.16",
-            "IAM policies that allow full *:* administrative privileges are not attached",
-            "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
-            "CKV_AWS_62",
-            "CKV_AWS_63",
-        ),
-        config={
-            "forbiddenPolicies": texts(
-                ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess"),
-                "Names of policies that may be attached to nothing.",
-            )
-        },
-        tags=TAGS,
-    ),
-    resource_check(
-        "kms-rotation",
-        "Symmetric KMS keys are rotated each year.",
-        types=["aws:kms/key:Key"],
-        severity=MEDIUM,
-        check=_key_rotation,
-        steps="Set enableKeyRotation to true. What was encrypted before stays readable.",
-        reference=cis_aws(
-            "3.6",
-            "Rotation for customer-created symmetric CMKs is enabled",
-            "https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html",
-            "CKV_AWS_7",
-        ),
-        tags=TAGS,
-    ),
-    stack_check(
-        "flow-logs",
-        "Every VPC has a flow log that keeps at least what was rejected.",
-        severity=MEDIUM,
-        check=_flow_logs,
-        steps="Add an aws.ec2.FlowLog with the VPC's id and traffic type REJECT or ALL.",
-        reference=cis_aws(
-            "3.7",
-            "VPC flow logging is enabled in all VPCs",
-            "https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html",
-            "CKV2_AWS_11",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "private-subnets",
-        "Machines get no public address.",
-        types=["aws:ec2/subnet:Subnet", LAUNCH_TEMPLATE, INSTANCE],
-        severity=MEDIUM,
-        check=_private_subnets,
-        steps="Leave mapPublicIpOnLaunch and associatePublicIpAddress off; reach out through a NAT gateway.",
-        reference=cis_eks(
-            "5.4.3",
-            "Clusters are created with private nodes",
-            "https://docs.aws.amazon.com/vpc/latest/userguide/subnet-public-ip.html",
-            "CKV_AWS_130",
-            "CKV_AWS_88",
-        ),
-        tags=TAGS,
-    ),
-)

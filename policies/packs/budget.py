@@ -11,18 +11,39 @@ from pulumi_policy.proxy import UnknownValueError
 from model_factory.facts.tables import HOURS_A_MONTH
 from model_factory.graph.pools import node_pool
 from model_factory.graph.values import at
-from policies.authoring.checks import HIGH, Policy, Setting, number, stack_check
+from policies.authoring.checks import HIGH, Setting, number
 from policies.authoring.references import documented
 from policies.authoring.resources import Props, Report, Resource, Stack
+from policies.authoring.theme import Theme
 
-TAGS = ("organisation",)
+theme = Theme("organisation")
+
 ROOT = "pulumi:pulumi:Stack"
 # What a stack exports of its cost, the best first, and how often that is paid a month.
 COST_OUTPUTS = (("usd_per_month", 1), ("usd_per_hour", HOURS_A_MONTH))
 BASES: Mapping[str, tuple[str, ...]] = {"rest": ("idle", "least"), "peak": ("peak", "most")}
 
 
-def _budget(stack: Stack, report: Report) -> None:
+@theme.stack(
+    severity=HIGH,
+    steps="Ask for fewer or smaller GPUs, or raise usdPerMonth in policies/config with whoever pays. A stack with GPUs exports usd_per_month or usd_per_hour.",
+    reference=documented(
+        "FinOps Framework",
+        "Budgeting",
+        "Budgets limit what is spent",
+        "https://www.finops.org/framework/capabilities/budgeting/",
+    ),
+    config={
+        "usdPerMonth": number(30_000, "USD a month that the stack may cost."),
+        "basis": Setting(
+            "peak",
+            {"type": "string", "enum": ["rest", "peak"]},
+            "rest: every model at its least replicas; peak: at its most.",
+        ),
+    },
+)
+def monthly_budget(stack: Stack, report: Report) -> None:
+    """The stack costs no more a month than its budget, by its own estimate."""
     limit, basis = Decimal(str(stack.config["usdPerMonth"])), str(stack.config["basis"])
     for root in stack.of(ROOT):
         outputs = _outputs(root)
@@ -64,29 +85,3 @@ def _amount(output: object, basis: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return amount if amount.is_finite() else None
-
-
-POLICIES: tuple[Policy, ...] = (
-    stack_check(
-        "monthly-budget",
-        "The stack costs no more a month than its budget, by its own estimate.",
-        severity=HIGH,
-        check=_budget,
-        steps="Ask for fewer or smaller GPUs, or raise usdPerMonth in policies/config with whoever pays. A stack with GPUs exports usd_per_month or usd_per_hour.",
-        reference=documented(
-            "FinOps Framework",
-            "Budgeting",
-            "Budgets limit what is spent",
-            "https://www.finops.org/framework/capabilities/budgeting/",
-        ),
-        config={
-            "usdPerMonth": number(30_000, "USD a month that the stack may cost."),
-            "basis": Setting(
-                "peak",
-                {"type": "string", "enum": ["rest", "peak"]},
-                "rest: every model at its least replicas; peak: at its most.",
-            ),
-        },
-        tags=TAGS,
-    ),
-)

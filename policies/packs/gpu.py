@@ -14,27 +14,25 @@ from model_factory.graph.machines import machine_types
 from model_factory.graph.pods import PODS, accelerators_of, asks_for_gpus, count_of, gpus_per_pod, pod_spec
 from model_factory.graph.pools import POOLS, KarpenterPool, keeps_others_away, node_pool
 from model_factory.graph.values import at, listed, mapping
-from policies.authoring.checks import (
-    HIGH,
-    MEDIUM,
-    Policy,
-    Setting,
-    each_cluster,
-    number,
-    resource_check,
-    stack_check,
-    texts,
-)
+from policies.authoring.checks import HIGH, MEDIUM, Setting, number, texts
 from policies.authoring.clouds import INSTANCE, LAUNCH_TEMPLATE
-from policies.authoring.containers import Container, each_container
+from policies.authoring.containers import Container
 from policies.authoring.references import documented
 from policies.authoring.resources import Report, Resource, Stack, shown
+from policies.authoring.theme import Theme
+
+theme = Theme("gpu")
 
 GPU_PAGE = "https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/"
 TAINTS_PAGE = "https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"
 SPOT_PAGE = "https://aws.github.io/aws-eks-best-practices/cost_optimization/cost_opt_compute/"
 AUTOSCALING_PAGE = "https://cloud.google.com/kubernetes-engine/docs/concepts/cluster-autoscaler"
-TAGS = ("gpu",)
+ALLOWED_MACHINES = [
+    *("c7i.*", "m6i.*", "m7a.*", "m7g.*", "m7i.*", "r7i.*"),
+    *("g4dn.*", "g5.*", "g6.*", "g6e.*", "gr6.*", "p4d.*", "p4de.*", "p5.*", "p5e.*", "p5en.*", "p6-b200.*"),
+    *("c3-*", "e2-*", "n1-*", "n2-*", "n2d-*"),
+    *("g2-standard-*", "a2-*", "a3-*", "a4-*"),
+]
 MACHINES = (
     *POOLS,
     INSTANCE,
@@ -45,7 +43,14 @@ MACHINES = (
 )
 
 
-def _exact(container: Container) -> Iterable[str]:
+@theme.container(
+    types=PODS,
+    severity=HIGH,
+    steps="Set resources.limits for the GPU to a whole number, and the request to the same or leave it out.",
+    reference=documented("Kubernetes documentation", "Schedule GPUs", "Using device plugins", GPU_PAGE),
+)
+def gpu_limit_equals_request(container: Container) -> Iterable[str]:
+    """GPUs are asked for whole, and limits equal requests."""
     requests = mapping(at(container.props, "resources", "requests"))
     limits = mapping(at(container.props, "resources", "limits"))
     for name in accelerators_of(container.props):
@@ -58,7 +63,16 @@ def _exact(container: Container) -> Iterable[str]:
             yield f"asks for {shown(limit)} {name}: GPUs come whole"
 
 
-def _at_home(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=PODS,
+    severity=HIGH,
+    steps="Tolerate the taint nvidia.com/gpu, and select the pool by a label of its nodes.",
+    reference=documented(
+        "Kubernetes documentation", "Taints and tolerations", "Nodes with special hardware", TAINTS_PAGE
+    ),
+)
+def gpu_toleration_and_selector(resource: Resource, report: Report) -> None:
+    """Pods with GPUs find their nodes, and no others."""
     spec = pod_spec(resource)
     if not asks_for_gpus(resource):
         return
@@ -80,7 +94,16 @@ def _tolerates(toleration: Any) -> bool:
     return key in TAINTS or (key in (None, "") and at(toleration, "operator") == "Exists")
 
 
-def _tainted(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=(*POOLS, KarpenterPool.type),
+    severity=HIGH,
+    steps="Taint the pool nvidia.com/gpu=present:NoSchedule (NO_SCHEDULE in the clouds' own spelling).",
+    reference=documented(
+        "Kubernetes documentation", "Taints and tolerations", "Nodes with special hardware", TAINTS_PAGE
+    ),
+)
+def pool_tainted(resource: Resource, report: Report) -> None:
+    """Nodes with GPUs are kept for Pods that need them."""
     pool = node_pool(resource)
     if pool is None:
         karpenter = KarpenterPool(resource)
@@ -91,7 +114,18 @@ def _tainted(resource: Resource, report: Report) -> None:
         report(f"nodes with GPUs take Pods that need none: no taint {TAINTS[0]} with NoSchedule")
 
 
-def _bounded(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=(*POOLS, KarpenterPool.type),
+    severity=HIGH,
+    steps="Lower the pool's maximum, or agree on a higher maxGpus in the configuration of this policy.",
+    reference=documented(
+        "GKE documentation", "Cluster autoscaler", "Minimum and maximum node pool size", AUTOSCALING_PAGE
+    ),
+    config={"maxGpus": number(32, "The most GPUs of one pool, over all its nodes.")},
+    tags=("cost",),
+)
+def pool_gpu_limit(resource: Resource, report: Report) -> None:
+    """A pool cannot grow to more GPUs than was agreed."""
     limit, pool = int(resource.config["maxGpus"]), node_pool(resource)
     if pool is None:
         karpenter = KarpenterPool(resource)
@@ -111,14 +145,46 @@ def _bounded(resource: Resource, report: Report) -> None:
         report(f"it may grow to {each * nodes} GPUs ({nodes} nodes of {each}); the limit is {limit}")
 
 
-def _allowed_machine(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=MACHINES,
+    severity=HIGH,
+    steps="Choose a machine type of the list, or add one to machineTypes in the configuration of this policy.",
+    reference=documented(
+        "AWS Well-Architected Framework",
+        "COST02-BP01",
+        "Develop policies based on your organization requirements",
+        "https://docs.aws.amazon.com/wellarchitected/latest/cost-optimization-pillar/cost_govern_usage_policies.html",
+    ),
+    config={"machineTypes": texts(ALLOWED_MACHINES, "Machine types; * for anything.")},
+    tags=("cost",),
+)
+def sku_allowlist(resource: Resource, report: Report) -> None:
+    """Machines are of types that were agreed."""
     allowed = tuple(resource.config["machineTypes"])
     for each in machine_types(resource):
         if not matches(each, allowed):
             report(f"{each} is not one of the machine types allowed: {', '.join(allowed)}")
 
 
-def _fits_quota(stack: Stack, report: Report) -> None:
+@theme.stack(
+    severity=HIGH,
+    steps="Raise the pool's maximum (and the cloud's quota), or lower the models' most replicas.",
+    reference=documented(
+        "AWS Well-Architected Framework",
+        "REL01-BP01",
+        "Aware of service quotas and constraints",
+        "https://docs.aws.amazon.com/wellarchitected/latest/reliability-pillar/rel_manage_service_limits_aware_quotas_and_constraints.html",
+    ),
+    config={
+        "gpuQuota": Setting(
+            {},
+            {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
+            "GPUs that the clouds grant, by cloud and region: {aws/us-east-1: 16}. Places that are not named are not judged.",
+        )
+    },
+)
+def max_replicas_fit_quota(stack: Stack, report: Report) -> None:
+    """Models can grow to their most replicas on the GPUs there may be."""
     for cluster in clusters_of(stack.resources):
         with report.guard():
             _replicas_fit(cluster, report)
@@ -169,7 +235,14 @@ def _replicas_fit(cluster: Cluster[Resource], report: Report) -> None:
             )
 
 
-def _fallback(cluster: Cluster[Resource], _config: Mapping[str, Any], report: Report) -> None:
+@theme.cluster(
+    severity=MEDIUM,
+    steps="Let the Pods' node affinity prefer spot and allow an on-demand pool as well, or place the model on demand.",
+    reference=documented("Amazon EKS best practices", "Cost optimization", "Spot capacity", SPOT_PAGE),
+    tags=("reliability",),
+)
+def spot_has_fallback(cluster: Cluster[Resource], _config: Mapping[str, Any], report: Report) -> None:
+    """Models on spot nodes have somewhere to go."""
     pools = [each for each in cluster.pools if each.gpus_per_node]
     for workload in cluster.workloads:
         if not asks_for_gpus(workload):
@@ -184,135 +257,29 @@ def _fallback(cluster: Cluster[Resource], _config: Mapping[str, Any], report: Re
             )
 
 
-def _sleeps(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=(*POOLS, *AUTOSCALERS),
+    severity=MEDIUM,
+    steps="Let the pool's least size be 0, and scale the model with a ScaledObject whose minReplicaCount is 0. In production switch "
+    "this policy off.",
+    reference=documented(
+        "KEDA documentation",
+        "ScaledObject specification",
+        "minReplicaCount",
+        "https://keda.sh/docs/latest/reference/scaledobject-spec/",
+    ),
+    config={
+        "label": Setting(
+            "model", {"type": "string"}, "The label by which an autoscaler is known to be a model's."
+        )
+    },
+    tags=("cost",),
+)
+def scale_to_zero_outside_production(resource: Resource, report: Report) -> None:
+    """Outside production GPUs are given back when nobody asks."""
     pool, scaler = node_pool(resource), autoscaler(resource)
     if pool is not None and pool.gpus_per_node and pool.least_nodes:
         report(f"GPU nodes it keeps when nobody asks: {pool.least_nodes}")
     is_models = resource.config["label"] in mapping(at(resource.props, "metadata", "labels"))
     if scaler is not None and is_models and scaler.idle:
         report(f"replicas it keeps when nobody asks: {scaler.idle}")
-
-
-ALLOWED_MACHINES = [
-    *("c7i.*", "m6i.*", "m7a.*", "m7g.*", "m7i.*", "r7i.*"),
-    *("g4dn.*", "g5.*", "g6.*", "g6e.*", "gr6.*", "p4d.*", "p4de.*", "p5.*", "p5e.*", "p5en.*", "p6-b200.*"),
-    *("c3-*", "e2-*", "n1-*", "n2-*", "n2d-*"),
-    *("g2-standard-*", "a2-*", "a3-*", "a4-*"),
-]
-
-POLICIES: tuple[Policy, ...] = (
-    resource_check(
-        "gpu-limit-equals-request",
-        "GPUs are asked for whole, and limits equal requests.",
-        types=PODS,
-        severity=HIGH,
-        check=each_container(_exact),
-        steps="Set resources.limits for the GPU to a whole number, and the request to the same or leave it out.",
-        reference=documented("Kubernetes documentation", "Schedule GPUs", "Using device plugins", GPU_PAGE),
-        tags=TAGS,
-    ),
-    resource_check(
-        "gpu-toleration-and-selector",
-        "Pods with GPUs find their nodes, and no others.",
-        types=PODS,
-        severity=HIGH,
-        check=_at_home,
-        steps="Tolerate the taint nvidia.com/gpu, and select the pool by a label of its nodes.",
-        reference=documented(
-            "Kubernetes documentation", "Taints and tolerations", "Nodes with special hardware", TAINTS_PAGE
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "pool-tainted",
-        "Nodes with GPUs are kept for Pods that need them.",
-        types=(*POOLS, KarpenterPool.type),
-        severity=HIGH,
-        check=_tainted,
-        steps="Taint the pool nvidia.com/gpu=present:NoSchedule (NO_SCHEDULE in the clouds' own spelling).",
-        reference=documented(
-            "Kubernetes documentation", "Taints and tolerations", "Nodes with special hardware", TAINTS_PAGE
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "pool-gpu-limit",
-        "A pool cannot grow to more GPUs than was agreed.",
-        types=(*POOLS, KarpenterPool.type),
-        severity=HIGH,
-        check=_bounded,
-        steps="Lower the pool's maximum, or agree on a higher maxGpus in the configuration of this policy.",
-        reference=documented(
-            "GKE documentation", "Cluster autoscaler", "Minimum and maximum node pool size", AUTOSCALING_PAGE
-        ),
-        config={"maxGpus": number(32, "The most GPUs of one pool, over all its nodes.")},
-        tags=(*TAGS, "cost"),
-    ),
-    resource_check(
-        "sku-allowlist",
-        "Machines are of types that were agreed.",
-        types=MACHINES,
-        severity=HIGH,
-        check=_allowed_machine,
-        steps="Choose a machine type of the list, or add one to machineTypes in the configuration of this policy.",
-        reference=documented(
-            "AWS Well-Architected Framework",
-            "COST02-BP01",
-            "Develop policies based on your organization requirements",
-            "https://docs.aws.amazon.com/wellarchitected/latest/cost-optimization-pillar/cost_govern_usage_policies.html",
-        ),
-        config={"machineTypes": texts(ALLOWED_MACHINES, "Machine types; * for anything.")},
-        tags=(*TAGS, "cost"),
-    ),
-    stack_check(
-        "max-replicas-fit-quota",
-        "Models can grow to their most replicas on the GPUs there may be.",
-        severity=HIGH,
-        check=_fits_quota,
-        steps="Raise the pool's maximum (and the cloud's quota), or lower the models' most replicas.",
-        reference=documented(
-            "AWS Well-Architected Framework",
-            "REL01-BP01",
-            "Aware of service quotas and constraints",
-            "https://docs.aws.amazon.com/wellarchitected/latest/reliability-pillar/rel_manage_service_limits_aware_quotas_and_constraints.html",
-        ),
-        config={
-            "gpuQuota": Setting(
-                {},
-                {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
-                "GPUs that the clouds grant, by cloud and region: {aws/us-east-1: 16}. Places that are not named are not judged.",
-            )
-        },
-        tags=TAGS,
-    ),
-    stack_check(
-        "spot-has-fallback",
-        "Models on spot nodes have somewhere to go.",
-        severity=MEDIUM,
-        check=each_cluster(_fallback),
-        steps="Let the Pods' node affinity prefer spot and allow an on-demand pool as well, or place the model on demand.",
-        reference=documented("Amazon EKS best practices", "Cost optimization", "Spot capacity", SPOT_PAGE),
-        tags=(*TAGS, "reliability"),
-    ),
-    resource_check(
-        "scale-to-zero-outside-production",
-        "Outside production GPUs are given back when nobody asks.",
-        types=(*POOLS, *AUTOSCALERS),
-        severity=MEDIUM,
-        check=_sleeps,
-        steps="Let the pool's least size be 0, and scale the model with a ScaledObject whose minReplicaCount is 0. In production switch "
-        "this policy off.",
-        reference=documented(
-            "KEDA documentation",
-            "ScaledObject specification",
-            "minReplicaCount",
-            "https://keda.sh/docs/latest/reference/scaledobject-spec/",
-        ),
-        config={
-            "label": Setting(
-                "model", {"type": "string"}, "The label by which an autoscaler is known to be a model's."
-            )
-        },
-        tags=(*TAGS, "cost"),
-    ),
-)

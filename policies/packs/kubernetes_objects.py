@@ -6,14 +6,16 @@ import re
 
 from model_factory.graph.pods import PODS
 from model_factory.graph.values import at, listed, mapping
-from policies.authoring.checks import CRITICAL, HIGH, MEDIUM, Policy, Setting, resource_check
+from policies.authoring.checks import CRITICAL, HIGH, MEDIUM, Setting
 from policies.authoring.drafts import Draft
 from policies.authoring.references import cis, documented, nsa_cisa
 from policies.authoring.resources import Props, Report, Resource
+from policies.authoring.theme import Theme
+
+theme = Theme("kubernetes")
 
 RBAC_PAGE = "https://kubernetes.io/docs/concepts/security/rbac-good-practices/"
 LABEL_LIMIT = 63
-TAGS = ("kubernetes",)
 NAMESPACED = (
     *(kind for kind in PODS),
     *(
@@ -58,17 +60,23 @@ POD_SECURITY_LEVELS = ("privileged", "baseline", "restricted")
 ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
-def _namespace(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=NAMESPACED,
+    severity=MEDIUM,
+    steps="Make a namespace for the workload and name it in metadata.namespace.",
+    reference=cis(
+        "5.6.4",
+        "The default namespace should not be used",
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/",
+        "CKV_K8S_21",
+        nsa="Namespaces",
+    ),
+)
+def no_default_namespace(resource: Resource, report: Report) -> None:
+    """Objects are in a namespace of their own."""
     namespace = at(resource.props, "metadata", "namespace") or at(resource.provider_props, "namespace")
     if namespace in (None, "", "default"):
         report("it is in the namespace default, where nothing separates it from anything")
-
-
-def _labels(resource: Resource, report: Report) -> None:
-    labels = mapping(at(resource.props, "metadata", "labels"))
-    missing = [key for key in resource.config["labels"] if labels.get(key) in (None, "")]
-    if missing:
-        report(f"it has no label {', '.join(missing)}")
 
 
 def _label(draft: Draft) -> None:
@@ -78,12 +86,57 @@ def _label(draft: Draft) -> None:
             draft.put(labels, key, label_value(str(text).replace("{name}", draft.name)))
 
 
+@theme.resource(
+    types=LABELLED,
+    severity=MEDIUM,
+    remedy=_label,
+    steps="Add the recommended labels app.kubernetes.io/name, instance and part-of to metadata.labels.",
+    reference=documented(
+        "Kubernetes documentation",
+        "Recommended labels",
+        "Shared labels of applications",
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/",
+    ),
+    config={
+        "labels": Setting(
+            {
+                "app.kubernetes.io/name": "{name}",
+                "app.kubernetes.io/instance": "{name}",
+                "app.kubernetes.io/part-of": "model-factory",
+            },
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            "Labels that must be there, each with what a remedy writes; {name} is the resource's logical name.",
+        )
+    },
+)
+def labels(resource: Resource, report: Report) -> None:
+    """Objects say what they belong to."""
+    labels = mapping(at(resource.props, "metadata", "labels"))
+    missing = [key for key in resource.config["labels"] if labels.get(key) in (None, "")]
+    if missing:
+        report(f"it has no label {', '.join(missing)}")
+
+
 def label_value(text: str) -> str:
     """A text as a label may hold it: at most 63 letters, digits, dashes, dots and underscores, the first and last a letter or digit."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:LABEL_LIMIT].strip("._-")
 
 
-def _wildcards(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=ROLES,
+    severity=HIGH,
+    steps="List the API groups, resources and verbs that are used.",
+    reference=cis(
+        "5.1.3",
+        "Minimize wildcard use in Roles and ClusterRoles",
+        RBAC_PAGE,
+        "CKV_K8S_49",
+        nsa="Role-based access control",
+    ),
+    tags=("rbac",),
+)
+def rbac_wildcard(resource: Resource, report: Report) -> None:
+    """Roles name what they allow."""
     for rule in report.items(resource.props, "rules"):
         for key in ("apiGroups", "resources", "verbs", "nonResourceURLs"):
             with report.guard():
@@ -99,7 +152,20 @@ def _rule(rule: Props) -> str:
     )
 
 
-def _cluster_admin(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=BINDINGS,
+    severity=CRITICAL,
+    steps="Bind a role that allows what is needed, in the namespace where it is needed.",
+    reference=cis(
+        "5.1.1",
+        "Ensure that the cluster-admin role is only used where required",
+        RBAC_PAGE,
+        nsa="Role-based access control",
+    ),
+    tags=("rbac",),
+)
+def cluster_admin(resource: Resource, report: Report) -> None:
+    """Nobody is made master of the cluster."""
     with report.guard():
         if at(resource.props, "roleRef", "name") == "cluster-admin":
             report("it makes its subjects masters of the cluster: roleRef is cluster-admin")
@@ -109,7 +175,27 @@ def _cluster_admin(resource: Resource, report: Report) -> None:
                 report("it binds system:masters, which no rule can hold back")
 
 
-def _public(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=tuple(
+        f"kubernetes:{kind}{patch}"
+        for kind in (
+            "core/*:Service",
+            "networking.k8s.io/*:Ingress",
+            "gateway.networking.k8s.io/*:Gateway",
+        )
+        for patch in ("", "Patch")
+    ),
+    severity=HIGH,
+    steps="Make the load balancer internal, or exempt by name the one entrance that has authentication in front.",
+    reference=nsa_cisa(
+        "Network separation and hardening",
+        "Network policies",
+        "https://kubernetes.io/docs/concepts/services-networking/service/#internal-load-balancer",
+    ),
+    tags=("network",),
+)
+def no_public_load_balancer(resource: Resource, report: Report) -> None:
+    """Models are not reached from the internet."""
     annotations = mapping(at(resource.props, "metadata", "annotations"))
     if resource.is_("*:Ingress", "*:IngressPatch"):
         _public_ingress(resource, annotations, report)
@@ -136,13 +222,6 @@ def _public_ingress(resource: Resource, annotations: Props, report: Report) -> N
         report("ingress class gce is reached from the internet; gce-internal is not")
 
 
-def _pod_security(resource: Resource, report: Report) -> None:
-    wanted = str(resource.config["level"])
-    found = at(resource.props, "metadata", "labels", ENFORCE)
-    if found not in POD_SECURITY_LEVELS[POD_SECURITY_LEVELS.index(wanted) :]:
-        report(f"{ENFORCE} is {found or 'not set'}: the namespace admits Pods that are not {wanted}")
-
-
 def _enforce(draft: Draft) -> None:
     labels = draft.below("metadata", "labels", create=True)
     wanted = POD_SECURITY_LEVELS.index(str(draft.config["level"]))
@@ -150,122 +229,27 @@ def _enforce(draft: Draft) -> None:
         draft.put(labels, ENFORCE, POD_SECURITY_LEVELS[wanted])
 
 
-POLICIES: tuple[Policy, ...] = (
-    resource_check(
-        "no-default-namespace",
-        "Objects are in a namespace of their own.",
-        types=NAMESPACED,
-        severity=MEDIUM,
-        check=_namespace,
-        steps="Make a namespace for the workload and name it in metadata.namespace.",
-        reference=cis(
-            "5.6.4",
-            "The default namespace should not be used",
-            "https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/",
-            "CKV_K8S_21",
-            nsa="Namespaces",
-        ),
-        tags=TAGS,
+@theme.resource(
+    types=("kubernetes:core/*:Namespace",),
+    severity=HIGH,
+    remedy=_enforce,
+    steps=f"Label the namespace {ENFORCE}: restricted.",
+    reference=cis(
+        "5.2.1",
+        "Ensure that the cluster has at least one active policy control mechanism in place",
+        "https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-namespace-labels/",
+        nsa="Pod security enforcement",
     ),
-    resource_check(
-        "labels",
-        "Objects say what they belong to.",
-        types=LABELLED,
-        severity=MEDIUM,
-        check=_labels,
-        remedy=_label,
-        steps="Add the recommended labels app.kubernetes.io/name, instance and part-of to metadata.labels.",
-        reference=documented(
-            "Kubernetes documentation",
-            "Recommended labels",
-            "Shared labels of applications",
-            "https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/",
-        ),
-        config={
-            "labels": Setting(
-                {
-                    "app.kubernetes.io/name": "{name}",
-                    "app.kubernetes.io/instance": "{name}",
-                    "app.kubernetes.io/part-of": "model-factory",
-                },
-                {"type": "object", "additionalProperties": {"type": "string"}},
-                "Labels that must be there, each with what a remedy writes; {name} is the resource's logical name.",
-            )
-        },
-        tags=TAGS,
-    ),
-    resource_check(
-        "rbac-wildcard",
-        "Roles name what they allow.",
-        types=ROLES,
-        severity=HIGH,
-        check=_wildcards,
-        steps="List the API groups, resources and verbs that are used.",
-        reference=cis(
-            "5.1.3",
-            "Minimize wildcard use in Roles and ClusterRoles",
-            RBAC_PAGE,
-            "CKV_K8S_49",
-            nsa="Role-based access control",
-        ),
-        tags=(*TAGS, "rbac"),
-    ),
-    resource_check(
-        "cluster-admin",
-        "Nobody is made master of the cluster.",
-        types=BINDINGS,
-        severity=CRITICAL,
-        check=_cluster_admin,
-        steps="Bind a role that allows what is needed, in the namespace where it is needed.",
-        reference=cis(
-            "5.1.1",
-            "Ensure that the cluster-admin role is only used where required",
-            RBAC_PAGE,
-            nsa="Role-based access control",
-        ),
-        tags=(*TAGS, "rbac"),
-    ),
-    resource_check(
-        "no-public-load-balancer",
-        "Models are not reached from the internet.",
-        types=tuple(
-            f"kubernetes:{kind}{patch}"
-            for kind in (
-                "core/*:Service",
-                "networking.k8s.io/*:Ingress",
-                "gateway.networking.k8s.io/*:Gateway",
-            )
-            for patch in ("", "Patch")
-        ),
-        severity=HIGH,
-        check=_public,
-        steps="Make the load balancer internal, or exempt by name the one entrance that has authentication in front.",
-        reference=nsa_cisa(
-            "Network separation and hardening",
-            "Network policies",
-            "https://kubernetes.io/docs/concepts/services-networking/service/#internal-load-balancer",
-        ),
-        tags=(*TAGS, "network"),
-    ),
-    resource_check(
-        "pod-security-label",
-        "Namespaces refuse Pods that are not restricted.",
-        types=("kubernetes:core/*:Namespace",),
-        severity=HIGH,
-        check=_pod_security,
-        remedy=_enforce,
-        steps=f"Label the namespace {ENFORCE}: restricted.",
-        reference=cis(
-            "5.2.1",
-            "Ensure that the cluster has at least one active policy control mechanism in place",
-            "https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-namespace-labels/",
-            nsa="Pod security enforcement",
-        ),
-        config={
-            "level": Setting(
-                "restricted", {"type": "string", "enum": list(POD_SECURITY_LEVELS[1:])}, "The least level."
-            )
-        },
-        tags=(*TAGS, "pod-security"),
-    ),
+    config={
+        "level": Setting(
+            "restricted", {"type": "string", "enum": list(POD_SECURITY_LEVELS[1:])}, "The least level."
+        )
+    },
+    tags=("pod-security",),
 )
+def pod_security_label(resource: Resource, report: Report) -> None:
+    """Namespaces refuse Pods that are not restricted."""
+    wanted = str(resource.config["level"])
+    found = at(resource.props, "metadata", "labels", ENFORCE)
+    if found not in POD_SECURITY_LEVELS[POD_SECURITY_LEVELS.index(wanted) :]:
+        report(f"{ENFORCE} is {found or 'not set'}: the namespace admits Pods that are not {wanted}")

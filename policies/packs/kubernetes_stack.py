@@ -17,9 +17,12 @@ from model_factory.graph.objects import (
 )
 from model_factory.graph.pods import PODS, WORKLOADS, pod_labels, pod_path, pod_spec
 from model_factory.graph.values import at, listed, mapping
-from policies.authoring.checks import HIGH, MEDIUM, Policy, each_cluster, resource_check, stack_check, texts
+from policies.authoring.checks import HIGH, MEDIUM, texts
 from policies.authoring.references import cis, documented
 from policies.authoring.resources import Props, Report, Resource, shown
+from policies.authoring.theme import Theme
+
+theme = Theme("kubernetes")
 
 POLICIES_PAGE = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
 BUDGETS_PAGE = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/"
@@ -29,12 +32,23 @@ BUDGETS = "kubernetes:policy/*:PodDisruptionBudget"
 NAMESPACES = "kubernetes:core/*:Namespace"
 SERVICES = "kubernetes:core/*:Service"
 DIRECTIONS = ("Ingress", "Egress")
-TAGS = ("kubernetes",)
-
 Config = Mapping[str, Any]
 
 
-def _default_deny(cluster: Cluster[Resource], config: Config, report: Report) -> None:
+@theme.cluster(
+    severity=HIGH,
+    steps="Add a NetworkPolicy with podSelector {} and policyTypes [Ingress, Egress] and no rules, then one a workload with what it needs.",
+    reference=cis(
+        "5.3.2",
+        "Ensure that all Namespaces have NetworkPolicies defined",
+        POLICIES_PAGE,
+        nsa="Network policies",
+    ),
+    config={"exemptNamespaces": texts([], "Namespaces that somebody else looks after.")},
+    tags=("network",),
+)
+def default_deny(cluster: Cluster[Resource], config: Config, report: Report) -> None:
+    """Namespaces let nothing in or out but what is allowed."""
     skipped = SYSTEM_NAMESPACES | frozenset(config["exemptNamespaces"])
     used = {namespace_of(each): each for each in cluster.of(*PODS)}
     used |= {object_name(each): each for each in cluster.of(NAMESPACES)}
@@ -88,7 +102,14 @@ def _is_open(rule: Props, direction: str) -> bool:
     return not listed(at(rule, "from" if direction == "Ingress" else "to")) and not listed(at(rule, "ports"))
 
 
-def _budget_exists(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+@theme.cluster(
+    severity=MEDIUM,
+    steps="Add a PodDisruptionBudget whose selector takes the workload's Pods, with maxUnavailable 1.",
+    reference=documented("Kubernetes documentation", "Disruptions", "Pod disruption budgets", BUDGETS_PAGE),
+    tags=("reliability",),
+)
+def pdb_exists(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+    """A drain leaves replicas running."""
     budgets = cluster.of(BUDGETS)
     for workload in cluster.workloads:
         if not any(covers(each, workload) for each in budgets):
@@ -98,7 +119,16 @@ def _budget_exists(cluster: Cluster[Resource], _config: Config, report: Report) 
             )
 
 
-def _budget_leaves_room(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+@theme.cluster(
+    severity=MEDIUM,
+    steps="Use maxUnavailable 1 in place of minAvailable, or keep minAvailable below the least replicas.",
+    reference=documented(
+        "Kubernetes documentation", "Disruptions", "Specifying a PodDisruptionBudget", BUDGETS_PAGE
+    ),
+    tags=("reliability",),
+)
+def pdb_below_min_replicas(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+    """Disruption budgets leave room for a drain."""
     for budget in cluster.of(BUDGETS):
         spec = mapping(at(budget.props, "spec"))
         if _share(spec.get("maxUnavailable")) == 0:
@@ -134,14 +164,33 @@ def _needed(least: object, replicas: int) -> float:
     return share
 
 
-def _target_exists(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+@theme.cluster(
+    severity=MEDIUM,
+    steps="Take scaleTargetRef.name from the workload's own metadata.name, and put both in one namespace.",
+    reference=documented("Kubernetes documentation", "Autoscaling", "Scale target", SCALING_PAGE),
+    tags=("autoscaling",),
+)
+def autoscaler_target_exists(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+    """Autoscalers scale what is there."""
     for scaler in cluster.autoscalers:
         wanted = scaler.target
         if not any(identity(each) == wanted for each in cluster.of(f"kubernetes:*:{wanted.kind}")):
             report(f"{identity(scaler.resource)} scales {wanted}, which is not there", scaler.resource.urn)
 
 
-def _one_autoscaler(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+@theme.cluster(
+    severity=HIGH,
+    steps="Keep one HorizontalPodAutoscaler or ScaledObject, with all the metrics.",
+    reference=documented(
+        "KEDA documentation",
+        "Scaling Deployments",
+        "ScaledObject beside an HPA",
+        "https://keda.sh/docs/latest/concepts/scaling-deployments/",
+    ),
+    tags=("autoscaling",),
+)
+def one_autoscaler_a_target(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+    """One autoscaler owns a workload's count."""
     for workload in cluster.workloads:
         scalers = cluster.autoscalers_of(workload)
         if len(scalers) > 1:
@@ -149,7 +198,19 @@ def _one_autoscaler(cluster: Cluster[Resource], _config: Config, report: Report)
             report(f"{identity(workload)} is scaled by {names}: each undoes the others", workload.urn)
 
 
-def _replicas_left_alone(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+@theme.cluster(
+    severity=MEDIUM,
+    steps="Remove spec.replicas from the workload; the autoscaler's minReplicas is the floor.",
+    reference=documented(
+        "Kubernetes documentation",
+        "Autoscaling",
+        "Migrating Deployments and StatefulSets to horizontal autoscaling",
+        f"{SCALING_PAGE}#migrating-deployments-and-statefulsets-to-horizontal-autoscaling",
+    ),
+    tags=("autoscaling",),
+)
+def replicas_not_set_under_autoscaler(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+    """Programs do not set what autoscalers own."""
     for workload in cluster.workloads:
         if cluster.autoscalers_of(workload) and declares_replicas(workload):
             report(
@@ -158,7 +219,19 @@ def _replicas_left_alone(cluster: Cluster[Resource], _config: Config, report: Re
             )
 
 
-def _service_leads_somewhere(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+@theme.cluster(
+    severity=MEDIUM,
+    steps="Use the workload's own labels as the Service's selector, and the names of its ports as target ports.",
+    reference=documented(
+        "Kubernetes documentation",
+        "Services",
+        "Defining a Service",
+        "https://kubernetes.io/docs/concepts/services-networking/service/#defining-a-service",
+    ),
+    tags=("network",),
+)
+def dangling_service(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
+    """Services lead to Pods."""
     for service in cluster.of(SERVICES):
         selector = mapping(at(service.props, "spec", "selector"))
         if not selector or at(service.props, "spec", "type") == "ExternalName":
@@ -189,7 +262,21 @@ def _port_names(workloads: list[Resource]) -> set[str]:
     }
 
 
-def _spread(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=WORKLOADS,
+    severity=MEDIUM,
+    steps="Add a topologySpreadConstraint over topology.kubernetes.io/zone that selects the workload's Pods.",
+    reference=documented(
+        "Kubernetes documentation",
+        "Scheduling",
+        "Pod topology spread constraints",
+        "https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
+    ),
+    config={"topologyKeys": texts(["topology.kubernetes.io/zone"], "What replicas must be spread over.")},
+    tags=("reliability",),
+)
+def topology_spread(resource: Resource, report: Report) -> None:
+    """Replicas are spread over zones."""
     if at(resource.props, "spec", "replicas") == 1:
         return
     spec = pod_spec(resource)
@@ -211,111 +298,3 @@ def _spread(resource: Resource, report: Report) -> None:
         if not selects(at(constraint, "labelSelector"), labels):
             path = ".".join(pod_path(resource.type))
             report(f"the spread over {at(constraint, 'topologyKey')} counts other Pods than those of {path}")
-
-
-POLICIES: tuple[Policy, ...] = (
-    stack_check(
-        "default-deny",
-        "Namespaces let nothing in or out but what is allowed.",
-        severity=HIGH,
-        check=each_cluster(_default_deny),
-        steps="Add a NetworkPolicy with podSelector {} and policyTypes [Ingress, Egress] and no rules, then one a workload with what it needs.",
-        reference=cis(
-            "5.3.2",
-            "Ensure that all Namespaces have NetworkPolicies defined",
-            POLICIES_PAGE,
-            nsa="Network policies",
-        ),
-        config={"exemptNamespaces": texts([], "Namespaces that somebody else looks after.")},
-        tags=(*TAGS, "network"),
-    ),
-    stack_check(
-        "pdb-exists",
-        "A drain leaves replicas running.",
-        severity=MEDIUM,
-        check=each_cluster(_budget_exists),
-        steps="Add a PodDisruptionBudget whose selector takes the workload's Pods, with maxUnavailable 1.",
-        reference=documented(
-            "Kubernetes documentation", "Disruptions", "Pod disruption budgets", BUDGETS_PAGE
-        ),
-        tags=(*TAGS, "reliability"),
-    ),
-    stack_check(
-        "pdb-below-min-replicas",
-        "Disruption budgets leave room for a drain.",
-        severity=MEDIUM,
-        check=each_cluster(_budget_leaves_room),
-        steps="Use maxUnavailable 1 in place of minAvailable, or keep minAvailable below the least replicas.",
-        reference=documented(
-            "Kubernetes documentation", "Disruptions", "Specifying a PodDisruptionBudget", BUDGETS_PAGE
-        ),
-        tags=(*TAGS, "reliability"),
-    ),
-    stack_check(
-        "autoscaler-target-exists",
-        "Autoscalers scale what is there.",
-        severity=MEDIUM,
-        check=each_cluster(_target_exists),
-        steps="Take scaleTargetRef.name from the workload's own metadata.name, and put both in one namespace.",
-        reference=documented("Kubernetes documentation", "Autoscaling", "Scale target", SCALING_PAGE),
-        tags=(*TAGS, "autoscaling"),
-    ),
-    stack_check(
-        "one-autoscaler-a-target",
-        "One autoscaler owns a workload's count.",
-        severity=HIGH,
-        check=each_cluster(_one_autoscaler),
-        steps="Keep one HorizontalPodAutoscaler or ScaledObject, with all the metrics.",
-        reference=documented(
-            "KEDA documentation",
-            "Scaling Deployments",
-            "ScaledObject beside an HPA",
-            "https://keda.sh/docs/latest/concepts/scaling-deployments/",
-        ),
-        tags=(*TAGS, "autoscaling"),
-    ),
-    stack_check(
-        "replicas-not-set-under-autoscaler",
-        "Programs do not set what autoscalers own.",
-        severity=MEDIUM,
-        check=each_cluster(_replicas_left_alone),
-        steps="Remove spec.replicas from the workload; the autoscaler's minReplicas is the floor.",
-        reference=documented(
-            "Kubernetes documentation",
-            "Autoscaling",
-            "Migrating Deployments and StatefulSets to horizontal autoscaling",
-            f"{SCALING_PAGE}#migrating-deployments-and-statefulsets-to-horizontal-autoscaling",
-        ),
-        tags=(*TAGS, "autoscaling"),
-    ),
-    stack_check(
-        "dangling-service",
-        "Services lead to Pods.",
-        severity=MEDIUM,
-        check=each_cluster(_service_leads_somewhere),
-        steps="Use the workload's own labels as the Service's selector, and the names of its ports as target ports.",
-        reference=documented(
-            "Kubernetes documentation",
-            "Services",
-            "Defining a Service",
-            "https://kubernetes.io/docs/concepts/services-networking/service/#defining-a-service",
-        ),
-        tags=(*TAGS, "network"),
-    ),
-    resource_check(
-        "topology-spread",
-        "Replicas are spread over zones.",
-        types=WORKLOADS,
-        severity=MEDIUM,
-        check=_spread,
-        steps="Add a topologySpreadConstraint over topology.kubernetes.io/zone that selects the workload's Pods.",
-        reference=documented(
-            "Kubernetes documentation",
-            "Scheduling",
-            "Pod topology spread constraints",
-            "https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
-        ),
-        config={"topologyKeys": texts(["topology.kubernetes.io/zone"], "What replicas must be spread over.")},
-        tags=(*TAGS, "reliability"),
-    ),
-)

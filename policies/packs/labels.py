@@ -9,13 +9,15 @@ from model_factory.graph.clusters import GKE_CLUSTER
 from model_factory.graph.pools import GkePool
 from model_factory.graph.urn import Urn
 from model_factory.graph.values import at
-from policies.authoring.checks import MEDIUM, Policy, Setting, resource_check, texts
+from policies.authoring.checks import MEDIUM, Setting, texts
 from policies.authoring.clouds import LAUNCH_TEMPLATE
 from policies.authoring.drafts import Draft, is_unknown, revealed
 from policies.authoring.references import documented
 from policies.authoring.resources import Props, Report, Resource
+from policies.authoring.theme import Theme
 
-TAGS = ("organisation",)
+theme = Theme("organisation")
+
 # What a launch template makes, which is what is billed.
 MADE = ("instance", "volume")
 AWS_TAGGED = (
@@ -58,23 +60,6 @@ LABELS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _labelled(resource: Resource, report: Report) -> None:
-    required = resource.config["required"]
-    with report.guard():
-        _report_missing(resource.props, LABELS[resource.type], required, "it", report)
-    if resource.type == LAUNCH_TEMPLATE:
-        specs: dict[str, Props] = {}
-        for spec in report.items(resource.props, "tagSpecifications"):
-            with report.guard():
-                specs[at(spec, "resourceType")] = spec
-        for kind in MADE:
-            if kind not in specs:
-                # What is unknown may be what is missing.
-                report.finish()
-            with report.guard():
-                _report_missing(specs.get(kind, {}), ("tags",), required, f"each {kind} it makes", report)
-
-
 def _report_missing(
     props: Props, path: tuple[str, ...], required: list[str], what: str, report: Report
 ) -> None:
@@ -96,6 +81,46 @@ def _label(draft: Draft) -> None:
         _add(draft, parent, last, values)
     if draft.type == LAUNCH_TEMPLATE:
         _label_made(draft, values)
+
+
+@theme.resource(
+    types=LABELS,
+    severity=MEDIUM,
+    remedy=_label,
+    steps="Add the labels to model-factory:labels in the stack file; the program puts them on everything.",
+    reference=documented(
+        "FinOps Framework",
+        "Allocation",
+        "Costs are allocated by labels",
+        "https://www.finops.org/framework/capabilities/allocation/",
+    ),
+    config={
+        "required": texts(
+            ("environment", "managed-by", "stack"), "Labels that everything carries that can carry any."
+        ),
+        "values": Setting(
+            {"managed-by": "{project}", "stack": "{stack}"},
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            "What remediation puts where a label is missing; {stack} and {project} stand for their names.",
+        ),
+    },
+)
+def cost_labels(resource: Resource, report: Report) -> None:
+    """What costs money tells whose it is."""
+    required = resource.config["required"]
+    with report.guard():
+        _report_missing(resource.props, LABELS[resource.type], required, "it", report)
+    if resource.type == LAUNCH_TEMPLATE:
+        specs: dict[str, Props] = {}
+        for spec in report.items(resource.props, "tagSpecifications"):
+            with report.guard():
+                specs[at(spec, "resourceType")] = spec
+        for kind in MADE:
+            if kind not in specs:
+                # What is unknown may be what is missing.
+                report.finish()
+            with report.guard():
+                _report_missing(specs.get(kind, {}), ("tags",), required, f"each {kind} it makes", report)
 
 
 def _label_made(draft: Draft, values: Mapping[str, str]) -> None:
@@ -143,33 +168,3 @@ def _values(draft: Draft) -> Iterator[tuple[str, str]]:
         value = value.replace("{stack}", urn.stack).replace("{project}", urn.project)
         if value:
             yield name, value
-
-
-POLICIES: tuple[Policy, ...] = (
-    resource_check(
-        "cost-labels",
-        "What costs money tells whose it is.",
-        types=LABELS,
-        severity=MEDIUM,
-        check=_labelled,
-        remedy=_label,
-        steps="Add the labels to model-factory:labels in the stack file; the program puts them on everything.",
-        reference=documented(
-            "FinOps Framework",
-            "Allocation",
-            "Costs are allocated by labels",
-            "https://www.finops.org/framework/capabilities/allocation/",
-        ),
-        config={
-            "required": texts(
-                ("environment", "managed-by", "stack"), "Labels that everything carries that can carry any."
-            ),
-            "values": Setting(
-                {"managed-by": "{project}", "stack": "{stack}"},
-                {"type": "object", "additionalProperties": {"type": "string"}},
-                "What remediation puts where a label is missing; {stack} and {project} stand for their names.",
-            ),
-        },
-        tags=TAGS,
-    ),
-)

@@ -7,28 +7,23 @@ from collections.abc import Iterable
 from model_factory.graph.declared import matches
 from model_factory.graph.pods import PODS, PODS_AND_PATCHES, pod_spec
 from model_factory.graph.values import at, listed, mapping
-from policies.authoring.checks import CRITICAL, HIGH, MEDIUM, number, resource_check, texts
-from policies.authoring.containers import Container, each_container
+from policies.authoring.checks import CRITICAL, HIGH, MEDIUM, number, texts
+from policies.authoring.containers import Container
 from policies.authoring.drafts import Draft, is_unknown, revealed
 from policies.authoring.references import cis, nsa_cisa
 from policies.authoring.resources import Report, Resource, shown
+from policies.authoring.theme import Theme
+
+theme = Theme("kubernetes", "pod-security")
 
 CONTEXT_PAGE = "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"
 STANDARDS_PAGE = "https://kubernetes.io/docs/concepts/security/pod-security-standards/"
 ACCOUNTS_PAGE = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/"
 SECRETS_PAGE = "https://kubernetes.io/docs/concepts/security/secrets-good-practices/"
-TAGS = ("kubernetes", "pod-security")
 # checkov counts each namespace as a check of its own.
 HOST_NAMESPACES = ("hostPID", "hostIPC", "hostNetwork")
 # Names that tell where a secret is, not what it is.
 POINTERS = ("*_FILE", "*_PATH", "*_DIR", "*_NAME", "*_ARN", "*_URI", "*_URL", "*_ID")
-
-
-def _root(container: Container) -> Iterable[str]:
-    if container.context("runAsNonRoot") is not True:
-        yield "may run as root: runAsNonRoot is not true"
-    if container.context("runAsUser") == 0:
-        yield "runs as root: runAsUser is 0"
 
 
 def _be_somebody(draft: Draft) -> None:
@@ -49,9 +44,26 @@ def _be_somebody(draft: Draft) -> None:
             draft.put(own, "runAsUser", user)
 
 
-def _escalation(container: Container) -> Iterable[str]:
-    if at(container.props, "securityContext", "allowPrivilegeEscalation") is not False:
-        yield "may gain privileges: allowPrivilegeEscalation is not false"
+@theme.container(
+    types=PODS,
+    severity=HIGH,
+    remedy=_be_somebody,
+    steps="Set securityContext.runAsNonRoot to true, and runAsUser to the user that the image was made for.",
+    reference=cis(
+        "5.2.7",
+        "Minimize the admission of root containers",
+        CONTEXT_PAGE,
+        "CKV_K8S_23",
+        nsa="Non-root containers",
+    ),
+    config={"user": number(1000, "The user that a remedied Pod runs as where root was asked for.")},
+)
+def non_root(container: Container) -> Iterable[str]:
+    """Containers run as a user that is not root."""
+    if container.context("runAsNonRoot") is not True:
+        yield "may run as root: runAsNonRoot is not true"
+    if container.context("runAsUser") == 0:
+        yield "runs as root: runAsUser is 0"
 
 
 def _forbid_escalation(draft: Draft) -> None:
@@ -62,20 +74,44 @@ def _forbid_escalation(draft: Draft) -> None:
             draft.put(context, "allowPrivilegeEscalation", False)
 
 
-def _privileged(container: Container) -> Iterable[str]:
+@theme.container(
+    types=PODS,
+    severity=HIGH,
+    remedy=_forbid_escalation,
+    steps="Set securityContext.allowPrivilegeEscalation to false on every container.",
+    reference=cis(
+        "5.2.6",
+        "Minimize the admission of containers with allowPrivilegeEscalation",
+        CONTEXT_PAGE,
+        "CKV_K8S_20",
+        nsa="Pod security enforcement",
+    ),
+)
+def no_privilege_escalation(container: Container) -> Iterable[str]:
+    """Processes in containers cannot gain privileges."""
+    if at(container.props, "securityContext", "allowPrivilegeEscalation") is not False:
+        yield "may gain privileges: allowPrivilegeEscalation is not false"
+
+
+@theme.container(
+    types=PODS_AND_PATCHES,
+    severity=CRITICAL,
+    steps="Remove securityContext.privileged; give the one capability, device or volume that is needed. GPUs need neither: "
+    "ask for nvidia.com/gpu.",
+    reference=cis(
+        "5.2.2",
+        "Minimize the admission of privileged containers",
+        STANDARDS_PAGE,
+        "CKV_K8S_16",
+        nsa="Pod security enforcement",
+    ),
+)
+def no_privileged(container: Container) -> Iterable[str]:
+    """No container is privileged."""
     if at(container.props, "securityContext", "privileged") is True:
         yield "is privileged: it owns its node"
     if container.context("windowsOptions", "hostProcess") is True:
         yield "is a HostProcess container: it owns its node"
-
-
-def _capabilities(container: Container) -> Iterable[str]:
-    capabilities = mapping(at(container.props, "securityContext", "capabilities"))
-    if "ALL" not in [str(each).upper() for each in listed(at(capabilities, "drop"))]:
-        yield "keeps the capabilities its runtime gives: drop does not name ALL"
-    for each in listed(at(capabilities, "add")):
-        if each not in container.resource.config["allowed"]:
-            yield f"adds the capability {each}"
 
 
 def _drop_capabilities(draft: Draft) -> None:
@@ -93,15 +129,42 @@ def _drop_capabilities(draft: Draft) -> None:
             draft.put(capabilities, "add", kept)
 
 
-def _writable_root(container: Container) -> Iterable[str]:
+@theme.container(
+    types=PODS,
+    severity=MEDIUM,
+    remedy=_drop_capabilities,
+    steps="Set securityContext.capabilities.drop to [ALL] on every container, and remove what is added.",
+    reference=cis(
+        "5.2.9",
+        "Minimize the admission of containers with capabilities assigned",
+        STANDARDS_PAGE,
+        "CKV_K8S_37",
+        nsa="Pod security enforcement",
+    ),
+    config={"allowed": texts(["NET_BIND_SERVICE"], "Capabilities that may be added.")},
+)
+def drop_capabilities(container: Container) -> Iterable[str]:
+    """Containers drop all capabilities, and add none but those allowed."""
+    capabilities = mapping(at(container.props, "securityContext", "capabilities"))
+    if "ALL" not in [str(each).upper() for each in listed(at(capabilities, "drop"))]:
+        yield "keeps the capabilities its runtime gives: drop does not name ALL"
+    for each in listed(at(capabilities, "add")):
+        if each not in container.resource.config["allowed"]:
+            yield f"adds the capability {each}"
+
+
+@theme.container(
+    types=PODS,
+    severity=MEDIUM,
+    steps="Set securityContext.readOnlyRootFilesystem to true, and mount an emptyDir where the server writes.",
+    reference=nsa_cisa(
+        "Kubernetes Pod security", "Immutable container file systems", CONTEXT_PAGE, "CKV_K8S_22"
+    ),
+)
+def read_only_root(container: Container) -> Iterable[str]:
+    """Containers cannot change their own file system."""
     if at(container.props, "securityContext", "readOnlyRootFilesystem") is not True:
         yield "can change its own image: readOnlyRootFilesystem is not true"
-
-
-def _seccomp(container: Container) -> Iterable[str]:
-    profile = at(container.context("seccompProfile"), "type")
-    if profile not in ("RuntimeDefault", "Localhost"):
-        yield f"may make any system call: its seccomp profile is {profile or 'not set'}"
 
 
 def _confine(draft: Draft) -> None:
@@ -118,14 +181,65 @@ def _confine(draft: Draft) -> None:
             draft.put(profile, "type", "RuntimeDefault")
 
 
-def _host_namespaces(resource: Resource, report: Report) -> None:
+@theme.container(
+    types=PODS,
+    severity=MEDIUM,
+    remedy=_confine,
+    steps="Set securityContext.seccompProfile.type to RuntimeDefault on the Pod.",
+    reference=cis(
+        "5.6.2",
+        "Ensure that the seccomp profile is set to docker/default in your Pod definitions",
+        "https://kubernetes.io/docs/tutorials/security/seccomp/",
+        "CKV_K8S_31",
+        nsa="Hardening container environments",
+    ),
+)
+def seccomp(container: Container) -> Iterable[str]:
+    """System calls are confined by a seccomp profile."""
+    profile = at(container.context("seccompProfile"), "type")
+    if profile not in ("RuntimeDefault", "Localhost"):
+        yield f"may make any system call: its seccomp profile is {profile or 'not set'}"
+
+
+@theme.resource(
+    types=PODS_AND_PATCHES,
+    severity=CRITICAL,
+    steps="Remove hostPID, hostIPC and hostNetwork; use a Service to be reached.",
+    reference=cis(
+        "5.2.3",
+        "Minimize the admission of containers wishing to share the host's namespaces (5.2.3 to 5.2.5)",
+        STANDARDS_PAGE,
+        "CKV_K8S_17",
+        "CKV_K8S_18",
+        "CKV_K8S_19",
+        nsa="Pod security enforcement",
+    ),
+)
+def no_host_namespaces(resource: Resource, report: Report) -> None:
+    """Pods do not share processes, memory or network with their node."""
     for key in HOST_NAMESPACES:
         with report.guard():
             if at(pod_spec(resource), key) is True:
                 report(f"{key} is true: the Pod sees what is the node's")
 
 
-def _host_paths(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=(
+        *PODS_AND_PATCHES,
+        "kubernetes:core/*:PersistentVolume",
+        "kubernetes:core/*:PersistentVolumePatch",
+    ),
+    severity=HIGH,
+    steps="Use an emptyDir for scratch, a PersistentVolumeClaim or a CSI volume for what lasts.",
+    reference=cis(
+        "5.2.11",
+        "Minimize the admission of HostPath volumes",
+        "https://kubernetes.io/docs/concepts/storage/volumes/#hostpath",
+        nsa="Pod security enforcement",
+    ),
+)
+def no_hostpath(resource: Resource, report: Report) -> None:
+    """No volume is a folder of the node."""
     if resource.is_("kubernetes:core/*:PersistentVolume*"):
         if at(resource.props, "spec", "hostPath") is not None:
             report(f"the volume is a folder of the node: {at(resource.props, 'spec', 'hostPath', 'path')}")
@@ -138,14 +252,6 @@ def _host_paths(resource: Resource, report: Report) -> None:
                 )
 
 
-def _token(resource: Resource, report: Report) -> None:
-    is_account = resource.is_("kubernetes:core/*:ServiceAccount")
-    holder = resource.props if is_account else pod_spec(resource)
-    if at(holder, "automountServiceAccountToken") is not False:
-        who = "Pods of this account" if is_account else "the Pod"
-        report(f"{who} get a token for the Kubernetes API: automountServiceAccountToken is not false")
-
-
 def _no_token(draft: Draft) -> None:
     is_account = matches(draft.type, ("kubernetes:core/*:ServiceAccount",))
     holder = draft.props if is_account else draft.pod
@@ -153,13 +259,78 @@ def _no_token(draft: Draft) -> None:
         draft.put(holder, "automountServiceAccountToken", False)
 
 
-def _default_account(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=(*PODS, "kubernetes:core/*:ServiceAccount"),
+    severity=MEDIUM,
+    remedy=_no_token,
+    steps="Set automountServiceAccountToken to false on the Pod and on its ServiceAccount; exempt controllers by name. The clouds' "
+    "identities come by volumes of their own and do not need it.",
+    reference=cis(
+        "5.1.6",
+        "Ensure that Service Account Tokens are only mounted where necessary",
+        ACCOUNTS_PAGE,
+        "CKV_K8S_38",
+        nsa="Protecting Pod service account tokens",
+    ),
+)
+def no_service_account_token(resource: Resource, report: Report) -> None:
+    """Pods get no token for the Kubernetes API unless they use it."""
+    is_account = resource.is_("kubernetes:core/*:ServiceAccount")
+    holder = resource.props if is_account else pod_spec(resource)
+    if at(holder, "automountServiceAccountToken") is not False:
+        who = "Pods of this account" if is_account else "the Pod"
+        report(f"{who} get a token for the Kubernetes API: automountServiceAccountToken is not false")
+
+
+@theme.resource(
+    types=PODS,
+    severity=MEDIUM,
+    steps="Make a ServiceAccount for the workload and name it in serviceAccountName.",
+    reference=cis(
+        "5.1.5",
+        "Ensure that default service accounts are not actively used",
+        ACCOUNTS_PAGE,
+        "CKV_K8S_41",
+        nsa="Protecting Pod service account tokens",
+    ),
+)
+def no_default_service_account(resource: Resource, report: Report) -> None:
+    """Pods run as a service account of their own."""
     account = at(pod_spec(resource), "serviceAccountName") or at(pod_spec(resource), "serviceAccount")
     if account in (None, "", "default"):
         report("the Pod runs as the namespace's default service account, which every other Pod may share")
 
 
-def _secrets_in_environment(container: Container) -> Iterable[str]:
+@theme.container(
+    types=PODS_AND_PATCHES,
+    severity=HIGH,
+    steps="Mount the secret as a file, read-only, or fetch it with the workload's own identity.",
+    reference=cis(
+        "5.4.1",
+        "Prefer using Secrets as files over Secrets as environment variables",
+        SECRETS_PAGE,
+        "CKV_K8S_35",
+        nsa="Secrets",
+    ),
+    config={
+        "names": texts(
+            [
+                "*_TOKEN",
+                "TOKEN",
+                "*PASSWORD*",
+                "*PASSWD*",
+                "*SECRET*",
+                "*API_KEY*",
+                "*ACCESS_KEY*",
+                "*PRIVATE_KEY*",
+                "*CREDENTIAL*",
+            ],
+            "Names of environment variables, in capitals, that a value in plain text may not have.",
+        )
+    },
+)
+def no_secret_in_env(container: Container) -> Iterable[str]:
+    """Secrets are not handed over in environment variables."""
     for source in listed(at(container.props, "envFrom")):
         if at(source, "secretRef") is not None:
             yield f"takes all of secret {at(source, 'secretRef', 'name')} as environment variables"
@@ -178,209 +349,3 @@ def _holds_a_secret(name: str, value: object, names: Iterable[str]) -> bool:
     if not text or text.startswith("/") or matches(name.upper(), POINTERS):
         return False
     return matches(name.upper(), tuple(names))
-
-
-POLICIES = (
-    resource_check(
-        "non-root",
-        "Containers run as a user that is not root.",
-        types=PODS,
-        severity=HIGH,
-        check=each_container(_root),
-        remedy=_be_somebody,
-        steps="Set securityContext.runAsNonRoot to true, and runAsUser to the user that the image was made for.",
-        reference=cis(
-            "5.2.7",
-            "Minimize the admission of root containers",
-            CONTEXT_PAGE,
-            "CKV_K8S_23",
-            nsa="Non-root containers",
-        ),
-        config={"user": number(1000, "The user that a remedied Pod runs as where root was asked for.")},
-        tags=TAGS,
-    ),
-    resource_check(
-        "no-privilege-escalation",
-        "Processes in containers cannot gain privileges.",
-        types=PODS,
-        severity=HIGH,
-        check=each_container(_escalation),
-        remedy=_forbid_escalation,
-        steps="Set securityContext.allowPrivilegeEscalation to false on every container.",
-        reference=cis(
-            "5.2.6",
-            "Minimize the admission of containers with allowPrivilegeEscalation",
-            CONTEXT_PAGE,
-            "CKV_K8S_20",
-            nsa="Pod security enforcement",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "no-privileged",
-        "No container is privileged.",
-        types=PODS_AND_PATCHES,
-        severity=CRITICAL,
-        check=each_container(_privileged),
-        steps="Remove securityContext.privileged; give the one capability, device or volume that is needed. GPUs need neither: "
-        "ask for nvidia.com/gpu.",
-        reference=cis(
-            "5.2.2",
-            "Minimize the admission of privileged containers",
-            STANDARDS_PAGE,
-            "CKV_K8S_16",
-            nsa="Pod security enforcement",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "drop-capabilities",
-        "Containers drop all capabilities, and add none but those allowed.",
-        types=PODS,
-        severity=MEDIUM,
-        check=each_container(_capabilities),
-        remedy=_drop_capabilities,
-        steps="Set securityContext.capabilities.drop to [ALL] on every container, and remove what is added.",
-        reference=cis(
-            "5.2.9",
-            "Minimize the admission of containers with capabilities assigned",
-            STANDARDS_PAGE,
-            "CKV_K8S_37",
-            nsa="Pod security enforcement",
-        ),
-        config={"allowed": texts(["NET_BIND_SERVICE"], "Capabilities that may be added.")},
-        tags=TAGS,
-    ),
-    resource_check(
-        "read-only-root",
-        "Containers cannot change their own file system.",
-        types=PODS,
-        severity=MEDIUM,
-        check=each_container(_writable_root),
-        steps="Set securityContext.readOnlyRootFilesystem to true, and mount an emptyDir where the server writes.",
-        reference=nsa_cisa(
-            "Kubernetes Pod security", "Immutable container file systems", CONTEXT_PAGE, "CKV_K8S_22"
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "seccomp",
-        "System calls are confined by a seccomp profile.",
-        types=PODS,
-        severity=MEDIUM,
-        check=each_container(_seccomp),
-        remedy=_confine,
-        steps="Set securityContext.seccompProfile.type to RuntimeDefault on the Pod.",
-        reference=cis(
-            "5.6.2",
-            "Ensure that the seccomp profile is set to docker/default in your Pod definitions",
-            "https://kubernetes.io/docs/tutorials/security/seccomp/",
-            "CKV_K8S_31",
-            nsa="Hardening container environments",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "no-host-namespaces",
-        "Pods do not share processes, memory or network with their node.",
-        types=PODS_AND_PATCHES,
-        severity=CRITICAL,
-        check=_host_namespaces,
-        steps="Remove hostPID, hostIPC and hostNetwork; use a Service to be reached.",
-        reference=cis(
-            "5.2.3",
-            "Minimize the admission of containers wishing to share the host's namespaces (5.2.3 to 5.2.5)",
-            STANDARDS_PAGE,
-            "CKV_K8S_17",
-            "CKV_K8S_18",
-            "CKV_K8S_19",
-            nsa="Pod security enforcement",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "no-hostpath",
-        "No volume is a folder of the node.",
-        types=(
-            *PODS_AND_PATCHES,
-            "kubernetes:core/*:PersistentVolume",
-            "kubernetes:core/*:PersistentVolumePatch",
-        ),
-        severity=HIGH,
-        check=_host_paths,
-        steps="Use an emptyDir for scratch, a PersistentVolumeClaim or a CSI volume for what lasts.",
-        reference=cis(
-            "5.2.11",
-            "Minimize the admission of HostPath volumes",
-            "https://kubernetes.io/docs/concepts/storage/volumes/#hostpath",
-            nsa="Pod security enforcement",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "no-service-account-token",
-        "Pods get no token for the Kubernetes API unless they use it.",
-        types=(*PODS, "kubernetes:core/*:ServiceAccount"),
-        severity=MEDIUM,
-        check=_token,
-        remedy=_no_token,
-        steps="Set automountServiceAccountToken to false on the Pod and on its ServiceAccount; exempt controllers by name. The clouds' "
-        "identities come by volumes of their own and do not need it.",
-        reference=cis(
-            "5.1.6",
-            "Ensure that Service Account Tokens are only mounted where necessary",
-            ACCOUNTS_PAGE,
-            "CKV_K8S_38",
-            nsa="Protecting Pod service account tokens",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "no-default-service-account",
-        "Pods run as a service account of their own.",
-        types=PODS,
-        severity=MEDIUM,
-        check=_default_account,
-        steps="Make a ServiceAccount for the workload and name it in serviceAccountName.",
-        reference=cis(
-            "5.1.5",
-            "Ensure that default service accounts are not actively used",
-            ACCOUNTS_PAGE,
-            "CKV_K8S_41",
-            nsa="Protecting Pod service account tokens",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "no-secret-in-env",
-        "Secrets are not handed over in environment variables.",
-        types=PODS_AND_PATCHES,
-        severity=HIGH,
-        check=each_container(_secrets_in_environment),
-        steps="Mount the secret as a file, read-only, or fetch it with the workload's own identity.",
-        reference=cis(
-            "5.4.1",
-            "Prefer using Secrets as files over Secrets as environment variables",
-            SECRETS_PAGE,
-            "CKV_K8S_35",
-            nsa="Secrets",
-        ),
-        config={
-            "names": texts(
-                [
-                    "*_TOKEN",
-                    "TOKEN",
-                    "*PASSWORD*",
-                    "*PASSWD*",
-                    "*SECRET*",
-                    "*API_KEY*",
-                    "*ACCESS_KEY*",
-                    "*PRIVATE_KEY*",
-                    "*CREDENTIAL*",
-                ],
-                "Names of environment variables, in capitals, that a value in plain text may not have.",
-            )
-        },
-        tags=TAGS,
-    ),
-)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from model_factory.graph.clusters import EKS_CLUSTER, GKE_CLUSTER
 from model_factory.graph.declared import matches
 from model_factory.graph.values import at
-from policies.authoring.checks import HIGH, Policy, resource_check, texts
+from policies.authoring.checks import HIGH, texts
 from policies.authoring.references import Reference, documented
 from policies.authoring.resources import Report, Resource
+from policies.authoring.theme import Theme
 
-TAGS = ("organisation",)
+theme = Theme("organisation")
+
 STATEFUL = (
     "aws:dynamodb/table:Table",
     "aws:ebs/volume:Volume",
@@ -30,7 +32,19 @@ PLACES = ("region", "location", "zone", "availabilityZone")
 ALLOWED_REGIONS = ("us-*", "us", "eu-*", "europe-*", "eu", "global")
 
 
-def _protected(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=STATEFUL,
+    severity=HIGH,
+    steps="Set the resource option protect, and leave forceDestroy and forceDelete off (environment: prod does both).",
+    reference=documented(
+        "Pulumi",
+        "Resource option protect",
+        "Protected resources cannot be deleted",
+        "https://www.pulumi.com/docs/iac/concepts/options/protect/",
+    ),
+)
+def protect_stateful(resource: Resource, report: Report) -> None:
+    """What holds data, images or keys is protected from deletion."""
     if not resource.options.protect:
         report("it holds what cannot be made again, and is not protected")
     with report.guard():
@@ -39,7 +53,25 @@ def _protected(resource: Resource, report: Report) -> None:
                 report(f"{key} lets it be deleted with all that is in it")
 
 
-def _allowed_regions(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=("aws:*", "gcp:*", "pulumi:providers:aws", "pulumi:providers:gcp"),
+    severity=HIGH,
+    steps="Choose another region in the stack file, or have it added to `allowed` in policies/config.",
+    reference=Reference(
+        "NIST SP 800-53",
+        "Rev. 5",
+        "SA-9(5)",
+        "Processing, storage and service location",
+        "https://csrc.nist.gov/pubs/sp/800/53/r5/upd1/final",
+    ),
+    config={
+        "allowed": texts(
+            ALLOWED_REGIONS, "Regions, zones and multi-regions, in lower case; * stands for anything."
+        )
+    },
+)
+def allowed_regions(resource: Resource, report: Report) -> None:
+    """Everything is in a region where the organisation's data may be."""
     allowed = tuple(resource.config["allowed"])
     for key in PLACES:
         with report.guard():
@@ -52,43 +84,3 @@ def _allowed_regions(resource: Resource, report: Report) -> None:
 def _report_place(key: str, place: object, allowed: tuple[str, ...], report: Report) -> None:
     if isinstance(place, str) and place and not matches(place.lower(), allowed):
         report(f"{key} {place} is not allowed; use {', '.join(allowed)}")
-
-
-POLICIES: tuple[Policy, ...] = (
-    resource_check(
-        "protect-stateful",
-        "What holds data, images or keys is protected from deletion.",
-        types=STATEFUL,
-        severity=HIGH,
-        check=_protected,
-        steps="Set the resource option protect, and leave forceDestroy and forceDelete off (environment: prod does both).",
-        reference=documented(
-            "Pulumi",
-            "Resource option protect",
-            "Protected resources cannot be deleted",
-            "https://www.pulumi.com/docs/iac/concepts/options/protect/",
-        ),
-        tags=TAGS,
-    ),
-    resource_check(
-        "allowed-regions",
-        "Everything is in a region where the organisation's data may be.",
-        types=("aws:*", "gcp:*", "pulumi:providers:aws", "pulumi:providers:gcp"),
-        severity=HIGH,
-        check=_allowed_regions,
-        steps="Choose another region in the stack file, or have it added to `allowed` in policies/config.",
-        reference=Reference(
-            "NIST SP 800-53",
-            "Rev. 5",
-            "SA-9(5)",
-            "Processing, storage and service location",
-            "https://csrc.nist.gov/pubs/sp/800/53/r5/upd1/final",
-        ),
-        config={
-            "allowed": texts(
-                ALLOWED_REGIONS, "Regions, zones and multi-regions, in lower case; * stands for anything."
-            )
-        },
-        tags=TAGS,
-    ),
-)

@@ -22,22 +22,14 @@ from model_factory.graph.pods import (
     pod_spec,
 )
 from model_factory.graph.values import at, listed, mapping
-from policies.authoring.checks import (
-    HIGH,
-    LOW,
-    MEDIUM,
-    Policy,
-    Setting,
-    each_cluster,
-    number,
-    resource_check,
-    stack_check,
-    texts,
-)
+from policies.authoring.checks import HIGH, LOW, MEDIUM, Setting, number, texts
 from policies.authoring.containers import Container, containers, each_container
 from policies.authoring.drafts import Draft, revealed
 from policies.authoring.references import documented
 from policies.authoring.resources import Report, Resource, shown
+from policies.authoring.theme import Theme
+
+theme = Theme("serving")
 
 PROBES_PAGE = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 TERMINATION_PAGE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination"
@@ -58,20 +50,58 @@ DEFAULT_FAILURES = 3
 DEFAULT_GRACE_SECONDS = 30
 DEFAULT_STABILISATION_SECONDS = 300
 HOOKS = ("exec", "httpGet", "sleep", "tcpSocket")
-TAGS = ("serving",)
 
 
-def _runs(container: Container, patterns: Iterable[str]) -> str | None:
-    """The command or image by which a container is one of `patterns`, which its command may tell before its image is known."""
-    wanted = tuple(patterns)
-    command = " ".join(str(each) for each in listed(at(container.props, "command")))
-    if matches(command, wanted):
-        return command
-    image = str(at(container.props, "image") or "")
-    return image if matches(image, wanted) else None
+def _be_patient(draft: Draft) -> None:
+    kind = next(each for each in KINDS if matches(draft.type, (each.type,)))
+    place = draft.below(*kind.behavior, "scaleDown", create=True)
+    if place is None or revealed(place.get("selectPolicy")) == "Disabled":
+        return
+    wanted = int(draft.config["seconds"])
+    if _seconds(revealed(place.get("stabilizationWindowSeconds")), DEFAULT_STABILISATION_SECONDS) < wanted:
+        draft.put(place, "stabilizationWindowSeconds", wanted)
 
 
-def _starts_in_time(container: Container) -> Iterable[str]:
+@theme.resource(
+    types=AUTOSCALERS,
+    severity=LOW,
+    remedy=_be_patient,
+    steps="Set behavior.scaleDown.stabilizationWindowSeconds to the time a replica takes to come back, or longer.",
+    reference=documented("Kubernetes documentation", "Autoscaling", "Stabilization window", SCALING_PAGE),
+    config={
+        "seconds": number(DEFAULT_STABILISATION_SECONDS, "The shortest quiet time before a replica goes.")
+    },
+    tags=("autoscaling",),
+)
+def scale_down_stabilisation(resource: Resource, report: Report) -> None:
+    """Replicas are not given up for a short lull."""
+    scaler = autoscaler(resource)
+    down = scaler.scale_down if scaler is not None else {}
+    if down.get("selectPolicy") == "Disabled":
+        return
+    waits = _seconds(down.get("stabilizationWindowSeconds"), DEFAULT_STABILISATION_SECONDS)
+    if waits < resource.config["seconds"]:
+        report(f"it gives replicas back after {waits} s; a model takes longer than that to come back")
+
+
+@theme.container(
+    types=SERVERS,
+    severity=HIGH,
+    steps="Add a startupProbe whose failureThreshold times periodSeconds is longer than the longest load.",
+    reference=documented("Kubernetes documentation", "Probes", "Startup probe", PROBES_PAGE),
+    config={
+        "seconds": number(300, "The time that any model server is given."),
+        "servers": Setting(
+            {"*vllm*": 600, "*sglang*": 600, "*text-generation*": 600},
+            {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
+            "Seconds that particular servers are given, by command or image.",
+        ),
+    },
+    tags=("reliability",),
+    first=False,
+)
+def startup_probe_covers_load(container: Container) -> Iterable[str]:
+    """Model servers are given the time that loading takes."""
     if not accelerators_of(container.props):
         return
     config = container.resource.config
@@ -91,7 +121,17 @@ def _starts_in_time(container: Container) -> Iterable[str]:
         yield f"may take {allowed} s to load, and then is killed; such servers need {shown(wanted)} s"
 
 
-def _drains(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=SERVERS,
+    severity=MEDIUM,
+    steps="Add lifecycle.preStop (sleep: {seconds: 10}), and a terminationGracePeriodSeconds of that plus the longest request.",
+    reference=documented(
+        "Kubernetes documentation", "Pod lifecycle", "Termination of Pods", TERMINATION_PAGE
+    ),
+    tags=("reliability",),
+)
+def drain_before_termination(resource: Resource, report: Report) -> None:
+    """Model servers finish what they were asked before they end."""
     spec = pod_spec(resource)
     for container in containers(resource, report, first=False):
         with report.guard():
@@ -105,6 +145,38 @@ def _drains(resource: Resource, report: Report) -> None:
             waits = _seconds(at(hook, "sleep", "seconds"), 0)
             if grace <= waits:
                 report(f"{container.label} waits {waits} s of its {grace} s, and is killed before it answers")
+
+
+@theme.resource(
+    types=(*PODS, "kubernetes:core/*:PersistentVolume"),
+    severity=HIGH,
+    steps="Give the commit of the repository in --revision, or mount a folder named for the version.",
+    reference=documented(
+        "Hugging Face Hub documentation",
+        "Download files",
+        "From specific version",
+        "https://huggingface.co/docs/huggingface_hub/guides/download#from-specific-version",
+    ),
+    tags=("supply-chain",),
+)
+def model_revision_pinned(resource: Resource, report: Report) -> None:
+    """The weights that run are the weights that were tested."""
+    if resource.is_("kubernetes:core/*:PersistentVolume"):
+        for option in report.items(resource.props, "spec", "mountOptions"):
+            key, _, folder = str(option).partition(" ")
+            if key == "prefix" and _moves(folder):
+                report(f"the volume mounts {folder}, which may hold other weights tomorrow")
+        return
+    each_container(_pinned)(resource, report)
+    for volume in report.items(pod_spec(resource), "volumes"):
+        with report.guard():
+            options = str(at(volume, "csi", "volumeAttributes", "mountOptions") or "").split(",")
+            for option in options:
+                key, _, folder = option.partition("=")
+                if key == "only-dir" and _moves(folder):
+                    report(
+                        f"volume {at(volume, 'name')} mounts {folder}, which may hold other weights tomorrow"
+                    )
 
 
 def _pinned(container: Container) -> Iterable[str]:
@@ -134,30 +206,29 @@ def _options(words: list[str]) -> dict[str, str]:
     return found | dict(word.split("=", 1) for word in words if word.startswith("--") and "=" in word)
 
 
-def _revision(resource: Resource, report: Report) -> None:
-    if resource.is_("kubernetes:core/*:PersistentVolume"):
-        for option in report.items(resource.props, "spec", "mountOptions"):
-            key, _, folder = str(option).partition(" ")
-            if key == "prefix" and _moves(folder):
-                report(f"the volume mounts {folder}, which may hold other weights tomorrow")
-        return
-    each_container(_pinned)(resource, report)
-    for volume in report.items(pod_spec(resource), "volumes"):
-        with report.guard():
-            options = str(at(volume, "csi", "volumeAttributes", "mountOptions") or "").split(",")
-            for option in options:
-                key, _, folder = option.partition("=")
-                if key == "only-dir" and _moves(folder):
-                    report(
-                        f"volume {at(volume, 'name')} mounts {folder}, which may hold other weights tomorrow"
-                    )
-
-
 def _moves(folder: str) -> bool:
     return folder.rstrip("/").rpartition("/")[2].lower() in MOVING
 
 
-def _shared_memory(resource: Resource, report: Report) -> None:
+@theme.resource(
+    types=PODS,
+    severity=LOW,
+    steps="Mount an emptyDir with medium Memory and a sizeLimit at /dev/shm.",
+    reference=documented(
+        "vLLM documentation",
+        "Using Kubernetes",
+        "Shared memory for tensor parallel inference",
+        "https://docs.vllm.ai/en/latest/deployment/k8s.html",
+    ),
+    config={
+        "servers": texts(
+            ["*vllm*", "*sglang*", "*triton*", "*torchserve*"],
+            "Servers, by command or image, that use shared memory with one GPU already.",
+        )
+    },
+)
+def shm_sized(resource: Resource, report: Report) -> None:
+    """Servers of several processes have the shared memory they need, and no more."""
     volumes = {str(at(each, "name")): each for each in report.items(pod_spec(resource), "volumes")}
     for name, volume in volumes.items():
         with report.guard():
@@ -180,38 +251,33 @@ def _shared_memory(resource: Resource, report: Report) -> None:
                 )
 
 
-def _archived(container: Container) -> Iterable[str]:
-    found = _runs(container, container.resource.config["servers"])
-    if found:
-        yield f"runs {found}, a server that gets no fixes any more"
-
-
-def _patient(resource: Resource, report: Report) -> None:
-    scaler = autoscaler(resource)
-    down = scaler.scale_down if scaler is not None else {}
-    if down.get("selectPolicy") == "Disabled":
-        return
-    waits = _seconds(down.get("stabilizationWindowSeconds"), DEFAULT_STABILISATION_SECONDS)
-    if waits < resource.config["seconds"]:
-        report(f"it gives replicas back after {waits} s; a model takes longer than that to come back")
-
-
-def _be_patient(draft: Draft) -> None:
-    kind = next(each for each in KINDS if matches(draft.type, (each.type,)))
-    place = draft.below(*kind.behavior, "scaleDown", create=True)
-    if place is None or revealed(place.get("selectPolicy")) == "Disabled":
-        return
-    wanted = int(draft.config["seconds"])
-    if _seconds(revealed(place.get("stabilizationWindowSeconds")), DEFAULT_STABILISATION_SECONDS) < wanted:
-        draft.put(place, "stabilizationWindowSeconds", wanted)
-
-
-def _seconds(value: object, default: int) -> int:
-    """A time as the wire has it; Kubernetes' default where there is none."""
-    return int(value) if isinstance(value, int | float) else default
-
-
-def _watched(cluster: Cluster[Resource], config: Mapping[str, Any], report: Report) -> None:
+@theme.cluster(
+    severity=MEDIUM,
+    steps="Add a PodMonitor (on GKE a PodMonitoring) that selects the Pods, and an objective with the model's label.",
+    reference=documented(
+        "Google SRE workbook",
+        "Implementing SLOs",
+        "Chapter 2",
+        "https://sre.google/workbook/implementing-slos/",
+    ),
+    config={
+        "identity": texts(
+            ["model", "app.kubernetes.io/instance"], "Labels by which an objective names its model."
+        ),
+        "objectives": texts(
+            [
+                "kubernetes:monitoring.coreos.com/*:PrometheusRule",
+                "kubernetes:monitoring.googleapis.com/*:*Rules",
+                "kubernetes:pyrra.dev/*:ServiceLevelObjective",
+                "kubernetes:sloth.slok.dev/*:PrometheusServiceLevel",
+            ],
+            "Types of resources that hold an objective.",
+        ),
+    },
+    tags=("monitoring",),
+)
+def monitor_and_slo(cluster: Cluster[Resource], config: Mapping[str, Any], report: Report) -> None:
+    """Models are watched, and it is written down what is too slow."""
     for workload in cluster.workloads:
         if not asks_for_gpus(workload):
             continue
@@ -268,131 +334,38 @@ def _labels_of(resource: Resource) -> set[tuple[str, str]]:
     return {(str(each), str(labels[each])) for each in labels}
 
 
-POLICIES: tuple[Policy, ...] = (
-    resource_check(
-        "scale-down-stabilisation",
-        "Replicas are not given up for a short lull.",
-        types=AUTOSCALERS,
-        severity=LOW,
-        check=_patient,
-        remedy=_be_patient,
-        steps="Set behavior.scaleDown.stabilizationWindowSeconds to the time a replica takes to come back, or longer.",
-        reference=documented("Kubernetes documentation", "Autoscaling", "Stabilization window", SCALING_PAGE),
-        config={
-            "seconds": number(DEFAULT_STABILISATION_SECONDS, "The shortest quiet time before a replica goes.")
-        },
-        tags=(*TAGS, "autoscaling"),
+@theme.container(
+    types=PODS,
+    severity=HIGH,
+    steps="Serve PyTorch with Triton, LLMs with vLLM, ONNX with Triton's ONNX Runtime backend.",
+    reference=documented(
+        "TorchServe", "Repository", "Archived on 2025-08-07", "https://github.com/pytorch/serve"
     ),
-    resource_check(
-        "startup-probe-covers-load",
-        "Model servers are given the time that loading takes.",
-        types=SERVERS,
-        severity=HIGH,
-        check=each_container(_starts_in_time, first=False),
-        steps="Add a startupProbe whose failureThreshold times periodSeconds is longer than the longest load.",
-        reference=documented("Kubernetes documentation", "Probes", "Startup probe", PROBES_PAGE),
-        config={
-            "seconds": number(300, "The time that any model server is given."),
-            "servers": Setting(
-                {"*vllm*": 600, "*sglang*": 600, "*text-generation*": 600},
-                {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
-                "Seconds that particular servers are given, by command or image.",
-            ),
-        },
-        tags=(*TAGS, "reliability"),
-    ),
-    resource_check(
-        "drain-before-termination",
-        "Model servers finish what they were asked before they end.",
-        types=SERVERS,
-        severity=MEDIUM,
-        check=_drains,
-        steps="Add lifecycle.preStop (sleep: {seconds: 10}), and a terminationGracePeriodSeconds of that plus the longest request.",
-        reference=documented(
-            "Kubernetes documentation", "Pod lifecycle", "Termination of Pods", TERMINATION_PAGE
-        ),
-        tags=(*TAGS, "reliability"),
-    ),
-    resource_check(
-        "model-revision-pinned",
-        "The weights that run are the weights that were tested.",
-        types=(*PODS, "kubernetes:core/*:PersistentVolume"),
-        severity=HIGH,
-        check=_revision,
-        steps="Give the commit of the repository in --revision, or mount a folder named for the version.",
-        reference=documented(
-            "Hugging Face Hub documentation",
-            "Download files",
-            "From specific version",
-            "https://huggingface.co/docs/huggingface_hub/guides/download#from-specific-version",
-        ),
-        tags=(*TAGS, "supply-chain"),
-    ),
-    resource_check(
-        "shm-sized",
-        "Servers of several processes have the shared memory they need, and no more.",
-        types=PODS,
-        severity=LOW,
-        check=_shared_memory,
-        steps="Mount an emptyDir with medium Memory and a sizeLimit at /dev/shm.",
-        reference=documented(
-            "vLLM documentation",
-            "Using Kubernetes",
-            "Shared memory for tensor parallel inference",
-            "https://docs.vllm.ai/en/latest/deployment/k8s.html",
-        ),
-        config={
-            "servers": texts(
-                ["*vllm*", "*sglang*", "*triton*", "*torchserve*"],
-                "Servers, by command or image, that use shared memory with one GPU already.",
-            )
-        },
-        tags=TAGS,
-    ),
-    stack_check(
-        "monitor-and-slo",
-        "Models are watched, and it is written down what is too slow.",
-        severity=MEDIUM,
-        check=each_cluster(_watched),
-        steps="Add a PodMonitor (on GKE a PodMonitoring) that selects the Pods, and an objective with the model's label.",
-        reference=documented(
-            "Google SRE workbook",
-            "Implementing SLOs",
-            "Chapter 2",
-            "https://sre.google/workbook/implementing-slos/",
-        ),
-        config={
-            "identity": texts(
-                ["model", "app.kubernetes.io/instance"], "Labels by which an objective names its model."
-            ),
-            "objectives": texts(
-                [
-                    "kubernetes:monitoring.coreos.com/*:PrometheusRule",
-                    "kubernetes:monitoring.googleapis.com/*:*Rules",
-                    "kubernetes:pyrra.dev/*:ServiceLevelObjective",
-                    "kubernetes:sloth.slok.dev/*:PrometheusServiceLevel",
-                ],
-                "Types of resources that hold an objective.",
-            ),
-        },
-        tags=(*TAGS, "monitoring"),
-    ),
-    resource_check(
-        "archived-runtime",
-        "Model servers are maintained.",
-        types=PODS,
-        severity=HIGH,
-        check=each_container(_archived),
-        steps="Serve PyTorch with Triton, LLMs with vLLM, ONNX with Triton's ONNX Runtime backend.",
-        reference=documented(
-            "TorchServe", "Repository", "Archived on 2025-08-07", "https://github.com/pytorch/serve"
-        ),
-        config={
-            "servers": texts(
-                ["*torchserve*", "*onnxruntime/server*", "*onnxruntime_server*", "*multi-model-server*"],
-                "Servers, by command or image.",
-            )
-        },
-        tags=(*TAGS, "supply-chain"),
-    ),
+    config={
+        "servers": texts(
+            ["*torchserve*", "*onnxruntime/server*", "*onnxruntime_server*", "*multi-model-server*"],
+            "Servers, by command or image.",
+        )
+    },
+    tags=("supply-chain",),
 )
+def archived_runtime(container: Container) -> Iterable[str]:
+    """Model servers are maintained."""
+    found = _runs(container, container.resource.config["servers"])
+    if found:
+        yield f"runs {found}, a server that gets no fixes any more"
+
+
+def _runs(container: Container, patterns: Iterable[str]) -> str | None:
+    """The command or image by which a container is one of `patterns`, which its command may tell before its image is known."""
+    wanted = tuple(patterns)
+    command = " ".join(str(each) for each in listed(at(container.props, "command")))
+    if matches(command, wanted):
+        return command
+    image = str(at(container.props, "image") or "")
+    return image if matches(image, wanted) else None
+
+
+def _seconds(value: object, default: int) -> int:
+    """A time as the wire has it; Kubernetes' default where there is none."""
+    return int(value) if isinstance(value, int | float) else default

@@ -6,15 +6,28 @@ from pulumi_policy.proxy import UnknownValueError
 
 from model_factory.graph.clusters import EKS_CLUSTER, GKE_CLUSTER
 from model_factory.graph.values import at
-from policies.authoring.checks import LOW, Policy, number, stack_check
+from policies.authoring.checks import LOW, number
 from policies.authoring.clouds import minor
 from policies.authoring.references import documented
 from policies.authoring.resources import Report, Resource, Stack, shown
+from policies.authoring.theme import Theme
 
-TAGS = ("organisation",)
+theme = Theme("organisation")
 
 
-def _version_skew(stack: Stack, report: Report) -> None:
+@theme.stack(
+    severity=LOW,
+    steps="Raise kubernetesVersion of the cloud that is behind.",
+    reference=documented(
+        "Kubernetes",
+        "Version skew policy",
+        "Clients work with servers one minor version apart",
+        "https://kubernetes.io/releases/version-skew-policy/",
+    ),
+    config={"minorVersions": number(1, "Minor versions that clusters may be apart.")},
+)
+def cross_cloud_version_skew(stack: Stack, report: Report) -> None:
+    """Clusters in different clouds run versions of Kubernetes close to each other."""
     versions: dict[str, tuple[int, int]] = {}
     for cluster in stack.of(EKS_CLUSTER, GKE_CLUSTER):
         with report.guard():
@@ -41,22 +54,3 @@ def _version(cluster: Resource) -> object:
         if asked is None:
             raise
         return asked
-
-
-POLICIES: tuple[Policy, ...] = (
-    stack_check(
-        "cross-cloud-version-skew",
-        "Clusters in different clouds run versions of Kubernetes close to each other.",
-        severity=LOW,
-        check=_version_skew,
-        steps="Raise kubernetesVersion of the cloud that is behind.",
-        reference=documented(
-            "Kubernetes",
-            "Version skew policy",
-            "Clients work with servers one minor version apart",
-            "https://kubernetes.io/releases/version-skew-policy/",
-        ),
-        config={"minorVersions": number(1, "Minor versions that clusters may be apart.")},
-        tags=TAGS,
-    ),
-)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from model_factory.graph.declared import matches
 from model_factory.graph.pods import PODS, PODS_AND_PATCHES, SERVERS, is_patch, pod_spec
 from model_factory.graph.values import at
-from policies.authoring.checks import HIGH, MEDIUM, Policy, resource_check, texts
-from policies.authoring.containers import Container, each_container
+from policies.authoring.checks import HIGH, MEDIUM, texts
+from policies.authoring.containers import Container, containers
 from policies.authoring.references import cis, documented, nsa_cisa
 from policies.authoring.resources import Report, Resource
+from policies.authoring.theme import Theme
+
+theme = Theme("kubernetes")
 
 DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 IMAGES_PAGE = "https://kubernetes.io/docs/concepts/containers/images/"
 RESOURCES_PAGE = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/"
 PROBES_PAGE = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 PROBE_ACTIONS = ("httpGet", "tcpSocket", "exec", "grpc")
-TAGS = ("kubernetes",)
 STAYING = (*SERVERS, "kubernetes:apps/*:DaemonSet", "kubernetes:core/*:Pod")
 
 
@@ -42,13 +43,37 @@ def image_tag(image: str) -> str:
     return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
-def _digest(container: Container) -> Iterable[str]:
+@theme.container(
+    types=PODS_AND_PATCHES,
+    severity=HIGH,
+    steps="Write IMAGE:TAG@sha256:DIGEST; `docker buildx imagetools inspect IMAGE:TAG` prints the digest.",
+    reference=cis(
+        "5.5.1",
+        "Configure Image Provenance using ImagePolicyWebhook admission controller",
+        IMAGES_PAGE,
+        "CKV_K8S_43",
+        nsa="Building secure container images",
+    ),
+    tags=("supply-chain",),
+)
+def image_digest(container: Container) -> Iterable[str]:
+    """Images are named by digest."""
     image = _image(container)
     if image is not None and not DIGEST.fullmatch(image):
         yield f"runs {image or 'no image'}, which names no digest: another image may come under the same name"
 
 
-def _latest(container: Container) -> Iterable[str]:
+@theme.container(
+    types=PODS_AND_PATCHES,
+    severity=HIGH,
+    steps="Name the version that was tested, and its digest.",
+    reference=nsa_cisa(
+        "Kubernetes Pod security", "Building secure container images", IMAGES_PAGE, "CKV_K8S_14"
+    ),
+    tags=("supply-chain",),
+)
+def no_latest(container: Container) -> Iterable[str]:
+    """Images name a version."""
     image = _image(container)
     if image is None:
         return
@@ -57,7 +82,32 @@ def _latest(container: Container) -> Iterable[str]:
         yield f"runs {image or 'no image'}, whatever its latest is"
 
 
-def _registry(container: Container) -> Iterable[str]:
+@theme.container(
+    types=PODS_AND_PATCHES,
+    severity=HIGH,
+    steps="Push the image to the stack's own registry, or allow its registry in the configuration of this policy.",
+    reference=cis(
+        "5.5.1",
+        "Configure Image Provenance using ImagePolicyWebhook admission controller",
+        IMAGES_PAGE,
+        nsa="Building secure container images",
+    ),
+    config={
+        "registries": texts(
+            [
+                "[0-9]*.dkr.ecr.*.amazonaws.com",
+                "[0-9]*.dkr.ecr.*.amazonaws.com.cn",
+                "*-docker.pkg.dev",
+                "registry.k8s.io",
+                "nvcr.io/nvidia",
+            ],
+            "Hosts, or hosts and the beginning of a path. Name your own accounts and projects to be strict.",
+        )
+    },
+    tags=("supply-chain",),
+)
+def registry_allowlist(container: Container) -> Iterable[str]:
+    """Images come from registries that are allowed."""
     image = _image(container)
     if image is not None and not _allowed(image, container.resource.config["registries"]):
         yield f"runs {image or 'no image'}, from a registry that is not allowed"
@@ -73,7 +123,21 @@ def _allowed(image: str, registries: Iterable[str]) -> bool:
     return False
 
 
-def _requests(container: Container) -> Iterable[str]:
+@theme.container(
+    types=PODS,
+    severity=HIGH,
+    steps="Set resources.requests.cpu and resources.requests.memory to what the container needs to run.",
+    reference=nsa_cisa(
+        "Network separation and hardening",
+        "Resource policies",
+        RESOURCES_PAGE,
+        "CKV_K8S_10",
+        "CKV_K8S_12",
+    ),
+    tags=("resources",),
+)
+def requests(container: Container) -> Iterable[str]:
+    """Containers ask for CPU and memory."""
     for resource in ("cpu", "memory"):
         # Kubernetes takes a limit for a request where only the limit is given; a Pod may ask for all its containers together.
         asked = [
@@ -85,138 +149,50 @@ def _requests(container: Container) -> Iterable[str]:
             yield f"asks for no {resource}: the scheduler takes it for nothing"
 
 
-def _memory_limit(container: Container) -> Iterable[str]:
+@theme.container(
+    types=PODS,
+    severity=MEDIUM,
+    steps="Set resources.limits.memory, for servers to the same as the request.",
+    reference=nsa_cisa("Network separation and hardening", "Resource policies", RESOURCES_PAGE, "CKV_K8S_13"),
+    tags=("resources",),
+)
+def memory_limit(container: Container) -> Iterable[str]:
+    """Containers have a memory limit."""
     limits = [at(holder, "resources", "limits", "memory") for holder in (container.props, container.pod)]
     if all(each is None for each in limits):
         yield "has no memory limit: it may take what its neighbours live on"
 
 
-def _probe(key: str, without: str) -> Any:
-    def judge(container: Container) -> Iterable[str]:
-        probe = at(container.props, key)
-        if not any(at(probe, action) is not None for action in PROBE_ACTIONS):
-            yield f"has no {key}: {without}"
-
-    return each_container(judge, first=False)
-
-
-def _not_for_finished(check: Any) -> Any:
-    """Pods by themselves are judged only if they are meant to stay."""
-
-    def judge(resource: Resource, report: Report) -> None:
-        if not resource.is_(*SERVERS) and at(pod_spec(resource), "restartPolicy") in ("Never", "OnFailure"):
-            return
-        check(resource, report)
-
-    return judge
-
-
-POLICIES: tuple[Policy, ...] = (
-    resource_check(
-        "image-digest",
-        "Images are named by digest.",
-        types=PODS_AND_PATCHES,
-        severity=HIGH,
-        check=each_container(_digest),
-        steps="Write IMAGE:TAG@sha256:DIGEST; `docker buildx imagetools inspect IMAGE:TAG` prints the digest.",
-        reference=cis(
-            "5.5.1",
-            "Configure Image Provenance using ImagePolicyWebhook admission controller",
-            IMAGES_PAGE,
-            "CKV_K8S_43",
-            nsa="Building secure container images",
-        ),
-        tags=(*TAGS, "supply-chain"),
-    ),
-    resource_check(
-        "no-latest",
-        "Images name a version.",
-        types=PODS_AND_PATCHES,
-        severity=HIGH,
-        check=each_container(_latest),
-        steps="Name the version that was tested, and its digest.",
-        reference=nsa_cisa(
-            "Kubernetes Pod security", "Building secure container images", IMAGES_PAGE, "CKV_K8S_14"
-        ),
-        tags=(*TAGS, "supply-chain"),
-    ),
-    resource_check(
-        "registry-allowlist",
-        "Images come from registries that are allowed.",
-        types=PODS_AND_PATCHES,
-        severity=HIGH,
-        check=each_container(_registry),
-        steps="Push the image to the stack's own registry, or allow its registry in the configuration of this policy.",
-        reference=cis(
-            "5.5.1",
-            "Configure Image Provenance using ImagePolicyWebhook admission controller",
-            IMAGES_PAGE,
-            nsa="Building secure container images",
-        ),
-        config={
-            "registries": texts(
-                [
-                    "[0-9]*.dkr.ecr.*.amazonaws.com",
-                    "[0-9]*.dkr.ecr.*.amazonaws.com.cn",
-                    "*-docker.pkg.dev",
-                    "registry.k8s.io",
-                    "nvcr.io/nvidia",
-                ],
-                "Hosts, or hosts and the beginning of a path. Name your own accounts and projects to be strict.",
-            )
-        },
-        tags=(*TAGS, "supply-chain"),
-    ),
-    resource_check(
-        "requests",
-        "Containers ask for CPU and memory.",
-        types=PODS,
-        severity=HIGH,
-        check=each_container(_requests),
-        steps="Set resources.requests.cpu and resources.requests.memory to what the container needs to run.",
-        reference=nsa_cisa(
-            "Network separation and hardening",
-            "Resource policies",
-            RESOURCES_PAGE,
-            "CKV_K8S_10",
-            "CKV_K8S_12",
-        ),
-        tags=(*TAGS, "resources"),
-    ),
-    resource_check(
-        "memory-limit",
-        "Containers have a memory limit.",
-        types=PODS,
-        severity=MEDIUM,
-        check=each_container(_memory_limit),
-        steps="Set resources.limits.memory, for servers to the same as the request.",
-        reference=nsa_cisa(
-            "Network separation and hardening", "Resource policies", RESOURCES_PAGE, "CKV_K8S_13"
-        ),
-        tags=(*TAGS, "resources"),
-    ),
-    resource_check(
-        "readiness",
-        "Servers tell when they can serve.",
-        types=STAYING,
-        severity=HIGH,
-        check=_not_for_finished(_probe("readinessProbe", "requests reach it before it can answer")),
-        steps="Add a readinessProbe on the page that tells that the model is loaded.",
-        reference=documented(
-            "Kubernetes documentation", "Probes", "Readiness probe", PROBES_PAGE, "CKV_K8S_9"
-        ),
-        tags=(*TAGS, "reliability"),
-    ),
-    resource_check(
-        "liveness",
-        "Servers that hang are started anew.",
-        types=STAYING,
-        severity=MEDIUM,
-        check=_not_for_finished(_probe("livenessProbe", "if it hangs it stays so")),
-        steps="Add a livenessProbe, more patient than the readinessProbe.",
-        reference=documented(
-            "Kubernetes documentation", "Probes", "Liveness probe", PROBES_PAGE, "CKV_K8S_8"
-        ),
-        tags=(*TAGS, "reliability"),
-    ),
+@theme.resource(
+    types=STAYING,
+    severity=HIGH,
+    steps="Add a readinessProbe on the page that tells that the model is loaded.",
+    reference=documented("Kubernetes documentation", "Probes", "Readiness probe", PROBES_PAGE, "CKV_K8S_9"),
+    tags=("reliability",),
 )
+def readiness(resource: Resource, report: Report) -> None:
+    """Servers tell when they can serve."""
+    _has_probe(resource, "readinessProbe", "requests reach it before it can answer", report)
+
+
+@theme.resource(
+    types=STAYING,
+    severity=MEDIUM,
+    steps="Add a livenessProbe, more patient than the readinessProbe.",
+    reference=documented("Kubernetes documentation", "Probes", "Liveness probe", PROBES_PAGE, "CKV_K8S_8"),
+    tags=("reliability",),
+)
+def liveness(resource: Resource, report: Report) -> None:
+    """Servers that hang are started anew."""
+    _has_probe(resource, "livenessProbe", "if it hangs it stays so", report)
+
+
+def _has_probe(resource: Resource, key: str, without: str, report: Report) -> None:
+    """Pods by themselves are judged only if they are meant to stay."""
+    if not resource.is_(*SERVERS) and at(pod_spec(resource), "restartPolicy") in ("Never", "OnFailure"):
+        return
+    for container in containers(resource, report, first=False):
+        with report.guard():
+            probe = at(container.props, key)
+            if not any(at(probe, action) is not None for action in PROBE_ACTIONS):
+                report(f"{container.label} has no {key}: {without}")

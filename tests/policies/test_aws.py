@@ -43,7 +43,7 @@ from tests.policies.harness import (
 )
 from tests.policies.objects import GONE, Case, changed
 
-POLICIES = (*aws.POLICIES, *aws_account.POLICIES)
+POLICIES = (*aws.theme.policies, *aws_account.theme.policies)
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 ANYBODY = document(Principal="*", Action="ecr:BatchGetImage")
 SSH = {"protocol": "tcp", "fromPort": 20, "toPort": 25, "cidrBlocks": ["0.0.0.0/0"]}

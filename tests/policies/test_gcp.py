@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from pulumi_policy import ResourceValidationPolicy
 
-from policies.packs.gcp import POLICIES
+from policies.packs import gcp
 from tests.policies import clouds
 from tests.policies.clouds import GKE, POOL, READ_POLICY, READER, READERS
 from tests.policies.harness import UNKNOWN, UNKNOWN_LIST, UNKNOWN_OBJECT, Given, judged, remediated
 from tests.policies.objects import GONE, Case, changed
 
+POLICIES = gcp.theme.policies
 NETS = "masterAuthorizedNetworksConfig"
 WIDE = json.dumps({"bindings": [{"role": "roles/artifactregistry.reader", "members": ["allUsers"]}]})
 SHIELD = "nodeConfig.shieldedInstanceConfig"

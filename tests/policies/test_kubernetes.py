@@ -33,7 +33,7 @@ from tests.policies.objects import (
     changed,
 )
 
-POLICIES = (*workloads.POLICIES, *kubernetes_objects.POLICIES, *pod_security.POLICIES)
+POLICIES = (*workloads.theme.policies, *kubernetes_objects.theme.policies, *pod_security.theme.policies)
 ENFORCE = "metadata.labels.'pod-security.kubernetes.io/enforce'"
 J = "spec.jobTemplate.spec.template.spec.containers.0"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from policies.packs.kubernetes_stack import POLICIES
+from policies.packs import kubernetes_stack
 from tests.policies.harness import UNKNOWN, Given, Verdict, judged, judged_stack
 from tests.policies.objects import (
     ALLOW,
@@ -26,6 +26,7 @@ from tests.policies.objects import (
     changed,
 )
 
+POLICIES = kubernetes_stack.theme.policies
 SPREAD = f"{P}.topologySpreadConstraints"
 STACK_POLICIES = [each.name for each in POLICIES if each.name != "topology-spread"]
 

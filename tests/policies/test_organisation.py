@@ -24,7 +24,12 @@ from tests.policies.harness import (
 )
 from tests.policies.objects import GONE, Case, changed
 
-POLICIES = (*budget.POLICIES, *labels.POLICIES, *protection.POLICIES, *versions.POLICIES)
+POLICIES = (
+    *budget.theme.policies,
+    *labels.theme.policies,
+    *protection.theme.policies,
+    *versions.theme.policies,
+)
 OURS = {key: value for key, value in LABELS.items() if key in ("environment", "managed-by", "stack")}
 SPEC = "tagSpecifications"
 LABEL_CASES = [

@@ -39,8 +39,8 @@ def configuration(environment: str) -> dict[str, dict[str, Any]]:
 class TestPolicies:
     def test_every_file_of_packs_is_a_theme(self) -> None:
         files = {each.stem for each in (ROOT / "policies" / "packs").glob("*.py")} - {"__init__"}
-        packs = [importlib.import_module(f"policies.packs.{each}").POLICIES for each in files]
-        assert sorted(map(id, packs)) == sorted(map(id, THEMES.values()))
+        packs = [importlib.import_module(f"policies.packs.{each}").theme.policies for each in files]
+        assert sorted(packs, key=str) == sorted(THEMES.values(), key=str)
 
     def test_names_are_unique(self) -> None:
         names = [each.name for each in POLICIES]

@@ -31,7 +31,7 @@ from tests.policies.objects import (
     changed,
 )
 
-POLICIES = (*gpu.POLICIES, *serving.POLICIES)
+POLICIES = (*gpu.theme.policies, *serving.theme.policies)
 GPU = "'nvidia.com/gpu'"
 DOWN = "spec.behavior.scaleDown.stabilizationWindowSeconds"
 KEDA_DOWN = "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds"
