@@ -12,12 +12,12 @@ from typing import Any, Final, cast
 from model_factory.local.providers.aws import checks
 from model_factory.local.providers.aws.checks import Check
 from model_factory.local.providers.aws.session import Aws
-from model_factory.local.providers.aws.shapes import Api
+from model_factory.local.providers.aws.shapes import Api, tags_member
 from model_factory.local.providers.base import URN_TAG, Call, ResourceType, Update, project
 from model_factory.local.providers.diff import Change
 from model_factory.local.providers.errors import Failure, NotFoundError
 from model_factory.local.providers.rules import Equivalent, Rules, load_rules
-from model_factory.local.providers.values import mapping
+from model_factory.local.providers.values import mapping, text
 from model_factory.local.wire import Properties, Value
 
 FACTS: Final = Path(__file__).with_name("resources.json")
@@ -32,12 +32,13 @@ def declare(
     token: str,
     *,
     api: Api,
-    create: Callable[[Call[Aws], Properties], str],
+    create: Callable[[Call[Aws], Properties], str | None],
     read: Callable[[Call[Aws], str, Properties], Properties | None],
     delete: Callable[[Call[Aws], str, Properties], bool | None],
     update: Callable[[Call[Aws], Update], str | None] | None = None,
     ready: Callable[[Call[Aws], str, Properties], None] | None = None,
     find: Callable[[Call[Aws], Properties], str | None] | None = None,
+    id_of: Callable[[Properties], str] | None = None,
     refine: Callable[[Properties, Properties, list[Change]], list[Change]] | None = None,
     tagger: Tagger | None = None,
     check: Iterable[Check] = (),
@@ -46,6 +47,8 @@ def declare(
 ) -> ResourceType[Aws]:
     """A type from its calls and its facts in resources.json. With neither `update` nor `tagger`, every change replaces.
 
+    id_of: where the id follows from the inputs. Then `create` answers nothing, and an object of that id that can be read
+    is what a killed create left behind: no `find` is needed.
     write_only: inputs that AWS takes and never tells again. They, and those that guide the provider alone
     (`forceDelete`), are taken to be as they were asked.
     """
@@ -63,6 +66,14 @@ def declare(
         yield from api.failures(aws, known)
         for one in all_checks:
             yield from one(aws, inputs)
+
+    def create_all(call: Call[Aws], inputs: Properties) -> str:
+        made = create(call, inputs)
+        return id_of(inputs) if id_of else cast("str", made)
+
+    def find_by_id(call: Call[Aws], inputs: Properties) -> str | None:
+        object_id = cast("Callable[[Properties], str]", id_of)(inputs)
+        return object_id if read_all(call, object_id, inputs) else None
 
     def read_all(call: Call[Aws], object_id: str, inputs: Properties) -> Properties | None:
         try:
@@ -90,7 +101,7 @@ def declare(
 
     declared = ResourceType[Aws](
         token=token,
-        create=create,
+        create=create_all,
         read=read_all,
         delete=delete,
         update=update_all if update or tagger else None,
@@ -101,6 +112,7 @@ def declare(
     )
     if ready:
         declared = dataclasses.replace(declared, ready=ready)
+    find = find_by_id if id_of else find
     return dataclasses.replace(declared, find=find) if find else declared
 
 
@@ -123,19 +135,52 @@ def _tag_outputs(aws: Aws, found: Mapping[str, Value], inputs: Properties) -> Pr
     return {"tagsAll": everything, **({"tags": own} if own or "tags" in inputs else {})}
 
 
-def tag_map(inputs: Properties) -> dict[str, str]:
-    """The tags of an object with a unique name."""
-    return {key: str(value) for key, value in mapping(inputs, "tagsAll").items()}
+def joined(*names: str, separator: str = ":") -> Callable[[Properties], str]:
+    """For `id_of`: the id that these inputs make, in this order."""
+    return lambda inputs: separator.join(text(inputs, name) for name in names)
 
 
-def tag_list(inputs: Properties) -> list[dict[str, str]]:
-    """The same as a list of Key and Value."""
-    return as_tag_list(tag_map(inputs))
+def deletes(
+    service: str, operation: str, *members: str, separator: str = ":"
+) -> Callable[[Call[Aws], str, Properties], None]:
+    """For `delete`: one call, whose members the parts of the id are, in this order."""
+
+    def delete(call: Call[Aws], object_id: str, _state: Properties) -> None:
+        parts = object_id.split(separator, len(members) - 1)
+        call.cloud.call(service, operation, **dict(zip(members, parts, strict=True)))
+
+    return delete
 
 
-def as_tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """A map of tags as AWS's older services have it."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+def put_again(
+    put: Callable[[Call[Aws], Properties], str | None],
+) -> Callable[[Call[Aws], Update], None]:
+    """For `update`, where a setting is written as a whole: the create again."""
+
+    def update(call: Call[Aws], change: Update) -> None:
+        put(call, change.new)
+
+    return update
+
+
+def tagger(service: str, kind: str = "Resource", *, output: str = "arn") -> Tagger:
+    """Tags by the service's operations for `kind` (TagResource, UntagResource), which take what `output` holds."""
+
+    def tag(aws: Aws, outputs: Properties, added: Mapping[str, str], removed: list[str]) -> None:
+        required = cast("list[str]", Api(service, f"Untag{kind}").structure(aws).required_members)
+        subject, keys = sorted(required, key=lambda name: name.lower() == "tagkeys")
+        if added:
+            tagging = Api(service, f"Tag{kind}").structure(aws)
+            aws.call(service, f"Tag{kind}", **{subject: outputs[output]}, **tags_member(tagging, added))
+        if removed:
+            aws.call(service, f"Untag{kind}", **{subject: outputs[output], keys: removed})
+
+    return tag
+
+
+def as_tag_list(tags: Mapping[str, Value]) -> list[dict[str, str]]:
+    """A map of tags as EC2 and S3 have it."""
+    return [{"Key": key, "Value": str(value)} for key, value in tags.items()]
 
 
 def from_tag_list(tags: Iterable[Mapping[str, Any]] | None) -> Properties:

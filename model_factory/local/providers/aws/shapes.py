@@ -18,10 +18,11 @@ from botocore.model import ListShape, MapShape, Shape, StringShape, StructureSha
 from model_factory.graph.paths import Path, to_text
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.errors import Failure
+from model_factory.local.providers.values import mapping
 from model_factory.local.wire import Properties, Unknown, Value
 
 COMMON: Final = frozenset({"region", "tags", "tagsAll"})
-"""Inputs that no operation takes as they are: `declare` sees to the region and to tags."""
+"""Inputs that no operation takes as they are: `declare` sees to the region, `Api.request` to tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,14 @@ class Api:
         return cast("StructureShape", model.shape_for(self.shape))
 
     def request(self, aws: Aws, inputs: Properties) -> dict[str, Any]:
-        """The inputs in AWS's terms. What does not fit is left to `failures`, which runs first."""
-        return cast(
-            "dict[str, Any]", _Writer(self, []).structure(self.structure(aws), self._mapped(inputs), (), ())
-        )
+        """The inputs in AWS's terms, with all their tags where the structure has a member for them.
+
+        What does not fit is left to `failures`, which runs first.
+        """
+        structure = self.structure(aws)
+        request = _Writer(self, []).structure(structure, self._mapped(inputs), (), ())
+        tags = {key: str(value) for key, value in mapping(inputs, "tagsAll").items()}
+        return cast("dict[str, Any]", {**request, **tags_member(structure, tags)})
 
     def failures(self, aws: Aws, inputs: Properties) -> list[Failure]:
         """All inputs that the published model refuses."""
@@ -212,6 +217,22 @@ class _Reader:
         if ".".join(names) in self.api.quoted:
             return "true" if value else "false"
         return timestamp(value) if isinstance(value, datetime.datetime) else cast("Value", value)
+
+
+def tags_member(structure: StructureShape, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The member of a request that holds tags, in the service's form; empty where there are none, or no such member.
+
+    A service takes a map or a list of pairs, whose members it names Key and Value, or TagKey and TagValue.
+    """
+    members = cast("dict[str, Shape]", structure.members)
+    name = next((name for name in ("tags", "Tags") if name in members), "")
+    if not name or not tags:
+        return {}
+    shape = members[name]
+    if not isinstance(shape, ListShape):
+        return {name: dict(tags)}
+    key, value = cast("dict[str, Shape]", cast("StructureShape", shape.member).members)
+    return {name: [{key: tag, value: text} for tag, text in tags.items()]}
 
 
 def timestamp(moment: datetime.datetime) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model_factory.local.providers.aws.declare import TAGS, as_tag_list, from_tag_list, tag_map
+from model_factory.local.providers.aws.declare import TAGS, as_tag_list, from_tag_list
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.base import URN_TAG, Call
 from model_factory.local.providers.errors import NotFoundError
+from model_factory.local.providers.values import mapping
 from model_factory.local.wire import Properties
+
+Describe = Callable[[Call[Aws], dict[str, Any], Properties], Properties]
+"""(call, the object as EC2 answers it, inputs) → what only this type knows to say of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,24 @@ class Kind:
             return None
         return found[0] if found and found[0].get("State") not in self.gone else None
 
+    def create(self, call: Call[Aws], api: Api, inputs: Properties, **more: Any) -> str:
+        """Do the operation that `api` names, and answer the new object's id."""
+        request = {**api.request(call.cloud, inputs), **more}
+        tags = self.tag_specifications(call, inputs)
+        made = call.cloud.call("ec2", api.shape, **request, TagSpecifications=tags)
+        return call.created(str(made.get(self.shape, made)[self.id_member]))
+
+    def read(self, api: Api, describe: Describe) -> Callable[[Call[Aws], str, Properties], Properties | None]:
+        """A read function: the object in Pulumi's terms, with what `describe` adds to it."""
+
+        def read(call: Call[Aws], object_id: str, inputs: Properties) -> Properties | None:
+            found = self.one(call.cloud, object_id)
+            if found is None:
+                return None
+            return {**self.properties(call, api, found), **describe(call, found, inputs)}
+
+        return read
+
     def properties(self, call: Call[Aws], api: Api, found: Mapping[str, Any]) -> Properties:
         """The object in Pulumi's terms, with its tags."""
         properties = api.properties(call.cloud, found, self.shape)
@@ -42,7 +64,7 @@ class Kind:
 
     def tag_specifications(self, call: Call[Aws], inputs: Properties) -> list[dict[str, Any]]:
         """Tags given at birth, with the one that finds the object again."""
-        tags = {**tag_map(inputs), URN_TAG: call.urn_digest}
+        tags = {**mapping(inputs, "tagsAll"), URN_TAG: call.urn_digest}
         return [{"ResourceType": self.tag_type, "Tags": as_tag_list(tags)}]
 
     def find(self, call: Call[Aws], _inputs: Properties) -> str | None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from model_factory.local.providers.aws import checks
 from model_factory.local.providers.aws.declare import (
     TAGS,
     as_json,
-    as_tag_list,
     declare,
+    deletes,
     from_tag_list,
+    joined,
     same_json,
-    tag_list,
+    tagger,
 )
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.base import Call, Update
 from model_factory.local.providers.errors import Failure
-from model_factory.local.providers.values import flag, mapping, objects, text
+from model_factory.local.providers.values import flag, mapping, objects
 from model_factory.local.wire import Properties
 
 _API: Final = Api(
@@ -39,11 +39,8 @@ _POLICY_API: Final = Api(
 )
 
 
-def _create(call: Call[Aws], inputs: Properties) -> str:
-    made = call.cloud.call(
-        "ecr", "CreateRepository", **_API.request(call.cloud, inputs), tags=tag_list(inputs)
-    )
-    return str(made["repository"]["repositoryName"])
+def _create(call: Call[Aws], inputs: Properties) -> None:
+    call.cloud.call("ecr", "CreateRepository", **_API.request(call.cloud, inputs))
 
 
 def _read(call: Call[Aws], name: str, _inputs: Properties) -> Properties | None:
@@ -71,20 +68,6 @@ def _delete(call: Call[Aws], name: str, state: Properties) -> None:
     call.cloud.call("ecr", "DeleteRepository", repositoryName=name, force=flag(state, "forceDelete"))
 
 
-def _find(call: Call[Aws], inputs: Properties) -> str | None:
-    found = call.cloud.call("ecr", "DescribeRepositories", repositoryNames=[text(inputs, "name")])[
-        "repositories"
-    ]
-    return str(found[0]["repositoryName"])
-
-
-def _tag(aws: Aws, outputs: Properties, added: Mapping[str, str], removed: list[str]) -> None:
-    if added:
-        aws.call("ecr", "TagResource", resourceArn=outputs["arn"], tags=as_tag_list(added))
-    if removed:
-        aws.call("ecr", "UntagResource", resourceArn=outputs["arn"], tagKeys=removed)
-
-
 def _check(_aws: Aws, inputs: Properties) -> list[Failure]:
     return [
         Failure(f"encryptionConfigurations[{index}].kmsKey", "given, but encryptionType is not KMS")
@@ -93,31 +76,18 @@ def _check(_aws: Aws, inputs: Properties) -> list[Failure]:
     ]
 
 
-def _create_policy(call: Call[Aws], inputs: Properties) -> str:
+def _create_policy(call: Call[Aws], inputs: Properties) -> None:
     request = _POLICY_API.request(call.cloud, {**inputs, "policy": as_json(inputs["policy"])})
     call.cloud.call("ecr", "PutLifecyclePolicy", **request)
-    return text(inputs, "repository")
-
-
-def _policy(aws: Aws, repository: str) -> dict[str, Any]:
-    return aws.call("ecr", "GetLifecyclePolicy", repositoryName=repository)
 
 
 def _read_policy(call: Call[Aws], repository: str, _inputs: Properties) -> Properties | None:
-    found = _policy(call.cloud, repository)
+    found = call.cloud.call("ecr", "GetLifecyclePolicy", repositoryName=repository)
     return {
         "repository": repository,
         "policy": found["lifecyclePolicyText"],
         "registryId": found.get("registryId"),
     }
-
-
-def _delete_policy(call: Call[Aws], repository: str, _state: Properties) -> None:
-    call.cloud.call("ecr", "DeleteLifecyclePolicy", repositoryName=repository)
-
-
-def _find_policy(call: Call[Aws], inputs: Properties) -> str | None:
-    return text(inputs, "repository") if _policy(call.cloud, text(inputs, "repository")) else None
 
 
 TYPES: Final = (
@@ -128,8 +98,8 @@ TYPES: Final = (
         read=_read,
         update=_update,
         delete=_delete,
-        find=_find,
-        tagger=_tag,
+        id_of=joined("name"),
+        tagger=tagger("ecr"),
         check=(_check,),
     ),
     declare(
@@ -137,8 +107,8 @@ TYPES: Final = (
         api=_POLICY_API,
         create=_create_policy,
         read=_read_policy,
-        delete=_delete_policy,
-        find=_find_policy,
+        delete=deletes("ecr", "DeleteLifecyclePolicy", "repositoryName"),
+        id_of=joined("repository"),
         check=(checks.json_text("policy"),),
         equivalent={"policy": same_json},
     ),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from model_factory.local.providers.aws import checks
-from model_factory.local.providers.aws.declare import TAGS, Tagger, declare, same_json, tag_map
+from model_factory.local.providers.aws.declare import TAGS, declare, deletes, joined, same_json, tagger
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.base import Call, Update
@@ -22,34 +22,43 @@ _ADDON_API: Final = Api(
 )
 _ENTRY_API: Final = Api("eks", "CreateAccessEntry", names={"userName": "username"})
 _POLICY_API: Final = Api("eks", "AssociateAccessPolicy")
+_ASSOCIATION_ID: Final = ("clusterName", "principalArn", "policyArn")
 _IDENTITY_API: Final = Api("eks", "CreatePodIdentityAssociation")
 
 
-def tagger(key: str) -> Tagger:
-    """Tags of any EKS object, by the ARN in output `key`."""
+def wait_until_healthy(call: Call[Aws], what: str, describe: Callable[[], dict[str, Any]]) -> None:
+    """Wait until an add-on or a node group is active. Raises WaitError with the issues that EKS names."""
 
-    def tag(aws: Aws, outputs: Properties, added: Mapping[str, str], removed: list[str]) -> None:
-        if added:
-            aws.call("eks", "TagResource", resourceArn=outputs[key], tags=dict(added))
-        if removed:
-            aws.call("eks", "UntagResource", resourceArn=outputs[key], tagKeys=removed)
+    def state() -> str:
+        found = describe()
+        if found["status"] in ("CREATE_FAILED", "UPDATE_FAILED", "DEGRADED"):
+            issues = [
+                f"{issue.get('code')}: {issue.get('message')}"
+                for issue in found.get("health", {}).get("issues", [])
+            ]
+            raise WaitError(f"{what}: became {found['status']}: {'; '.join(issues) or 'no reason given'}")
+        return str(found["status"])
 
-    return tag
-
-
-def tags_of(inputs: Properties) -> dict[str, Any]:
-    """The tags parameter, left out where there is none: EKS takes no empty map."""
-    return {"tags": tag_map(inputs)} if tag_map(inputs) else {}
-
-
-def _cluster(inputs: Properties) -> str:
-    return text(inputs, "clusterName")
+    call.wait_for_state(state, what=what, ready=["ACTIVE"], failed=["DELETING", "DELETE_FAILED"])
 
 
-def _create_addon(call: Call[Aws], inputs: Properties) -> str:
-    request = {**_ADDON_API.request(call.cloud, inputs), **tags_of(inputs)}
+def wait_until_updated(call: Call[Aws], what: str, answer: dict[str, Any], **subject: str) -> None:
+    """Wait until the update that a call began has ended well. `subject` is what DescribeUpdate asks for besides its id."""
+    begun = answer["update"]
+
+    def state() -> str:
+        update = call.cloud.call("eks", "DescribeUpdate", **subject, updateId=begun["id"])["update"]
+        if update["status"] in ("Failed", "Cancelled"):
+            errors = "; ".join(str(error.get("errorMessage")) for error in update.get("errors", []))
+            raise WaitError(f"update {begun.get('type')} of {what} {update['status']}: {errors}")
+        return str(update["status"])
+
+    call.wait_for_state(state, what=f"update of {what}", ready=["Successful"])
+
+
+def _create_addon(call: Call[Aws], inputs: Properties) -> None:
+    request = _ADDON_API.request(call.cloud, inputs)
     call.cloud.call("eks", "CreateAddon", **request, clientRequestToken=call.urn_digest)
-    return f"{_cluster(inputs)}:{text(inputs, 'addonName')}"
 
 
 def _addon(aws: Aws, addon_id: str) -> dict[str, Any]:
@@ -58,18 +67,7 @@ def _addon(aws: Aws, addon_id: str) -> dict[str, Any]:
 
 
 def _addon_ready(call: Call[Aws], addon_id: str, _inputs: Properties) -> None:
-    def state() -> str:
-        addon = _addon(call.cloud, addon_id)
-        if addon["status"] in ("CREATE_FAILED", "UPDATE_FAILED", "DEGRADED"):
-            issues = "; ".join(
-                f"{i.get('code')}: {i.get('message')}" for i in addon.get("health", {}).get("issues", [])
-            )
-            raise WaitError(f"EKS add-on {addon_id}: became {addon['status']}: {issues or 'no reason given'}")
-        return str(addon["status"])
-
-    call.wait_for_state(
-        state, what=f"EKS add-on {addon_id}", ready=["ACTIVE"], failed=["DELETING", "DELETE_FAILED"]
-    )
+    wait_until_healthy(call, f"EKS add-on {addon_id}", lambda: _addon(call.cloud, addon_id))
 
 
 def _read_addon(call: Call[Aws], addon_id: str, _inputs: Properties) -> Properties | None:
@@ -115,15 +113,9 @@ def _delete_addon(call: Call[Aws], addon_id: str, state: Properties) -> None:
         )
 
 
-def _find_addon(call: Call[Aws], inputs: Properties) -> str | None:
-    addon_id = f"{_cluster(inputs)}:{text(inputs, 'addonName')}"
-    return addon_id if _addon(call.cloud, addon_id) else None
-
-
-def _create_entry(call: Call[Aws], inputs: Properties) -> str:
-    request = {**_ENTRY_API.request(call.cloud, inputs), **tags_of(inputs)}
+def _create_entry(call: Call[Aws], inputs: Properties) -> None:
+    request = _ENTRY_API.request(call.cloud, inputs)
     call.cloud.call("eks", "CreateAccessEntry", **request, clientRequestToken=call.urn_digest)
-    return f"{_cluster(inputs)}:{text(inputs, 'principalArn')}"
 
 
 def _read_entry(call: Call[Aws], entry_id: str, _inputs: Properties) -> Properties | None:
@@ -142,23 +134,8 @@ def _update_entry(call: Call[Aws], change: Update) -> None:
         call.cloud.call("eks", "UpdateAccessEntry", **_ENTRY_API.request(call.cloud, wanted))
 
 
-def _delete_entry(call: Call[Aws], entry_id: str, _state: Properties) -> None:
-    cluster, _, principal = entry_id.partition(":")
-    call.cloud.call("eks", "DeleteAccessEntry", clusterName=cluster, principalArn=principal)
-
-
-def _find_entry(call: Call[Aws], inputs: Properties) -> str | None:
-    entry_id = f"{_cluster(inputs)}:{text(inputs, 'principalArn')}"
-    return entry_id if _read_entry(call, entry_id, inputs) else None
-
-
-def _association_id(inputs: Properties) -> str:
-    return "#".join(text(inputs, key) for key in ("clusterName", "principalArn", "policyArn"))
-
-
-def _associate(call: Call[Aws], inputs: Properties) -> str:
+def _associate(call: Call[Aws], inputs: Properties) -> None:
     call.cloud.call("eks", "AssociateAccessPolicy", **_POLICY_API.request(call.cloud, inputs))
-    return _association_id(inputs)
 
 
 def _read_policy(call: Call[Aws], association_id: str, _inputs: Properties) -> Properties | None:
@@ -170,22 +147,9 @@ def _read_policy(call: Call[Aws], association_id: str, _inputs: Properties) -> P
     return None
 
 
-def _disassociate(call: Call[Aws], association_id: str, _state: Properties) -> None:
-    cluster, principal, policy = association_id.split("#")
-    call.cloud.call(
-        "eks", "DisassociateAccessPolicy", clusterName=cluster, principalArn=principal, policyArn=policy
-    )
-
-
-def _find_policy(call: Call[Aws], inputs: Properties) -> str | None:
-    return _association_id(inputs) if _read_policy(call, _association_id(inputs), inputs) else None
-
-
 def _create_identity(call: Call[Aws], inputs: Properties) -> str:
-    request = {**_IDENTITY_API.request(call.cloud, inputs), **tags_of(inputs)}
-    made = call.cloud.call(
-        "eks", "CreatePodIdentityAssociation", **request, clientRequestToken=call.urn_digest
-    )
+    request = {**_IDENTITY_API.request(call.cloud, inputs), "clientRequestToken": call.urn_digest}
+    made = call.cloud.call("eks", "CreatePodIdentityAssociation", **request)
     return str(made["association"]["associationId"])
 
 
@@ -195,7 +159,7 @@ def _association(aws: Aws, cluster: str, association_id: str) -> dict[str, Any]:
 
 
 def _read_identity(call: Call[Aws], association_id: str, inputs: Properties) -> Properties | None:
-    found = _association(call.cloud, _cluster(inputs), association_id)
+    found = _association(call.cloud, text(inputs, "clusterName"), association_id)
     properties = _IDENTITY_API.properties(call.cloud, found, "PodIdentityAssociation")
     return {"disableSessionTags": False, **properties, TAGS: found.get("tags") or {}}
 
@@ -209,7 +173,7 @@ def _update_identity(call: Call[Aws], change: Update) -> None:
 
 
 def _delete_identity(call: Call[Aws], association_id: str, state: Properties) -> None:
-    subject = {"clusterName": _cluster(state), "associationId": association_id}
+    subject = {"clusterName": text(state, "clusterName"), "associationId": association_id}
     call.cloud.call("eks", "DeletePodIdentityAssociation", **subject)
 
 
@@ -228,8 +192,8 @@ TYPES: Final = (
         read=_read_addon,
         update=_update_addon,
         delete=_delete_addon,
-        find=_find_addon,
-        tagger=tagger("arn"),
+        id_of=joined("clusterName", "addonName"),
+        tagger=tagger("eks"),
         check=(checks.json_text("configurationValues"), checks.arn("serviceAccountRoleArn")),
         equivalent={"configurationValues": same_json},
         write_only=("resolveConflictsOnCreate",),
@@ -240,9 +204,9 @@ TYPES: Final = (
         create=_create_entry,
         read=_read_entry,
         update=_update_entry,
-        delete=_delete_entry,
-        find=_find_entry,
-        tagger=tagger("accessEntryArn"),
+        delete=deletes("eks", "DeleteAccessEntry", "clusterName", "principalArn"),
+        id_of=joined("clusterName", "principalArn"),
+        tagger=tagger("eks", output="accessEntryArn"),
         check=(
             checks.arn("principalArn"),
             checks.one_of(
@@ -255,8 +219,8 @@ TYPES: Final = (
         api=_POLICY_API,
         create=_associate,
         read=_read_policy,
-        delete=_disassociate,
-        find=_find_policy,
+        delete=deletes("eks", "DisassociateAccessPolicy", *_ASSOCIATION_ID, separator="#"),
+        id_of=joined(*_ASSOCIATION_ID, separator="#"),
         check=(checks.arn("principalArn", "policyArn"),),
     ),
     declare(
@@ -267,7 +231,7 @@ TYPES: Final = (
         update=_update_identity,
         delete=_delete_identity,
         find=_find_identity,
-        tagger=tagger("associationArn"),
+        tagger=tagger("eks", output="associationArn"),
         check=(checks.arn("roleArn", "targetRoleArn"),),
     ),
 )

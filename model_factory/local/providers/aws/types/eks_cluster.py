@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from model_factory.local.providers.aws import checks
-from model_factory.local.providers.aws.declare import TAGS, declare, tag_map
+from model_factory.local.providers.aws.declare import TAGS, declare, joined, tagger
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
-from model_factory.local.providers.aws.types.eks import tagger
+from model_factory.local.providers.aws.types.eks import wait_until_updated
 from model_factory.local.providers.base import Call, Update
 from model_factory.local.providers.diff import Change
-from model_factory.local.providers.errors import CloudError, Failure, NotFoundError, WaitError
+from model_factory.local.providers.errors import CloudError, Failure, NotFoundError
 from model_factory.local.providers.values import flag, items, mapping, text, texts
 from model_factory.local.wire import Properties, is_unknown
 
@@ -48,14 +48,11 @@ def _logging(inputs: Properties) -> dict[str, Any]:
     return {"clusterLogging": [entry for entry in entries if entry["types"]]}
 
 
-def _create(call: Call[Aws], inputs: Properties) -> str:
+def _create(call: Call[Aws], inputs: Properties) -> None:
     request = _API.request(call.cloud, inputs)
     if texts(inputs, "enabledClusterLogTypes"):
         request["logging"] = _logging(inputs)
-    if tag_map(inputs):
-        request["tags"] = tag_map(inputs)
     call.cloud.call("eks", "CreateCluster", **request, clientRequestToken=call.urn_digest)
-    return text(inputs, "name")
 
 
 def _describe(aws: Aws, name: str) -> dict[str, Any]:
@@ -141,19 +138,7 @@ def _updatable(key: str, value: Any) -> Any:
 
 
 def _updated(call: Call[Aws], name: str, answer: dict[str, Any]) -> None:
-    """Wait until an update of the cluster has ended well."""
-    update_id = str(answer["update"]["id"])
-
-    def state() -> str:
-        update = call.cloud.call("eks", "DescribeUpdate", name=name, updateId=update_id)["update"]
-        if update["status"] in ("Failed", "Cancelled"):
-            errors = "; ".join(str(error.get("errorMessage")) for error in update.get("errors", []))
-            raise WaitError(
-                f"update {answer['update'].get('type')} of EKS cluster {name} {update['status']}: {errors}"
-            )
-        return str(update["status"])
-
-    call.wait_for_state(state, what=f"update of EKS cluster {name}", ready=["Successful"])
+    wait_until_updated(call, f"EKS cluster {name}", answer, name=name)
 
 
 def _delete(call: Call[Aws], name: str, _state: Properties) -> None:
@@ -173,10 +158,6 @@ def _delete(call: Call[Aws], name: str, _state: Properties) -> None:
         return True
 
     call.wait(accepted, what=f"deletion of EKS cluster {name}")
-
-
-def _find(call: Call[Aws], inputs: Properties) -> str | None:
-    return str(_describe(call.cloud, text(inputs, "name"))["name"])
 
 
 def _refine(olds: Properties, _news: Properties, changes: list[Change]) -> list[Change]:
@@ -218,9 +199,9 @@ TYPES: Final = (
         read=_read,
         update=_update,
         delete=_delete,
-        find=_find,
+        id_of=joined("name"),
         refine=_refine,
-        tagger=tagger("arn"),
+        tagger=tagger("eks"),
         check=(
             _check,
             checks.arn("roleArn", "encryptionConfig.provider.keyArn"),

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from model_factory.local.providers.aws import checks
-from model_factory.local.providers.aws.declare import TAGS, declare
+from model_factory.local.providers.aws.declare import TAGS, declare, joined, tagger
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
-from model_factory.local.providers.aws.types.eks import tagger, tags_of
+from model_factory.local.providers.aws.types.eks import wait_until_healthy, wait_until_updated
 from model_factory.local.providers.base import Call, Update
-from model_factory.local.providers.errors import Failure, WaitError
-from model_factory.local.providers.values import flag, mapping, objects, text
+from model_factory.local.providers.errors import Failure
+from model_factory.local.providers.values import flag, mapping, objects
 from model_factory.local.wire import Properties
 
 _EFFECTS: Final = ("NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE")
@@ -29,10 +29,9 @@ _API: Final = Api(
 )
 
 
-def _create(call: Call[Aws], inputs: Properties) -> str:
-    request = {**_API.request(call.cloud, inputs), **tags_of(inputs)}
+def _create(call: Call[Aws], inputs: Properties) -> None:
+    request = _API.request(call.cloud, inputs)
     call.cloud.call("eks", "CreateNodegroup", **request, clientRequestToken=call.urn_digest)
-    return f"{text(inputs, 'clusterName')}:{text(inputs, 'nodeGroupName')}"
 
 
 def _describe(aws: Aws, group_id: str) -> dict[str, Any]:
@@ -41,19 +40,7 @@ def _describe(aws: Aws, group_id: str) -> dict[str, Any]:
 
 
 def _ready(call: Call[Aws], group_id: str, _inputs: Properties) -> None:
-    def state() -> str:
-        group = _describe(call.cloud, group_id)
-        if group["status"] in ("CREATE_FAILED", "DEGRADED"):
-            issues = "; ".join(
-                f"{i.get('code')}: {i.get('message')}" for i in group.get("health", {}).get("issues", [])
-            )
-            raise WaitError(
-                f"EKS node group {group_id}: became {group['status']}: {issues or 'no reason given'}"
-            )
-        return str(group["status"])
-
-    what = f"EKS node group {group_id}"
-    call.wait_for_state(state, what=what, ready=["ACTIVE"], failed=["DELETING", "DELETE_FAILED"])
+    wait_until_healthy(call, f"EKS node group {group_id}", lambda: _describe(call.cloud, group_id))
 
 
 def _read(call: Call[Aws], group_id: str, _inputs: Properties) -> Properties | None:
@@ -130,30 +117,14 @@ def _version_request(change: Update) -> dict[str, Any]:
 
 
 def _updated(call: Call[Aws], group_id: str, answer: dict[str, Any]) -> None:
-    """Wait until an update of the node group has ended well."""
     cluster, _, name = group_id.partition(":")
-    update_id = str(answer["update"]["id"])
-
-    def state() -> str:
-        subject = {"name": cluster, "nodegroupName": name, "updateId": update_id}
-        update = call.cloud.call("eks", "DescribeUpdate", **subject)["update"]
-        if update["status"] in ("Failed", "Cancelled"):
-            errors = "; ".join(str(error.get("errorMessage")) for error in update.get("errors", []))
-            raise WaitError(f"update of EKS node group {group_id} {update['status']}: {errors}")
-        return str(update["status"])
-
-    call.wait_for_state(state, what=f"update of EKS node group {group_id}", ready=["Successful"])
+    wait_until_updated(call, f"EKS node group {group_id}", answer, name=cluster, nodegroupName=name)
 
 
 def _delete(call: Call[Aws], group_id: str, _state: Properties) -> None:
     cluster, _, name = group_id.partition(":")
     if _describe(call.cloud, group_id)["status"] != "DELETING":
         call.cloud.call("eks", "DeleteNodegroup", clusterName=cluster, nodegroupName=name)
-
-
-def _find(call: Call[Aws], inputs: Properties) -> str | None:
-    group_id = f"{text(inputs, 'clusterName')}:{text(inputs, 'nodeGroupName')}"
-    return group_id if _describe(call.cloud, group_id) else None
 
 
 def _check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
@@ -186,8 +157,8 @@ TYPES: Final = (
         read=_read,
         update=_update,
         delete=_delete,
-        find=_find,
-        tagger=tagger("arn"),
+        id_of=joined("clusterName", "nodeGroupName"),
+        tagger=tagger("eks"),
         check=(
             _check,
             checks.arn("nodeRoleArn"),

@@ -56,20 +56,13 @@ def _create(call: Call[Aws], inputs: Properties) -> str:
     return call.created(answer["FlowLogIds"][0])
 
 
-def _read(call: Call[Aws], log_id: str, _inputs: Properties) -> Properties | None:
-    log = FLOW_LOG.one(call.cloud, log_id)
-    if log is None:
-        return None
+def _describe(call: Call[Aws], log: dict[str, Any], _inputs: Properties) -> Properties:
     covered = str(log["ResourceId"])
     # The longest beginning that fits: attachments begin as gateways do.
     name = max(
         ((begin, name) for name, _, begin in _COVERED if covered.startswith(begin)), key=lambda it: len(it[0])
     )[1]
-    return {
-        **FLOW_LOG.properties(call, _API, log),
-        name: covered,
-        "arn": ec2.arn(call, f"vpc-flow-log/{log_id}", log),
-    }
+    return {name: covered, "arn": ec2.arn(call, f"vpc-flow-log/{log['FlowLogId']}", log)}
 
 
 def _delete(call: Call[Aws], log_id: str, _state: Properties) -> None:
@@ -91,7 +84,7 @@ TYPES: Final = (
         "aws:ec2/flowLog:FlowLog",
         api=_API,
         create=_create,
-        read=_read,
+        read=FLOW_LOG.read(_API, _describe),
         delete=_delete,
         find=FLOW_LOG.find,
         tagger=ec2.tagger,

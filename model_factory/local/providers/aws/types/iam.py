@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import unquote
 
 from model_factory.local.providers.aws import checks
 from model_factory.local.providers.aws.declare import (
     TAGS,
-    Tagger,
     as_json,
-    as_tag_list,
     declare,
+    deletes,
     from_tag_list,
+    joined,
+    put_again,
     same_policy,
-    tag_list,
+    tagger,
 )
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
@@ -58,25 +59,13 @@ def _decoded(document: Any) -> str:
     return unquote(document) if isinstance(document, str) else json.dumps(document)
 
 
-def _tagger(kind: str, parameter: str, key: str) -> Tagger:
-    def tag(aws: Aws, outputs: Properties, added: Mapping[str, str], removed: list[str]) -> None:
-        subject = {parameter: outputs[key]}
-        if added:
-            aws.call("iam", f"Tag{kind}", **subject, Tags=as_tag_list(added))
-        if removed:
-            aws.call("iam", f"Untag{kind}", **subject, TagKeys=removed)
-
-    return tag
-
-
-def _create_role(call: Call[Aws], inputs: Properties) -> str:
+def _create_role(call: Call[Aws], inputs: Properties) -> None:
     request = _ROLE_API.request(call.cloud, _document(inputs, "assumeRolePolicy"))
-    call.cloud.call("iam", "CreateRole", **request, Tags=tag_list(inputs))
+    call.cloud.call("iam", "CreateRole", **request)
     name = call.created(text(inputs, "name"))
     for arn in texts(inputs, "managedPolicyArns"):
         call.cloud.call("iam", "AttachRolePolicy", RoleName=name, PolicyArn=arn)
     _put_inline(call, name, objects(inputs, "inlinePolicies"))
-    return name
 
 
 def _put_inline(call: Call[Aws], role: str, policies: Iterable[Properties]) -> None:
@@ -160,13 +149,9 @@ def _delete_role(call: Call[Aws], name: str, state: Properties) -> None:
     aws.call("iam", "DeleteRole", RoleName=name)
 
 
-def _find_role(call: Call[Aws], inputs: Properties) -> str | None:
-    return str(call.cloud.call("iam", "GetRole", RoleName=text(inputs, "name"))["Role"]["RoleName"])
-
-
 def _create_policy(call: Call[Aws], inputs: Properties) -> str:
     request = _POLICY_API.request(call.cloud, _document(inputs, "policy"))
-    return str(call.cloud.call("iam", "CreatePolicy", **request, Tags=tag_list(inputs))["Policy"]["Arn"])
+    return str(call.cloud.call("iam", "CreatePolicy", **request)["Policy"]["Arn"])
 
 
 def _read_policy(call: Call[Aws], arn: str, _inputs: Properties) -> Properties | None:
@@ -207,11 +192,9 @@ def _find_policy(call: Call[Aws], inputs: Properties) -> str | None:
     return next((str(item["Arn"]) for item in found if item["PolicyName"] == text(inputs, "name")), None)
 
 
-def _put_role_policy(call: Call[Aws], inputs: Properties) -> str:
-    call.cloud.call(
-        "iam", "PutRolePolicy", **_ROLE_POLICY_API.request(call.cloud, _document(inputs, "policy"))
-    )
-    return f"{text(inputs, 'role')}:{text(inputs, 'name')}"
+def _put_role_policy(call: Call[Aws], inputs: Properties) -> None:
+    request = _ROLE_POLICY_API.request(call.cloud, _document(inputs, "policy"))
+    call.cloud.call("iam", "PutRolePolicy", **request)
 
 
 def _read_role_policy(call: Call[Aws], policy_id: str, _inputs: Properties) -> Properties | None:
@@ -219,23 +202,8 @@ def _read_role_policy(call: Call[Aws], policy_id: str, _inputs: Properties) -> P
     return {"role": role, "name": name, "policy": _inline_document(call.cloud, role, name)}
 
 
-def _update_role_policy(call: Call[Aws], change: Update) -> None:
-    _put_role_policy(call, change.new)
-
-
-def _delete_role_policy(call: Call[Aws], policy_id: str, _state: Properties) -> None:
-    role, _, name = policy_id.partition(":")
-    call.cloud.call("iam", "DeleteRolePolicy", RoleName=role, PolicyName=name)
-
-
-def _find_role_policy(call: Call[Aws], inputs: Properties) -> str | None:
-    policy_id = f"{text(inputs, 'role')}:{text(inputs, 'name')}"
-    return policy_id if _read_role_policy(call, policy_id, inputs) else None
-
-
-def _attach(call: Call[Aws], inputs: Properties) -> str:
+def _attach(call: Call[Aws], inputs: Properties) -> None:
     call.cloud.call("iam", "AttachRolePolicy", **_ATTACHMENT_API.request(call.cloud, inputs))
-    return f"{text(inputs, 'role')}/{text(inputs, 'policyArn')}"
 
 
 def _read_attachment(call: Call[Aws], attachment_id: str, inputs: Properties) -> Properties | None:
@@ -248,14 +216,9 @@ def _detach(call: Call[Aws], _attachment_id: str, state: Properties) -> None:
     call.cloud.call("iam", "DetachRolePolicy", RoleName=state["role"], PolicyArn=state["policyArn"])
 
 
-def _find_attachment(call: Call[Aws], inputs: Properties) -> str | None:
-    attachment_id = f"{text(inputs, 'role')}/{text(inputs, 'policyArn')}"
-    return attachment_id if _read_attachment(call, attachment_id, inputs) else None
-
-
 def _create_oidc(call: Call[Aws], inputs: Properties) -> str:
     request = _OIDC_API.request(call.cloud, inputs)
-    made = call.cloud.call("iam", "CreateOpenIDConnectProvider", **request, Tags=tag_list(inputs))
+    made = call.cloud.call("iam", "CreateOpenIDConnectProvider", **request)
     return str(made["OpenIDConnectProviderArn"])
 
 
@@ -282,10 +245,6 @@ def _update_oidc(call: Call[Aws], change: Update) -> None:
         aws.call("iam", "RemoveClientIDFromOpenIDConnectProvider", **subject, ClientID=client)
 
 
-def _delete_oidc(call: Call[Aws], arn: str, _state: Properties) -> None:
-    call.cloud.call("iam", "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=arn)
-
-
 def _find_oidc(call: Call[Aws], inputs: Properties) -> str | None:
     host = text(inputs, "url").removeprefix("https://")
     found = call.cloud.call("iam", "ListOpenIDConnectProviders")["OpenIDConnectProviderList"]
@@ -304,8 +263,8 @@ TYPES: Final = (
         read=_read_role,
         update=_update_role,
         delete=_delete_role,
-        find=_find_role,
-        tagger=_tagger("Role", "RoleName", "id"),
+        id_of=joined("name"),
+        tagger=tagger("iam", "Role", output="id"),
         check=(
             checks.policy("assumeRolePolicy", trust=True),
             checks.arn("managedPolicyArns", "permissionsBoundary"),
@@ -320,7 +279,7 @@ TYPES: Final = (
         update=_update_policy,
         delete=_delete_policy,
         find=_find_policy,
-        tagger=_tagger("Policy", "PolicyArn", "id"),
+        tagger=tagger("iam", "Policy", output="id"),
         check=(checks.policy("policy"),),
         equivalent={"policy": same_policy},
     ),
@@ -329,9 +288,9 @@ TYPES: Final = (
         api=_ROLE_POLICY_API,
         create=_put_role_policy,
         read=_read_role_policy,
-        update=_update_role_policy,
-        delete=_delete_role_policy,
-        find=_find_role_policy,
+        update=put_again(_put_role_policy),
+        delete=deletes("iam", "DeleteRolePolicy", "RoleName", "PolicyName"),
+        id_of=joined("role", "name"),
         check=(checks.policy("policy"),),
         equivalent={"policy": same_policy},
     ),
@@ -341,7 +300,7 @@ TYPES: Final = (
         create=_attach,
         read=_read_attachment,
         delete=_detach,
-        find=_find_attachment,
+        id_of=joined("role", "policyArn", separator="/"),
         check=(checks.arn("policyArn"),),
     ),
     declare(
@@ -350,9 +309,9 @@ TYPES: Final = (
         create=_create_oidc,
         read=_read_oidc,
         update=_update_oidc,
-        delete=_delete_oidc,
+        delete=deletes("iam", "DeleteOpenIDConnectProvider", "OpenIDConnectProviderArn"),
         find=_find_oidc,
-        tagger=_tagger("OpenIDConnectProvider", "OpenIDConnectProviderArn", "id"),
+        tagger=tagger("iam", "OpenIDConnectProvider", output="id"),
         equivalent={"url": _same_url},
     ),
 )

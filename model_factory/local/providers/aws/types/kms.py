@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from model_factory.local.providers.aws import checks
@@ -10,14 +9,16 @@ from model_factory.local.providers.aws.declare import (
     TAGS,
     as_json,
     declare,
+    deletes,
     from_tag_list,
+    joined,
     same_policy,
-    tag_map,
+    tagger,
 )
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.base import URN_TAG, Call, Update
-from model_factory.local.providers.values import flag, number, text
+from model_factory.local.providers.values import flag, mapping, number, text
 from model_factory.local.wire import Properties, Value
 
 _KEY_API: Final = Api(
@@ -30,14 +31,11 @@ _ALIAS_API: Final = Api("kms", "CreateAlias", names={"name": "AliasName"})
 _LONGEST_WINDOW_DAYS: Final = 30
 
 
-def _as_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
-
-
 def _create_key(call: Call[Aws], inputs: Properties) -> str:
-    tags = {**tag_map(inputs), URN_TAG: call.urn_digest}
-    wanted = {**inputs, "policy": as_json(inputs["policy"])} if "policy" in inputs else inputs
-    made = call.cloud.call("kms", "CreateKey", **_KEY_API.request(call.cloud, wanted), Tags=_as_tags(tags))
+    wanted: Properties = {**inputs, "tagsAll": {**mapping(inputs, "tagsAll"), URN_TAG: call.urn_digest}}
+    if "policy" in inputs:
+        wanted["policy"] = as_json(inputs["policy"])
+    made = call.cloud.call("kms", "CreateKey", **_KEY_API.request(call.cloud, wanted))
     key_id = call.created(made["KeyMetadata"]["KeyId"])
     if flag(inputs, "enableKeyRotation"):
         _rotate(call, key_id, inputs)
@@ -125,25 +123,13 @@ def _find_key(call: Call[Aws], _inputs: Properties) -> str | None:
     return None
 
 
-def _tag(aws: Aws, outputs: Properties, added: Mapping[str, str], removed: list[str]) -> None:
-    if added:
-        aws.call("kms", "TagResource", KeyId=outputs["id"], Tags=_as_tags(added))
-    if removed:
-        aws.call("kms", "UntagResource", KeyId=outputs["id"], TagKeys=removed)
-
-
-def _create_alias(call: Call[Aws], inputs: Properties) -> str:
+def _create_alias(call: Call[Aws], inputs: Properties) -> None:
     call.cloud.call("kms", "CreateAlias", **_ALIAS_API.request(call.cloud, inputs))
-    return text(inputs, "name")
-
-
-def _alias(aws: Aws, name: str) -> dict[str, Any] | None:
-    found = aws.all("kms", "ListAliases", "Aliases")
-    return next((item for item in found if item["AliasName"] == name), None)
 
 
 def _read_alias(call: Call[Aws], name: str, _inputs: Properties) -> Properties | None:
-    alias = _alias(call.cloud, name)
+    aliases = call.cloud.all("kms", "ListAliases", "Aliases")
+    alias = next((item for item in aliases if item["AliasName"] == name), None)
     if alias is None or not alias.get("TargetKeyId"):
         return None
     account = alias["AliasArn"].split(":")[4]
@@ -161,14 +147,6 @@ def _update_alias(call: Call[Aws], change: Update) -> None:
         call.cloud.call("kms", "UpdateAlias", AliasName=change.id, TargetKeyId=change.new["targetKeyId"])
 
 
-def _delete_alias(call: Call[Aws], name: str, _state: Properties) -> None:
-    call.cloud.call("kms", "DeleteAlias", AliasName=name)
-
-
-def _find_alias(call: Call[Aws], inputs: Properties) -> str | None:
-    return text(inputs, "name") if _alias(call.cloud, text(inputs, "name")) else None
-
-
 def _same_key(old: Value, new: Value) -> bool:
     """A key's id and its ARN name the same key."""
     return str(old).rsplit("/", 1)[-1] == str(new).rsplit("/", 1)[-1]
@@ -183,7 +161,7 @@ TYPES: Final = (
         update=_update_key,
         delete=_delete_key,
         find=_find_key,
-        tagger=_tag,
+        tagger=tagger("kms", output="id"),
         check=(
             checks.policy("policy"),
             checks.between("deletionWindowInDays", 7, _LONGEST_WINDOW_DAYS),
@@ -198,8 +176,8 @@ TYPES: Final = (
         create=_create_alias,
         read=_read_alias,
         update=_update_alias,
-        delete=_delete_alias,
-        find=_find_alias,
+        delete=deletes("kms", "DeleteAlias", "AliasName"),
+        id_of=joined("name"),
         check=(
             checks.pattern(
                 "name", r"alias/(?!aws/)[a-zA-Z0-9/_-]+", "alias/ and a name that is not AWS's (alias/aws/)"

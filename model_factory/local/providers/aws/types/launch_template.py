@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Final
 
 from model_factory.local.providers.aws import checks
-from model_factory.local.providers.aws.declare import TAGS, declare, from_tag_list
+from model_factory.local.providers.aws.declare import TAGS, declare, deletes, from_tag_list
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.aws.types import ec2
@@ -109,10 +109,6 @@ def _update(call: Call[Aws], change: Update) -> None:
         )
 
 
-def _delete(call: Call[Aws], template_id: str, _state: Properties) -> None:
-    call.cloud.call("ec2", "DeleteLaunchTemplate", LaunchTemplateId=template_id)
-
-
 def _find(call: Call[Aws], inputs: Properties) -> str | None:
     filters = [{"Name": "launch-template-name", "Values": [text(inputs, "name")]}]
     found = call.cloud.all("ec2", "DescribeLaunchTemplates", "LaunchTemplates", Filters=filters)
@@ -126,7 +122,7 @@ TYPES: Final = (
         create=_create,
         read=_read,
         update=_update,
-        delete=_delete,
+        delete=deletes("ec2", "DeleteLaunchTemplate", "LaunchTemplateId"),
         find=_find,
         tagger=ec2.tagger,
         check=(checks.instance_types("instanceType"),),

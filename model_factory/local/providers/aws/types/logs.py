@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from model_factory.local.providers.aws import checks
-from model_factory.local.providers.aws.declare import TAGS, declare, tag_map
+from model_factory.local.providers.aws.declare import TAGS, declare, joined, tagger
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.base import Call, Update
@@ -25,14 +24,12 @@ _RETENTION_DAYS: Final = (
 )  # fmt: skip
 
 
-def _create(call: Call[Aws], inputs: Properties) -> str:
-    tags = {"tags": tag_map(inputs)} if tag_map(inputs) else {}
-    call.cloud.call("logs", "CreateLogGroup", **_API.request(call.cloud, inputs), **tags)
+def _create(call: Call[Aws], inputs: Properties) -> None:
+    call.cloud.call("logs", "CreateLogGroup", **_API.request(call.cloud, inputs))
     name = call.created(text(inputs, "name"))
     if number(inputs, "retentionInDays"):
         days = number(inputs, "retentionInDays")
         call.cloud.call("logs", "PutRetentionPolicy", logGroupName=name, retentionInDays=days)
-    return name
 
 
 def _group(aws: Aws, name: str) -> dict[str, Any] | None:
@@ -86,17 +83,6 @@ def _delete(call: Call[Aws], name: str, state: Properties) -> bool:
     return True
 
 
-def _find(call: Call[Aws], inputs: Properties) -> str | None:
-    return text(inputs, "name") if _group(call.cloud, text(inputs, "name")) else None
-
-
-def _tag(aws: Aws, outputs: Properties, added: Mapping[str, str], removed: list[str]) -> None:
-    if added:
-        aws.call("logs", "TagResource", resourceArn=outputs["arn"], tags=dict(added))
-    if removed:
-        aws.call("logs", "UntagResource", resourceArn=outputs["arn"], tagKeys=removed)
-
-
 TYPES: Final = (
     declare(
         "aws:cloudwatch/logGroup:LogGroup",
@@ -105,8 +91,8 @@ TYPES: Final = (
         read=_read,
         update=_update,
         delete=_delete,
-        find=_find,
-        tagger=_tag,
+        id_of=joined("name"),
+        tagger=tagger("logs"),
         check=(checks.one_of("retentionInDays", *_RETENTION_DAYS), checks.arn("kmsKeyId")),
     ),
 )

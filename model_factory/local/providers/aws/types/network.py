@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from model_factory.local.providers.aws import checks
-from model_factory.local.providers.aws.declare import declare
+from model_factory.local.providers.aws.declare import declare, deletes
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.aws.types import ec2
@@ -54,32 +54,20 @@ _NAT_API: Final = Api(
 
 
 def _create_vpc(call: Call[Aws], inputs: Properties) -> str:
-    request = _VPC_API.request(call.cloud, inputs)
-    vpc = call.cloud.call(
-        "ec2", "CreateVpc", **request, TagSpecifications=VPC.tag_specifications(call, inputs)
-    )
-    vpc_id = call.created(vpc["Vpc"]["VpcId"])
-    _set_vpc_attributes(call, vpc_id, {key: value for key, value in inputs.items() if key in _VPC_ATTRIBUTES})
+    vpc_id = VPC.create(call, _VPC_API, inputs)
+    for key in [key for key in inputs if key in _VPC_ATTRIBUTES]:
+        wanted = bool(inputs[key])
+        if (key == "enableDnsSupport") != wanted:  # Else it is as AWS makes it: DNS support on, the rest off.
+            _set_vpc_attribute(call, vpc_id, key, value=wanted)
     return vpc_id
-
-
-def _set_vpc_attributes(call: Call[Aws], vpc_id: str, wanted: Properties) -> None:
-    for key, value in wanted.items():
-        if (key == "enableDnsSupport") != bool(
-            value
-        ):  # Else it is as AWS makes it: DNS support on, the rest off.
-            _set_vpc_attribute(call, vpc_id, key, value=bool(value))
 
 
 def _set_vpc_attribute(call: Call[Aws], vpc_id: str, key: str, *, value: bool) -> None:
     call.cloud.call("ec2", "ModifyVpcAttribute", VpcId=vpc_id, **{_VPC_ATTRIBUTES[key]: {"Value": value}})
 
 
-def _read_vpc(call: Call[Aws], vpc_id: str, _inputs: Properties) -> Properties | None:
-    aws = call.cloud
-    vpc = VPC.one(aws, vpc_id)
-    if vpc is None:
-        return None
+def _describe_vpc(call: Call[Aws], vpc: dict[str, Any], _inputs: Properties) -> Properties:
+    aws, vpc_id = call.cloud, vpc["VpcId"]
     in_vpc = [{"Name": "vpc-id", "Values": [vpc_id]}]
     tables = aws.all("ec2", "DescribeRouteTables", "RouteTables", Filters=in_vpc)
     main = next(
@@ -88,7 +76,6 @@ def _read_vpc(call: Call[Aws], vpc_id: str, _inputs: Properties) -> Properties |
     acls = aws.all("ec2", "DescribeNetworkAcls", "NetworkAcls", Filters=in_vpc)
     groups = aws.all("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=in_vpc)
     return {
-        **VPC.properties(call, _VPC_API, vpc),
         **{key: _vpc_attribute(aws, vpc_id, member) for key, member in _VPC_ATTRIBUTES.items()},
         "arn": ec2.arn(call, f"vpc/{vpc_id}", vpc),
         "ownerId": vpc.get("OwnerId") or aws.account_id,
@@ -132,19 +119,8 @@ def _check_vpc(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
         yield Failure("cidrBlock", "missing; give a network from /16 to /28, or ipv4IpamPoolId")
 
 
-def _delete(operation: str, parameter: str) -> Any:
-    def delete(call: Call[Aws], object_id: str, _state: Properties) -> None:
-        call.cloud.call("ec2", operation, **{parameter: object_id})
-
-    return delete
-
-
 def _create_subnet(call: Call[Aws], inputs: Properties) -> str:
-    request = _SUBNET_API.request(call.cloud, inputs)
-    made = call.cloud.call(
-        "ec2", "CreateSubnet", **request, TagSpecifications=SUBNET.tag_specifications(call, inputs)
-    )
-    subnet_id = call.created(made["Subnet"]["SubnetId"])
+    subnet_id = SUBNET.create(call, _SUBNET_API, inputs)
     for key in _SUBNET_ATTRIBUTES:
         if inputs.get(key):
             _set_subnet_attribute(call, subnet_id, key, value=True)
@@ -157,14 +133,10 @@ def _set_subnet_attribute(call: Call[Aws], subnet_id: str, key: str, *, value: b
     )
 
 
-def _read_subnet(call: Call[Aws], subnet_id: str, _inputs: Properties) -> Properties | None:
-    subnet = SUBNET.one(call.cloud, subnet_id)
-    if subnet is None:
-        return None
+def _describe_subnet(call: Call[Aws], subnet: dict[str, Any], _inputs: Properties) -> Properties:
     launch = cast("dict[str, Any]", subnet.get("PrivateDnsNameOptionsOnLaunch") or {})
     return {
-        **SUBNET.properties(call, _SUBNET_API, subnet),
-        "arn": subnet.get("SubnetArn") or ec2.arn(call, f"subnet/{subnet_id}", subnet),
+        "arn": subnet.get("SubnetArn") or ec2.arn(call, f"subnet/{subnet['SubnetId']}", subnet),
         "ipv6Native": bool(subnet.get("Ipv6Native", False)),
         "enableDns64": bool(subnet.get("EnableDns64", False)),
         "privateDnsHostnameTypeOnLaunch": launch.get("HostnameType"),
@@ -180,25 +152,21 @@ def _update_subnet(call: Call[Aws], change: Update) -> None:
 
 
 def _create_gateway(call: Call[Aws], inputs: Properties) -> str:
-    tags = INTERNET_GATEWAY.tag_specifications(call, inputs)
-    made = call.cloud.call("ec2", "CreateInternetGateway", TagSpecifications=tags)
-    gateway_id = call.created(made["InternetGateway"]["InternetGatewayId"])
+    gateway_id = INTERNET_GATEWAY.create(call, _IGW_API, inputs)
     if text(inputs, "vpcId"):
         call.cloud.call("ec2", "AttachInternetGateway", InternetGatewayId=gateway_id, VpcId=inputs["vpcId"])
     return gateway_id
 
 
-def _read_gateway(call: Call[Aws], gateway_id: str, _inputs: Properties) -> Properties | None:
-    gateway = INTERNET_GATEWAY.one(call.cloud, gateway_id)
-    if gateway is None:
-        return None
-    attached = [item["VpcId"] for item in gateway.get("Attachments", [])]
+def _describe_gateway(call: Call[Aws], gateway: dict[str, Any], _inputs: Properties) -> Properties:
     return {
-        **INTERNET_GATEWAY.properties(call, _IGW_API, gateway),
-        "vpcId": attached[0] if attached else "",
+        "vpcId": next((item["VpcId"] for item in gateway.get("Attachments", [])), ""),
         "ownerId": gateway.get("OwnerId") or call.cloud.account_id,
-        "arn": ec2.arn(call, f"internet-gateway/{gateway_id}", gateway),
+        "arn": ec2.arn(call, f"internet-gateway/{gateway['InternetGatewayId']}", gateway),
     }
+
+
+_read_gateway: Final = INTERNET_GATEWAY.read(_IGW_API, _describe_gateway)
 
 
 def _update_gateway(call: Call[Aws], change: Update) -> None:
@@ -225,34 +193,21 @@ def _delete_gateway(call: Call[Aws], gateway_id: str, _state: Properties) -> Non
 
 
 def _create_address(call: Call[Aws], inputs: Properties) -> str:
-    request = _EIP_API.request(call.cloud, {"domain": "vpc", **inputs})
-    made = call.cloud.call(
-        "ec2", "AllocateAddress", **request, TagSpecifications=ADDRESS.tag_specifications(call, inputs)
-    )
-    return str(made["AllocationId"])
+    return ADDRESS.create(call, _EIP_API, {"domain": "vpc", **inputs})
 
 
-def _read_address(call: Call[Aws], allocation_id: str, _inputs: Properties) -> Properties | None:
-    address = ADDRESS.one(call.cloud, allocation_id)
-    if address is None:
-        return None
+def _describe_address(call: Call[Aws], address: dict[str, Any], _inputs: Properties) -> Properties:
     return {
-        **ADDRESS.properties(call, _EIP_API, address),
         "instance": address.get("InstanceId") or "",
         "networkInterface": address.get("NetworkInterfaceId") or "",
         "privateIp": address.get("PrivateIpAddress"),
         "networkBorderGroup": address.get("NetworkBorderGroup") or call.cloud.region,
-        "arn": ec2.arn(call, f"elastic-ip/{allocation_id}", address),
+        "arn": ec2.arn(call, f"elastic-ip/{address['AllocationId']}", address),
     }
 
 
 def _create_nat(call: Call[Aws], inputs: Properties) -> str:
-    request = _NAT_API.request(call.cloud, inputs)
-    tags = NAT_GATEWAY.tag_specifications(call, inputs)
-    made = call.cloud.call(
-        "ec2", "CreateNatGateway", **request, TagSpecifications=tags, ClientToken=call.urn_digest
-    )
-    return str(made["NatGateway"]["NatGatewayId"])
+    return NAT_GATEWAY.create(call, _NAT_API, inputs, ClientToken=call.urn_digest)
 
 
 def _nat_ready(call: Call[Aws], nat_id: str, _inputs: Properties) -> None:
@@ -265,14 +220,10 @@ def _nat_ready(call: Call[Aws], nat_id: str, _inputs: Properties) -> None:
     )
 
 
-def _read_nat(call: Call[Aws], nat_id: str, _inputs: Properties) -> Properties | None:
-    nat = NAT_GATEWAY.one(call.cloud, nat_id)
-    if nat is None:
-        return None
+def _describe_nat(_call: Call[Aws], nat: dict[str, Any], _inputs: Properties) -> Properties:
     addresses = cast("list[dict[str, Any]]", nat.get("NatGatewayAddresses") or [{}])
     first = addresses[0]
     return {
-        **NAT_GATEWAY.properties(call, _NAT_API, nat),
         "allocationId": first.get("AllocationId"),
         "associationId": first.get("AssociationId"),
         "networkInterfaceId": first.get("NetworkInterfaceId"),
@@ -295,9 +246,9 @@ TYPES: Final = (
         "aws:ec2/vpc:Vpc",
         api=_VPC_API,
         create=_create_vpc,
-        read=_read_vpc,
+        read=VPC.read(_VPC_API, _describe_vpc),
         update=_update_vpc,
-        delete=_delete("DeleteVpc", "VpcId"),
+        delete=deletes("ec2", "DeleteVpc", "VpcId"),
         find=VPC.find,
         refine=_refine_vpc,
         tagger=ec2.tagger,
@@ -307,9 +258,9 @@ TYPES: Final = (
         "aws:ec2/subnet:Subnet",
         api=_SUBNET_API,
         create=_create_subnet,
-        read=_read_subnet,
+        read=SUBNET.read(_SUBNET_API, _describe_subnet),
         update=_update_subnet,
-        delete=_delete("DeleteSubnet", "SubnetId"),
+        delete=deletes("ec2", "DeleteSubnet", "SubnetId"),
         find=SUBNET.find,
         tagger=ec2.tagger,
         check=(checks.cidr("cidrBlock", low=16, high=28), checks.zone("availabilityZone")),
@@ -328,8 +279,8 @@ TYPES: Final = (
         "aws:ec2/eip:Eip",
         api=_EIP_API,
         create=_create_address,
-        read=_read_address,
-        delete=_delete("ReleaseAddress", "AllocationId"),
+        read=ADDRESS.read(_EIP_API, _describe_address),
+        delete=deletes("ec2", "ReleaseAddress", "AllocationId"),
         find=ADDRESS.find,
         tagger=ec2.tagger,
     ),
@@ -338,8 +289,8 @@ TYPES: Final = (
         api=_NAT_API,
         create=_create_nat,
         ready=_nat_ready,
-        read=_read_nat,
-        delete=_delete("DeleteNatGateway", "NatGatewayId"),
+        read=NAT_GATEWAY.read(_NAT_API, _describe_nat),
+        delete=deletes("ec2", "DeleteNatGateway", "NatGatewayId"),
         find=NAT_GATEWAY.find,
         tagger=ec2.tagger,
         check=(_check_nat,),

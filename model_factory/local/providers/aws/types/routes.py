@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from model_factory.local.providers.aws import checks
-from model_factory.local.providers.aws.declare import TAGS, declare, from_tag_list
+from model_factory.local.providers.aws.declare import declare, deletes
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.aws.types import ec2
@@ -40,34 +40,25 @@ _INLINE: Final = {"cidrBlock": "destinationCidrBlock", "ipv6CidrBlock": "destina
 
 
 def _create_table(call: Call[Aws], inputs: Properties) -> str:
-    request = _TABLE_API.request(call.cloud, inputs)
-    made = call.cloud.call(
-        "ec2", "CreateRouteTable", **request, TagSpecifications=TABLE.tag_specifications(call, inputs)
-    )
-    table_id = call.created(made["RouteTable"]["RouteTableId"])
+    table_id = TABLE.create(call, _TABLE_API, inputs)
     _set_routes(call, table_id, [], objects(inputs, "routes"))
     for gateway in texts(inputs, "propagatingVgws"):
         call.cloud.call("ec2", "EnableVgwRoutePropagation", RouteTableId=table_id, GatewayId=gateway)
     return table_id
 
 
-def _read_table(call: Call[Aws], table_id: str, inputs: Properties) -> Properties | None:
-    table = TABLE.one(call.cloud, table_id)
-    if table is None:
-        return None
+def _describe_table(call: Call[Aws], table: dict[str, Any], inputs: Properties) -> Properties:
     inline = [
         _inline(_route_properties(call.cloud, route))
         for route in cast("list[dict[str, Any]]", table.get("Routes", []))
         if route.get("GatewayId") != "local" and route.get("Origin") != "EnableVgwRoutePropagation"
     ]
     return {
-        "vpcId": table.get("VpcId"),
         "ownerId": table.get("OwnerId") or call.cloud.account_id,
-        "arn": ec2.arn(call, f"route-table/{table_id}", table),
+        "arn": ec2.arn(call, f"route-table/{table['RouteTableId']}", table),
         # Without routes of its own, a table leaves them to Route resources: theirs are no drift.
         "routes": inline if "routes" in inputs else [],
         "propagatingVgws": [item["GatewayId"] for item in table.get("PropagatingVgws", [])],
-        TAGS: from_tag_list(table.get("Tags")),
     }
 
 
@@ -117,13 +108,8 @@ def _route_id(inputs: Properties) -> str:
     return f"r-{text(inputs, 'routeTableId')}{zlib.crc32(_destination(inputs).encode())}"
 
 
-def _create_route(call: Call[Aws], inputs: Properties) -> str:
+def _create_route(call: Call[Aws], inputs: Properties) -> None:
     call.cloud.call("ec2", "CreateRoute", **_ROUTE_API.request(call.cloud, inputs))
-    return _route_id(inputs)
-
-
-def _find_route(call: Call[Aws], inputs: Properties) -> str | None:
-    return _route_id(inputs) if _read_route(call, "", inputs) else None
 
 
 def _read_route(call: Call[Aws], _route_id: str, inputs: Properties) -> Properties | None:
@@ -156,11 +142,8 @@ def _delete_route(call: Call[Aws], _route_id: str, state: Properties) -> None:
 
 
 def _associate(call: Call[Aws], inputs: Properties) -> str:
-    return str(
-        call.cloud.call("ec2", "AssociateRouteTable", **_ASSOCIATION_API.request(call.cloud, inputs))[
-            "AssociationId"
-        ]
-    )
+    request = _ASSOCIATION_API.request(call.cloud, inputs)
+    return str(call.cloud.call("ec2", "AssociateRouteTable", **request)["AssociationId"])
 
 
 def _associations(call: Call[Aws], filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -218,18 +201,14 @@ def _disassociate(call: Call[Aws], association_id: str, state: Properties) -> No
         call.cloud.call("ec2", "DisassociateRouteTable", AssociationId=association_id)
 
 
-def _delete_table(call: Call[Aws], table_id: str, _state: Properties) -> None:
-    call.cloud.call("ec2", "DeleteRouteTable", RouteTableId=table_id)
-
-
 TYPES: Final = (
     declare(
         "aws:ec2/routeTable:RouteTable",
         api=_TABLE_API,
         create=_create_table,
-        read=_read_table,
+        read=TABLE.read(_TABLE_API, _describe_table),
         update=_update_table,
-        delete=_delete_table,
+        delete=deletes("ec2", "DeleteRouteTable", "RouteTableId"),
         find=TABLE.find,
         tagger=ec2.tagger,
     ),
@@ -240,7 +219,7 @@ TYPES: Final = (
         read=_read_route,
         update=_update_route,
         delete=_delete_route,
-        find=_find_route,
+        id_of=_route_id,
         check=(
             checks.exactly_one(*_DESTINATIONS),
             checks.exactly_one(*_TARGETS),

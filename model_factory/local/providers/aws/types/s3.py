@@ -13,12 +13,13 @@ from model_factory.local.providers.aws.declare import (
     as_tag_list,
     declare,
     from_tag_list,
+    joined,
+    put_again,
     same_policy,
-    tag_map,
 )
 from model_factory.local.providers.aws.session import GLOBAL_REGION, Aws
 from model_factory.local.providers.aws.shapes import Api
-from model_factory.local.providers.base import Call, Update
+from model_factory.local.providers.base import Call
 from model_factory.local.providers.errors import Failure, NotFoundError
 from model_factory.local.providers.values import flag, mapping, text
 from model_factory.local.wire import Properties
@@ -58,7 +59,7 @@ _HOSTED_ZONES: Final = {
 }
 
 
-def _create_bucket(call: Call[Aws], inputs: Properties) -> str:
+def _create_bucket(call: Call[Aws], inputs: Properties) -> None:
     aws, name = call.cloud, text(inputs, "bucket")
     place = (
         {}
@@ -67,8 +68,8 @@ def _create_bucket(call: Call[Aws], inputs: Properties) -> str:
     )
     aws.call("s3", "CreateBucket", **_BUCKET_API.request(aws, inputs), **place)
     call.created(name)
-    _tag(aws, {"id": name}, tag_map(inputs), [])
-    return name
+    tags = {key: str(value) for key, value in mapping(inputs, "tagsAll").items()}
+    _tag(aws, {"id": name}, tags, [])
 
 
 def _read_bucket(call: Call[Aws], name: str, _inputs: Properties) -> Properties | None:
@@ -131,11 +132,6 @@ def _empty(aws: Aws, name: str) -> None:
         aws.call("s3", "DeleteObjects", Bucket=name, Delete={"Objects": doomed, "Quiet": True})
 
 
-def _find_bucket(call: Call[Aws], inputs: Properties) -> str | None:
-    call.cloud.call("s3", "HeadBucket", Bucket=text(inputs, "bucket"))
-    return text(inputs, "bucket")
-
-
 def _check_bucket(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
     name = inputs.get("bucket")
     if not isinstance(name, str):
@@ -147,9 +143,8 @@ def _check_bucket(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
     yield Failure("bucket", f"{name!r} is an IP address; choose another name")
 
 
-def _put_versioning(call: Call[Aws], inputs: Properties) -> str:
+def _put_versioning(call: Call[Aws], inputs: Properties) -> None:
     call.cloud.call("s3", "PutBucketVersioning", **_VERSIONING_API.request(call.cloud, inputs))
-    return text(inputs, "bucket")
 
 
 def _read_versioning(call: Call[Aws], bucket: str, _inputs: Properties) -> Properties | None:
@@ -171,11 +166,9 @@ def _delete_versioning(call: Call[Aws], bucket: str, _state: Properties) -> bool
     return False
 
 
-def _put_encryption(call: Call[Aws], inputs: Properties) -> str:
-    bucket = text(inputs, "bucket")
-    rules = _ENCRYPTION_API.request(call.cloud, inputs)
+def _put_encryption(call: Call[Aws], inputs: Properties) -> None:
+    bucket, rules = inputs["bucket"], _ENCRYPTION_API.request(call.cloud, inputs)
     call.cloud.call("s3", "PutBucketEncryption", Bucket=bucket, ServerSideEncryptionConfiguration=rules)
-    return bucket
 
 
 def _read_encryption(call: Call[Aws], bucket: str, _inputs: Properties) -> Properties | None:
@@ -183,12 +176,10 @@ def _read_encryption(call: Call[Aws], bucket: str, _inputs: Properties) -> Prope
     return {**_ENCRYPTION_API.properties(call.cloud, found), "bucket": bucket}
 
 
-def _put_block(call: Call[Aws], inputs: Properties) -> str:
-    bucket = text(inputs, "bucket")
+def _put_block(call: Call[Aws], inputs: Properties) -> None:
     wanted = {**dict.fromkeys(_BLOCK_DEFAULTS, False), **inputs}
-    block = _BLOCK_API.request(call.cloud, wanted)
+    bucket, block = inputs["bucket"], _BLOCK_API.request(call.cloud, wanted)
     call.cloud.call("s3", "PutPublicAccessBlock", Bucket=bucket, PublicAccessBlockConfiguration=block)
-    return bucket
 
 
 def _read_block(call: Call[Aws], bucket: str, _inputs: Properties) -> Properties | None:
@@ -196,23 +187,13 @@ def _read_block(call: Call[Aws], bucket: str, _inputs: Properties) -> Properties
     return {**_BLOCK_API.properties(call.cloud, found), "bucket": bucket}
 
 
-def _put_policy(call: Call[Aws], inputs: Properties) -> str:
+def _put_policy(call: Call[Aws], inputs: Properties) -> None:
     wanted = {**inputs, "policy": as_json(inputs["policy"])}
     call.cloud.call("s3", "PutBucketPolicy", **_POLICY_API.request(call.cloud, wanted))
-    return text(inputs, "bucket")
 
 
 def _read_policy(call: Call[Aws], bucket: str, _inputs: Properties) -> Properties | None:
     return {"bucket": bucket, "policy": call.cloud.call("s3", "GetBucketPolicy", Bucket=bucket)["Policy"]}
-
-
-def _put_again(put: Any) -> Any:
-    """These settings are written as a whole: an update is the create again."""
-
-    def update(call: Call[Aws], change: Update) -> None:
-        put(call, change.new)
-
-    return update
 
 
 def _delete_by(operation: str, *, waits: bool = True) -> Any:
@@ -222,14 +203,6 @@ def _delete_by(operation: str, *, waits: bool = True) -> Any:
         return waits and not flag(state, "skipDestroy")
 
     return delete
-
-
-def _find_by(read: Any) -> Any:
-    def find(call: Call[Aws], inputs: Properties) -> str | None:
-        bucket = text(inputs, "bucket")
-        return bucket if read(call, bucket, inputs) else None
-
-    return find
 
 
 def _check_versioning(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
@@ -247,7 +220,7 @@ TYPES: Final = (
         create=_create_bucket,
         read=_read_bucket,
         delete=_delete_bucket,
-        find=_find_bucket,
+        id_of=joined("bucket"),
         tagger=_tag,
         check=(
             _check_bucket,
@@ -263,9 +236,9 @@ TYPES: Final = (
         api=_VERSIONING_API,
         create=_put_versioning,
         read=_read_versioning,
-        update=_put_again(_put_versioning),
+        update=put_again(_put_versioning),
         delete=_delete_versioning,
-        find=_find_by(_read_versioning),
+        id_of=joined("bucket"),
         check=(_check_versioning,),
         write_only=("mfa",),
     ),
@@ -274,27 +247,27 @@ TYPES: Final = (
         api=_ENCRYPTION_API,
         create=_put_encryption,
         read=_read_encryption,
-        update=_put_again(_put_encryption),
+        update=put_again(_put_encryption),
         delete=_delete_by("DeleteBucketEncryption", waits=False),  # S3 falls back to its own encryption
-        find=_find_by(_read_encryption),
+        id_of=joined("bucket"),
     ),
     declare(
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
         api=_BLOCK_API,
         create=_put_block,
         read=_read_block,
-        update=_put_again(_put_block),
+        update=put_again(_put_block),
         delete=_delete_by("DeletePublicAccessBlock"),
-        find=_find_by(_read_block),
+        id_of=joined("bucket"),
     ),
     declare(
         "aws:s3/bucketPolicy:BucketPolicy",
         api=_POLICY_API,
         create=_put_policy,
         read=_read_policy,
-        update=_put_again(_put_policy),
+        update=put_again(_put_policy),
         delete=_delete_by("DeleteBucketPolicy"),
-        find=_find_by(_read_policy),
+        id_of=joined("bucket"),
         check=(checks.policy("policy"),),
         equivalent={"policy": same_policy},
     ),

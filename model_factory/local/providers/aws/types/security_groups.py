@@ -43,11 +43,7 @@ _PORTS: Final = range(-1, 65536)
 
 
 def _create_group(call: Call[Aws], inputs: Properties) -> str:
-    request = _GROUP_API.request(call.cloud, inputs)
-    tags = GROUP.tag_specifications(call, inputs)
-    group_id = call.created(
-        call.cloud.call("ec2", "CreateSecurityGroup", **request, TagSpecifications=tags)["GroupId"]
-    )
+    group_id = GROUP.create(call, _GROUP_API, inputs)
     # AWS opens all egress; a group without rules is what was asked for.
     made = GROUP.one(call.cloud, group_id) or {}
     if made.get("IpPermissionsEgress"):
@@ -107,16 +103,13 @@ def _block(group_id: str, permission: dict[str, Any]) -> Properties:
     }
 
 
-def _read_group(call: Call[Aws], group_id: str, inputs: Properties) -> Properties | None:
-    group = GROUP.one(call.cloud, group_id)
-    if group is None:
-        return None
+def _describe_group(call: Call[Aws], group: dict[str, Any], inputs: Properties) -> Properties:
+    group_id = group["GroupId"]
     rules: Properties = {}
     for key, member in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
         # Without inline rules, a group leaves them to rule resources: theirs are no drift.
         rules[key] = [_block(group_id, item) for item in group.get(member, [])] if key in inputs else []
     return {
-        **GROUP.properties(call, _GROUP_API, group),
         **rules,
         "ownerId": group.get("OwnerId") or call.cloud.account_id,
         "arn": ec2.arn(call, f"security-group/{group_id}", group),
@@ -291,7 +284,7 @@ TYPES: Final = (
         "aws:ec2/securityGroup:SecurityGroup",
         api=_GROUP_API,
         create=_create_group,
-        read=_read_group,
+        read=GROUP.read(_GROUP_API, _describe_group),
         update=_update_group,
         delete=_delete_group,
         find=GROUP.find,
