@@ -130,9 +130,12 @@ class Session:
         local = self.settings.local
         if local is None:
             return []
+        providers = Providers.read(self.file.config)
+        projects = {providers.gcp_project, self.settings.gcp.project if self.settings.gcp else ""} - {""}
+        arguments = {"gcp": tuple(word for each in sorted(projects) for word in ("--project", each))}
         return [
-            CloudSpec(cloud, port, float(local.transition_seconds))
-            for cloud, port in Providers.read(self.file.config).ports.items()
+            CloudSpec(cloud, port, float(local.transition_seconds), arguments.get(cloud, ()))
+            for cloud, port in providers.ports.items()
         ]
 
     @property

@@ -89,7 +89,8 @@ class LocalStack:
 
     @property
     def specs(self) -> list[CloudSpec]:
-        return [CloudSpec(name, port) for name, port in self.ports.items()]
+        arguments = {"gcp": ("--project", "model-factory-dev")}
+        return [CloudSpec(name, port, arguments=arguments.get(name, ())) for name, port in self.ports.items()]
 
     def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the stack file's `config`."""

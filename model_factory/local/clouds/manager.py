@@ -52,6 +52,8 @@ class CloudSpec:
     name: str
     port: int
     transition_seconds: float = 0.3
+    arguments: tuple[str, ...] = ()
+    """What its program takes besides: the projects of a Google Cloud (`--project`, ID)."""
 
     @property
     def url(self) -> str:
@@ -242,6 +244,7 @@ def _holder(port: int) -> str | None:
 def _spawn(spec: CloudSpec, root: Path) -> psutil.Process:
     command = [sys.executable, "-m", f"model_factory.local.clouds.{spec.name}", "--port", str(spec.port)]
     command += ["--data", str(spec.data(root)), "--transition-seconds", str(spec.transition_seconds)]
+    command += spec.arguments
     return daemon.spawn(command, spec.directory(root), source=SOURCE, facts={"port": spec.port}).process
 
 

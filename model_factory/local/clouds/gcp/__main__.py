@@ -14,7 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from model_factory.local.clouds.gcp.app import create_app
-from model_factory.local.clouds.gcp.core import DEFAULT_PROJECTS, Cloud
+from model_factory.local.clouds.gcp.core import Cloud
 from model_factory.local.clouds.gcp.store import Store
 
 STATE_FILE = "gcp.sqlite"
@@ -45,16 +45,14 @@ def main() -> None:
     parser.add_argument(
         "--transition-seconds", type=float, default=0.3, help="how long clusters and node pools take"
     )
-    parser.add_argument(
-        "--project", action="append", help=f"a project that exists (default {', '.join(DEFAULT_PROJECTS)})"
-    )
+    parser.add_argument("--project", action="append", default=[], help="a project that exists")
     arguments = parser.parse_args()
     data: Path = arguments.data
     data.mkdir(parents=True, exist_ok=True)
     cloud = Cloud(
         Store(data / STATE_FILE),
         data,
-        tuple(arguments.project or DEFAULT_PROJECTS),
+        tuple(arguments.project),
         transition_seconds=arguments.transition_seconds,
     )
     config = uvicorn.Config(

@@ -24,8 +24,6 @@ from model_factory.local.clouds.gcp.routing import Match
 from model_factory.local.clouds.gcp.store import Effect, Store, Stored, StoredOperation
 from model_factory.local.discovery import Json
 
-DEFAULT_PROJECTS: Final = ("model-factory-dev",)
-
 
 @dataclass(frozen=True, slots=True)
 class Media:
@@ -89,7 +87,8 @@ class Cloud:
 
     store: Store
     path: Path | None = None
-    projects: tuple[str, ...] = DEFAULT_PROJECTS
+    projects: tuple[str, ...] = ()
+    """Those that are there from the start; `seed` adds others."""
     clock: Callable[[], float] = time.time
     transition_seconds: InitVar[float] = 0.3
     controls: Controls = field(init=False)

@@ -136,7 +136,7 @@ def refused() -> Callable[[Callable[[], object]], HttpError]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[World]:
-    cloud = Cloud(Store(None), transition_seconds=0.05)
+    cloud = Cloud(Store(None), projects=(PROJECT,), transition_seconds=0.05)
     config = uvicorn.Config(
         create_app(cloud), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off"
     )

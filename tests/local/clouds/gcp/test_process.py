@@ -38,6 +38,8 @@ def running(port: int, data: Path, seconds: float) -> Iterator[subprocess.Popen[
         str(data),
         "--transition-seconds",
         str(seconds),
+        "--project",
+        PROJECT,
     ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:

@@ -162,7 +162,7 @@ class Engine:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Cloud]]:
-    cloud = Cloud(Store(None), transition_seconds=0.02)
+    cloud = Cloud(Store(None), projects=(PROJECT,), transition_seconds=0.02)
     config = uvicorn.Config(
         create_app(cloud), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off"
     )
