@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from moto.moto_server.werkzeug_app import create_backend_app
 
+from model_factory.facts.aws.services import SERVICES
 from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing
 from model_factory.local.clouds.aws.call_log import CallLog, CallLogError, Entry
 from model_factory.local.clouds.aws.clock import CLOCK
@@ -58,9 +59,9 @@ Environ = dict[str, Any]
 
 def warm() -> None:
     """Import what the first calls would otherwise wait for. It makes no state, so calls may be done meanwhile."""
-    for service in ("ec2", *sorted(routing.SERVICES - {"ec2", "eks"})):
+    for service in ("ec2", *sorted(SERVICES.keys() - {"ec2", "eks"})):
         importlib.import_module(f"moto.{service}.responses")
-    for service in routing.SERVICES:
+    for service in SERVICES:
         routing.load(service)
 
 

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
+from moto.core.common_models import BaseModel
+
+from model_factory.facts.aws.services import SERVICES
 from model_factory.local.clouds.aws.moto_state import existing
 
 
 def count() -> Mapping[str, int]:
     """Resources of moto's services. A NAT gateway that is deleted, or a key that waits for deletion, no longer counts."""
     counter: Counter[str] = Counter()
-    for _, ec2 in existing("ec2"):
-        counter.update(_ec2(ec2))
-    for region, iam in existing("iam"):
-        if region == "aws":
-            counter.update(_iam(iam))
-    for _, ecr in existing("ecr"):
-        counter["ecr:repository"] += len(ecr.repositories)
-    for _, logs in existing("logs"):
-        counter["logs:log-group"] += len(logs.groups)
-    for _, s3 in existing("s3"):
-        counter["s3:bucket"] += len(s3.buckets)
-    for _, kms in existing("kms"):
-        keys = [
-            key
-            for key in kms.keys.values()
-            if key.key_state != "PendingDeletion" and key.key_manager == "CUSTOMER"
-        ]
-        counter["kms:key"] += len(keys)
-        counter["kms:alias"] += sum(len(key.aliases) for key in keys)
+    for service in SERVICES:
+        for region, backend in existing(service):
+            if service != "iam" or region == "aws":
+                counter.update(_COUNTED.get(service, _collections)(backend))
     return {kind: number for kind, number in counter.items() if number}
+
+
+def _collections(backend: Any) -> Counter[str]:
+    """What a service holds that keeps nothing of AWS's own: all models in its collections, by their class's name."""
+    service = type(backend).__module__.split(".")[1]
+    collections = [list(held.values()) for held in vars(backend).values() if isinstance(held, dict)]
+    models = [type(item).__name__ for items in collections for item in items if isinstance(item, BaseModel)]
+    return Counter(f"{service}:{re.sub(r'(?<!^)(?=[A-Z])', '-', name).lower()}" for name in models)
 
 
 def _ec2(ec2: Any) -> dict[str, int]:
@@ -64,3 +61,22 @@ def _iam(iam: Any) -> dict[str, int]:
         "iam:instance-profile": len(iam.instance_profiles),
         "iam:oidc-provider": len(iam.open_id_providers),
     }
+
+
+def _kms(kms: Any) -> dict[str, int]:
+    keys = [
+        key
+        for key in kms.keys.values()
+        if key.key_state != "PendingDeletion" and key.key_manager == "CUSTOMER"
+    ]
+    return {"kms:key": len(keys), "kms:alias": sum(len(key.aliases) for key in keys)}
+
+
+_COUNTED: Final[Mapping[str, Callable[[Any], Mapping[str, int]]]] = {
+    "ec2": _ec2,
+    "iam": _iam,
+    "kms": _kms,
+    "s3": lambda s3: {"s3:bucket": len(s3.buckets)},
+    "sts": lambda _sts: {},
+}
+"""Services whose state has more in it than what users made, or another name for it."""

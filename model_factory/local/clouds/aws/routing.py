@@ -17,9 +17,9 @@ from moto.core.request import Request
 from moto.core.routing import get_service_router
 from werkzeug.exceptions import HTTPException
 
+from model_factory.facts.aws.services import SERVICES
 from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereError
 
-SERVICES: Final = frozenset({"ec2", "ecr", "eks", "iam", "kms", "logs", "s3", "sts"})
 DEFAULT_REGION: Final = "us-east-1"
 _SCOPE: Final = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _READS: Final = re.compile(

@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final
+
+from botocore import xform_name
 
 from model_factory.local.clouds.aws.clock import Clock, uuid4
 from model_factory.local.clouds.aws.eks import (
@@ -26,15 +29,8 @@ from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereEr
 from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import ControlError, JsonObject
 
-_HANDLERS: Final[Mapping[str, Callable[[Context, Document], Document]]] = {
-    **clusters.HANDLERS,
-    **cluster_updates.HANDLERS,
-    **nodegroups.HANDLERS,
-    **addons.HANDLERS,
-    **access.HANDLERS,
-    **updates.HANDLERS,
-    **tags.HANDLERS,
-}
+_MODULES: Final = (access, addons, cluster_updates, clusters, nodegroups, tags, updates)
+_Handler = Callable[[Context, Document], Document]
 
 
 class Eks:
@@ -47,7 +43,7 @@ class Eks:
 
     def answer(self, call: Call) -> Response:
         """Do the call. Its errors come as an answer, not as an exception, but for what is not implemented."""
-        handler = _HANDLERS.get(call.operation)
+        handler = _handler(call.operation)
         if handler is None:
             raise NotImplementedHereError(call.name)
         region = self._regions.setdefault(call.region, {})
@@ -119,6 +115,13 @@ class Eks:
             )
             cluster = self._regions[item["region"]][item["cluster"]]
             nodegroups.degrade(cluster, item["nodegroup"], "NodeCreationFailure", message)
+
+
+@cache
+def _handler(operation: str) -> _Handler | None:
+    """What does an operation: the function of its name, as botocore spells its own methods. None: it is not here."""
+    name = xform_name(operation)
+    return next((getattr(module, name) for module in _MODULES if hasattr(module, name)), None)
 
 
 def _shown(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from model_factory.local.clouds.aws import moto_state
@@ -312,21 +311,3 @@ def _association(context: Context, policy: str, scope: Document) -> Document:
         "associatedAt": context.now(),
         "modifiedAt": context.now(),
     }
-
-
-HANDLERS: Final[dict[str, Callable[[Context, Document], Document]]] = {
-    "AssociateAccessPolicy": associate_access_policy,
-    "CreateAccessEntry": create_access_entry,
-    "CreatePodIdentityAssociation": create_pod_identity_association,
-    "DeleteAccessEntry": delete_access_entry,
-    "DeletePodIdentityAssociation": delete_pod_identity_association,
-    "DescribeAccessEntry": describe_access_entry,
-    "DescribePodIdentityAssociation": describe_pod_identity_association,
-    "DisassociateAccessPolicy": disassociate_access_policy,
-    "ListAccessEntries": list_access_entries,
-    "ListAccessPolicies": list_access_policies,
-    "ListAssociatedAccessPolicies": list_associated_access_policies,
-    "ListPodIdentityAssociations": list_pod_identity_associations,
-    "UpdateAccessEntry": update_access_entry,
-    "UpdatePodIdentityAssociation": update_pod_identity_association,
-}

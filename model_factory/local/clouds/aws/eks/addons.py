@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Final
 
 from model_factory.local.clouds.aws.eks import access, catalogue, references
 from model_factory.local.clouds.aws.eks.catalogue import Addon
@@ -224,13 +222,3 @@ def _disassociate(cluster: Cluster, addon: Resource) -> None:
     owner = addon.document["addonArn"]
     for id_ in [id_ for id_, item in cluster.associations.items() if item.get("ownerArn") == owner]:
         del cluster.associations[id_]
-
-
-HANDLERS: Final[dict[str, Callable[[Context, Document], Document]]] = {
-    "CreateAddon": create_addon,
-    "DeleteAddon": delete_addon,
-    "DescribeAddon": describe_addon,
-    "DescribeAddonVersions": describe_addon_versions,
-    "ListAddons": list_addons,
-    "UpdateAddon": update_addon,
-}

@@ -153,10 +153,3 @@ _UPDATES: Final[dict[str, Callable[[Context, Cluster, Document], Document]]] = {
         "deletionProtection", "DeletionProtectionUpdate", "DeletionProtection"
     ),
 }
-
-
-HANDLERS: Final[dict[str, Callable[[Context, Document], Document]]] = {
-    "AssociateEncryptionConfig": associate_encryption_config,
-    "UpdateClusterConfig": update_cluster_config,
-    "UpdateClusterVersion": update_cluster_version,
-}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Final
 
@@ -268,12 +267,3 @@ def logging_config(current: Document | None, asked: Document | None) -> Document
         for on in (True, False)
     ]
     return {"clusterLogging": [item for item in split if item["types"]]}
-
-
-HANDLERS: Final[dict[str, Callable[[Context, Document], Document]]] = {
-    "CreateCluster": create_cluster,
-    "DeleteCluster": delete_cluster,
-    "DescribeCluster": describe_cluster,
-    "DescribeClusterVersions": describe_cluster_versions,
-    "ListClusters": list_clusters,
-}

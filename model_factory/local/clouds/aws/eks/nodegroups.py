@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Final
 
 from model_factory.local.clouds.aws import moto_state
@@ -359,13 +358,3 @@ def _fits(name: str, ami_type: str) -> bool:
     architecture = "arm64" if "ARM_64" in ami_type else "x86_64"
     needs_gpu = ami_type.endswith("_GPU") or "NVIDIA" in ami_type
     return architecture in machine.architectures and (machine.gpus > 0 or not needs_gpu)
-
-
-HANDLERS: Final[dict[str, Callable[[Context, Document], Document]]] = {
-    "CreateNodegroup": create_nodegroup,
-    "DeleteNodegroup": delete_nodegroup,
-    "DescribeNodegroup": describe_nodegroup,
-    "ListNodegroups": list_nodegroups,
-    "UpdateNodegroupConfig": update_nodegroup_config,
-    "UpdateNodegroupVersion": update_nodegroup_version,
-}

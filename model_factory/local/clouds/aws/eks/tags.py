@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from model_factory.local.clouds.aws.eks.state import (
@@ -55,10 +55,3 @@ def _tagged(context: Context) -> Iterator[Document]:
         yield from (addon.document for addon in cluster.addons.values())
         yield from (entry.document for entry in cluster.access_entries.values())
         yield from cluster.associations.values()
-
-
-HANDLERS: Final[dict[str, Callable[[Context, Document], Document]]] = {
-    "ListTagsForResource": list_tags_for_resource,
-    "TagResource": tag_resource,
-    "UntagResource": untag_resource,
-}

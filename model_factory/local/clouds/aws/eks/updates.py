@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
-
 from model_factory.local.clouds.aws.eks.state import Context, Document, Resource, not_found, paged
 
 
@@ -30,9 +27,3 @@ def _resource(context: Context, parameters: Document) -> Resource:
     if found is None:
         raise not_found(f"No node group or addon found for name: {nodegroup or addon}.")
     return found
-
-
-HANDLERS: Final[dict[str, Callable[[Context, Document], Document]]] = {
-    "DescribeUpdate": describe_update,
-    "ListUpdates": list_updates,
-}
