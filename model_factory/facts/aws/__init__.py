@@ -6,13 +6,13 @@ import re
 from typing import Final
 
 from model_factory.facts.aws.regions import REGIONS
-from model_factory.facts.aws.services import SERVICES
+from model_factory.facts.aws.services import OPTIONAL, SERVICES
 from model_factory.facts.cloud import CloudFacts
 
 AWS: Final = CloudFacts(
     regions=REGIONS,
     zone_separator="",
     offers_name_zones=False,
-    endpoint_keys=tuple(keys[0] for keys in SERVICES.values()),
+    endpoint_keys=tuple(keys[0] for name, keys in SERVICES.items() if name not in OPTIONAL),
     gpu_machines=re.compile(r"(g[3-9]|gr\d|p[2-9])[a-z0-9-]*\..*"),
 )

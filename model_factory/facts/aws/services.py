@@ -18,3 +18,5 @@ SERVICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """A service as boto3, moto and the signature's scope name it → its keys in `aws:endpoints`, the one that we write first:
 https://www.pulumi.com/registry/packages/aws/api-docs/provider/#providerendpoint"""
+OPTIONAL: Final[frozenset[str]] = frozenset()
+"""Services that most stacks do without: a stack on local clouds names an endpoint only where it calls them."""

@@ -17,6 +17,7 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import provider_pb2, status_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
+from model_factory.graph.urn import name_of, type_of
 from model_factory.local import wire
 from model_factory.local.engine.diff import Diff, Kind, PropertyDiff
 from model_factory.local.wire import UNKNOWN, Properties, Secret, Value
@@ -131,7 +132,7 @@ class ProviderInstance:
 
     def check_config(self, urn: str, olds: Properties, news: Properties) -> tuple[Properties, list[Failure]]:
         request = provider_pb2.CheckRequest(
-            urn=urn, name=_name(urn), type=_type(urn), olds=wire.encode(olds), news=wire.encode(news)
+            urn=urn, name=name_of(urn), type=type_of(urn), olds=wire.encode(olds), news=wire.encode(news)
         )
         try:
             response = self._call("CheckConfig", request)
@@ -146,7 +147,7 @@ class ProviderInstance:
         self, urn: str, id_: str, old_inputs: Properties, old_outputs: Properties, news: Properties
     ) -> Diff:
         request = provider_pb2.DiffRequest(
-            id=id_, urn=urn, name=_name(urn), type=_type(urn), olds=wire.encode(old_outputs), news=wire.encode(news),
+            id=id_, urn=urn, name=name_of(urn), type=type_of(urn), olds=wire.encode(old_outputs), news=wire.encode(news),
             old_inputs=wire.encode(old_inputs),
         )  # fmt: skip
         try:
@@ -170,7 +171,7 @@ class ProviderInstance:
             }
             request = provider_pb2.ConfigureRequest(
                 variables=variables, args=wire.encode(inputs), acceptSecrets=True, acceptResources=True,
-                sends_old_inputs=True, sends_old_inputs_to_delete=True, id=id_, urn=urn, name=_name(urn), type=_type(urn),
+                sends_old_inputs=True, sends_old_inputs_to_delete=True, id=id_, urn=urn, name=name_of(urn), type=type_of(urn),
             )  # fmt: skip
             response = self._call("Configure", request)
             self._accepts_secrets = response.acceptSecrets
@@ -187,7 +188,7 @@ class ProviderInstance:
         if not self.known:
             return news, []
         request = provider_pb2.CheckRequest(
-            urn=urn, name=_name(urn), type=_type(urn), news=self._encode(news), randomSeed=seed,
+            urn=urn, name=name_of(urn), type=type_of(urn), news=self._encode(news), randomSeed=seed,
             olds=self._encode(olds) if olds is not None else None,
         )  # fmt: skip
         response = self._call("Check", request)
@@ -199,7 +200,7 @@ class ProviderInstance:
         ignore_changes: Sequence[str],
     ) -> Diff:  # fmt: skip
         request = provider_pb2.DiffRequest(
-            id=id_, urn=urn, name=_name(urn), type=_type(urn), olds=self._encode(old_outputs), news=self._encode(news),
+            id=id_, urn=urn, name=name_of(urn), type=type_of(urn), olds=self._encode(old_outputs), news=self._encode(news),
             old_inputs=self._encode(old_inputs), ignoreChanges=ignore_changes,
         )  # fmt: skip
         return _diff(self._call("Diff", request))
@@ -213,7 +214,7 @@ class ProviderInstance:
         if preview and not self._supports_preview:
             return "", inputs
         request = provider_pb2.CreateRequest(
-            urn=urn, name=_name(urn), type=_type(urn), properties=self._encode(inputs), timeout=timeout_seconds,
+            urn=urn, name=name_of(urn), type=type_of(urn), properties=self._encode(inputs), timeout=timeout_seconds,
             preview=preview,
         )  # fmt: skip
         response = self._call("Create", request)
@@ -232,7 +233,7 @@ class ProviderInstance:
         if preview and not self._supports_preview:
             return news
         request = provider_pb2.UpdateRequest(
-            id=id_, urn=urn, name=_name(urn), type=_type(urn), olds=self._encode(old_outputs), news=self._encode(news),
+            id=id_, urn=urn, name=name_of(urn), type=type_of(urn), olds=self._encode(old_outputs), news=self._encode(news),
             old_inputs=self._encode(old_inputs), timeout=timeout_seconds, ignoreChanges=ignore_changes, preview=preview,
         )  # fmt: skip
         return self._marked(wire.decode(self._call("Update", request).properties), news)
@@ -241,7 +242,7 @@ class ProviderInstance:
         self, urn: str, id_: str, inputs: Properties, outputs: Properties, timeout_seconds: float
     ) -> None:
         request = provider_pb2.DeleteRequest(
-            id=id_, urn=urn, name=_name(urn), type=_type(urn), properties=self._encode(outputs),
+            id=id_, urn=urn, name=name_of(urn), type=type_of(urn), properties=self._encode(outputs),
             old_inputs=self._encode(inputs), timeout=timeout_seconds,
         )  # fmt: skip
         self._call("Delete", request)
@@ -250,8 +251,8 @@ class ProviderInstance:
         request = provider_pb2.ReadRequest(
             id=id_,
             urn=urn,
-            name=_name(urn),
-            type=_type(urn),
+            name=name_of(urn),
+            type=type_of(urn),
             properties=self._encode(state),
             inputs=self._encode(inputs),
         )
@@ -356,14 +357,6 @@ def _diff(response: Any) -> Diff:
         changed=changed, replace_keys=tuple(response.replaces), changed_keys=tuple(response.diffs),
         detailed=detailed, delete_before_replace=response.deleteBeforeReplace,
     )  # fmt: skip
-
-
-def _name(urn: str) -> str:
-    return urn.split("::", 3)[3]
-
-
-def _type(urn: str) -> str:
-    return urn.split("::", 3)[2].rsplit("$", 1)[-1]
 
 
 UNKNOWN_ID: Final = wire.UNKNOWN_SENTINEL

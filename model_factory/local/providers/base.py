@@ -8,15 +8,18 @@ waiting, partial failure, drift. It keeps no state of its own.
 # ruff: noqa: ARG002 - the defaults of hooks ignore what overrides use
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from types import ModuleType
+from typing import Any, Final, Generic, TypeVar
 
 from model_factory.local.providers.diff import Change, is_same
-from model_factory.local.providers.errors import CancelledError, Failure, WaitError
+from model_factory.local.providers.errors import CancelledError, Failure, UnsupportedError, WaitError
 from model_factory.local.providers.rules import Rules
 from model_factory.local.wire import Properties, Value
 
@@ -25,7 +28,8 @@ T = TypeVar("T")
 
 FIRST_WAIT_SECONDS: Final = 0.05
 LONGEST_WAIT_SECONDS: Final = 10.0
-URN_TAG: Final = "model-factory:urn-digest"
+URN_TAG: Final = "local-provider:urn-digest"
+"""The key of the tag by which an object is found again; see `Call.urn_digest`."""
 
 
 @dataclass(slots=True)
@@ -182,19 +186,35 @@ Function = Callable[[S, Properties], Properties]
 """An invoke: arguments → result. Raises ProviderError."""
 
 
+def types_in(package: ModuleType) -> dict[str, ResourceType[Any]]:
+    """All types that the modules of a package declare in `TYPES`, by token: a new module needs no other mention."""
+    names = [f"{package.__name__}.{found.name}" for found in pkgutil.iter_modules(package.__path__)]
+    modules = [importlib.import_module(name) for name in names]
+    return {declared.token: declared for module in modules for declared in getattr(module, "TYPES", ())}
+
+
 class Registry(ABC, Generic[S]):
     """What a concrete provider supplies. `model_factory.local.providers.provider.Provider` does the protocol over it."""
 
     name: str
     version: str
+    types: Mapping[str, ResourceType[S]] = {}
+    functions: Mapping[str, Function[S]] = {}
 
-    @abstractmethod
     def resource_type(self, token: str) -> ResourceType[S]:
         """The declaration of a type; UnsupportedError, naming it, where there is none."""
+        return self._declared(self.types, token)
 
-    @abstractmethod
     def function(self, token: str) -> Function[S]:
         """The declaration of a function; UnsupportedError, naming it, where there is none."""
+        return self._declared(self.functions, token)
+
+    def _declared(self, declarations: Mapping[str, T], token: str) -> T:
+        if token not in declarations:
+            raise UnsupportedError(
+                f"the local {self.name} provider does not implement {token}; use the Pulumi CLI with Pulumi's own plugin for it"
+            )
+        return declarations[token]
 
     @abstractmethod
     def configure(self, config: Properties) -> S:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +33,10 @@ class Change:
     def property(self) -> str:
         """The top-level property that changed."""
         return str(self.path[0])
+
+    def is_within(self, paths: Iterable[str]) -> bool:
+        """Whether it lies at one of these paths or below it."""
+        return any(self.text == path or self.text.startswith((f"{path}.", f"{path}[")) for path in paths)
 
 
 def diff(olds: Mapping[str, Value], news: Mapping[str, Value], rules: Rules) -> list[Change]:

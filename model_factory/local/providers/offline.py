@@ -18,16 +18,16 @@ from typing import Any, Final, NoReturn, cast
 from pulumi.runtime.proto import provider_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
+from model_factory.facts.aws import services as aws_services
+from model_factory.facts.gcp import services as gcp_services
 from model_factory.local import wire
 from model_factory.local.clouds.kubernetes.cluster import Cluster
 from model_factory.local.engine.disclosure import UNDISCLOSED
 from model_factory.local.providers.aws.provider import AwsProvider
-from model_factory.local.providers.aws.session import ENDPOINT_KEYS as AWS_ENDPOINTS
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.base import Function, S
 from model_factory.local.providers.errors import Failure, UnsupportedError
 from model_factory.local.providers.gcp.provider import GcpProvider
-from model_factory.local.providers.gcp.session import ENDPOINT_KEYS as GCP_ENDPOINTS
 from model_factory.local.providers.gcp.session import Gcp
 from model_factory.local.providers.kubernetes.provider import RENDER, KubernetesProvider, Target
 from model_factory.local.providers.provider import Provider
@@ -148,7 +148,7 @@ class OfflineGcp(Offline[Gcp], GcpProvider):
 
     def configure(self, config: Properties) -> Gcp:
         own = {key: value for key, value in config.items() if not key.endswith("CustomEndpoint")}
-        nowhere = {keys[0]: f"{_NOWHERE}/{service}/v1/" for service, keys in GCP_ENDPOINTS.items()}
+        nowhere = {keys[0]: f"{_NOWHERE}/{service}/v1/" for service, keys in gcp_services.SERVICES.items()}
         return super().configure({**own, **nowhere})
 
     def function(self, token: str) -> Function[Gcp]:
@@ -215,7 +215,7 @@ def _zones(known: Known, aws: Aws, arguments: Properties) -> Properties:
 
 
 def _aws_nowhere(config: Properties) -> Properties:
-    endpoints: Value = [dict.fromkeys(AWS_ENDPOINTS, _NOWHERE)]
+    endpoints: Value = [dict.fromkeys(aws_services.SERVICES, _NOWHERE)]
     return {**config, "endpoints": endpoints}
 
 

@@ -7,12 +7,13 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
+from model_factory.graph.urn import name_of, type_of
 from model_factory.local import wire
 from model_factory.local.providers.base import Call, Registry, ResourceType, S, Update
 from model_factory.local.providers.diff import Change, diff, user_set
@@ -37,7 +38,7 @@ from model_factory.local.providers.values import (
 from model_factory.local.wire import Properties, Value
 
 R = TypeVar("R")
-_KINDS = {
+PROPERTY_KINDS: Final = {
     ("add", False): provider_pb2.PropertyDiff.ADD,
     ("add", True): provider_pb2.PropertyDiff.ADD_REPLACE,
     ("delete", False): provider_pb2.PropertyDiff.DELETE,
@@ -136,7 +137,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             if inputs.get(path) is None
         ]
         if rules.auto_name:
-            failures += rules.auto_name.apply(inputs, olds, name=name or _name(urn), urn=urn, seed=seed)
+            failures += rules.auto_name.apply(inputs, olds, name=name or name_of(urn), urn=urn, seed=seed)
         apply_defaults(inputs, rules.defaults)
         self.prepare(cloud, declared, inputs)
         if not failures:
@@ -164,7 +165,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             changes = declared.refine(_bare(olds), _bare(news), changes)
         if declared.update is None:
             changes = [dataclasses.replace(change, replaces=True) for change in changes]
-        return [change for change in changes if not any(_within(change.text, path) for path in ignored)]
+        return [change for change in changes if not change.is_within(ignored)]
 
     def Create(self, request: provider_pb2.CreateRequest, context: Any) -> provider_pb2.CreateResponse:
         def run() -> provider_pb2.CreateResponse:
@@ -275,7 +276,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         digest = urn_digest(urn, bare)
         try:
             found = declared.find(
-                Call(cloud, urn, type_token, _name(urn), urn_digest=digest, known=frozenset(known)), bare
+                Call(cloud, urn, type_token, name_of(urn), urn_digest=digest, known=frozenset(known)), bare
             )
         except NotFoundError:
             return None
@@ -302,7 +303,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         return self._cloud
 
     def _type(self, request: Any) -> ResourceType[S]:
-        return self.resource_type(request.type or _type_of(request.urn))
+        return self.resource_type(type_token(request))
 
     def _call(
         self, declared: ResourceType[S], request: Any, inputs: Mapping[str, Value], operation: str
@@ -313,7 +314,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             cloud,
             request.urn,
             declared.token,
-            request.name or _name(request.urn),
+            request.name or name_of(request.urn),
             time.monotonic() + seconds,
             self._cancelled,
         )
@@ -354,6 +355,11 @@ def _abort(context: Any, code: grpc.StatusCode, message: str) -> NoReturn:
     raise AssertionError("abort returned")
 
 
+def type_token(request: Any) -> str:
+    """The type that a request is about; older engines send it in the URN alone."""
+    return request.type or type_of(request.urn)
+
+
 def _bare(properties: Mapping[str, Value]) -> Properties:
     return plain_properties({key: wire.reveal(value) for key, value in properties.items()})
 
@@ -364,18 +370,6 @@ def _without_defaults(inputs: Properties) -> Properties:
 
 def _failure(failure: Failure) -> provider_pb2.CheckFailure:
     return provider_pb2.CheckFailure(property=failure.property, reason=failure.reason)
-
-
-def _type_of(urn: str) -> str:
-    return urn.split("::")[2].rsplit("$", 1)[-1]
-
-
-def _name(urn: str) -> str:
-    return urn.split("::", 3)[-1]
-
-
-def _within(path: str, ignored: str) -> bool:
-    return path == ignored or path.startswith((f"{ignored}.", f"{ignored}["))
 
 
 def _diff_response(
@@ -395,7 +389,9 @@ def _diff_response(
         deleteBeforeReplace=bool(replaces) and delete_first,
         hasDetailedDiff=True,
         detailedDiff={
-            change.text: provider_pb2.PropertyDiff(kind=_KINDS[change.kind, change.replaces], inputDiff=True)
+            change.text: provider_pb2.PropertyDiff(
+                kind=PROPERTY_KINDS[change.kind, change.replaces], inputDiff=True
+            )
             for change in changes
         },
     )

@@ -13,7 +13,7 @@ from model_factory.local.providers.aws import checks
 from model_factory.local.providers.aws.checks import Check
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api, tags_member
-from model_factory.local.providers.base import URN_TAG, Call, ResourceType, Update, project
+from model_factory.local.providers.base import Call, ResourceType, Update, project
 from model_factory.local.providers.diff import Change
 from model_factory.local.providers.errors import Failure, NotFoundError
 from model_factory.local.providers.rules import Equivalent, Rules, load_rules
@@ -125,7 +125,10 @@ def _inputs_of(old_inputs: Properties, outputs: Properties, rules: Rules) -> Pro
 def _tag_outputs(aws: Aws, found: Mapping[str, Value], inputs: Properties) -> Properties:
     """`tagsAll`: all tags but our own and AWS's; `tags`: those of them that are not the provider's default tags."""
     everything: Properties = {
-        key: value for key, value in found.items() if key != URN_TAG and not key.startswith("aws:")
+        # Ours ends so whatever stands before it: local clouds keep objects that an earlier version tagged.
+        key: value
+        for key, value in found.items()
+        if not key.endswith(":urn-digest") and not key.startswith("aws:")
     }
     asked = mapping(inputs, "tags")
     default = aws.config.default_tags

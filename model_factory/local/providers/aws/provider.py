@@ -5,37 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from model_factory.local.providers.aws import types
 from model_factory.local.providers.aws.functions import FUNCTIONS
 from model_factory.local.providers.aws.session import Aws, connect, read_config
-from model_factory.local.providers.aws.types import (
-    ecr,
-    eks,
-    eks_cluster,
-    eks_node_group,
-    flow_logs,
-    iam,
-    kms,
-    launch_template,
-    logs,
-    network,
-    routes,
-    s3,
-    security_groups,
-)
-from model_factory.local.providers.base import Function, ResourceType
-from model_factory.local.providers.errors import ConfigurationError, Failure, UnsupportedError
+from model_factory.local.providers.base import ResourceType, types_in
+from model_factory.local.providers.errors import ConfigurationError, Failure
 from model_factory.local.providers.provider import Provider
 from model_factory.local.providers.values import mapping
 from model_factory.local.wire import UNKNOWN, Properties, Unknown, Value, is_unknown
 
-_MODULES: Final = (
-    network, flow_logs, routes, security_groups, launch_template, iam, eks_cluster, eks_node_group, eks, ecr, kms, logs,
-    s3,
-)  # fmt: skip
-TYPES: Final[Mapping[str, ResourceType[Aws]]] = {
-    declared.token: declared for module in _MODULES for declared in module.TYPES
-}
-_REMEDY: Final = "use the Pulumi CLI with Pulumi's own plugin for it"
+TYPES: Final[Mapping[str, ResourceType[Aws]]] = types_in(types)
 
 
 class AwsProvider(Provider[Aws]):
@@ -43,16 +22,8 @@ class AwsProvider(Provider[Aws]):
 
     name = "aws"
     version = "7.51.1"
-
-    def resource_type(self, token: str) -> ResourceType[Aws]:
-        if token not in TYPES:
-            raise UnsupportedError(f"{token} has no declaration in the local AWS provider; {_REMEDY}")
-        return TYPES[token]
-
-    def function(self, token: str) -> Function[Aws]:
-        if token not in FUNCTIONS:
-            raise UnsupportedError(f"{token} is no function of the local AWS provider; {_REMEDY}")
-        return FUNCTIONS[token]
+    types = TYPES
+    functions = FUNCTIONS
 
     def configure(self, config: Properties) -> Aws:
         return connect(read_config(config))

@@ -21,21 +21,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import ServiceModel
 
+from model_factory.facts.aws.services import OPTIONAL, SERVICES
 from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
 from model_factory.local.providers.values import mapping, text
 from model_factory.local.wire import Properties, Value
-
-ENDPOINT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "ec2": ("ec2",),
-    "ecr": ("ecr",),
-    "eks": ("eks",),
-    "iam": ("iam",),
-    "kms": ("kms",),
-    "logs": ("logs", "cloudwatchlogs", "cloudwatchlog"),
-    "s3": ("s3", "s3api"),
-    "sts": ("sts",),
-}
-"""The services used here, and the names that `aws:endpoints` has for each."""
 
 GLOBAL_REGION: Final = "us-east-1"
 _GONE: Final = re.compile(r"NotFound|NoSuch|NonExist")
@@ -59,8 +48,10 @@ def read_config(config: Properties) -> AwsConfig:
         raise ConfigurationError(f"aws:region {region!r} is no AWS region; for example us-east-1")
     given = _endpoints(_structured(config.get("endpoints")))
     endpoints: dict[str, str] = {}
-    for service, keys in ENDPOINT_KEYS.items():
+    for service, keys in SERVICES.items():
         url = next((given[key] for key in keys if given.get(key)), "")
+        if not url and service in OPTIONAL:
+            continue
         if not is_loopback(url):
             said = (
                 f"aws:endpoints gives {url!r} for {service}"
@@ -151,10 +142,11 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": 3},
             s3={"addressing_style": "path"},
         )
+        url = self._config.endpoints.get(service)
+        if url is None:
+            raise ConfigurationError(f"aws:endpoints names no {service} endpoint, and this resource needs it")
         make = cast("Any", self._session).client
-        return make(
-            service, region_name=region, endpoint_url=self._config.endpoints[service], config=settings
-        )
+        return make(service, region_name=region, endpoint_url=url, config=settings)
 
 
 @dataclass(frozen=True, slots=True)

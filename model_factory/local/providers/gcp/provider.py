@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
 
-from model_factory.local.providers.base import Function, Registry, ResourceType
-from model_factory.local.providers.errors import UnsupportedError
+from model_factory.local.providers.base import Function, ResourceType, types_in
+from model_factory.local.providers.gcp import types
 from model_factory.local.providers.gcp.declare import rules_of
 from model_factory.local.providers.gcp.session import Gcp, read_config
-from model_factory.local.providers.gcp.types import cluster, compute, iam, nodes, stores
 from model_factory.local.providers.naming import add_default
 from model_factory.local.providers.provider import Provider
 from model_factory.local.wire import Properties
 
-TYPES: Final = {
-    declared.token: declared
-    for declared in (*compute.TYPES, *cluster.TYPES, *nodes.TYPES, *iam.TYPES, *stores.TYPES)
-}
+TYPES: Final[Mapping[str, ResourceType[Gcp]]] = types_in(types)
 _LOCATED: Final = ("project", "region", "location")
 
 
-class GcpProvider(Provider[Gcp], Registry[Gcp]):
+def _client_config(cloud: Gcp, _arguments: Properties) -> Properties:
+    config = cloud.config
+    return {
+        "id": f"projects/{config.project}",
+        "project": config.project,
+        "region": config.region,
+        "zone": "",
+        "accessToken": "local",
+    }
+
+
+def _project(cloud: Gcp, arguments: Properties) -> Properties:
+    project = str(arguments.get("projectId") or cloud.config.project)
+    found = cloud.call("cloudresourcemanager.projects.get", projectId=project)
+    return {
+        "id": f"projects/{project}",
+        "projectId": project,
+        "number": found["projectNumber"],
+        "name": found["name"],
+    }
+
+
+FUNCTIONS: Final[Mapping[str, Function[Gcp]]] = {
+    "gcp:organizations/getClientConfig:getClientConfig": _client_config,
+    "gcp:organizations/getProject:getProject": _project,
+}
+
+
+class GcpProvider(Provider[Gcp]):
     """`gcp` for the local engine, and for the Pulumi CLI through PULUMI_DEBUG_PROVIDERS."""
 
     name = "gcp"
+    types = TYPES
+    functions = FUNCTIONS
 
     def __init__(self) -> None:
         super().__init__()
         self.version = version("pulumi-gcp")
-
-    def resource_type(self, token: str) -> ResourceType[Gcp]:
-        declared = TYPES.get(token)
-        if declared is None:
-            raise UnsupportedError(
-                f"the local gcp provider does not implement {token}; it has {', '.join(sorted(TYPES))}. "
-                "Use the Pulumi CLI with the real provider for it"
-            )
-        return declared
-
-    def function(self, token: str) -> Function[Gcp]:
-        function = FUNCTIONS.get(token)
-        if function is None:
-            raise UnsupportedError(
-                f"the local gcp provider does not implement the function {token}; it has {', '.join(sorted(FUNCTIONS))}"
-            )
-        return function
 
     def configure(self, config: Properties) -> Gcp:
         return Gcp(read_config(config))
@@ -71,31 +81,3 @@ def _located_otherwise(key: str, inputs: Properties) -> bool:
         "project",
         "location",
     )
-
-
-def _client_config(cloud: Gcp, _arguments: Properties) -> Properties:
-    config = cloud.config
-    return {
-        "id": f"projects/{config.project}",
-        "project": config.project,
-        "region": config.region,
-        "zone": "",
-        "accessToken": "local",
-    }
-
-
-def _project(cloud: Gcp, arguments: Properties) -> Properties:
-    project = str(arguments.get("projectId") or cloud.config.project)
-    found = cloud.call("cloudresourcemanager.projects.get", projectId=project)
-    return {
-        "id": f"projects/{project}",
-        "projectId": project,
-        "number": found["projectNumber"],
-        "name": found["name"],
-    }
-
-
-FUNCTIONS: Final[dict[str, Function[Gcp]]] = {
-    "gcp:organizations/getClientConfig:getClientConfig": _client_config,
-    "gcp:organizations/getProject:getProject": _project,
-}

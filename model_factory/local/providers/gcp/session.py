@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httplib2
 
+from model_factory.facts.gcp.services import OPTIONAL, SERVICES
 from model_factory.local import discovery
 from model_factory.local.discovery import Document, Json
 from model_factory.local.providers.base import Call
@@ -22,19 +23,6 @@ from model_factory.local.providers.errors import CloudError, ConfigurationError,
 from model_factory.local.providers.values import flag, text
 from model_factory.local.wire import Properties, Value
 
-ENDPOINT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "compute": ("computeCustomEndpoint",),
-    "container": ("containerCustomEndpoint",),
-    "artifactregistry": ("artifactRegistryCustomEndpoint",),
-    "storage": ("storageCustomEndpoint",),
-    "iam": ("iamCustomEndpoint",),
-    "cloudresourcemanager": ("resourceManagerCustomEndpoint", "cloudResourceManagerCustomEndpoint"),
-    "cloudkms": ("kmsCustomEndpoint",),
-    "serviceusage": ("serviceUsageCustomEndpoint",),
-}
-"""The APIs used here, and the configuration that names the endpoint of each."""
-OPTIONAL: Final = frozenset({"cloudkms", "serviceusage"})
-"""APIs that most stacks do without: their endpoint is asked for at the first use."""
 ATTRIBUTION_LABEL: Final = "goog-pulumi-provisioned"
 REQUEST_SECONDS: Final = 150.0
 UNREACHABLE: Final = "UNREACHABLE"
@@ -78,7 +66,7 @@ def read_config(config: Properties) -> GcpConfig:
             raise ConfigurationError(
                 f"gcp:{key} is {value!r}: the local provider only talks to loopback; use the Pulumi CLI for real accounts"
             )
-    for service, keys in ENDPOINT_KEYS.items():
+    for service, keys in SERVICES.items():
         url = next((text(config, key) for key in keys if text(config, key)), "")
         if url:
             endpoints[service] = _endpoint(service, keys[0], url)
@@ -164,9 +152,7 @@ class Gcp:
     def _where(self, service: str) -> Endpoint:
         endpoint = self.config.endpoints.get(service)
         if endpoint is None:
-            raise ConfigurationError(
-                f"gcp:{ENDPOINT_KEYS[service][0]} is missing, and this resource needs it"
-            )
+            raise ConfigurationError(f"gcp:{SERVICES[service][0]} is missing, and this resource needs it")
         return endpoint
 
     def _service(self, service: str) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
 
+from model_factory.graph.urn import name_of
 from model_factory.local import wire
 from model_factory.local.clouds.kubernetes.cluster import Cluster, ClusterError, Reference
 from model_factory.local.clouds.kubernetes.kinds import is_namespaced
@@ -31,21 +32,13 @@ from model_factory.local.providers.errors import (
 from model_factory.local.providers.kubernetes import objects
 from model_factory.local.providers.kubernetes.changes import differences, replacing_paths
 from model_factory.local.providers.kubernetes.tokens import kind_of
-from model_factory.local.providers.provider import Provider
+from model_factory.local.providers.provider import PROPERTY_KINDS, Provider, type_token
 from model_factory.local.providers.values import flag, text
 from model_factory.local.wire import Properties, Unknown, Value, is_unknown, reveal
 
 R = TypeVar("R")
 RENDER: Final = "renderYamlToDirectory"
 _CLI: Final = "use the Pulumi CLI for real clusters"
-_KINDS: Final = {
-    ("add", False): provider_pb2.PropertyDiff.ADD,
-    ("add", True): provider_pb2.PropertyDiff.ADD_REPLACE,
-    ("delete", False): provider_pb2.PropertyDiff.DELETE,
-    ("delete", True): provider_pb2.PropertyDiff.DELETE_REPLACE,
-    ("update", False): provider_pb2.PropertyDiff.UPDATE,
-    ("update", True): provider_pb2.PropertyDiff.UPDATE_REPLACE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +114,9 @@ class KubernetesProvider(Provider[Target]):
 
     def Check(self, request: provider_pb2.CheckRequest, context: Any) -> provider_pb2.CheckResponse:
         def run() -> provider_pb2.CheckResponse:
-            api_version, kind = kind_of(_type(request))
+            api_version, kind = kind_of(type_token(request))
             target, news = self._configured(), wire.decode(request.news)
-            name = request.name or request.urn.split("::", 3)[-1]
+            name = request.name or name_of(request.urn)
             obj: objects.Object = {**objects.bare(news), "apiVersion": api_version, "kind": kind}
             metadata = objects.metadata_for_change(obj)
             failures: list[str] = []
@@ -145,7 +138,7 @@ class KubernetesProvider(Provider[Target]):
 
     def Diff(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
         def run() -> provider_pb2.DiffResponse:
-            kind_of(_type(request))
+            kind_of(type_token(request))
             target = self._configured()
             old, live = objects.parse_state(wire.decode(request.olds), wire.decode(request.old_inputs))
             new = objects.normal(objects.bare(wire.decode(request.news)), self._checker)
@@ -158,7 +151,7 @@ class KubernetesProvider(Provider[Target]):
             changes = [
                 change
                 for change in differences(before, new, replacing)
-                if not any(_within(change.text, path) for path in request.ignoreChanges)
+                if not change.is_within(request.ignoreChanges)
             ]
             return _diff_response(changes, Reference.of(live), new, always=target.always_render)
 
@@ -181,7 +174,7 @@ class KubernetesProvider(Provider[Target]):
 
     def Read(self, request: provider_pb2.ReadRequest, context: Any) -> provider_pb2.ReadResponse:
         def run() -> provider_pb2.ReadResponse:
-            api_version, kind = kind_of(_type(request))
+            api_version, kind = kind_of(type_token(request))
             target = self._configured()
             reference = objects.reference_of(api_version, kind, request.id)
             if is_namespaced(kind) and not reference.namespace:
@@ -218,7 +211,7 @@ class KubernetesProvider(Provider[Target]):
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: Any) -> empty_pb2.Empty:
         def run() -> empty_pb2.Empty:
-            api_version, kind = kind_of(_type(request))
+            api_version, kind = kind_of(type_token(request))
             target = self._configured()
             reference = objects.reference_of(api_version, kind, request.id)
             _cluster_call(target, lambda: target.cluster.delete(reference))
@@ -288,7 +281,7 @@ def _diff_response(
         hasDetailedDiff=True,
         detailedDiff={
             change.text: provider_pb2.PropertyDiff(
-                kind=_KINDS[change.kind, change.replaces], inputDiff=change.kind == "delete"
+                kind=PROPERTY_KINDS[change.kind, change.replaces], inputDiff=change.kind == "delete"
             )
             for change in changes
         },
@@ -305,11 +298,3 @@ def _generated_name(metadata: Mapping[str, Any]) -> list[str]:
 
 def _switch(config: Properties, key: str, variable: str) -> bool:
     return flag(config, key) if config.get(key) is not None else os.environ.get(variable) == "true"
-
-
-def _type(request: Any) -> str:
-    return request.type or request.urn.split("::")[2].rsplit("$", 1)[-1]
-
-
-def _within(path: str, ignored: str) -> bool:
-    return path == ignored or path.startswith((f"{ignored}.", f"{ignored}["))

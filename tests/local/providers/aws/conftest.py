@@ -19,9 +19,10 @@ import boto3
 import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
+from model_factory.facts.aws.services import SERVICES
 from model_factory.local import wire
 from model_factory.local.providers.aws.provider import AwsProvider
-from model_factory.local.providers.aws.session import ENDPOINT_KEYS, Aws
+from model_factory.local.providers.aws.session import Aws
 from model_factory.local.wire import Properties
 from tests.local.providers.protocol import AbortedError as AbortedError
 from tests.local.providers.protocol import Context, Made
@@ -138,7 +139,7 @@ class Engine:
 
 
 def configured(url: str, **more: wire.Value) -> AwsProvider:
-    endpoints: Properties = {keys[0]: url for keys in ENDPOINT_KEYS.values()}
+    endpoints: Properties = {keys[0]: url for keys in SERVICES.values()}
     config: Properties = {"region": "us-east-1", "endpoints": [endpoints], **more}
     provider = AwsProvider()
     provider.Configure(pb.ConfigureRequest(args=wire.encode(config)), Context())

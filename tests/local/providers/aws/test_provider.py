@@ -9,8 +9,8 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
+from model_factory.facts.aws.services import SERVICES
 from model_factory.local import wire
-from model_factory.local.providers.aws.session import ENDPOINT_KEYS
 from model_factory.local.wire import UNKNOWN, Properties, Secret, Value
 from tests.local.providers.protocol import Made
 
@@ -156,8 +156,8 @@ class TestBadInputs:
         assert calls == []
 
     def test_an_undeclared_type_is_refused_by_name(self, engine: Any, aborted: Any) -> None:
-        with pytest.raises(aborted, match=r"aws:sqs/queue:Queue has no declaration.*Pulumi CLI"):
-            engine.check("aws:sqs/queue:Queue", {})
+        with pytest.raises(aborted, match="does not implement aws:sns/topic:Topic; use the Pulumi CLI"):
+            engine.check("aws:sns/topic:Topic", {})
 
 
 class TestDrift:
@@ -384,7 +384,7 @@ class TestLoopback:
         assert caught.value.code is grpc.StatusCode.FAILED_PRECONDITION
 
     def test_configuration_may_come_as_json_text(self, configure: Any) -> None:
-        endpoints = [{keys[-1]: "http://127.0.0.1:1" for keys in ENDPOINT_KEYS.values()}]
+        endpoints = [{keys[-1]: "http://127.0.0.1:1" for keys in SERVICES.values()}]
         assert configure("http://127.0.0.1:1", endpoints=json.dumps(endpoints))
 
     def test_an_unknown_region_is_refused(self, configure: Any, aborted: Any) -> None:
