@@ -17,7 +17,7 @@ from tests.planning.project import AWS_SERVICES, GCP_SERVICES
 StackDict = dict[str, Any]
 Draw = st.DrawFn
 
-RUNTIMES = ("tensorflow-serving", "torchserve", "triton", "triton-onnx", "vllm")
+RUNTIMES = ("sglang", "tensorflow-serving", "torchserve", "triton", "triton-onnx", "vllm")
 AWS_REGIONS = ("us-east-1", "us-east-2", "us-west-2")
 GCP_REGIONS = ("us-central1", "us-east4")
 _NAMES = st.from_regex(r"\A[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,7}){0,2}\Z")
@@ -129,7 +129,7 @@ def _models(draw: Draw, regions: dict[str, list[str]]) -> StackDict:
         "requestsPerSecond": draw(st.floats(0.1, 10_000, allow_nan=False)),
         "replicas": {"min": least, "max": least + draw(st.integers(0, 4))},
     }
-    if runtime == "vllm" and draw(st.booleans()):
+    if runtime in {"sglang", "vllm"} and draw(st.booleans()):
         model["weights"] = {"uri": "hf://owner/model", "revision": draw(_HEX40)}
     if draw(st.booleans()):
         model["spot"] = draw(st.booleans())

@@ -205,11 +205,12 @@ class TestModelServers:
 
 
 class TestHubWeights:
-    def test_are_pinned_to_their_commit_and_not_mounted(self) -> None:
+    @pytest.mark.parametrize("runtime", ["sglang", "vllm"])
+    def test_are_pinned_to_their_commit_and_not_mounted(self, runtime: str) -> None:
         model = ModelSettings.model_validate(
             {
                 "name": "m",
-                "runtime": "vllm",
+                "runtime": runtime,
                 "image": f"m@sha256:{'0' * 64}",
                 "weights": {"uri": "hf://owner/m", "revision": "a" * 40},
                 "gpu_memory_gib": 16,
@@ -222,9 +223,9 @@ class TestHubWeights:
         parts = PodParts(image="i", service_account="m", config_map=None, volume=None)
         buckets: Any = None
         weights = weights_of(model, buckets)
-        spec: Any = pod_spec(model, RUNTIMES["vllm"], weights, parts, "pool", {})
+        spec: Any = pod_spec(model, RUNTIMES[runtime], weights, parts, "pool", {})
         (container,) = spec["containers"]
-        assert container["args"][0] == "owner/m"
+        assert container["args"][0].removeprefix("--model-path=") == "owner/m"
         assert f"--revision={'a' * 40}" in container["args"]
         assert "--tensor-parallel-size=2" in container["args"]
         assert "weights" not in {volume["name"] for volume in spec["volumes"]}

@@ -34,6 +34,7 @@ class TestAutoscaler:
         ("runtime", "kind"),
         [
             ("vllm", "Pods"),
+            ("sglang", "Pods"),
             ("triton", "Pods"),
             ("torchserve", "Resource"),
             ("tensorflow-serving", "Resource"),

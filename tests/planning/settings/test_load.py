@@ -75,6 +75,11 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     ),
     "owned flag, spelt with _": (put(f"{LLM}/args", ["--served_model_name=x"]), f"{LLM_KEY}.args[0]", ("--served_model_name",)),
     "owned flag, short": (put(f"{LLM}/args", ["-tp", "2"]), f"{LLM_KEY}.args[0]", ("sets -tp for vLLM",)),
+    "owned flag of another server": (
+        lambda config: config["model-factory:models"]["llm"].update({"runtime": "sglang", "args": ["--tp-size=4"]}),
+        f"{LLM_KEY}.args[0]",
+        ("sets --tp-size for SGLang",),
+    ),
     "revision beside the weights": (put(f"{LLM}/args", ["--revision=main"]), f"{LLM_KEY}.args[0]", ("--revision",)),
     "illegal name": (put("model-factory:models/My_Model", STACK["config"]["model-factory:models"]["llm"]), "My_Model", ("write my-model",)),
     "long name": (put(f"model-factory:models/{'m' * 41}", STACK["config"]["model-factory:models"]["llm"]), "m" * 41, ("at most 40",)),

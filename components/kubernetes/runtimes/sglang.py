@@ -1,0 +1,34 @@
+"""SGLang. docs.sglang.io: server arguments and production metrics; its health pages are in `entrypoints/http_server.py` of its source."""
+
+from components.kubernetes.runtimes.runtime import SCRATCH_ROOT, Runtime, Signal
+
+RUNTIME = Runtime(
+    title="SGLang",
+    command=("python3", "-m", "sglang.launch_server"),
+    args=(
+        "--model-path={weights}",
+        "--served-model-name={name}",
+        "--host=0.0.0.0",
+        "--port=8000",
+        "--tensor-parallel-size={gpus}",
+        "--enable-metrics",
+    ),
+    fetches={"hf": ("--revision={revision}",)},
+    aliases=("--model", "--tp", "--tp-size"),
+    ports={"http": 8000},
+    # Answers once a token was generated, or another request has got one: 503 while weights load.
+    ready_path="/health_generate",
+    live_path="/health",
+    rate_metric="sglang_requests_per_second",
+    # As for vLLM: tens of GiB to load, then kernels to compile and graphs to capture.
+    startup_seconds=1800,
+    drain_seconds=120,
+    queue=Signal("sglang_num_queue_reqs", "2"),
+    env={
+        "HF_HOME": f"{SCRATCH_ROOT}/huggingface",
+        "TRITON_CACHE_DIR": f"{SCRATCH_ROOT}/triton",
+        "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH_ROOT}/inductor",
+    },
+    shared_memory_gib=4,
+    scale_down_seconds=900,
+)
