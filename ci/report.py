@@ -1,136 +1,96 @@
 #!/usr/bin/env python3
 """Keeps what CI has to tell in one place each: a comment a stack in a pull request, an issue a stack for drift.
 
-    ci/report.py comment --repository OWNER/NAME --folder DIR --stacks dev,prod --head-owner OWNER --head-branch B --head-sha SHA --run-url URL
-    ci/report.py drift   --repository OWNER/NAME --folder DIR --stacks staging,prod --run-url URL
+    ci/report.py comment --folder DIR --stacks dev,prod --head-owner OWNER --head-branch B --head-sha SHA --run-url URL
+    ci/report.py drift   --folder DIR --stacks staging,prod --run-url URL
 
 `comment` finds the open pull request whose head this is, and puts DIR/preview-STACK/STACK.md there. It is edited in place: found by
 the hidden marker in its first line, among those that this token's bot wrote. `drift` opens an issue a stack from DIR/drift-STACK/, where
 `drift` holds `found`, `none` or `failed` and `report.txt` what was printed; edits it in the nights after, and closes it when there is none.
 
 Runs with a token that may write, so it runs no code of the pull request and believes nothing in the files: they are read as text, of
-limited size, and a marker in them is taken out. Needs Python alone. GITHUB_TOKEN: the token. GITHUB_API_URL: GitHub's address.
+limited size, and a marker in them is taken out. Needs Python and `gh`, which reads the token from GH_TOKEN and OWNER/NAME from GH_REPO.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
+import subprocess
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 PROJECT = "model-factory"
 BOT = "github-actions[bot]"
 MAX_BYTES = 60_000
-SECONDS = 30
-PAGE = 100
 STACK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 MARKER = re.compile(r"<!--\s*model-factory (preview|drift):")
 
 
-class RefusedError(Exception):
-    """What was given cannot be reported; the message says why."""
+def gh(method: str, path: str, *options: str, body: object = None) -> str:
+    """One call of GitHub's API for the repository that GH_REPO names. Ends the script with what GitHub says where it refuses."""
+    command = ["gh", "api", "--method", method, f"repos/{{owner}}/{{repo}}/{path}", *options]
+    if body is not None:
+        command += ["--input", "-"]
+    ended = subprocess.run(command, input=json.dumps(body), capture_output=True, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"ci/report.py: {method} {path}: {ended.stderr.strip()}")
+    return ended.stdout
 
 
-class GitHub:
-    """The calls that are needed, for one repository."""
-
-    def __init__(self, repository: str, token: str, url: str) -> None:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-            raise RefusedError(f"{repository!r} is no repository; write OWNER/NAME")
-        self._base = f"{url.rstrip('/')}/repos/{repository}"
-        self._token = token
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - the address is CI's own
-            self._base + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {self._token}",
-                "Content-Type": "application/json",
-                "User-Agent": PROJECT,
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            said = error.read(500).decode(errors="replace")
-            raise RefusedError(f"{method} {path}: GitHub answers {error.code}: {said}") from error
-        except urllib.error.URLError as error:
-            raise RefusedError(f"{method} {path}: {error.reason}") from error
-
-    def all(self, path: str, **query: str) -> Iterator[Any]:
-        """Every item of a listing."""
-        page = 1
-        while True:
-            text = urllib.parse.urlencode({**query, "per_page": str(PAGE), "page": str(page)})
-            found = self.call("GET", f"{path}?{text}")
-            yield from found
-            if len(found) < PAGE:
-                return
-            page += 1
+def listed(path: str, **query: str) -> list[Any]:
+    """Every item of a listing."""
+    fields = [part for key, value in query.items() for part in ("--raw-field", f"{key}={value}")]
+    pages = json.loads(gh("GET", path, "--paginate", "--slurp", *fields))
+    return [item for page in pages for item in page]
 
 
-def comment(
-    github: GitHub, folder: Path, stacks: list[str], head: tuple[str, str, str], run_url: str
-) -> None:
-    """Post or edit a comment for each stack that has one in `folder`."""
-    owner, branch, sha = head
+def comment(given: argparse.Namespace) -> None:
+    """Post or edit a comment for each stack that has one in the folder."""
     pulls = [
         pull
-        for pull in github.all("/pulls", state="open", head=f"{owner}:{branch}")
-        if pull["head"]["sha"] == sha
+        for pull in listed("pulls", state="open", head=f"{given.head_owner}:{given.head_branch}")
+        if pull["head"]["sha"] == given.head_sha
     ]
     if not pulls:
-        print(f"No open pull request has {sha} at its head: a newer commit has its own preview.")
+        print(f"No open pull request has {given.head_sha} at its head: a newer commit has its own preview.")
         return
-    for stack in stacks:
-        file = folder / f"preview-{stack}" / f"{stack}.md"
+    foot = (
+        f"<sub>Made by the code of this pull request at `{given.head_sha[:12]}` in [this run]({given.run_url}), "
+        "which keeps the whole report.</sub>"
+    )
+    for stack in given.stacks:
+        file = given.folder / f"preview-{stack}" / f"{stack}.md"
         if not file.exists():
             print(f"{stack}: no preview was made.")
             continue
         marker = f"<!-- model-factory preview: {PROJECT}/{stack} -->"
-        foot = f"<sub>Made by the code of this pull request at `{sha[:12]}` in [this run]({run_url}), which keeps the whole report.</sub>"
         body = _body(marker, _read(file), foot)
         for pull in pulls:
-            number = int(pull["number"])
-            known = next(_own(github.all(f"/issues/{number}/comments"), marker), None)
-            if known is None:
-                github.call("POST", f"/issues/{number}/comments", {"body": body})
-                print(f"{stack}: commented on #{number}.")
+            comments = f"issues/{int(pull['number'])}/comments"
+            if known := _own(listed(comments), marker):
+                gh("PATCH", f"issues/comments/{int(known['id'])}", body={"body": body})
             else:
-                github.call("PATCH", f"/issues/comments/{int(known['id'])}", {"body": body})
-                print(f"{stack}: edited the comment on #{number}.")
+                gh("POST", comments, body={"body": body})
+            print(f"{stack}: {'edited the comment' if known else 'commented'} on #{int(pull['number'])}.")
 
 
-def drift(github: GitHub, folder: Path, stacks: list[str], run_url: str) -> None:
+def drift(given: argparse.Namespace) -> None:
     """Open, edit or close an issue for each stack that was looked at."""
-    for stack in stacks:
-        place = folder / f"drift-{stack}"
+    run = f"[this run]({given.run_url})"
+    for stack in given.stacks:
+        place = given.folder / f"drift-{stack}"
         found = _read(place / "drift").strip() if (place / "drift").exists() else "failed"
         report = _read(place / "report.txt") if (place / "report.txt").exists() else "The job left no report."
         marker = f"<!-- model-factory drift: {PROJECT}/{stack} -->"
-        known = next(_own(github.all("/issues", state="open", creator=BOT), marker), None)
+        known = _own(listed("issues", state="open", creator=BOT), marker)
+        issue = f"issues/{int(known['number'])}" if known else ""
         if found == "none":
-            if known is not None:
-                number = int(known["number"])
-                github.call(
-                    "POST",
-                    f"/issues/{number}/comments",
-                    {"body": f"No drift any more, says [this run]({run_url})."},
-                )
-                github.call("PATCH", f"/issues/{number}", {"state": "closed", "state_reason": "completed"})
+            if issue:
+                gh("POST", f"{issue}/comments", body={"body": f"No drift any more, says {run}."})
+                gh("PATCH", issue, body={"state": "closed", "state_reason": "completed"})
             print(f"{stack}: no drift.")
             continue
         title = (
@@ -139,31 +99,26 @@ def drift(github: GitHub, folder: Path, stacks: list[str], run_url: str) -> None
             else f"Drift of {stack} is not known: the nightly look failed"
         )
         fenced = "~~~~~~~~~~~~text\n" + report.replace("~~~", "~ ~ ~") + "\n~~~~~~~~~~~~"
-        foot = (
-            f"Seen by [this run]({run_url}). `factory up --stack {stack}` brings back what the program says."
-        )
-        body = _body(marker, fenced, foot)
-        if known is None:
-            github.call("POST", "/issues", {"title": title, "body": body})
-            print(f"{stack}: opened an issue.")
-        else:
-            github.call("PATCH", f"/issues/{int(known['number'])}", {"title": title, "body": body})
-            print(f"{stack}: edited #{known['number']}.")
+        foot = f"Seen by {run}. `factory up --stack {stack}` brings back what the program says."
+        said = {"title": title, "body": _body(marker, fenced, foot)}
+        gh("PATCH" if issue else "POST", issue or "issues", body=said)
+        print(f"{stack}: {'edited ' + issue if issue else 'opened an issue'}.")
 
 
-def _own(items: Iterator[Any], marker: str) -> Iterator[Any]:
-    """Those that this bot wrote for this marker; nobody else can make us edit theirs."""
+def _own(items: list[Any], marker: str) -> Any:
+    """The one that this bot wrote for this marker, or None; nobody else can make us edit theirs."""
     for item in items:
         user = item.get("user") or {}
         ours = user.get("login") == BOT and user.get("type") == "Bot" and "pull_request" not in item
         if ours and (item.get("body") or "").startswith(marker):
-            yield item
+            return item
+    return None
 
 
 def _read(file: Path) -> str:
     """A file's text as far as it may be shown. Refuses links: they could lead out of the artifact."""
     if file.is_symlink() or not file.is_file():
-        raise RefusedError(f"{file.name} is no plain file")
+        sys.exit(f"ci/report.py: {file.name} is no plain file")
     with file.open("rb") as data:
         return data.read(4 * MAX_BYTES).decode(errors="replace").replace("\0", "")
 
@@ -182,43 +137,26 @@ def _body(marker: str, text: str, foot: str) -> str:
 
 def _stacks(text: str) -> list[str]:
     names = text.split(",")
-    wrong = [name for name in names if not STACK.fullmatch(name)]
-    if wrong:
-        raise argparse.ArgumentTypeError(f"no name of a stack: {wrong[0]!r}")
+    if not all(map(STACK.fullmatch, names)):
+        raise argparse.ArgumentTypeError(f"{text!r} are no names of stacks; write dev,prod")
     return names
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    actions = parser.add_subparsers(dest="action", required=True)
-    for name in ("comment", "drift"):
-        action = actions.add_parser(name)
-        action.add_argument("--repository", required=True)
-        action.add_argument("--folder", type=Path, required=True)
-        action.add_argument("--stacks", type=_stacks, required=True)
-        action.add_argument("--run-url", required=True)
-        if name == "comment":
-            for option in ("--head-owner", "--head-branch", "--head-sha"):
-                action.add_argument(option, required=True)
+    actions = parser.add_subparsers(required=True)
+    for action, own in ((comment, ("--head-owner", "--head-branch", "--head-sha")), (drift, ())):
+        command = actions.add_parser(action.__name__)
+        command.set_defaults(action=action)
+        command.add_argument("--folder", type=Path, required=True)
+        command.add_argument("--stacks", type=_stacks, required=True)
+        for option in ("--run-url", *own):
+            command.add_argument(option, required=True)
     given = parser.parse_args()
-    try:
-        token = os.environ["GITHUB_TOKEN"]
-        github = GitHub(given.repository, token, os.environ.get("GITHUB_API_URL", "https://api.github.com"))
-        if given.action == "comment":
-            head = (given.head_owner, given.head_branch, given.head_sha)
-            comment(github, given.folder, given.stacks, head, given.run_url)
-        else:
-            drift(github, given.folder, given.stacks, given.run_url)
-    except KeyError as error:
-        print(f"ci/report.py: {error.args[0]} is not set", file=sys.stderr)
-        return 2
-    except RefusedError as error:
-        print(f"ci/report.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    given.action(given)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
