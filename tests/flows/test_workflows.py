@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -96,7 +97,7 @@ class TestEveryWorkflow:
     def test_names_stacks_that_are_there(self) -> None:
         for _, _, job in _jobs():
             stacks = job.get("strategy", {}).get("matrix", {}).get("stack", [])
-            stacks += [job["with"]["stack"]] if "with" in job else []
+            stacks += [job["with"]["stack"]] if "stack" in job.get("with", {}) else []
             for stack in stacks:
                 assert (ROOT / f"Pulumi.{stack}.yaml").exists()
 
@@ -128,7 +129,56 @@ class TestPreview:
         assert download["with"]["path"].startswith("${{ runner.temp }}"), "not over the scripts"
 
 
+class TestCi:
+    def test_checks_and_tests_every_pull_request_and_all_that_reaches_main(self) -> None:
+        workflow = _read(FOLDER / "ci.yml")
+        assert workflow["on"]["pull_request"] is None
+        assert workflow["on"]["push"] == {"branches": ["main"]}
+        (job,) = workflow["jobs"].values()
+        targets = re.fullmatch(
+            r"\$\{\{ fromJSON\(inputs\.every-test && '(.*)' \|\| '(.*)'\) \}\}",
+            job["strategy"]["matrix"]["target"],
+        )
+        assert targets
+        assert [json.loads(each) for each in targets.groups()] == [
+            ["check", "test", "test-alone"],
+            ["check", "test-fast"],
+        ]
+        assert job["steps"][-1]["run"] == 'make "$TARGET"'
+
+    def test_runs_foreign_code_with_a_token_that_only_reads_the_repository(self) -> None:
+        (job,) = _read(FOLDER / "ci.yml")["jobs"].values()
+        assert job["permissions"] == {"contents": "read"}
+        assert "environment" not in job
+        assert "github.token" not in (FOLDER / "ci.yml").read_text(encoding="utf-8")
+
+    def test_cannot_pass_without_having_run(self) -> None:
+        (job,) = _read(FOLDER / "ci.yml")["jobs"].values()
+        assert "if" not in job
+        assert "continue-on-error" not in str(job)
+        assert not any("if" in step for step in job["steps"])
+
+
 class TestUp:
+    def test_nothing_goes_out_unless_every_test_of_that_commit_passed(self) -> None:
+        jobs = _read(FOLDER / "up.yml")["jobs"]
+        assert jobs["ci"]["uses"] == "$/.github/workflows/ci.yml", "of the commit that runs"
+        assert jobs["ci"]["with"] == {"every-test": True}
+        for name, job in jobs.items():
+            # A condition of its own could run a job after one that failed, was cancelled or skipped.
+            assert "if" not in job, name
+            assert "continue-on-error" not in job, name
+            first = name
+            while first != "ci":
+                first = jobs[first]["needs"]
+
+    def test_nothing_but_a_push_to_main_starts_it(self) -> None:
+        assert list(_read(FOLDER / "up.yml")["on"]) == ["push"]
+        assert _read(FOLDER / "up.yml")["on"]["push"]["branches"] == ["main"]
+        assert list(_read(FOLDER / "deploy.yml")["on"]) == ["workflow_call"]
+        callers = [(file, name) for file, name, job in _jobs() if job.get("uses", "").endswith("/deploy.yml")]
+        assert callers == [("up.yml", "staging"), ("up.yml", "prod")]
+
     def test_every_stack_of_real_accounts_waits_for_its_environment(self) -> None:
         (job,) = _read(FOLDER / "deploy.yml")["jobs"].values()
         assert job["environment"] == "${{ inputs.stack }}"
