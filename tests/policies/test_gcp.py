@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pulumi_policy import ResourceValidationPolicy
 
 from policies.packs import gcp
 from tests.policies import clouds
 from tests.policies.clouds import GKE, POOL, READ_POLICY, READER, READERS
-from tests.policies.harness import UNKNOWN, UNKNOWN_LIST, UNKNOWN_OBJECT, Given, judged, remediated
+from tests.policies.harness import UNKNOWN, Given, judged, remediated
 from tests.policies.objects import GONE, Case, changed
+from tests.policies.table import AllRight, Remedies
 
 POLICIES = gcp.theme.policies
 NETS = "masterAuthorizedNetworksConfig"
@@ -64,44 +64,11 @@ CASES = [
 ]
 
 
-class TestChecks:
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    def test_passes_what_is_right(self, case: Case) -> None:
-        assert judged(POLICIES, case.policy, case.given).passed
-
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    def test_finds_what_is_wrong(self, case: Case) -> None:
-        verdict = judged(POLICIES, case.policy, case.broken)
-        assert any(case.says in each for each in verdict.violations), verdict
-        assert not verdict.not_evaluated
-
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    @pytest.mark.parametrize("unknown", [UNKNOWN, UNKNOWN_LIST, UNKNOWN_OBJECT])
-    def test_does_not_pass_what_is_not_known(self, case: Case, unknown: str) -> None:
-        verdict = judged(POLICIES, case.policy, changed(case.given, case.veiled, unknown))
-        assert verdict.not_evaluated
-        assert not verdict.violations
-
-    @pytest.mark.parametrize("case", [each for each in CASES if each.policy == "shielded"], ids=str)
-    def test_passes_what_it_mended(self, case: Case) -> None:
-        mended = replace(case.broken, props=remediated(POLICIES, case.policy, case.broken))
-        assert judged(POLICIES, case.policy, mended).passed
-
-    @pytest.mark.parametrize("case", [each for each in CASES if each.policy == "shielded"], ids=str)
-    def test_mends_nothing_that_is_right_or_not_known(self, case: Case) -> None:
-        assert remediated(POLICIES, case.policy, case.given) == case.given.props
-        veiled = changed(case.given, case.veiled, UNKNOWN)
-        assert remediated(POLICIES, case.policy, veiled) == veiled.props
-
-    def test_every_check_is_broken_by_some_case(self) -> None:
-        assert {each.name for each in POLICIES} == {each.policy for each in CASES}
-
-    def test_every_resource_that_is_right_passes_all(self) -> None:
-        for given in clouds.GOOD:
-            for policy in POLICIES:
-                assert isinstance(policy, ResourceValidationPolicy)
-                verdict = judged(POLICIES, policy.name, given)
-                assert verdict.passed or verdict.not_applicable, (given.name, policy.name, verdict)
+class TestChecks(Remedies, AllRight):
+    POLICIES = POLICIES
+    CASES = CASES
+    REMEDIABLE = frozenset({"shielded"})
+    GOOD = clouds.GOOD
 
 
 class TestClustersWithoutNodesOfTheirOwn:

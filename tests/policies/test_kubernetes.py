@@ -10,7 +10,7 @@ import pytest
 from policies.packs import kubernetes_objects, pod_security, workloads
 from policies.packs.kubernetes_objects import label_value
 from policies.packs.workloads import image_host, image_tag
-from tests.policies.harness import UNKNOWN, UNKNOWN_LIST, UNKNOWN_OBJECT, Given, judged, remediated, secret
+from tests.policies.harness import UNKNOWN, UNKNOWN_OBJECT, Given, judged, remediated, secret
 from tests.policies.objects import (
     BINDING,
     CRON_JOB,
@@ -32,6 +32,7 @@ from tests.policies.objects import (
     P,
     changed,
 )
+from tests.policies.table import Remedies
 
 POLICIES = (*workloads.theme.policies, *kubernetes_objects.theme.policies, *pod_security.theme.policies)
 ENFORCE = "metadata.labels.'pod-security.kubernetes.io/enforce'"
@@ -231,40 +232,10 @@ REMEDIABLE = {
 }
 
 
-class TestEachCheck:
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    def test_passes_what_is_right(self, case: Case) -> None:
-        assert judged(POLICIES, case.policy, case.given).passed
-
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    def test_finds_what_is_wrong(self, case: Case) -> None:
-        verdict = judged(POLICIES, case.policy, case.broken)
-        assert any(case.says in each for each in verdict.violations), verdict
-        assert not verdict.not_evaluated
-
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    @pytest.mark.parametrize("unknown", [UNKNOWN, UNKNOWN_LIST, UNKNOWN_OBJECT])
-    def test_does_not_pass_what_is_not_known(self, case: Case, unknown: str) -> None:
-        verdict = judged(POLICIES, case.policy, changed(case.given, case.veiled, unknown))
-        assert verdict.not_evaluated
-        assert not verdict.violations
-
-    @pytest.mark.parametrize("case", [each for each in CASES if each.policy in REMEDIABLE], ids=str)
-    def test_passes_what_it_mended(self, case: Case) -> None:
-        mended = replace(case.broken, props=remediated(POLICIES, case.policy, case.broken))
-        assert judged(POLICIES, case.policy, mended).passed
-
-    @pytest.mark.parametrize("case", [each for each in CASES if each.policy in REMEDIABLE], ids=str)
-    def test_mends_nothing_that_is_right_or_not_known(self, case: Case) -> None:
-        assert remediated(POLICIES, case.policy, case.given) == case.given.props
-        veiled = changed(case.given, case.veiled, UNKNOWN)
-        assert remediated(POLICIES, case.policy, veiled) == veiled.props
-
-    def test_every_check_is_broken_by_some_case(self) -> None:
-        assert {each.name for each in POLICIES} == {each.policy for each in CASES}
-
-    def test_remedies_are_those_that_were_asked_for(self) -> None:
-        assert {each.name for each in POLICIES if each.has_remediation()} == REMEDIABLE
+class TestEachCheck(Remedies):
+    POLICIES = POLICIES
+    CASES = CASES
+    REMEDIABLE = REMEDIABLE
 
 
 class TestPods:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pulumi_policy import ResourceValidationPolicy
 
 from policies.packs import budget, labels, protection, versions
 from policies.packs.labels import LABELS as LABELLED
@@ -14,8 +13,6 @@ from tests.policies import clouds
 from tests.policies.clouds import BUCKET, ECR, EKS, GCS, GKE, KMS, LABELS, NODES, POOL, STACK, TEMPLATE, VPC
 from tests.policies.harness import (
     UNKNOWN,
-    UNKNOWN_LIST,
-    UNKNOWN_OBJECT,
     Given,
     judged,
     judged_stack,
@@ -23,6 +20,7 @@ from tests.policies.harness import (
     secret,
 )
 from tests.policies.objects import GONE, Case, changed
+from tests.policies.table import AllRight
 
 POLICIES = (
     *budget.theme.policies,
@@ -59,30 +57,11 @@ COST = "usd_per_month"
 GPUS = "what the GPUs of nodes, pool cost is not told"
 
 
-class TestChecks:
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    def test_passes_what_is_right(self, case: Case) -> None:
-        assert judged(POLICIES, case.policy, case.given).passed
-
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    def test_finds_what_is_wrong(self, case: Case) -> None:
-        verdict = judged(POLICIES, case.policy, case.broken)
-        assert any(case.says in each for each in verdict.violations), verdict
-        assert not verdict.not_evaluated
-
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    @pytest.mark.parametrize("unknown", [UNKNOWN, UNKNOWN_LIST, UNKNOWN_OBJECT])
-    def test_does_not_pass_what_is_not_known(self, case: Case, unknown: str) -> None:
-        verdict = judged(POLICIES, case.policy, changed(case.given, case.veiled, unknown))
-        assert verdict.not_evaluated
-        assert not verdict.violations
-
-    def test_every_resource_that_is_right_passes_all(self) -> None:
-        for given in clouds.GOOD:
-            for policy in POLICIES:
-                if isinstance(policy, ResourceValidationPolicy):
-                    verdict = judged(POLICIES, policy.name, given)
-                    assert verdict.passed or verdict.not_applicable, (given.name, policy.name, verdict)
+class TestChecks(AllRight):
+    POLICIES = POLICIES
+    CASES = CASES
+    ELSEWHERE = frozenset({"cross-cloud-version-skew", "monthly-budget"})
+    GOOD = clouds.GOOD
 
 
 class TestLabels:

@@ -30,6 +30,7 @@ from tests.policies.objects import (
     P,
     changed,
 )
+from tests.policies.table import Remedies
 
 POLICIES = (*gpu.theme.policies, *serving.theme.policies)
 GPU = "'nvidia.com/gpu'"
@@ -204,7 +205,6 @@ STACK_CASES = [
     ),
     Case("monitor-and-slo", OBJECTIVE, "metadata.labels", {"model": "other"}, "no objective says"),
 ]
-REMEDIABLE = {"scale-down-stabilisation"}
 
 
 def with_(*others: Given) -> list[Given]:
@@ -216,23 +216,12 @@ def stacked(policy: str, resources: Sequence[Given], **config: Any) -> Verdict:
     return judged_stack(POLICIES, policy, resources, **config)
 
 
-class TestEachCheck:
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    def test_passes_what_is_right(self, case: Case) -> None:
-        assert judged(POLICIES, case.policy, case.given).passed
-
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    def test_finds_what_is_wrong(self, case: Case) -> None:
-        verdict = judged(POLICIES, case.policy, case.broken)
-        assert any(case.says in each for each in verdict.violations), verdict
-        assert not verdict.not_evaluated
-
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    @pytest.mark.parametrize("unknown", [UNKNOWN, UNKNOWN_LIST])
-    def test_does_not_pass_what_is_not_known(self, case: Case, unknown: str) -> None:
-        verdict = judged(POLICIES, case.policy, changed(case.given, case.veiled, unknown))
-        assert verdict.not_evaluated
-        assert not verdict.violations
+class TestEachCheck(Remedies):
+    POLICIES = POLICIES
+    CASES = CASES
+    ELSEWHERE = frozenset(each.policy for each in STACK_CASES)
+    UNKNOWNS = (UNKNOWN, UNKNOWN_LIST)
+    REMEDIABLE = frozenset({"scale-down-stabilisation"})
 
     @pytest.mark.parametrize("case", STACK_CASES, ids=str)
     def test_finds_what_is_wrong_in_a_stack(self, case: Case) -> None:
@@ -246,15 +235,6 @@ class TestEachCheck:
         verdict = stacked(case.policy, with_(changed(case.given, case.path, UNKNOWN)))
         assert verdict.not_evaluated
         assert not verdict.violations
-
-    @pytest.mark.parametrize("case", [each for each in CASES if each.policy in REMEDIABLE], ids=str)
-    def test_passes_what_it_mended(self, case: Case) -> None:
-        mended = replace(case.broken, props=remediated(POLICIES, case.policy, case.broken))
-        assert judged(POLICIES, case.policy, mended).passed
-        assert remediated(POLICIES, case.policy, case.given) == case.given.props
-
-    def test_every_check_is_broken_by_some_case(self) -> None:
-        assert {each.name for each in POLICIES} == {each.policy for each in (*CASES, *STACK_CASES)}
 
 
 class TestMachines:
