@@ -102,6 +102,16 @@ class TestEveryWorkflow:
                 assert (ROOT / f"Pulumi.{stack}.yaml").exists()
 
 
+class TestIssueForms:
+    @pytest.mark.parametrize(
+        ("schema", "files"), [("github-issue-forms", ("bug", "idea")), ("github-issue-config", ("config",))]
+    )
+    def test_have_the_published_shape(self, schema: str, files: tuple[str, ...]) -> None:
+        forms = [ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml" for name in files]
+        ended = _run(BIN / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *forms)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 class TestPreview:
     def test_code_of_a_pull_request_runs_with_a_token_that_only_reads(self) -> None:
         (job,) = _read(FOLDER / "preview.yml")["jobs"].values()
