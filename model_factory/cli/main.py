@@ -31,6 +31,7 @@ from model_factory.cli.project import find_project
 from model_factory.cli.reports import Artifact, Commit, Files, Html, JsonFile, Markdown, Previous, RunUrl
 from model_factory.cli.serving import serving
 from model_factory.cli.session import EngineName, Session
+from model_factory.graph.masking import Masker
 from model_factory.planning.settings.schema import json_schema
 
 DEFAULT_PARALLEL = 16
@@ -215,7 +216,7 @@ def main() -> None:
     except CommandError as error:
         sys.stdout.flush()
         Console(stderr=True, highlight=False).print(
-            Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True
+            Text.assemble(("error: ", "bold red"), Masker().text(str(error))), soft_wrap=True
         )
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -29,8 +30,9 @@ from model_factory.cli.progress import Progress
 from model_factory.cli.providers import local_providers
 from model_factory.cli.reports import Files
 from model_factory.cli.session import EngineName, Session
-from model_factory.cli.values import plain
+from model_factory.cli.values import plain, secret_texts
 from model_factory.engines import pulumi as pulumi_engine
+from model_factory.graph.masking import Masker
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine.deploy import Deployment, Outcome, run
 from model_factory.local.engine.model import Snapshot, StateError
@@ -39,9 +41,9 @@ from model_factory.local.engine.store import LockedError
 from model_factory.local.wire import Value
 from model_factory.preview.digest import digest
 from model_factory.preview.events import Report
-from model_factory.preview.findings import broken, print_findings
 from model_factory.preview.outputs import print_outputs
-from model_factory.preview.tree import print_diagnostics, print_report
+from model_factory.preview.review import Heading, Review, review_of
+from model_factory.preview.terminal import print_messages, print_review
 
 Operation = Literal["preview", "up", "refresh", "destroy"]
 
@@ -99,6 +101,13 @@ class Runner:
         self._engine = EngineName.LOCAL if _is_offline(options) else session.engine(options.engine)
         self._policy_packs = policy_packs(options.policies, session)
 
+    @cached_property
+    def _masker(self) -> Masker:
+        """Knows the stack's secret configuration where it can be opened here."""
+        if self._engine is EngineName.PULUMI or self._options.state is not None:
+            return Masker()
+        return Masker(secret_texts(self._session.program_config()))
+
     def preview(self) -> None:
         """Show what `up` would do. Changes nothing but starts the local clouds, unless it works from a state file. Writes the files asked for."""
         self._options.files.prepare()
@@ -106,11 +115,7 @@ class Runner:
             ensure_running(self._session, self._console, quiet=self._options.as_json)
         result = self._run("preview")
         self._options.files.write(
-            result.report,
-            self._session,
-            self._engine,
-            show_same=self._options.show_same,
-            has_secrets=self._engine is EngineName.LOCAL and self._options.state is None,
+            result.report, self._session, self._engine, show_same=self._options.show_same
         )
         if self._options.as_json:
             _print_json(digest(result.report, show_same=self._options.show_same))
@@ -189,7 +194,11 @@ class Runner:
     ) -> Result:
         title = f"{_TITLES[operation]} {self._session.stack}"
         with Progress(
-            self._console, title, expected_changes=expected_changes, quiet=self._options.as_json
+            self._console,
+            title,
+            self._masker,
+            expected_changes=expected_changes,
+            quiet=self._options.as_json,
         ) as progress:
             if self._engine is EngineName.PULUMI:
                 return self._run_pulumi(operation, progress, preview_only=preview_only)
@@ -241,9 +250,9 @@ class Runner:
             progress.report,
             outcome.ok,
             outcome.cancelled,
-            plain(outcome.outputs),
+            self._masker.value(plain(outcome.outputs)),
             unchanged=outcome.ok and _is_unchanged(outcome),
-            outputs_before=plain(_stack_outputs(outcome.snapshot)),
+            outputs_before=self._masker.value(plain(_stack_outputs(outcome.snapshot))),
         )
 
     def _run_pulumi(self, operation: Operation, progress: Progress, *, preview_only: bool) -> Result:
@@ -272,7 +281,7 @@ class Runner:
             report,
             outcome.ok,
             outcome.cancelled,
-            outcome.outputs,
+            self._masker.value(outcome.outputs),
             unchanged=outcome.ok and not report.changed,
         )
 
@@ -292,16 +301,19 @@ class Runner:
                 return
             if answer == "no":
                 raise CommandError("Nothing was changed.", exit_code=EXIT_INTERRUPTED)
-            print_report(self._console, planned.report, show_diff=True)
+            print_review(self._console, self._review(planned), show_diff=True)
 
     def _show(self, result: Result, *, with_outputs: bool = True) -> None:
-        print_report(
-            self._console, result.report, show_diff=self._options.show_diff, show_same=self._options.show_same
+        options = self._options
+        print_review(
+            self._console, self._review(result), show_diff=options.show_diff, show_same=options.show_same
         )
-        print_findings(self._console, result.report)
         if with_outputs and result.outputs and result.ok:
             self._console.print()
             print_outputs(self._console, result.outputs)
+
+    def _review(self, result: Result) -> Review:
+        return review_of(result.report, Heading(self._session.project.name, self._session.stack))
 
     def _finish(self, result: Result, operation: Operation, note: str = "") -> None:
         if self._options.as_json:
@@ -342,7 +354,8 @@ class Runner:
                 if failed
                 else "see the errors above"
             )
-            if policies := broken(result.report):
+            review = self._review(result)
+            if policies := sorted(each.policy for each in review.judged("mandatory")):
                 count = f"{len(policies)} mandatory {'policy' if len(policies) == 1 else 'policies'}"
                 rest = f", and {what}" if failed else ""
                 what = f"it breaks {count}: {', '.join(policies)}{rest}"
@@ -350,8 +363,7 @@ class Runner:
                 "" if operation == "preview" else " What succeeded is kept; mend the cause and run it again."
             )
             if self._options.as_json:
-                print_diagnostics(self._console, result.report)
-                print_findings(self._console, result.report)
+                print_messages(self._console, review)
             raise CommandError(f"{operation} of {self._session.stack} failed: {what}.{kept}")
 
 

@@ -12,8 +12,11 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from model_factory.graph.masking import Masker
+from model_factory.graph.urn import name_of, type_of
 from model_factory.preview.events import EngineEvent, Report, Step
-from model_factory.preview.tree import STYLES, short_type
+from model_factory.preview.terminal import STYLES
+from model_factory.preview.wording import op_of, short_type
 
 _LINE_EVERY_SECONDS: Final = 5.0
 _MAX_RUNNING_SHOWN: Final = 6
@@ -23,9 +26,15 @@ class Progress:
     """Takes engine events from any thread and gathers them into `report`. Use as a context manager."""
 
     def __init__(
-        self, console: Console, title: str, *, expected_changes: int | None = None, quiet: bool = False
+        self,
+        console: Console,
+        title: str,
+        masker: Masker,
+        *,
+        expected_changes: int | None = None,
+        quiet: bool = False,
     ) -> None:
-        self.report = Report()
+        self.report = Report(masker)
         self._console = console
         self._title = title
         self._expected = expected_changes
@@ -87,9 +96,7 @@ class Progress:
         line = self._head()
         if self._running:
             (urn, op), since = min(self._running.items(), key=lambda item: item[1])
-            line.append(
-                f"; {op} {short_type(urn.split('::')[2].rsplit('$', 1)[-1])} {urn.rsplit('::', 1)[-1]} ({now - since:.0f} s)"
-            )
+            line.append(f"; {op} {short_type(type_of(urn))} {name_of(urn)} ({now - since:.0f} s)")
         return line
 
     def _render(self) -> Text | Spinner:
@@ -97,10 +104,10 @@ class Progress:
         now = time.monotonic()
         running = sorted(self._running.items(), key=lambda item: item[1])
         for (urn, op), since in running[:_MAX_RUNNING_SHOWN]:
-            symbol, style, planned, _ = STYLES.get(op, ("?", "", op, op))
-            text.append(f"\n  {symbol:<2} ", style)
-            text.append(f"{planned} {short_type(urn.split('::')[2].rsplit('$', 1)[-1])} ")
-            text.append(urn.rsplit("::", 1)[-1], "cyan")
+            what = op_of(op)
+            text.append(f"\n  {what.symbol:<2} ", STYLES[what.tone])
+            text.append(f"{what.planned} {short_type(type_of(urn))} ")
+            text.append(name_of(urn), "cyan")
             text.append(f" {now - since:.0f} s", "dim")
         if len(running) > _MAX_RUNNING_SHOWN:
             text.append(f"\n     and {len(running) - _MAX_RUNNING_SHOWN} more", "dim")

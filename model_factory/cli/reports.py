@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -98,24 +97,14 @@ class Files:
             except OSError as error:
                 raise BadInputError(f"{path} cannot be written: {error.strerror}") from error
 
-    def write(
-        self, report: Report, session: Session, engine: EngineName, *, show_same: bool, has_secrets: bool
-    ) -> None:
-        """Write what was asked for, after a preview, whether it succeeded or not.
-
-        `has_secrets`: the stack's secret configuration can be opened here, and is struck from the report once more.
-        """
+    def write(self, report: Report, session: Session, engine: EngineName, *, show_same: bool) -> None:
+        """Write what was asked for, after a preview, whether it succeeded or not."""
         if self.json is not None:
             text = json.dumps(digest(report, show_same=show_same), indent=4, default=str) + "\n"
             self.json.write_text(text, encoding="utf-8")
         if self.markdown is None and self.html is None:
             return
-        review = review_of(
-            report,
-            self._heading(session, engine),
-            cost=cost_delta(report),
-            secrets=_secrets(session) if has_secrets else (),
-        )
+        review = review_of(report, self._heading(session, engine), cost=cost_delta(report))
         if self.markdown is not None:
             self.markdown.write_text(markdown(review), encoding="utf-8")
         if self.html is not None:
@@ -142,26 +131,3 @@ def cost_delta(report: Report) -> Delta:
     before, after = before_and_after(steps)
     today = datetime.now(UTC).date()
     return delta_of(bill_of(before, today=today), bill_of(after, today=today))
-
-
-def _secrets(session: Session) -> Iterable[str]:
-    """The texts of the stack's secret configuration; of a structured one each text in it."""
-    config = session.program_config()
-    for key in config.secret_keys:
-        yield from _texts(config.values[key])
-
-
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-        if value[:1] in {"{", "["}:
-            try:
-                yield from _texts(json.loads(value))
-            except ValueError:
-                return
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)

@@ -15,6 +15,7 @@ from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, Sta
 from model_factory.cli.project import find_project
 from model_factory.cli.session import Session
 from model_factory.cli.values import plain
+from model_factory.graph.masking import Masker
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine.disclosure import is_stripped, without_secrets
 from model_factory.local.engine.model import StateError
@@ -105,11 +106,12 @@ def output(
     show_secrets: ShowSecrets = False,
     cwd: Cwd = Path(),
 ) -> None:
-    """The outputs of the stack. Secrets are masked unless --show-secrets is given."""
+    """The outputs of the stack. Secrets, and what looks like one, are masked unless --show-secrets is given."""
     session = _with_state(stack, cwd)
     snapshot = _checked(session.store.load)
     root = next((state for state in snapshot.resources if state.type == STACK_TYPE), None)
     outputs = plain(root.outputs if root else {}, show_secrets=show_secrets)
+    outputs = outputs if show_secrets else Masker().value(outputs)
     if name is not None and name not in outputs:
         raise BadInputError(f"stack {stack} has no output {name!r}; it has {', '.join(outputs) or 'none'}")
     if as_json:

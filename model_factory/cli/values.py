@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
+from model_factory.cli.project import ProgramConfig
 from model_factory.graph.masking import MASK, UNKNOWN_TEXT
 from model_factory.graph.resource import Resource
+from model_factory.graph.values import listed, mapping
 from model_factory.local import wire
 from model_factory.local.engine.model import ResourceState
 from model_factory.local.wire import Output, ResourceReference, Secret, Unknown, Value
@@ -30,6 +34,22 @@ def resource(state: ResourceState) -> Resource:
         dependencies=state.dependencies,
         property_dependencies=state.property_dependencies,
     )
+
+
+def secret_texts(config: ProgramConfig) -> Iterator[str]:
+    """The texts of a stack's secret configuration; of a structured one each text in it."""
+    for key in config.secret_keys:
+        yield from _texts(config.values[key])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        if value[:1] in {"{", "["}:
+            with suppress(ValueError):
+                yield from _texts(json.loads(value))
+    for item in listed(value) or mapping(value).values():
+        yield from _texts(item)
 
 
 def _values(properties: Mapping[str, Value]) -> dict[str, Any]:

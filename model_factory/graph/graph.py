@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Final, Literal
 
+from model_factory.graph.declared import Declared
 from model_factory.graph.resource import Resource
 from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, provider_urn
 from model_factory.graph.values import mapping, text
@@ -30,7 +31,7 @@ class Graph:
         """The resources of these types, in the graph's order."""
         return [resource for resource in self.resources if resource.type in types]
 
-    def ancestors(self, resource: Resource) -> tuple[str, ...]:
+    def ancestors(self, resource: Declared) -> tuple[str, ...]:
         """URNs from the resource's parent up to the stack."""
         found: list[str] = []
         parent = resource.parent

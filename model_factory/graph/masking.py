@@ -1,4 +1,4 @@
-"""Values as a reader may see them: secrets masked, unknowns named, both again although engines mask what is marked as secret.
+"""Values as a reader may see them: secrets masked again, although engines mask what is marked as secret.
 
 What is unmarked in a program is still struck here where its place or its shape says that it is a secret: a property named
 `password`, an environment variable `DB_TOKEN`, the data of a Kubernetes Secret, a private key, a cloud's access key.
@@ -44,23 +44,29 @@ _SHORTEST_STRUCK: Final = 3
 
 
 class Masker:
-    """Masks values and texts. `secrets` are texts that the caller knows to be secret; those of under three letters are let be."""
+    """Masks values and texts. `secrets` are texts that the caller knows to be secret; those of under three letters are let be.
+
+    Values not known yet stay as engines write them. Each text is looked at once: engines say the same many times.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = sorted({text for text in secrets if len(text) >= _SHORTEST_STRUCK}, key=len, reverse=True)
         self._known = re.compile("|".join(re.escape(text) for text in known)) if known else None
+        self._struck: dict[str, str] = {}
 
     def text(self, text: str) -> str:
-        """The text with every secret struck and every unknown named."""
-        if self._known is not None:
-            text = self._known.sub(MASK, text)
-        for shape in SECRET_SHAPES.values():
-            text = shape.sub(MASK, text)
-        return _UNKNOWN_IN_TEXT.sub(UNKNOWN_TEXT, text)
+        """The text with every secret struck."""
+        struck = self._struck.get(text)
+        if struck is None:
+            struck = self._known.sub(MASK, text) if self._known else text
+            for shape in SECRET_SHAPES.values():
+                struck = shape.sub(MASK, struck)
+            self._struck[text] = struck
+        return struck
 
     def properties(self, type_: str, properties: Mapping[str, Any] | None) -> dict[str, Any]:
         """A resource's inputs or outputs."""
-        shown = {key: self.value(item, key) for key, item in (properties or {}).items()}
+        shown = {self.text(key): self.value(item, key) for key, item in (properties or {}).items()}
         if type_.startswith("kubernetes:core/") and type_.endswith(":Secret"):
             for key in ("data", "stringData"):
                 if key in shown:
@@ -70,13 +76,12 @@ class Masker:
     def value(self, value: Any, name: str = "") -> Any:
         """A value; `name` is the property's own."""
         if isinstance(value, str):
-            if value in UNKNOWNS:
-                return UNKNOWN_TEXT
-            return MASK if value and _SECRET_NAME.search(name) else self.text(value)
+            hidden = value and value not in UNKNOWNS and _SECRET_NAME.search(name)
+            return MASK if hidden else self.text(value)
         if isinstance(value, Mapping):
             if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
                 return MASK
-            shown = {str(key): self.value(item, str(key)) for key, item in value.items()}
+            shown = {self.text(str(key)): self.value(item, str(key)) for key, item in value.items()}
             if (
                 isinstance(label := value.get("name"), str)
                 and _SECRET_NAME.search(label)
@@ -87,6 +92,11 @@ class Masker:
         if isinstance(value, Sequence):
             return [self.value(item, name) for item in value]
         return value
+
+
+def name_unknowns(text: str) -> str:
+    """The text with a word for every value in it that is not known yet."""
+    return _UNKNOWN_IN_TEXT.sub(UNKNOWN_TEXT, text)
 
 
 def _all_masked(value: Any) -> Any:

@@ -1,56 +1,32 @@
-"""Steps of a report as changes that can be told in a line each, and identical ones told once.
-
-Values are masked here, before anything else sees them.
-"""
+"""Steps of a report as changes that can be told in a line each, and identical ones told once."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
-from model_factory.graph.masking import Masker
-from model_factory.preview.events import LOGICAL_REPLACE, ROOT_STACK_TYPE, Report, Step
-from model_factory.preview.tree import short_type, value_at
+from model_factory.graph import paths
+from model_factory.graph.paths import Path
+from model_factory.graph.urn import STACK_TYPE
+from model_factory.preview.events import LOGICAL_REPLACE, Report, Step
+from model_factory.preview.wording import short_type, show_value
 
 Kind = Literal["add", "update", "delete"]
+Mark = Literal["+", "-", "!", "#"]
 
 _MAX_VALUE_CHARACTERS: Final = 120
 _MAX_JSON_DEPTH: Final = 12
 _GRAVEST_FIRST: Final = (
-    "replace",
-    "create-replacement",
-    "delete",
-    "delete-replaced",
-    "discard",
-    "update",
-    "import",
-    "create",
-)
+    "replace", "create-replacement", "delete", "delete-replaced", "discard", "update", "import", "create",
+)  # fmt: skip
 # Deleted or replaced, these lose data or serving capacity; they are listed before the rest.
 _WEIGHTY: Final = (
-    *(
-        "/bucket:Bucket",
-        "kms/key:Key",
-        ":CryptoKey",
-        "/cluster:Cluster",
-        ":NodeGroup",
-        ":NodePool",
-        ":Repository",
-    ),
-    *(
-        ":PersistentVolumeClaim",
-        ":Vpc",
-        ":Network",
-        ":Subnet",
-        ":Subnetwork",
-        ":NatGateway",
-        ":RouterNat",
-        ":Namespace",
-    ),
-    *(":Deployment", ":StatefulSet", ":Service"),
-)
+    "/bucket:Bucket", "kms/key:Key", ":CryptoKey", "/cluster:Cluster", ":NodeGroup", ":NodePool", ":Repository",
+    ":PersistentVolumeClaim", ":Vpc", ":Network", ":Subnet", ":Subnetwork", ":NatGateway", ":RouterNat", ":Namespace",
+    ":Deployment", ":StatefulSet", ":Service",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +66,10 @@ class Change:
         return short_type(self.type)
 
     @property
-    def forcing(self) -> tuple[PropertyChange, ...]:
-        """The property changes that force the replacement."""
-        return tuple(item for item in self.properties if item.forces)
+    def because(self) -> tuple[PropertyChange, ...]:
+        """What forces the replacement; without values where the engine names nothing but the properties."""
+        forcing = tuple(item for item in self.properties if item.forces)
+        return forcing or tuple(PropertyChange(key, "update", forces=True) for key in self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +88,13 @@ class Group:
         return tuple(dict.fromkeys(change.short_type for change in self.changes))
 
     @property
+    def what(self) -> str:
+        """The type, or what the types have in common."""
+        if len(self.types) == 1:
+            return self.types[0]
+        return "components" if self.of_components else f"resources of {len(self.types)} types"
+
+    @property
     def of_components(self) -> bool:
         """Whether these are components, which are no objects of a cloud."""
         return not any(change.custom for change in self.changes)
@@ -123,20 +107,7 @@ class Group:
         return tuple(_without_name(item, self.first.name) for item in self.first.properties)
 
 
-def _gone_with(report: Report) -> dict[str, str]:
-    """For each deletion the outermost deleted component above it, as `Type name`."""
-    deleted = {step.urn: step for step in report.steps.values() if step.op in {"delete", "discard"}}
-    found: dict[str, str] = {}
-    for urn, step in deleted.items():
-        above = deleted.get(step.parent)
-        while above is not None:
-            if not (above.old or {}).get("custom"):
-                found[urn] = f"{short_type(above.type).rsplit(':', 1)[-1]} {above.name}"
-            above = deleted.get(above.parent)
-    return found
-
-
-def changes_of(report: Report, masker: Masker) -> list[Change]:
+def changes_of(report: Report) -> list[Change]:
     """Everything that changes, drift apart, the root stack left out.
 
     The gravest first, then by type and name: engines work on many at once, and two runs of one change should read the same.
@@ -147,14 +118,13 @@ def changes_of(report: Report, masker: Masker) -> list[Change]:
     found = [
         change_of(
             step,
-            masker,
             old_goes_first=step.op == LOGICAL_REPLACE
             and order.get((step.urn, "delete-replaced"), len(order))
             < order.get((step.urn, "create-replacement"), -1),
             component=gone_with.get(step.urn, ""),
         )
         for step in report.changed
-        if id(step) not in apart and step.type != ROOT_STACK_TYPE
+        if id(step) not in apart and step.type != STACK_TYPE
     ]
     return in_order(found)
 
@@ -165,30 +135,25 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
     return sorted(changes, key=lambda change: (rank.get(change.op, len(rank)), change.type, change.name))
 
 
-def change_of(step: Step, masker: Masker, *, old_goes_first: bool = False, component: str = "") -> Change:
-    """One step, its values masked."""
+def change_of(step: Step, *, old_goes_first: bool = False, component: str = "") -> Change:
+    """One step."""
     old, new = step.old or {}, step.new or {}
-    state = new or old
-    properties: tuple[PropertyChange, ...] = ()
     inputs: tuple[PropertyChange, ...] = ()
-    if step.op in {"update", LOGICAL_REPLACE, "create-replacement"}:
-        properties = tuple(replace(item, path=masker.text(item.path)) for item in _differences(step, masker))
-    elif step.op in {"create", "import"}:
-        shown = masker.properties(step.type, new.get("inputs"))
-        inputs = tuple(replace(item, path=masker.text(item.path)) for item in leaves("", None, shown))
+    if step.op in {"create", "import"}:
+        inputs = tuple(leaves((), None, new.get("inputs")))
     return Change(
         op=step.op,
         urn=step.urn,
         type=step.type,
-        name=masker.text(step.name),
-        id=masker.text(str(old.get("id") or "")),
-        custom=bool(state.get("custom")),
+        name=step.name,
+        id=str(old.get("id") or ""),
+        custom=bool((new or old).get("custom")),
         failed=step.status == "failed",
-        keys=tuple(masker.text(key) for key in step.keys),
-        properties=properties,
+        keys=step.keys,
+        properties=differences(step),
         inputs=inputs,
         old_goes_first=old_goes_first,
-        component=masker.text(component),
+        component=component,
         stays=bool(old.get("retainOnDelete")),
     )
 
@@ -214,18 +179,78 @@ def dangers(changes: Iterable[Change]) -> list[Change]:
     return sorted(found, key=lambda change: (_weight(change), change.op != LOGICAL_REPLACE))
 
 
-def show(value: Any) -> str:
-    """A masked value in one line."""
-    text = (
-        value
-        if isinstance(value, str) and _is_mark(value)
-        else json.dumps(value, ensure_ascii=False, default=str)
+def differences(step: Step) -> tuple[PropertyChange, ...]:
+    """The leaves that an update or a replacement changes; none of other steps."""
+    return tuple(_differences(step)) if step.op in {"update", LOGICAL_REPLACE, "create-replacement"} else ()
+
+
+def diff_lines(changes: Sequence[PropertyChange], most: int) -> Iterator[tuple[Mark, str]]:
+    """The lines of a diff, each after its mark: `-` before, `+` after, `!` changed unseen, `#` a remark."""
+    for item in changes[:most]:
+        forced = "  # forces replacement" if item.forces else ""
+        if item.kind == "update" and item.before == item.after:
+            yield "!", f"{item.path}: {item.after}{forced}"
+            continue
+        if item.kind != "add":
+            yield "-", f"{item.path}: {item.before}{forced}"
+        if item.kind != "delete":
+            yield "+", f"{item.path}: {item.after}{forced if item.kind == 'add' else ''}"
+    if len(changes) > most:
+        yield "#", f"and {len(changes) - most} more properties"
+
+
+def leaves(
+    path: Path, before: Any, after: Any, *, forces: bool = False, told: Kind | None = None, depth: int = 0
+) -> Iterator[PropertyChange]:
+    """The leaves in which two values differ; JSON inside a text is looked into, as in a policy document.
+
+    `told` is the kind that the provider gave: where both values look equal to us, as two secrets do, it is still told.
+    """
+    before, after = _opened(before), _opened(after)
+    if not path and not before and not after:
+        return
+    if before == after:
+        if told is not None:
+            yield PropertyChange(paths.to_text(path), told, show_value(before), show_value(after), forces)
+        return
+    if depth < _MAX_JSON_DEPTH and (before or after):
+        if isinstance(before, Mapping | None) and isinstance(after, Mapping | None):
+            old, new = _mapping(before), _mapping(after)
+            for key in dict.fromkeys([*old, *new]):
+                if old.get(key) != new.get(key):
+                    yield from leaves(
+                        (*path, key), old.get(key), new.get(key), forces=forces, depth=depth + 1
+                    )
+            return
+        if isinstance(before, list | None) and isinstance(after, list | None):
+            items, others = _list(before), _list(after)
+            if not _is_plain(items, others):
+                for at in range(max(len(items), len(others))):
+                    a = items[at] if at < len(items) else None
+                    b = others[at] if at < len(others) else None
+                    if a != b:
+                        yield from leaves((*path, at), a, b, forces=forces, depth=depth + 1)
+                return
+    yield PropertyChange(
+        paths.to_text(path),
+        "add" if before is None else "delete" if after is None else "update",
+        "" if before is None else show_value(before),
+        "" if after is None else show_value(after),
+        forces,
     )
-    return text if len(text) <= _MAX_VALUE_CHARACTERS else f"{text[: _MAX_VALUE_CHARACTERS - 1]}…"
 
 
-def _is_mark(text: str) -> bool:
-    return text in {"[secret]", "known after up"}
+def _gone_with(report: Report) -> dict[str, str]:
+    """For each deletion the outermost deleted component above it, as `Type name`."""
+    deleted = {step.urn: step for step in report.steps.values() if step.op in {"delete", "discard"}}
+    found: dict[str, str] = {}
+    for urn, step in deleted.items():
+        above = deleted.get(step.parent)
+        while above is not None:
+            if not above.is_custom:
+                found[urn] = above.component_name
+            above = deleted.get(above.parent)
+    return found
 
 
 def _weight(change: Change) -> int:
@@ -243,23 +268,20 @@ def _without_name(item: PropertyChange, name: str) -> PropertyChange:
     return replace(item, before=item.before.replace(name, "<name>"), after=item.after.replace(name, "<name>"))
 
 
-def _differences(step: Step, masker: Masker) -> Iterable[PropertyChange]:
+def _differences(step: Step) -> Iterator[PropertyChange]:
     old, new = step.old or {}, step.new or {}
-    before_inputs = masker.properties(step.type, old.get("inputs"))
-    before_outputs = masker.properties(step.type, old.get("outputs"))
-    after_inputs = masker.properties(step.type, new.get("inputs"))
-    after_outputs = masker.properties(step.type, new.get("outputs"))
+    inputs = old.get("inputs") or {}, new.get("inputs") or {}
+    outputs = old.get("outputs") or {}, new.get("outputs") or {}
     if step.detailed_diff:
-        for path, diff in step.detailed_diff.items():
+        for text, diff in step.detailed_diff.items():
+            path = _path(text)
             kind = str(diff.get("diffKind", diff.get("kind", "update")))
-            first, second = (
-                (before_inputs, before_outputs) if diff.get("inputDiff") else (before_outputs, before_inputs)
-            )
-            before = value_at(first, path)
-            before = value_at(second, path) if before is None else before
-            after = value_at(after_inputs, path)
-            after = value_at(after_outputs, path) if after is None else after
             forces = kind.endswith("replace")
+            first, second = (inputs, outputs) if diff.get("inputDiff") else (outputs, inputs)
+            before = paths.value_at(first[0], path)
+            before = paths.value_at(second[0], path) if before is None else before
+            after = paths.value_at(inputs[1], path)
+            after = paths.value_at(outputs[1], path) if after is None else after
             if kind.startswith("add"):
                 yield from leaves(path, None, after, forces=forces, told="add")
             elif kind.startswith("delete"):
@@ -267,53 +289,20 @@ def _differences(step: Step, masker: Masker) -> Iterable[PropertyChange]:
             else:
                 yield from leaves(path, before, after, forces=forces, told="update")
         return
-    keys = step.diffs or step.keys or tuple(dict.fromkeys([*before_inputs, *after_inputs]))
-    for key in keys:
-        forces = key in step.keys
-        before, after = value_at(before_inputs, key), value_at(after_inputs, key)
-        if before != after:
-            yield from leaves(key, before, after, forces=forces)
-        elif step.diffs or step.keys:
-            yield PropertyChange(key, "update", show(before), show(after), forces)
+    named = step.diffs or step.keys
+    for text in named or tuple(dict.fromkeys([*inputs[0], *inputs[1]])):
+        path = _path(text)
+        forces = text in step.keys
+        before, after = paths.value_at(inputs[0], path), paths.value_at(inputs[1], path)
+        yield from leaves(path, before, after, forces=forces, told="update" if named else None)
 
 
-def leaves(
-    path: str, before: Any, after: Any, *, forces: bool = False, told: Kind | None = None, depth: int = 0
-) -> Iterable[PropertyChange]:
-    """The leaves in which two values differ; JSON inside a text is looked into, as in a policy document.
-
-    `told` is the kind that the provider gave: where both values look equal to us, as two secrets do, it is still told.
-    """
-    before, after = _opened(before), _opened(after)
-    if not path and not before and not after:
-        return
-    if before == after:
-        if told is not None:
-            yield PropertyChange(path, told, show(before), show(after), forces)
-        return
-    inside = isinstance(before, Mapping | None) and isinstance(after, Mapping | None)
-    if inside and depth < _MAX_JSON_DEPTH and (before or after):
-        old, new = before or {}, after or {}
-        for key in dict.fromkeys([*old, *new]):
-            if old.get(key) != new.get(key):
-                yield from leaves(
-                    _join(path, key), old.get(key), new.get(key), forces=forces, depth=depth + 1
-                )
-        return
-    lists = isinstance(before, list | None) and isinstance(after, list | None) and bool(before or after)
-    old_items: list[Any] = before if isinstance(before, list) else []
-    new_items: list[Any] = after if isinstance(after, list) else []
-    if lists and depth < _MAX_JSON_DEPTH and not _is_plain(old_items, new_items):
-        for at in range(max(len(old_items), len(new_items))):
-            a = old_items[at] if at < len(old_items) else None
-            b = new_items[at] if at < len(new_items) else None
-            if a != b:
-                yield from leaves(f"{path}[{at}]", a, b, forces=forces, depth=depth + 1)
-        return
-    kind: Kind = "add" if before is None else "delete" if after is None else "update"
-    yield PropertyChange(
-        path, kind, "" if before is None else show(before), "" if after is None else show(after), forces
-    )
+def _path(text: str) -> Path:
+    """A path as the engine wrote it; what is none stands as one key."""
+    try:
+        return paths.parse(text)
+    except ValueError:
+        return (text,)
 
 
 def _opened(value: Any) -> Any:
@@ -326,16 +315,18 @@ def _opened(value: Any) -> Any:
     return value
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value or {})
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value or [])
+
+
 def _is_plain(*lists: Sequence[Any]) -> bool:
     """Short lists of plain values read better whole."""
     items = [item for each in lists for item in each]
     return (
         all(not isinstance(item, Mapping | list) for item in items)
-        and len(show(items)) < _MAX_VALUE_CHARACTERS
+        and len(show_value(items)) < _MAX_VALUE_CHARACTERS
     )
-
-
-def _join(path: str, key: str) -> str:
-    if not key.replace("_", "").replace("-", "").isalnum():
-        return f'{path}["{key}"]'
-    return f"{path}.{key}" if path else key

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from model_factory.graph.urn import name_of
 from model_factory.preview import costs
-from model_factory.preview.changes import Change, PropertyChange
+from model_factory.preview.changes import Change
 from model_factory.preview.events import FindingKind
 from model_factory.preview.gfm import (
     cell,
@@ -23,9 +24,17 @@ from model_factory.preview.gfm import (
     without_double_blanks,
     words,
 )
-from model_factory.preview.graph import mermaid
-from model_factory.preview.listing import NAMES_IN_LINE, SYMBOLS, Detail, arrow, diff, listing, more_of
-from model_factory.preview.review import Heading, Judgement, Review, Run, count
+from model_factory.preview.listing import NAMES_IN_LINE, Detail, arrow, diff, listing, more_of
+from model_factory.preview.review import (
+    DRIFT_NOTE,
+    NOT_EVALUATED_NOTE,
+    TITLES,
+    Heading,
+    Judgement,
+    Review,
+    Run,
+)
+from model_factory.preview.wording import count, join_first, op_of
 
 MAX_BYTES: Final = 60_000
 """GitHub refuses comments of more than 65,536 characters; other hosts are about as strict."""
@@ -98,14 +107,13 @@ def _top(review: Review, detail: Detail) -> Iterable[str]:
         yield _run_mark(run)
     yield f"### {_BADGES[verdict.level]} `{plain_word(heading.project)}/{plain_word(heading.stack)}`: {verdict.title}"
     yield ""
-    tally = [f"**{SYMBOLS.get(op, '')} {told}**" if op != "same" else told for op, _, told in review.tally]
-    yield " · ".join(tally).replace("**+ ", "**\\+ ") or "No resources."
+    yield " · ".join(_counted(op, number, words_) for op, number, words_ in review.tally) or "No resources."
     yield ""
     lines = [*(_sentence(reason) for reason in verdict.reasons)]
     if review.cost is not None:
         lines.append(f"**Cost** {costs.headline(review.cost)}.")
-    if judged := _policy_sentence(review):
-        lines.append(f"**Policies** {judged}.")
+    if review.policy_sentence:
+        lines.append(f"**Policies** {review.policy_sentence}.")
     yield from (f"- {line}" for line in lines)
     if detail.shortened:
         whole = _artifact(heading)
@@ -114,21 +122,10 @@ def _top(review: Review, detail: Detail) -> Iterable[str]:
     yield ""
 
 
-def _policy_sentence(review: Review) -> str:
-    parts: list[str] = []
-    kinds: tuple[tuple[FindingKind, str], ...] = (
-        ("mandatory", "violated (mandatory)"), ("advisory", "violated (advisory)"), ("remediated", "remediated"),
-        ("not evaluated", "not evaluated"),
-    )  # fmt: skip
-    for kind, word in kinds:
-        number = sum(each.number for each in review.judgements if each.kind == kind)
-        if number:
-            parts.append(f"{number:,} {word}")
-    if review.policies_passed:
-        parts.append(f"{review.policies_passed:,} passed")
-    if not parts and not review.policy_packs:
-        return ""
-    return ", ".join(parts) or "nothing to object to"
+def _counted(op: str, number: int, told: str) -> str:
+    """Code hosts read `+` and `~` as marks of their own."""
+    symbol = re.sub(r"([+~])", r"\\\1", op_of(op).symbol)
+    return f"**{symbol} {number:,} {told}**" if symbol else f"{number:,} {told}"
 
 
 def _errors(review: Review, detail: Detail) -> Iterable[str]:
@@ -137,7 +134,7 @@ def _errors(review: Review, detail: Detail) -> Iterable[str]:
     yield f"#### {_stack(review)}: errors"
     for note in review.errors[: detail.notes]:
         if note.urn:
-            yield f"{code(note.urn.rsplit('::', 1)[-1])}:"
+            yield f"{code(name_of(note.urn))}:"
         yield from fence(_cut(note.message), "text")
     yield from more_of(len(review.errors) - detail.notes, "error")
     yield ""
@@ -158,22 +155,23 @@ def _dangers(review: Review, detail: Detail) -> Iterable[str]:
 
 def _danger(change: Change) -> str:
     """One item of a list: what, the physical id, why. A table would not have room for the ids."""
-    what = "replace" if change.op == "replace" else "forget" if change.op == "discard" else "delete"
     id_ = code(change.id) if change.id else "no physical id yet"
-    return f"- **{SYMBOLS[change.op]} {what}** {change.short_type} {code(change.name)}<br>{id_}<br>{_cause(change)}"
+    op = op_of(change.op)
+    return (
+        f"- **{op.symbol} {op.planned}** {change.short_type} {code(change.name)}<br>{id_}<br>{_cause(change)}"
+    )
 
 
 def _cause(change: Change) -> str:
     if change.op != "replace":
         why = f"gone with {code(change.component)}" if change.component else "no longer in the program"
         return f"{why}; the object itself stays" if change.stays else why
-    forcing = change.forcing or tuple(PropertyChange(key, "update", forces=True) for key in change.keys)
     told = [
         f"{code(item.path)}: {arrow(item)}" if item.before or item.after else code(item.path)
-        for item in forcing[:NAMES_IN_LINE]
+        for item in change.because[:NAMES_IN_LINE]
     ]
-    if len(forcing) > NAMES_IN_LINE:
-        told.append(f"and {len(forcing) - NAMES_IN_LINE} more")
+    if len(change.because) > NAMES_IN_LINE:
+        told.append(f"and {len(change.because) - NAMES_IN_LINE} more")
     order = "**the old one is deleted first**" if change.old_goes_first else "the new one is made first"
     return f"{'; '.join(told) or 'the provider asks for it'} ({order})"
 
@@ -182,7 +180,7 @@ def _violations(review: Review, detail: Detail) -> Iterable[str]:
     found = review.judged("mandatory")
     if not found:
         return
-    yield f"#### {_stack(review)}: mandatory policies violated"
+    yield f"#### {_stack(review)}: {TITLES['mandatory']}"
     yield ""
     for each in found[: max(detail.notes, 5)]:
         yield f"- {_judgement_head(each)}"
@@ -192,19 +190,14 @@ def _violations(review: Review, detail: Detail) -> Iterable[str]:
 
 
 def _other_policies(review: Review, detail: Detail) -> Iterable[str]:
-    titles: tuple[tuple[FindingKind, str], ...] = (
-        ("advisory", "advisory policies violated"), ("remediated", "remediated by policies"), ("not evaluated", "policies not evaluated"),
-    )  # fmt: skip
-    for kind, title in titles:
+    kinds: tuple[FindingKind, ...] = ("advisory", "remediated", "not evaluated")
+    for kind in kinds:
         found = review.judged(kind)
         if not found:
             continue
         body: list[str] = []
         if kind == "not evaluated":
-            body += [
-                "What these check is known only during `up`, where they run again. None of them has passed.",
-                "",
-            ]
+            body += [NOT_EVALUATED_NOTE, ""]
         for each in found[: detail.notes]:
             body.append(f"- {_judgement_head(each)}")
             if kind == "advisory":
@@ -217,15 +210,13 @@ def _other_policies(review: Review, detail: Detail) -> Iterable[str]:
                 body[-1] += f": {code(_cut(each.message))}"
         body += more_of(len(found) - detail.notes, "policy")
         number = sum(each.number for each in found)
-        yield from fold(f"<b>{_stack(review)}: {title}</b> ({number:,})", body)
+        yield from fold(f"<b>{_stack(review)}: {TITLES[kind]}</b> ({number:,})", body)
 
 
 def _judgement_head(each: Judgement) -> str:
     severity = f"**{each.severity}** " if each.severity else ""
-    names = [code(name) for name in each.resources[:NAMES_IN_LINE]]
-    more = len(each.resources) - len(names)
-    where = f" on {', '.join(names)}" if names else " on the stack"
-    return f"{severity}{code(each.policy)}{where}{f' and {more:,} more' if more > 0 else ''}"
+    names = join_first([code(name) for name in each.resources], NAMES_IN_LINE)
+    return f"{severity}{code(each.policy)} on {names or 'the stack'}"
 
 
 def _cost(review: Review, _detail: Detail) -> Iterable[str]:
@@ -256,7 +247,7 @@ def _cost(review: Review, _detail: Detail) -> Iterable[str]:
             note = f" {row.note}" if row.note and row.part == "owner" else ""
             yield f"| {cell(label + note)} | " + " | ".join(_amount(amount) for amount in row.amounts) + " |"
         yield ""
-        yield "After the change, and under it by how much that is more or less. GPU nodes count at each model's least and most replicas."
+        yield costs.LEGEND
         yield ""
     for warning in delta.warnings:
         yield f"> {words(warning)}"
@@ -288,17 +279,17 @@ def _drift(review: Review, detail: Detail) -> Iterable[str]:
     if not review.drift:
         return
     number = sum(len(group.changes) for group in review.drift)
-    body = ["Found in the clouds and not in the state. It was there before this change.", ""]
+    body = [DRIFT_NOTE, ""]
     body += listing(review.drift, detail)
     yield from fold(f"<b>{_stack(review)}: drift</b> ({count(number, 'resource')})", body)
 
 
 def _graph(review: Review, detail: Detail) -> Iterable[str]:
-    if review.graph is None or not detail.graph:
+    if review.dependents is None or not detail.graph:
         return
     yield from fold(
         f"<b>{_stack(review)}: what changes, and what depends on it</b>",
-        fence(mermaid(review.graph), "mermaid"),
+        fence(review.dependents.chart().text(), "mermaid"),
     )
 
 
@@ -315,7 +306,7 @@ def _foot(review: Review, _detail: Detail) -> Iterable[str]:
     facts = [
         f"commit {code(heading.commit)}" if heading.commit else "",
         heading.time_text,
-        f"took {review.duration_seconds:.0f} s" if review.duration_seconds else "",
+        f"took {review.report.duration_seconds:.0f} s" if review.report.duration_seconds else "",
         f"engine {heading.engine}" if heading.engine else "",
         f"policies {', '.join(code(pack) for pack in review.policy_packs)}" if review.policy_packs else "",
         f"[run]({heading.run_url})" if heading.run_url.startswith("https://") else "",

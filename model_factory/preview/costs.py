@@ -7,11 +7,17 @@ from decimal import Decimal
 from typing import Final
 
 from model_factory.cost.values import HOURS_A_MONTH, IDLE, SHARED, Change, Delta, Missing, Span, Sums
+from model_factory.preview.wording import join_first
 
+_NAMES_SHOWN: Final = 3
 _CENT: Final = Decimal("0.01")
 _FINE: Final = Decimal("0.0001")
 _FINE_BELOW: Final = Decimal("0.1")
 _WHOLE_FROM: Final = Decimal(100)
+LEGEND: Final = (
+    "After the change, and under it by how much that is more or less. "
+    "GPU nodes count at each model's least and most replicas."
+)
 HEADINGS: Final = ("at rest, $/hour", "$/month", "at peak, $/hour", "$/month", "GPU-hours/month", "at peak")
 
 
@@ -76,7 +82,7 @@ def missing_text(missing: tuple[Missing, ...]) -> list[str]:
     for item in missing:
         names.setdefault((item.what, item.reason), []).append(item.name)
     return [
-        f"{what} ({few(resources)}): {reason}" if any(resources) else f"{what}: {reason}"
+        f"{what} ({join_first(resources, _NAMES_SHOWN)}): {reason}" if any(resources) else f"{what}: {reason}"
         for (what, reason), resources in names.items()
     ]
 
@@ -88,12 +94,6 @@ def estimates(delta: Delta) -> list[str]:
         if line.estimated:
             told.setdefault(f"{line.what}: {line.estimated}", []).append(line.name)
     return list(told)
-
-
-def few(names: list[str], shown: int = 3) -> str:
-    """The first names, and how many more."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def usd(amount: Decimal) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from model_factory.preview.events import ROOT_STACK_TYPE, Report, Step
+from model_factory.graph.urn import STACK_TYPE
+from model_factory.preview.events import Report, Step
 
 _NANOSECONDS_PER_SECOND = 1_000_000_000
 _STATE_KEYS_KEPT_EMPTY = frozenset({"urn", "custom", "type"})
@@ -41,7 +42,7 @@ def digest(report: Report, *, show_same: bool = False) -> dict[str, Any]:
 
 
 def _is_root(step: Step) -> bool:
-    return step.type == ROOT_STACK_TYPE
+    return step.type == STACK_TYPE
 
 
 def _step(step: Step) -> dict[str, Any]:

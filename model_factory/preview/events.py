@@ -1,25 +1,34 @@
 """Pulumi's engine events (apitype.EngineEvent, as JSON), gathered into one `Report` of an operation.
 
-Source of the shape: pulumi/pulumi, sdk/go/common/apitype/events.go. Events arrive with secrets already masked.
+Source of the shape: pulumi/pulumi, sdk/go/common/apitype/events.go. Engines mask what a program marks as secret; a report masks
+every event once more as it comes in, so that nothing made from it can show what only looks like a secret.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
+
+from model_factory.graph.masking import Masker
+from model_factory.graph.urn import name_of, type_of
+from model_factory.preview.wording import short_type
 
 EngineEvent = Mapping[str, Any]
 Severity = Literal["debug", "info", "info#err", "warning", "error"]
 StepStatus = Literal["planned", "running", "done", "failed"]
 FindingKind = Literal["mandatory", "advisory", "remediated", "not evaluated"]
 
-ROOT_STACK_TYPE: Final = "pulumi:pulumi:Stack"
 UNCHANGED_OPS: Final = frozenset({"same", "read", "refresh"})
 DELETE_OPS: Final = frozenset({"delete", "delete-replaced", "discard", "discard-replaced"})
 # A replacement is three steps; this one stands for all of them in a listing.
 LOGICAL_REPLACE: Final = "replace"
 REPLACE_PARTS: Final = frozenset({"create-replacement", "delete-replaced", "discard-replaced"})
+_STEP_EVENTS: Final = ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent")
+_SIDES: Final = ("old", "new")
+_PROPERTIES: Final = ("inputs", "outputs")
+# Words of the protocol, which a secret that reads like one must not take out.
+_WORDS: Final = frozenset({"op", "type", "severity", "enforcementLevel", "result", "resourceChanges"})
 # What a policy pack's host says of a check that met a value which is not known before `up` (pulumi-policy, policy.py).
 _NOT_EVALUATED: Final = ("can't run policy '", "can't run remediation '")
 
@@ -42,16 +51,25 @@ class Step:
 
     @property
     def name(self) -> str:
-        return self.urn.rsplit("::", 1)[-1]
+        return name_of(self.urn)
 
     @property
     def parent(self) -> str:
-        state = self.new or self.old or {}
-        return str(state.get("parent") or "")
+        return str(self._state.get("parent") or "")
 
     @property
-    def physical_id(self) -> str:
-        return str((self.old or self.new or {}).get("id") or "")
+    def is_custom(self) -> bool:
+        """Whether a provider makes it; a component is not custom."""
+        return bool(self._state.get("custom"))
+
+    @property
+    def component_name(self) -> str:
+        """`EksCluster dev-aws-us-east-1`: a component's class and name."""
+        return f"{short_type(self.type).rsplit(':', 1)[-1]} {self.name}"
+
+    @property
+    def _state(self) -> Mapping[str, Any]:
+        return self.new or self.old or {}
 
     @property
     def is_change(self) -> bool:
@@ -86,8 +104,9 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """All that an operation said, in the order of first mention."""
+    """All that an operation said, in the order of first mention, masked by `masker`."""
 
+    masker: Masker = field(default_factory=Masker)
     steps: dict[tuple[str, str], Step] = field(default_factory=dict[tuple[str, str], Step])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     findings: list[Finding] = field(default_factory=list[Finding])
@@ -104,15 +123,16 @@ class Report:
     cancelled: bool = False
 
     @classmethod
-    def of(cls, events: Iterable[EngineEvent]) -> Report:
+    def of(cls, events: Iterable[EngineEvent], masker: Masker | None = None) -> Report:
         """Gather a whole operation."""
-        report = cls()
+        report = cls(masker or Masker())
         for event in events:
             report.add(event)
         return report
 
     def add(self, event: EngineEvent) -> Step | Diagnostic | None:
         """Take in one event; returns the step or diagnostic that it told of, for live display."""
+        event = _masked(event, self.masker)
         if pre := event.get("resourcePreEvent"):
             return self._put(_step(pre["metadata"], "planned" if pre.get("planning") else "running"))
         if outputs := event.get("resOutputsEvent"):
@@ -200,6 +220,38 @@ class Report:
         note = Diagnostic(event["severity"], _plain(str(event["message"])), str(event.get("urn", "")))
         self.diagnostics.append(note)
         return note
+
+
+def _masked(event: EngineEvent, masker: Masker) -> EngineEvent:
+    """The event with every secret struck: what is left may be shown to anyone. The protocol's own words stay."""
+    return {kind: _masked_body(kind, body, masker) for kind, body in event.items()}
+
+
+def _masked_body(kind: str, body: Any, masker: Masker) -> Any:
+    if not isinstance(body, Mapping):
+        return body
+    found = cast("Mapping[str, Any]", body)
+    if kind in _STEP_EVENTS:
+        metadata = found["metadata"]
+        states = {side: _masked_state(metadata.get(side), metadata["type"], masker) for side in _SIDES}
+        rest = {key: value for key, value in metadata.items() if key not in _SIDES}
+        return {**found, "metadata": _without_secrets(rest, masker) | states}
+    shown = _without_secrets(found, masker)
+    if kind == "policyRemediationEvent":
+        type_ = type_of(str(found.get("resourceUrn") or ""))
+        shown |= {side: masker.properties(type_, found.get(side)) for side in ("before", "after")}
+    return shown
+
+
+def _masked_state(state: Mapping[str, Any] | None, type_: str, masker: Masker) -> Mapping[str, Any] | None:
+    if state is None:
+        return None
+    shown = _without_secrets({key: value for key, value in state.items() if key not in _PROPERTIES}, masker)
+    return shown | {key: masker.properties(type_, state[key]) for key in _PROPERTIES if key in state}
+
+
+def _without_secrets(body: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
+    return masker.value(body) | {key: body[key] for key in _WORDS & body.keys()}
 
 
 def _finding(event: EngineEvent) -> Finding | None:

@@ -8,13 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from model_factory.preview.changes import Group, PropertyChange
+from model_factory.preview.changes import Group, PropertyChange, diff_lines
 from model_factory.preview.gfm import cell, code, fence, fold
-from model_factory.preview.review import count
+from model_factory.preview.wording import count, join_first, op_of
 
-SYMBOLS: Final = {
-    "create": "+", "update": "~", "replace": "±", "create-replacement": "±", "delete": "−", "import": "=", "discard": "○",
-}  # fmt: skip
 NAMES_IN_LINE: Final = 3
 NAMES_IN_FOLD: Final = 200
 _DIFF_LINES: Final = 40
@@ -51,18 +48,15 @@ def _by_type(groups: Sequence[Group]) -> Iterable[str]:
     yield "| | type | resources |"
     yield "|---|---|--:|"
     for (op, type_), number in counts.most_common(_TYPES):
-        yield f"| {SYMBOLS.get(op, '?')} {op} | {cell(code(type_))} | {number:,} |"
+        yield f"| {op_of(op).symbol} {op} | {cell(code(type_))} | {number:,} |"
     yield from more_of(len(counts) - _TYPES, "type")
 
 
 def _group(group: Group, detail: Detail) -> Iterable[str]:
     summary = _summary(group)
     body: list[str] = []
-    if len(group.changes) > 1:
-        names = [code(change.name) for change in group.changes[:NAMES_IN_FOLD]]
-        if len(group.changes) > NAMES_IN_LINE or len(group.types) > 1:
-            more = len(group.changes) - len(names)
-            body += [", ".join(names) + (f" and {more:,} more" if more > 0 else ""), ""]
+    if len(group.changes) > NAMES_IN_LINE or len(group.types) > 1:
+        body += [join_first([code(change.name) for change in group.changes], NAMES_IN_FOLD), ""]
     if detail.diffs and group.properties:
         body += diff(group.properties)
     elif detail.inputs:
@@ -81,46 +75,22 @@ def _group(group: Group, detail: Detail) -> Iterable[str]:
 
 def _summary(group: Group) -> str:
     """One line of HTML, which is what a fold's summary takes."""
-    first = group.first
-    symbol = html.escape(SYMBOLS.get(first.op, "?"))
-    types = group.types
-    what = (
-        html.escape(types[0])
-        if len(types) == 1
-        else "components"
-        if group.of_components
-        else f"resources of {len(types)} types"
-    )
-    failed = " <b>failed</b>" if first.failed else ""
-    if len(group.changes) == 1:
-        who = f"{what} <code>{html.escape(first.name)}</code>"
-    else:
-        names = ", ".join(f"<code>{html.escape(each.name)}</code>" for each in group.changes[:NAMES_IN_LINE])
-        more = len(group.changes) - NAMES_IN_LINE
-        times = "×" if len(types) == 1 else ""
-        who = f"{len(group.changes):,} {times} {what} {names}{f' and {more:,} more' if more > 0 else ''}"
-    paths = [item.path for item in group.properties]
-    told = ", ".join(f"<code>{html.escape(path)}</code>" for path in paths[:NAMES_IN_LINE])
-    more = f" and {len(paths) - NAMES_IN_LINE} more" if len(paths) > NAMES_IN_LINE else ""
-    return f"{symbol} {who}{failed}{f': {told}{more}' if paths else ''}"
+    number = len(group.changes)
+    names = join_first([_html_code(each.name) for each in group.changes], NAMES_IN_LINE)
+    times = "" if number == 1 else f"{number:,} {'× ' if len(group.types) == 1 else ''}"
+    failed = " <b>failed</b>" if group.first.failed else ""
+    paths = join_first([_html_code(item.path) for item in group.properties], NAMES_IN_LINE)
+    symbol = html.escape(op_of(group.first.op).symbol)
+    return f"{symbol} {times}{html.escape(group.what)} {names}{failed}{f': {paths}' if paths else ''}"
+
+
+def _html_code(text: str) -> str:
+    return f"<code>{html.escape(text)}</code>"
 
 
 def diff(changes: Sequence[PropertyChange]) -> list[str]:
-    if not changes:
-        return []
-    lines: list[str] = []
-    for item in changes[:_DIFF_LINES]:
-        forced = "  # forces replacement" if item.forces else ""
-        if item.kind == "update" and item.before == item.after:
-            lines.append(f"! {item.path}: {item.after}{forced}")
-            continue
-        if item.kind != "add":
-            lines.append(f"- {item.path}: {item.before}{forced}")
-        if item.kind != "delete":
-            lines.append(f"+ {item.path}: {item.after}{forced if item.kind == 'add' else ''}")
-    if len(changes) > _DIFF_LINES:
-        lines.append(f"# and {len(changes) - _DIFF_LINES} more properties")
-    return fence("\n".join(lines), "diff")
+    lines = [f"{mark} {text}" for mark, text in diff_lines(changes, _DIFF_LINES)]
+    return fence("\n".join(lines), "diff") if lines else []
 
 
 def arrow(item: PropertyChange) -> str:
@@ -128,13 +98,5 @@ def arrow(item: PropertyChange) -> str:
 
 
 def more_of(number: int, noun: str) -> list[str]:
-    return (
-        [
-            f"And {count(number, noun)} more.".replace(f"{number:,} ", f"{number:,} more ").replace(
-                " more.", "."
-            ),
-            "",
-        ]
-        if number > 0
-        else []
-    )
+    """`And 3 more errors.`, after a list that is cut."""
+    return [f"And {count(number, f'more {noun}')}.", ""] if number > 0 else []

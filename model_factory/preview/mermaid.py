@@ -46,6 +46,7 @@ class Box:
     key: str
     title: str
     parts: Sequence[Node | Box]
+    style: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,12 @@ class Chart:
             ids[part.key] = f"{re.sub(r'[^a-z0-9]+', '_', part.key.lower()).strip('_')}_{at}"
         lines = [f"flowchart {self.direction}", *_parts(self.parts, ids, "  ")]
         lines += [f"  {_edge(edge, ids)}" for edge in dict.fromkeys(self.edges)]
-        used = {part.style for part in _walk(self.parts) if isinstance(part, Node)}
+        for style in self.styles:
+            if boxes := [
+                ids[part.key] for part in _walk(self.parts) if isinstance(part, Box) and part.style == style
+            ]:
+                lines.append(f"  class {','.join(boxes)} {style}")
+        used = {part.style for part in _walk(self.parts)}
         lines += [f"  classDef {name} {style}" for name, style in self.styles.items() if name in used]
         return "\n".join(lines) + "\n"
 

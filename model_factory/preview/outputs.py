@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from model_factory.preview.tree import show_value
+from model_factory.preview.wording import show_value
 
+_MAX_VALUE_CHARACTERS: Final = 60
 _COLUMN_ORDER: Final = (
     *("name", "model", "runtime", "cloud", "region", "machine_type", "accelerator", "capacity_type", "value"),
     *("replicas", "replicas_max", "usd_per_hour", "usd_per_hour_max"),
@@ -71,4 +72,4 @@ def _heading(key: str) -> str:
 
 
 def _cell(value: Any) -> Text:
-    return Text(value if isinstance(value, str) else show_value(value))
+    return Text(value if isinstance(value, str) else show_value(value, _MAX_VALUE_CHARACTERS))

@@ -1,20 +1,21 @@
 """A preview judged: verdict and tally, what is dangerous, what it costs, what policies said, what changes, what has drifted.
 
-One value, rendered by `model_factory.preview.comment` (Markdown) and `preview.html`. It reads a report of engine events and the cost that the caller
-gives; every value in it is masked.
+One value, which terminal, comment and page render. It reads a report of engine events, which is masked, and the cost that the
+caller gives.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Final, Literal
 
 from model_factory.cost.values import Delta
-from model_factory.graph.masking import Masker
+from model_factory.graph.masking import name_unknowns
+from model_factory.graph.urn import name_of, type_of
 from model_factory.preview.changes import (
     Change,
     Group,
@@ -26,8 +27,9 @@ from model_factory.preview.changes import (
     in_order,
     leaves,
 )
+from model_factory.preview.dependents import Dependents, dependents_of
 from model_factory.preview.events import REPLACE_PARTS, Diagnostic, FindingKind, Report
-from model_factory.preview.graph import Graph, graph_of
+from model_factory.preview.wording import count, op_of, short_type
 
 Level = Literal["failed", "blocked", "destructive", "caution", "change", "same"]
 
@@ -35,15 +37,22 @@ _SEVERITIES: Final = ("critical", "high", "medium", "low", "")
 # What engines close a failed run with, after having said why.
 _SAYS_NOTHING: Final = frozenset({"preview failed", "update failed"})
 _TALLY: Final = ("create", "update", "replace", "delete", "import", "discard", "same")
-_VERBS: Final = {
-    "create": "to create",
-    "update": "to update",
-    "replace": "to replace",
-    "delete": "to delete",
-    "import": "to import",
-    "discard": "to forget",
-    "same": "unchanged",
+TITLES: Final[Mapping[FindingKind, str]] = {
+    "mandatory": "mandatory policies violated",
+    "advisory": "advisory policies violated",
+    "remediated": "remediated by policies",
+    "not evaluated": "policies not evaluated",
 }
+_COUNTED: Final[Mapping[FindingKind, str]] = {
+    "mandatory": "violated (mandatory)",
+    "advisory": "violated (advisory)",
+    "remediated": "remediated",
+    "not evaluated": "not evaluated",
+}
+NOT_EVALUATED_NOTE: Final = (
+    "What these check is known only during up, where they run again. None of them has passed."
+)
+DRIFT_NOTE: Final = "Found in the clouds and not in the state. It was there before this change."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,8 @@ class Judgement:
     severity: str
     message: str
     resources: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    """Short types of the resources, each once."""
     number: int = 1
     """How often it was said: of one resource perhaps more than once."""
     changes: tuple[PropertyChange, ...] = ()
@@ -103,6 +114,7 @@ class Review:
     """All that a reviewer is shown."""
 
     heading: Heading
+    report: Report
     verdict: Verdict
     tally: tuple[tuple[str, int, str], ...]
     """(operation, how many, in words)."""
@@ -110,46 +122,57 @@ class Review:
     groups: tuple[Group, ...]
     drift: tuple[Group, ...]
     judgements: tuple[Judgement, ...]
-    policies_passed: int
-    policy_packs: tuple[str, ...]
     cost: Delta | None
-    graph: Graph | None
+    dependents: Dependents | None
     errors: tuple[Diagnostic, ...]
     warnings: tuple[Diagnostic, ...]
-    duration_seconds: float
 
     def judged(self, kind: FindingKind) -> tuple[Judgement, ...]:
         """The judgements of one kind, the most severe first."""
         return tuple(each for each in self.judgements if each.kind == kind)
 
+    @property
+    def policy_packs(self) -> tuple[str, ...]:
+        """Names and versions."""
+        # The CLI says of a pack on disk where it lies: `name|local|folder`.
+        packs = sorted(self.report.policy_packs.items())
+        return tuple(f"{name.partition('|')[0]} {version}".strip() for name, version in packs)
 
-def review_of(
-    report: Report, heading: Heading, *, cost: Delta | None = None, secrets: Iterable[str] = ()
-) -> Review:
-    """Judge a finished preview. `secrets` are texts to strike besides those that the engine masked."""
-    masker = Masker(secrets)
-    changes = changes_of(report, masker)
-    drift = grouped(in_order(change_of(step, masker) for step in report.drift))
-    judgements = tuple(_judgements(report, masker))
+    @property
+    def policy_sentence(self) -> str:
+        """How often policies said what, in words; empty where none was asked."""
+        parts = [
+            f"{number:,} {word}"
+            for kind, word in _COUNTED.items()
+            if (number := sum(each.number for each in self.judged(kind)))
+        ]
+        if self.report.policies_passed:
+            parts.append(f"{self.report.policies_passed:,} passed")
+        return ", ".join(parts) or ("nothing to say" if self.policy_packs else "")
+
+
+def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) -> Review:
+    """Judge what an operation said. For the verdict it is a finished preview."""
+    changes = changes_of(report)
+    drift = grouped(in_order(change_of(step) for step in report.drift))
+    judgements = tuple(_judgements(report))
     found = dangers(changes)
-    errors = tuple(_notes(report, masker, "error"))
+    errors = tuple(_notes(report, "error"))
     if len(errors) > 1 or any(each.kind == "mandatory" for each in judgements):
         errors = tuple(note for note in errors if note.message not in _SAYS_NOTHING)
     return Review(
         heading=heading,
+        report=report,
         verdict=_verdict(report, changes, found, judgements, drift, errors),
         tally=_tally(report),
         dangers=tuple(found),
         groups=tuple(grouped(changes)),
         drift=tuple(drift),
         judgements=judgements,
-        policies_passed=report.policies_passed,
-        policy_packs=tuple(f"{name} {version}".strip() for name, version in report.policy_packs.items()),
         cost=cost,
-        graph=graph_of(report, masker),
+        dependents=dependents_of(report),
         errors=errors,
-        warnings=tuple(_notes(report, masker, "warning")),
-        duration_seconds=report.duration_seconds,
+        warnings=tuple(_notes(report, "warning")),
     )
 
 
@@ -190,16 +213,13 @@ def _verdict(
     )
 
 
-def _counts(changes: list[Change]) -> Iterable[str]:
+def _counts(changes: list[Change]) -> Iterator[str]:
     """What is done to real objects, the gravest first; where there are none, to whatever there is."""
     real = [each for each in changes if each.custom and not each.type.startswith("pulumi:providers:")]
-    counts = Counter(each.op for each in real or changes)
-    for op, verb in (
-        ("delete", "deleted"), ("discard", "forgotten"), ("replace", "replaced"), ("create-replacement", "replaced"),
-        ("update", "updated in place"), ("create", "created"), ("import", "imported"),
-    ):  # fmt: skip
+    counts = Counter("replace" if each.op == "create-replacement" else each.op for each in real or changes)
+    for op in ("delete", "discard", "replace", "update", "create", "import"):
         if counts[op]:
-            yield f"{counts[op]:,} {verb}"
+            yield f"{counts[op]:,} {op_of(op).done}{' in place' if op == 'update' else ''}"
 
 
 def _tally(report: Report) -> tuple[tuple[str, int, str], ...]:
@@ -207,19 +227,17 @@ def _tally(report: Report) -> tuple[tuple[str, int, str], ...]:
     if not counts:
         counts = Counter(step.op for step in report.steps.values() if step.op not in REPLACE_PARTS)
     ops = [*_TALLY, *sorted(set(counts) - set(_TALLY) - {"read", "refresh"})]
-    return tuple((op, counts[op], f"{counts[op]:,} {_VERBS.get(op, op)}") for op in ops if counts[op])
+    return tuple(
+        (op, counts[op], op_of(op).done if report.changes and not report.is_preview else op_of(op).to_do)
+        for op in ops
+        if counts[op]
+    )
 
 
-def _judgements(report: Report, masker: Masker) -> Iterable[Judgement]:
-    together: dict[Judgement, list[tuple[str, str]]] = {}
+def _judgements(report: Report) -> Iterable[Judgement]:
+    together: dict[Judgement, list[tuple[str, str, str]]] = {}
     for finding in report.findings:
-        changes: tuple[PropertyChange, ...] = ()
-        if finding.kind == "remediated":
-            type_ = finding.urn.split("::")[2].rsplit("$", 1)[-1] if finding.urn.count("::") >= 3 else ""
-            changes = tuple(
-                leaves("", masker.properties(type_, finding.before), masker.properties(type_, finding.after))
-            )
-        message = masker.text(finding.message)
+        message = name_unknowns(finding.message)
         if finding.kind == "not evaluated":
             # "can't run policy 'x' from policy pack 'y' during preview: why"; the names stand beside it anyway.
             message = message.partition("during preview: ")[2] or message
@@ -230,16 +248,16 @@ def _judgements(report: Report, masker: Masker) -> Iterable[Judgement]:
             finding.severity if finding.severity in _SEVERITIES else "",
             "",
             (),
-            changes=changes,
+            changes=tuple(leaves((), finding.before, finding.after)) if finding.kind == "remediated" else (),
         )
-        name = masker.text(finding.urn.rsplit("::", 1)[-1])
-        together.setdefault(key, []).append((name, message))
+        together.setdefault(key, []).append((name_of(finding.urn), message, short_type(type_of(finding.urn))))
     return sorted(
         (
             replace(
                 key,
-                message=_said(told),
-                resources=tuple(sorted({name for name, _ in told if name})),
+                message=_said([(name, message) for name, message, _ in told]),
+                resources=tuple(sorted({name for name, _, _ in told if name})),
+                types=tuple(sorted({type_ for _, _, type_ in told if type_})),
                 number=len(told),
             )
             for key, told in together.items()
@@ -265,14 +283,7 @@ def _said(told: list[tuple[str, str]]) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
-def _notes(report: Report, masker: Masker, severity: str) -> Iterable[Diagnostic]:
+def _notes(report: Report, severity: str) -> Iterator[Diagnostic]:
     for note in report.diagnostics:
         if note.severity == severity:
-            yield replace(note, message=masker.text(note.message), urn=masker.text(note.urn))
-
-
-def count(number: int, noun: str) -> str:
-    """`1 resource`, `2 resources`, `3 policies`."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun[:-1]}ies" if noun.endswith("cy") else f"{number:,} {noun}s"
+            yield replace(note, message=name_unknowns(note.message))

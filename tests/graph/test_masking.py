@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from model_factory.graph.masking import MASK, UNKNOWN_TEXT, Masker
+from model_factory.graph.masking import MASK, UNKNOWN_TEXT, Masker, name_unknowns
 
 MARKED = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}
 
@@ -60,8 +60,13 @@ class TestValues:
         )
         assert shown == {"stringData": {"a": MASK}, "data": MASK, "type": "Opaque"}
 
-    def test_unknowns_are_named(self) -> None:
-        assert Masker().value(["04da6b54-80e4-46f7-96ec-b56ff0331ba9"]) == [UNKNOWN_TEXT]
+    def test_unknowns_stay_until_they_are_shown(self) -> None:
+        unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+        assert Masker().value({"token": unknown, "note": unknown}) == {"token": unknown, "note": unknown}
+        assert name_unknowns(f"at {unknown}") == f"at {UNKNOWN_TEXT}"
+
+    def test_what_stands_in_a_key(self) -> None:
+        assert Masker(["hunter2"]).value({"hunter2": 1}) == {MASK: 1}
 
 
 class TestTexts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from model_factory.graph.masking import Masker
 from model_factory.preview.events import Report
 from model_factory.preview.review import Heading, Review, review_of
 
@@ -71,4 +72,4 @@ def error(message: str, resource: str = "") -> Event:
 
 
 def reviewed(*events: Event, secrets: tuple[str, ...] = (), **heading: Any) -> Review:
-    return review_of(Report.of(events), Heading("p", "dev", **heading), secrets=secrets)
+    return review_of(Report.of(events, Masker(secrets)), Heading("p", "dev", **heading))

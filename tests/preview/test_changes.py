@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from model_factory.graph.masking import Masker
 from model_factory.preview.changes import Change, PropertyChange, changes_of, dangers, grouped
 from model_factory.preview.events import Report
 from tests.preview.samples import Event, step, urn
@@ -13,7 +12,7 @@ SET = {"diffKind": "update", "inputDiff": True}
 
 
 def changes(*events: Event) -> list[Change]:
-    return changes_of(Report.of(events), Masker())
+    return changes_of(Report.of(events))
 
 
 def lines(change: Change) -> list[tuple[str, str, str, str]]:
@@ -85,7 +84,7 @@ class TestReplacements:
             for op in ("create-replacement", "replace", "delete-replaced")
         ]
         (change,) = changes(*parts)
-        assert [(item.path, item.before, item.after) for item in change.forcing] == [("k", "1", "2")]
+        assert [(item.path, item.before, item.after) for item in change.because] == [("k", "1", "2")]
         assert not change.old_goes_first
 
     def test_tell_when_the_old_object_goes_first(self) -> None:

@@ -1,4 +1,4 @@
-"""Ten changes, told as comments: each is kept under __snapshots__/ as a Markdown file that a code host renders.
+"""Ten changes, told as comments and pages.
 
 Their events are recorded from the local engine (`python -m tests.preview.record`), save the 5,000 resources, which are made up here.
 """
@@ -10,10 +10,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
-from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
-from syrupy.location import PyTestLocation
-from syrupy.types import SnapshotIndex
 
 from model_factory.cost import before_and_after, bill_of, delta_of
 from model_factory.preview.comment import MAX_BYTES, markdown, marker
@@ -44,17 +40,6 @@ HEADING = Heading(
     artifact="preview.html",
     engine="local",
 )
-
-
-class MarkdownFile(SingleFileSnapshotExtension):
-    """One file a snapshot, so that it can be looked at rendered."""
-
-    _write_mode = WriteMode.TEXT
-    file_extension = "md"
-
-    @classmethod
-    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
-        return str(index)
 
 
 @cache
@@ -123,11 +108,6 @@ def five_thousand() -> list[Event]:
 
 @pytest.mark.parametrize("name", ALL)
 class TestComments:
-    # The files are named after the changes alone: they are there to be looked at.
-    @pytest.mark.filterwarnings("ignore:(?s).*Consider adding")
-    def test_reads_as_it_was_approved(self, name: str, snapshot: SnapshotAssertion) -> None:
-        assert markdown(review(name)) == snapshot(name=name, extension_class=MarkdownFile)
-
     def test_fits_and_tells_the_verdict_first(self, name: str) -> None:
         text = markdown(review(name))
         assert len(text.encode()) <= MAX_BYTES

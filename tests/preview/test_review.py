@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from model_factory.graph.masking import Masker
+from model_factory.preview.dependents import dependents_of
 from model_factory.preview.events import Report
-from model_factory.preview.graph import graph_of, mermaid
-from model_factory.preview.html import page
-from model_factory.preview.picture import svg
+from model_factory.preview.html import page, svg
 from tests.preview.samples import Event, error, policy, reviewed, step, urn
 
 LOST = step("delete", old={})
@@ -89,7 +87,7 @@ class TestJudgements:
                 "failed": [],
             }
         }
-        assert reviewed(event, event).policies_passed == 4
+        assert reviewed(event, event).policy_sentence == "4 passed"
 
 
 CLUSTER = step(
@@ -101,27 +99,64 @@ POOL = step(
     "pool",
     {"clusterName": "cluster-77ab"},
     {"clusterName": "cluster-77ab"},
+    dependencies=[urn("aws:eks/cluster:Cluster", "cluster")],
 )
 OTHER = step("same", "aws:s3/bucket:Bucket", "other", {"v": "elsewhere"}, {"v": "elsewhere"})
 
 
-class TestGraph:
+CLUSTER_URN = urn("aws:eks/cluster:Cluster", "cluster")
+
+
+class TestDependents:
     def test_shows_what_changes_and_its_dependents_only(self) -> None:
-        graph = graph_of(Report.of([CLUSTER, POOL, OTHER]), Masker())
+        graph = dependents_of(Report.of([CLUSTER, POOL, OTHER]))
         assert graph is not None
-        assert [(node.name, node.kind) for node in graph.nodes] == [("cluster", "replace"), ("pool", "same")]
+        assert [(node.name, node.tone) for node in graph.nodes] == [("cluster", "replace"), ("pool", "same")]
         assert graph.edges == (
             (urn("aws:eks/cluster:Cluster", "cluster"), urn("aws:eks/nodeGroup:NodeGroup", "pool")),
         )
 
     def test_dependencies_that_an_engine_tells_are_taken(self) -> None:
         told = step("same", "a:b:C", "told", {}, {}, dependencies=[urn("aws:eks/cluster:Cluster", "cluster")])
-        graph = graph_of(Report.of([CLUSTER, told]), Masker())
+        graph = dependents_of(Report.of([CLUSTER, told]))
         assert graph is not None
         assert [node.name for node in graph.nodes] == ["told", "cluster"]
 
+    def test_a_pool_is_followed_by_the_models_that_choose_it(self) -> None:
+        labels = {"model-factory/pool": "l4"}
+        pools = [
+            step(
+                "update",
+                "aws:eks/nodeGroup:NodeGroup",
+                name,
+                {"labels": kept, "n": 1},
+                {"labels": kept, "n": 2},
+            )
+            for name, kept in (("l4", labels), ("system", {}))
+        ]
+        spec = {"spec": {"template": {"spec": {"nodeSelector": labels}}}}
+        models = [
+            step("same", "kubernetes:apps/v1:Deployment", name, inputs, inputs)
+            for name, inputs in (("model", spec), ("anywhere", {"spec": {"template": {"spec": {}}}}))
+        ]
+        graph = dependents_of(Report.of([*pools, *models]))
+        assert graph is not None
+        assert graph.edges == (
+            (urn("aws:eks/nodeGroup:NodeGroup", "l4"), urn("kubernetes:apps/v1:Deployment", "model")),
+        )
+
+    def test_objects_depend_on_what_their_provider_talks_to(self) -> None:
+        made = step("same", "pulumi:providers:kubernetes", "k", {}, {}, dependencies=[CLUSTER_URN])
+        object_ = step(
+            "same", "kubernetes:core/v1:Namespace", "n", {}, {},
+            provider=f"{urn('pulumi:providers:kubernetes', 'k')}::id",
+        )  # fmt: skip
+        graph = dependents_of(Report.of([CLUSTER, made, object_]))
+        assert graph is not None
+        assert graph.edges == ((CLUSTER_URN, urn("kubernetes:core/v1:Namespace", "n")),)
+
     def test_what_nothing_depends_on_needs_no_picture(self) -> None:
-        assert graph_of(Report.of([CLUSTER, OTHER]), Masker()) is None
+        assert dependents_of(Report.of([CLUSTER, OTHER])) is None
 
     def test_many_resources_are_drawn_by_component(self) -> None:
         events: list[Event] = []
@@ -133,7 +168,7 @@ class TestGraph:
                 step("create", name=f"b{part}-{at}", new={}, parent=component, dependencies=before)
                 for at in range(30)
             )
-        graph = graph_of(Report.of(events), Masker())
+        graph = dependents_of(Report.of(events))
         assert graph is not None
         assert [(node.name, node.members) for node in graph.nodes] == [
             (f"Part part{at}", 30) for at in range(3)
@@ -146,9 +181,9 @@ class TestGraph:
             "create", name="b<script>", new={}, dependencies=[urn("aws:s3/bucket:Bucket", 'x"]; click')]
         )
         events = [first, second]
-        graph = graph_of(Report.of(events), Masker())
+        graph = dependents_of(Report.of(events))
         assert graph is not None
-        source = mermaid(graph)
+        source = graph.chart().text()
         assert "x#quot;]; click" in source
         assert "<script>" not in source
         assert "<script>" not in svg(graph)
@@ -159,7 +194,7 @@ class TestGraph:
             step("update", "a:b:C", name, {}, {"v": 1}, dependencies=[other])
             for name, other in (("one", two), ("two", one))
         ]
-        graph = graph_of(Report.of(events), Masker())
+        graph = dependents_of(Report.of(events))
         assert graph is not None
         assert svg(graph).count('class="edge"') == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,26 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": FROM_ENVIRONMENT,
     "GOOGLE_OAUTH_ACCESS_TOKEN": FROM_ENVIRONMENT,
 }
+
+
+UNMARKED = "unmarked-7Jd2rL9b"
+TOKEN = "ghp_" + "Zz9" * 12
+CARELESS = f"""
+import pulumi
+import pulumi_kubernetes as k8s
+
+cluster = k8s.Provider("cluster", render_yaml_to_directory=".factory/clouds/kubernetes/one")
+k8s.core.v1.ConfigMap(
+    "careless",
+    metadata={{"name": "careless", "namespace": "default"}},
+    data={{"DB_TOKEN": "{UNMARKED}", "note": "{TOKEN}"}},
+    opts=pulumi.ResourceOptions(provider=cluster),
+)
+pulumi.log.warn("cannot clone with {TOKEN}")
+print("printed {TOKEN}")
+pulumi.export("token", "{UNMARKED}")
+pulumi.export("url", "https://user:{UNMARKED}@example.com")
+"""
 
 
 @pytest.fixture
@@ -116,6 +137,44 @@ def test_it_reaches_the_cluster_and_nothing_else(sealed: LocalStack) -> None:
     assert shown.out.strip() == PLANTED, "whoever asks for it and has the passphrase gets it"
     run(stack, "destroy", "--yes")
     hold_files(stack)
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "local",
+        pytest.param(
+            "pulumi",
+            marks=pytest.mark.skipif(shutil.which("pulumi") is None, reason="no Pulumi CLI on PATH"),
+        ),
+    ],
+)
+def test_what_nobody_marked_is_struck_from_every_output(stack: LocalStack, engine: str) -> None:
+    """By its name or its shape. State and cluster hold it in plain: they must."""
+    (stack.root / "__main__.py").write_text(CARELESS, encoding="utf-8")
+    reports = ("--markdown", "out/p.md", "--html", "out/p.html", "--json-file", "out/p.json")
+    commands = [
+        ("preview", "--diff", *reports),
+        ("preview", "--json"),
+        ("up", "--yes", "--diff"),
+        ("up", "--yes", "--json"),
+        ("refresh", "--yes", "--diff"),
+    ]
+    said = [stack.factory(*command, "--engine", engine) for command in commands]
+    if engine == "local":
+        said += [stack.factory("stack", "output"), stack.factory("stack", "output", "--json")]
+    (stack.root / "__main__.py").write_text(
+        f"{CARELESS}\nraise ValueError('refused {TOKEN}')\n", encoding="utf-8"
+    )
+    said.append(stack.factory("up", "--yes", "--engine", engine, check=False))
+    assert said[-1].code == 1
+    assert "refused [secret]" in said[-1].out + said[-1].err
+    texts = [ended.out + ended.err for ended in said]
+    texts += [file.read_text(encoding="utf-8") for file in (stack.root / "out").iterdir()]
+    assert sum("cannot clone with [secret]" in text for text in texts) >= 5
+    for text in texts:
+        assert UNMARKED not in text
+        assert TOKEN not in text
 
 
 def cluster_files(stack: LocalStack) -> list[Path]:

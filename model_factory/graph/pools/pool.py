@@ -110,6 +110,11 @@ class NodePool(ABC):
             all(self._fits(each, labels) for each in listed(at(term, "matchExpressions"))) for term in terms
         )
 
+    def is_chosen_by(self, spec: Mapping[str, Any]) -> bool:
+        """Whether Pods with this spec name nodes by their labels, and these are such."""
+        required = at(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+        return bool(at(spec, "nodeSelector") or required) and self.admits(spec)
+
     def _fits(self, expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         key = str(at(expression, "key"))
         if key not in labels and _GIVEN_LABELS.fullmatch(key) and key not in self.worked_out:

@@ -185,6 +185,13 @@ class EventSink:
             "inputs": self._properties(state.inputs), "outputs": self._properties(state.outputs),
             "provider": state.provider,
         }  # fmt: skip
+        # Pulumi's events leave these out, `pulumi preview --json` has them.
+        if state.dependencies:
+            shown["dependencies"] = list(state.dependencies)
+        if state.property_dependencies:
+            shown["propertyDependencies"] = {
+                key: list(urns) for key, urns in state.property_dependencies.items()
+            }
         for key, flag in (
             ("custom", state.custom), ("delete", state.delete), ("protect", state.protect),
             ("external", state.external), ("retainOnDelete", state.retain_on_delete),

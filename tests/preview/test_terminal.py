@@ -9,20 +9,24 @@ import pytest
 from rich.console import Console
 
 from model_factory.preview.events import Report
-from model_factory.preview.tree import print_report, short_type, split_path, value_at
+from model_factory.preview.review import Heading, review_of
+from model_factory.preview.terminal import print_review
+from model_factory.preview.wording import short_type
 
 STACK = "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev"
 CLUSTER = "urn:pulumi:dev::p::model-factory:cluster:EksCluster::eks"
 POOL = "urn:pulumi:dev::p::model-factory:cluster:EksCluster$aws:eks/nodeGroup:NodeGroup::l4"
+POOL_TYPE = "aws:eks/nodeGroup:NodeGroup"
 BUCKET = "urn:pulumi:dev::p::aws:s3/bucket:Bucket::weights"
 
 
 def event(op: str, urn: str, parent: str, **metadata: Any) -> dict[str, Any]:
-    state = {"urn": urn, "parent": parent, "id": "id-1", "inputs": {}, "outputs": {}}
+    type_ = urn.split("::")[2].rsplit("$", 1)[-1]
+    state = {"urn": urn, "type": type_, "parent": parent, "id": "id-1", "inputs": {}, "outputs": {}}
     filled = {
         "op": op,
         "urn": urn,
-        "type": urn.split("::")[2].rsplit("$", 1)[-1],
+        "type": type_,
         "old": state,
         "new": state,
         **metadata,
@@ -32,7 +36,8 @@ def event(op: str, urn: str, parent: str, **metadata: Any) -> dict[str, Any]:
 
 def shown(events: list[dict[str, Any]], **options: bool) -> str:
     out = io.StringIO()
-    print_report(Console(file=out, width=200, no_color=True), Report.of(events), **options)
+    review = review_of(Report.of(events), Heading("p", "dev"))
+    print_review(Console(file=out, width=200, no_color=True), review, **options)
     return out.getvalue()
 
 
@@ -42,8 +47,14 @@ REPLACED = event(
     CLUSTER,
     keys=["instanceTypes"],
     detailedDiff={"instanceTypes[0]": {"diffKind": "update-replace", "inputDiff": True}},
-    old={"urn": POOL, "parent": CLUSTER, "id": "c:p", "inputs": {"instanceTypes": ["g6.xlarge"]}},
-    new={"urn": POOL, "parent": CLUSTER, "inputs": {"instanceTypes": ["g6.2xlarge"]}},
+    old={
+        "urn": POOL,
+        "type": POOL_TYPE,
+        "parent": CLUSTER,
+        "id": "c:p",
+        "inputs": {"instanceTypes": ["g6.xlarge"]},
+    },
+    new={"urn": POOL, "type": POOL_TYPE, "parent": CLUSTER, "inputs": {"instanceTypes": ["g6.2xlarge"]}},
 )
 EVENTS = [event("same", STACK, ""), event("same", CLUSTER, STACK), REPLACED, event("same", BUCKET, STACK)]
 
@@ -67,26 +78,8 @@ class TestChangeTree:
 
     def test_no_colours_in_a_pipe(self) -> None:
         out = io.StringIO()
-        print_report(Console(file=out, width=200), Report.of(EVENTS))
+        print_review(Console(file=out, width=200), review_of(Report.of(EVENTS), Heading("p", "dev")))
         assert "\x1b" not in out.getvalue()
-
-
-class TestPropertyPaths:
-    @pytest.mark.parametrize(
-        ("path", "keys"),
-        [
-            ("a", ["a"]),
-            ("a.b[0].c", ["a", "b", 0, "c"]),
-            ('metadata.labels["app.kubernetes.io/name"]', ["metadata", "labels", "app.kubernetes.io/name"]),
-            ('["x"].y', ["x", "y"]),
-        ],
-    )
-    def test_splits_as_pulumi_writes_them(self, path: str, keys: list[str | int]) -> None:
-        assert split_path(path) == keys
-
-    def test_a_missing_step_on_the_way_is_none(self) -> None:
-        assert value_at({"a": [1]}, "a[3].b") is None
-        assert value_at({"a": {"b": [1, 2]}}, "a.b[1]") == 2
 
 
 @pytest.mark.parametrize(

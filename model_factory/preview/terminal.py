@@ -1,0 +1,171 @@
+"""A review on a terminal: the tree of what changes and why, messages, tally, and what policies said.
+
+Renders to a rich console given by the caller; decides nothing and reads no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from model_factory.graph.masking import name_unknowns
+from model_factory.graph.urn import STACK_TYPE, name_of, type_of
+from model_factory.preview.changes import PropertyChange, differences
+from model_factory.preview.events import FindingKind, Report, Severity, Step
+from model_factory.preview.review import Judgement, Review
+from model_factory.preview.wording import Tone, join_first, op_of, short_type
+
+STYLES: Final[Mapping[Tone, str]] = {
+    "create": "green",
+    "update": "yellow",
+    "replace": "magenta",
+    "delete": "red",
+    "same": "dim",
+}
+_FINDING_STYLES: Final[Mapping[FindingKind, str]] = {
+    "mandatory": "bold red",
+    "advisory": "yellow",
+    "remediated": "cyan",
+    "not evaluated": "magenta",
+}
+_NOTE_STYLES: Final[Mapping[Severity, str]] = {"warning": "yellow", "error": "bold red"}
+_DIFF_STYLES: Final = {"add": "green", "delete": "red", "update": "yellow"}
+_MAX_PATHS_ON_A_LINE: Final = 4
+_MAX_NAMES: Final = 3
+
+
+def print_review(
+    console: Console, review: Review, *, show_diff: bool = False, show_same: bool = False
+) -> None:
+    """All of a finished operation."""
+    tree = _tree(review.report, show_diff=show_diff, show_same=show_same)
+    if tree is not None:
+        console.print(tree)
+        console.print()
+    _print_notes(console, review.report)
+    console.print(_tally(review))
+    _print_judgements(console, review)
+
+
+def print_messages(console: Console, review: Review) -> None:
+    """What was said, without what was done: beside JSON, which has the rest."""
+    _print_notes(console, review.report)
+    _print_judgements(console, review)
+
+
+def _step_text(step: Step) -> Text:
+    """One step on one line: symbol, type, name, and for a change what causes it."""
+    op = op_of(step.op)
+    verb = {
+        "planned": op.planned,
+        "running": f"{op.planned} not finished",
+        "done": op.done,
+        "failed": f"{op.planned} failed",
+    }[step.status]
+    text = Text.assemble(
+        (f"{op.symbol:<2} ", STYLES[op.tone]),
+        (short_type(step.type), "bold" if step.type == STACK_TYPE else ""),
+        " ",
+        (step.name, "cyan"),
+        " ",
+    )
+    text.append(verb, "bold red" if step.status == "failed" else STYLES[op.tone])
+    if cause := _cause(step):
+        text.append(f"  [{cause}]", "dim")
+    return text
+
+
+def _cause(step: Step) -> str:
+    """The properties behind an update or replacement, in short."""
+    paths = step.keys or tuple(step.detailed_diff or ()) or step.diffs
+    if step.op not in {"update", "replace"} or not paths:
+        return ""
+    return f"{'forced by' if step.keys else 'diff'}: {join_first(paths, _MAX_PATHS_ON_A_LINE)}"
+
+
+def _tree(report: Report, *, show_diff: bool, show_same: bool) -> Tree | None:
+    """The changed resources under their parents, so that no change hangs in the air; None where nothing changes."""
+    known = {step.urn: step for step in report.steps.values()}
+    listed: dict[str, list[Step]] = {}
+    for step in report.steps.values() if show_same else report.changed:
+        if step.type != STACK_TYPE or step.is_change:
+            listed.setdefault(step.urn, []).append(step)
+    if not listed:
+        return None
+    children: dict[str, dict[str, None]] = {}
+    for urn in listed:
+        child = urn
+        while child:
+            parent = known[child].parent if known[child].parent in known else ""
+            siblings = children.setdefault(parent, {})
+            if child in siblings:
+                break
+            siblings[child] = None
+            child = parent
+
+    def grow(branch: Tree, urns: Iterable[str]) -> None:
+        for urn in urns:
+            lines: list[RenderableType] = []
+            for step in listed.get(urn, ()):
+                lines.append(_step_text(step))
+                lines.extend(_diff_line(item) for item in (differences(step) if show_diff else ()))
+            if not lines:
+                lines.append(Text(f"   {short_type(known[urn].type)} {known[urn].name}", "dim"))
+            grow(branch.add(Group(*lines) if len(lines) > 1 else lines[0]), children.get(urn, ()))
+
+    top = Tree("", hide_root=True)
+    grow(top, children[""])
+    return top
+
+
+def _diff_line(item: PropertyChange) -> Text:
+    """A property's path, its old value, its new value."""
+    values = " → ".join(side for side in (item.before, item.after) if side)
+    forced = "  (forces replacement)" if item.forces else ""
+    return Text.assemble("     ", (item.path, _DIFF_STYLES[item.kind]), ": ", values, (forced, "magenta"))
+
+
+def _tally(review: Review) -> Text:
+    """How many resources were or will be created, updated, replaced, deleted; how many stay."""
+    parts = [
+        Text(f"{op_of(op).symbol} {number} {words}".strip(), STYLES[op_of(op).tone])
+        for op, number, words in review.tally
+    ]
+    return Text("  ").join(parts) if parts else Text("nothing to do")
+
+
+def _print_notes(console: Console, report: Report) -> None:
+    """Each message after what it is and the resource that it is about."""
+    for note in report.diagnostics:
+        style = _NOTE_STYLES.get(note.severity)
+        label = f"{note.severity}: " if style else ""
+        type_ = short_type(type_of(note.urn))
+        where = f"{type_} {name_of(note.urn)}: " if type_ else ""
+        text = Text.assemble((label, style or ""), (where, "cyan"), name_unknowns(note.message))
+        console.print(text, soft_wrap=True)
+    if report.diagnostics:
+        console.print()
+
+
+def _print_judgements(console: Console, review: Review) -> None:
+    """A tally, every mandatory violation in full, and a line for each policy that warns, mended or could not be judged."""
+    if not review.policy_sentence:
+        return
+    packs = f" of {', '.join(review.policy_packs)}" if review.policy_packs else ""
+    console.print(Text(f"\nPolicies{packs}: {review.policy_sentence}"), soft_wrap=True)
+    for kind, style in _FINDING_STYLES.items():
+        for each in review.judged(kind):
+            severity = f" ({each.severity})" if kind == "mandatory" and each.severity else ""
+            text = Text.assemble((f"  {kind}: ", style), (each.policy, "bold"), f"{severity} {_where(each)}")
+            console.print(text, soft_wrap=True)
+            for line in each.message.splitlines() if kind == "mandatory" else ():
+                console.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def _where(each: Judgement) -> str:
+    names = join_first(each.resources, _MAX_NAMES) or "the stack"
+    return f"{each.types[0]} {names}" if len(each.types) == 1 else names
