@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 
@@ -23,6 +23,7 @@ AMD: Final = Vendor("amd", "amd.com/gpu")
 VENDORS: Final = (NVIDIA, AMD)
 TAINTS: Final = tuple(each.resource for each in VENDORS)
 
+_STEP: Final = Decimal("1e-12")
 _PROFILE: Final = re.compile(r"(\d+)g\.\d+gb(?:[+.-].*)?")
 # docs.nvidia.com/datacenter/tesla/mig-user-guide/supported-mig-profiles.html: A30 and RTX PRO 6000 come apart in four, others in seven.
 _OF_FOUR: Final = re.compile(r"1g\.6gb|2g\.12gb|4g\.24gb|1g\.24gb|2g\.48gb|4g\.96gb")
@@ -37,7 +38,10 @@ def is_accelerator(resource: str) -> bool:
 
 
 def whole(resource: str, amount: Decimal) -> Decimal:
-    """An amount of a resource in whole accelerators: 7 of `nvidia.com/mig-1g.10gb` are 1. A profile that is not known counts whole."""
+    """An amount of a resource in whole accelerators: 7 of `nvidia.com/mig-1g.10gb` are 1. A profile that is not known counts whole.
+
+    Rounded down, so that the parts of one never add up to more.
+    """
     profile = next(
         (
             resource.removeprefix(each.partition)
@@ -49,4 +53,5 @@ def whole(resource: str, amount: Decimal) -> Decimal:
     found = _PROFILE.fullmatch(profile)
     if found is None:
         return amount
-    return amount * int(found[1]) / (4 if _OF_FOUR.match(profile) else 7)
+    parts = 4 if _OF_FOUR.match(profile) else 7
+    return (amount * int(found[1]) / parts).quantize(_STEP, ROUND_DOWN)

@@ -127,8 +127,9 @@ class Report:
 
 
 def shown(value: object) -> str:
-    """A value in a message: whole numbers without a point, texts as they are."""
-    return str(int(value)) if isinstance(value, float | Decimal) and value == int(value) else str(value)
+    """A value in a message: whole numbers without a point, parts to a hundredth, texts as they are."""
+    number = round(float(value), 2) if isinstance(value, Decimal) else value
+    return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)
 
 
 class _NotKnownYet(Mapping[str, Any]):

@@ -261,6 +261,14 @@ class TestQuantities:
             assert judged(POLICIES, name, same).passed
         assert stacked("max-replicas-fit-quota", with_(same)).passed
 
+    @pytest.mark.parametrize(("replicas", "gpus"), [(28, ""), (29, "4.14")])
+    def test_parts_that_a_gpu_was_divided_in_count_as_parts(self, replicas: int, gpus: str) -> None:
+        part = changed(DEPLOYMENT, f"{C}.resources", {"limits": {"nvidia.com/mig-1g.10gb": 1}})
+        found = stacked(
+            "max-replicas-fit-quota", with_(part, changed(AUTOSCALER, "spec.maxReplicas", replicas))
+        )
+        assert [f"may grow to {gpus} GPUs" in each for each in found.violations] == ([True] if gpus else [])
+
     @pytest.mark.parametrize("amount", ["500m", "1500m"])
     def test_a_part_of_a_gpu_is_none(self, amount: str) -> None:
         part = changed(DEPLOYMENT, f"{C}.resources", {"limits": {"nvidia.com/gpu": amount}})
