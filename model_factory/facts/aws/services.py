@@ -14,9 +14,10 @@ SERVICES: Final[Mapping[str, tuple[str, ...]]] = {
     "kms": ("kms",),
     "logs": ("logs", "cloudwatchlogs", "cloudwatchlog"),
     "s3": ("s3", "s3api"),
+    "sqs": ("sqs",),
     "sts": ("sts",),
 }
 """A service as boto3, moto and the signature's scope name it → its keys in `aws:endpoints`, the one that we write first:
 https://www.pulumi.com/registry/packages/aws/api-docs/provider/#providerendpoint"""
-OPTIONAL: Final[frozenset[str]] = frozenset()
+OPTIONAL: Final = frozenset({"sqs"})
 """Services that most stacks do without: a stack on local clouds names an endpoint only where it calls them."""

@@ -159,6 +159,13 @@ class TestSurvival:
         aws.start()
         assert len(calls.read_text().splitlines()) == 1
 
+    def test_a_resource_of_a_service_without_a_count_of_its_own_is_not_forgotten(self, aws: Any) -> None:
+        url = aws.client("sqs").create_queue(QueueName="interruptions")["QueueUrl"]
+        assert aws.control("GET", "status")["resources"] == {"sqs:queue": 1}
+        aws.kill()
+        aws.start()
+        assert aws.client("sqs").list_queues()["QueueUrls"] == [url]
+
     def test_reading_and_failing_leave_no_record(self, aws: Any) -> None:
         aws.ec2.describe_vpcs()
         aws.s3.list_buckets()

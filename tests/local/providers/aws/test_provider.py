@@ -12,7 +12,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from model_factory.facts.aws.services import SERVICES
 from model_factory.local import wire
 from model_factory.local.wire import UNKNOWN, Properties, Secret, Value
-from tests.local.providers.protocol import Made
+from tests.local.providers.protocol import Context, Made
 
 VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"
@@ -114,6 +114,21 @@ REFUSED: tuple[tuple[str, Properties, str, str], ...] = (
     ("aws:kms/key:Key", {"deletionWindowInDays": 3}, "deletionWindowInDays", "outside 7 to 30"),
     ("aws:kms/alias:Alias", {"name": "alias/aws/x", "targetKeyId": "k"}, "name", "alias/"),
     ("aws:cloudwatch/logGroup:LogGroup", {"retentionInDays": 31}, "retentionInDays", "not allowed"),
+    ("aws:sqs/queue:Queue", {"fifoQueue": True}, "name", r"and .fifo in a FIFO queue; set name"),
+    ("aws:sqs/queue:Queue", {"name": "a b"}, "name", "is no queue name"),
+    (
+        "aws:sqs/queue:Queue",
+        {"contentBasedDeduplication": True},
+        "contentBasedDeduplication",
+        "set both or neither",
+    ),
+    (
+        "aws:sqs/queue:Queue",
+        {"sqsManagedSseEnabled": True, "kmsMasterKeyId": "alias/aws/sqs"},
+        "sqsManagedSseEnabled",
+        "give one",
+    ),
+    ("aws:sqs/queue:Queue", {"visibilityTimeoutSeconds": 43201}, "visibilityTimeoutSeconds", "outside 0"),
     ("aws:s3/bucket:Bucket", {"bucket": "Upper_case"}, "bucket", "bucket name"),
     (
         "aws:s3/bucketVersioning:BucketVersioning",
@@ -382,6 +397,19 @@ class TestLoopback:
             configure("http://127.0.0.1:1", endpoints=endpoints)
         assert "use the Pulumi CLI for real accounts" in str(caught.value)
         assert caught.value.code is grpc.StatusCode.FAILED_PRECONDITION
+
+    def test_an_optional_service_is_refused_at_its_first_use_where_it_has_no_endpoint(
+        self, configure: Any, aborted: Any
+    ) -> None:
+        endpoints: Value = [
+            {keys[0]: "http://127.0.0.1:1" for name, keys in SERVICES.items() if name != "sqs"}
+        ]
+        provider = configure("http://127.0.0.1:1", endpoints=endpoints)
+        request = pb.CreateRequest(
+            urn="urn:pulumi:test::factory::aws:sqs/queue:Queue::it", properties=wire.encode({"name": "it"})
+        )
+        with pytest.raises(aborted, match="names no sqs endpoint, and this resource needs it"):
+            provider.Create(request, Context())
 
     def test_configuration_may_come_as_json_text(self, configure: Any) -> None:
         endpoints = [{keys[-1]: "http://127.0.0.1:1" for keys in SERVICES.values()}]

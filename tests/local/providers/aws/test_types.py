@@ -330,6 +330,13 @@ CASES = (
         delete_first=True,
     ),
     Case(
+        "aws:sqs/queue:Queue",
+        {"policy": bucket_policy("sqs:SendMessage"), "messageRetentionSeconds": 300, **TAGS},
+        {"messageRetentionSeconds": 600, "policy": bucket_policy("sqs:*"), **RETAGGED},
+        {"name": "interruptions"},
+        delete_first=True,
+    ),
+    Case(
         "aws:s3/bucket:Bucket",
         {"forceDestroy": True, **TAGS},
         RETAGGED,
