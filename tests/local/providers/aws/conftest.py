@@ -11,7 +11,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,94 +24,17 @@ from model_factory.local.providers.aws.provider import AwsProvider
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.wire import Properties
 from tests.local.providers.protocol import AbortedError as AbortedError
-from tests.local.providers.protocol import Context, Made
+from tests.local.providers.protocol import Context, Made, ProviderEngine
 
 ROOT = Path(__file__).parents[4]
 
 
-@dataclass
-class Engine:
-    """The engine's side of the protocol, over one configured provider."""
-
-    provider: AwsProvider
-    url: str
-    made: list[Made] = field(default_factory=list)
+class Engine(ProviderEngine):
+    """An engine, and ways to look at the cloud from outside."""
 
     @staticmethod
     def context() -> Context:
         return Context()
-
-    def urn(self, token: str, name: str) -> str:
-        return f"urn:pulumi:test::factory::{token}::{name}"
-
-    def check(
-        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
-    ) -> tuple[Properties, dict[str, str]]:
-        request = pb.CheckRequest(
-            urn=self.urn(token, name),
-            news=wire.encode(news),
-            olds=wire.encode(olds or {}),
-            randomSeed=b"seed",
-        )
-        response = self.provider.Check(request, Context())
-        return wire.decode(response.inputs), {
-            failure.property: failure.reason for failure in response.failures
-        }
-
-    def checked(
-        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
-    ) -> Properties:
-        inputs, failures = self.check(token, news, olds, name=name)
-        assert failures == {}
-        return inputs
-
-    def preview(self, token: str, inputs: Properties) -> Properties:
-        request = pb.CreateRequest(urn=self.urn(token, "it"), properties=wire.encode(inputs), preview=True)
-        return wire.decode(self.provider.Create(request, Context()).properties)
-
-    def create(self, token: str, news: Properties, *, name: str = "it") -> Made:
-        inputs = self.checked(token, news, name=name)
-        urn = self.urn(token, name)
-        response = self.provider.Create(pb.CreateRequest(urn=urn, properties=wire.encode(inputs)), Context())
-        made = Made(token, urn, response.id, inputs, wire.decode(response.properties))
-        self.made.append(made)
-        return made
-
-    def diff(self, made: Made, news: Properties, olds: Properties | None = None) -> pb.DiffResponse:
-        request = pb.DiffRequest(
-            id=made.id,
-            urn=made.urn,
-            olds=wire.encode(made.outputs),
-            old_inputs=wire.encode(made.inputs if olds is None else olds),
-            news=wire.encode(news),
-        )
-        return self.provider.Diff(request, Context())
-
-    def read(self, made: Made) -> pb.ReadResponse:
-        request = pb.ReadRequest(
-            id=made.id, urn=made.urn, inputs=wire.encode(made.inputs), properties=wire.encode(made.outputs)
-        )
-        return self.provider.Read(request, Context())
-
-    def update(self, made: Made, news: Properties) -> Made:
-        request = pb.UpdateRequest(
-            id=made.id,
-            urn=made.urn,
-            olds=wire.encode(made.outputs),
-            old_inputs=wire.encode(made.inputs),
-            news=wire.encode(news),
-        )
-        outputs = wire.decode(self.provider.Update(request, Context()).properties)
-        return Made(made.token, made.urn, made.id, news, outputs)
-
-    def delete(self, made: Made) -> None:
-        request = pb.DeleteRequest(
-            id=made.id,
-            urn=made.urn,
-            properties=wire.encode(made.outputs),
-            old_inputs=wire.encode(made.inputs),
-        )
-        self.provider.Delete(request, Context())
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
         response = self.provider.Invoke(pb.InvokeRequest(tok=token, args=wire.encode(arguments)), Context())

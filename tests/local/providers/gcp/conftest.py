@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httplib2
@@ -23,7 +23,7 @@ from model_factory.local.providers.gcp.provider import GcpProvider
 from model_factory.local.providers.gcp.session import google_discovery
 from model_factory.local.wire import Properties
 from tests.local.providers.protocol import AbortedError as AbortedError
-from tests.local.providers.protocol import Context, Made
+from tests.local.providers.protocol import Context, Made, ProviderEngine
 
 PROJECT = "model-factory-dev"
 REGION = "us-central1"
@@ -43,63 +43,15 @@ def endpoints(url: str) -> Properties:
 
 
 @dataclass
-class Engine:
-    """The engine's side of the protocol, over one configured provider."""
+class Engine(ProviderEngine):
+    """An engine, and ways to look at the cloud from outside."""
 
-    provider: GcpProvider
-    url: str
     cloud: Cloud
     connection: httplib2.Http
-    made: list[Made] = field(default_factory=list)
 
     def configure(self, **config: Any) -> None:
         arguments: Properties = {"project": PROJECT, "region": REGION, **endpoints(self.url), **config}
         self.provider.Configure(pb.ConfigureRequest(args=wire.encode(arguments)), Context())
-
-    def urn(self, token: str, name: str) -> str:
-        return f"urn:pulumi:test::factory::{token}::{name}"
-
-    def check(
-        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
-    ) -> tuple[Properties, dict[str, str]]:
-        request = pb.CheckRequest(
-            urn=self.urn(token, name),
-            news=wire.encode(news),
-            olds=wire.encode(olds or {}),
-            randomSeed=b"seed",
-        )
-        response = self.provider.Check(request, Context())
-        return wire.decode(response.inputs), {f.property: f.reason for f in response.failures}
-
-    def checked(
-        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
-    ) -> Properties:
-        inputs, failures = self.check(token, news, olds, name=name)
-        assert failures == {}
-        return inputs
-
-    def preview(self, token: str, news: Properties) -> Properties:
-        inputs = self.checked(token, news)
-        request = pb.CreateRequest(urn=self.urn(token, "it"), properties=wire.encode(inputs), preview=True)
-        return wire.decode(self.provider.Create(request, Context()).properties)
-
-    def create(self, token: str, news: Properties, *, name: str = "it") -> Made:
-        inputs = self.checked(token, news, name=name)
-        urn = self.urn(token, name)
-        response = self.provider.Create(pb.CreateRequest(urn=urn, properties=wire.encode(inputs)), Context())
-        made = Made(token, urn, response.id, inputs, wire.decode(response.properties))
-        self.made.append(made)
-        return made
-
-    def diff(self, made: Made, news: Properties, olds: Properties | None = None) -> pb.DiffResponse:
-        request = pb.DiffRequest(
-            id=made.id,
-            urn=made.urn,
-            olds=wire.encode(made.outputs),
-            old_inputs=wire.encode(made.inputs if olds is None else olds),
-            news=wire.encode(news),
-        )
-        return self.provider.Diff(request, Context())
 
     def change(self, made: Made, **changes: Any) -> tuple[pb.DiffResponse, Properties]:
         """The difference that changed inputs make, and those inputs checked; None takes one away."""
@@ -108,32 +60,6 @@ class Engine:
         news = {k: v for k, v in {**asked, **changes}.items() if v is not None}
         inputs = self.checked(made.token, news, made.inputs, name=made.urn.rpartition("::")[2])
         return self.diff(made, inputs), inputs
-
-    def read(self, made: Made) -> pb.ReadResponse:
-        request = pb.ReadRequest(
-            id=made.id, urn=made.urn, inputs=wire.encode(made.inputs), properties=wire.encode(made.outputs)
-        )
-        return self.provider.Read(request, Context())
-
-    def update(self, made: Made, news: Properties) -> Made:
-        request = pb.UpdateRequest(
-            id=made.id,
-            urn=made.urn,
-            olds=wire.encode(made.outputs),
-            old_inputs=wire.encode(made.inputs),
-            news=wire.encode(news),
-        )
-        outputs = wire.decode(self.provider.Update(request, Context()).properties)
-        return Made(made.token, made.urn, made.id, news, outputs)
-
-    def delete(self, made: Made) -> None:
-        request = pb.DeleteRequest(
-            id=made.id,
-            urn=made.urn,
-            properties=wire.encode(made.outputs),
-            old_inputs=wire.encode(made.inputs),
-        )
-        self.provider.Delete(request, Context())
 
     def adopt(self, made: Made) -> str | None:
         return self.provider.adopt(made.token, made.urn, made.inputs)

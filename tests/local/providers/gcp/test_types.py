@@ -423,6 +423,6 @@ class TestEveryType:
     def test_preview_of_a_create_gives_inputs_and_unknowns(self, engine: Any, case: Case) -> None:
         first = case.before(engine)
         calls = engine.control("GET", "status")["resources"]
-        outputs = engine.preview(case.token, {**case.inputs, **first})
+        outputs = engine.preview(case.token, engine.checked(case.token, {**case.inputs, **first}))
         assert all(wire.is_unknown(outputs[name]) for name in case.outputs), case.token
         assert engine.control("GET", "status")["resources"] == calls
