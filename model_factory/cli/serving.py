@@ -11,8 +11,9 @@ from model_factory.planning.settings.serving import Serving
 def serving(root: Path) -> Serving:
     """The runtimes and the routes of weights of the project in `root`. Components belong to the project and not to this command, which
     may be installed apart from it."""
-    if str(root) not in sys.path:
-        sys.path.append(str(root))
-    from components.kubernetes.serving import SERVING
-
+    sys.path.append(str(root))
+    try:
+        from components.kubernetes.serving import SERVING
+    finally:
+        sys.path.remove(str(root))
     return SERVING

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def cost(project: Path, *arguments: str) -> str:
-    # In a thread: the engine's event loop takes the main thread's with it when it ends, and other tests in this process need one.
-    with ThreadPoolExecutor(1) as thread:
-        command = ["cost", "--cwd", str(project), *arguments]
-        result = thread.submit(
-            lambda: CliRunner().invoke(app, command, env={"COLUMNS": "160"}, catch_exceptions=False)
-        ).result()
+    command = ["cost", "--cwd", str(project), *arguments]
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "160"}, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 

@@ -7,7 +7,6 @@ import os
 import runpy
 import shutil
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -66,12 +65,6 @@ def in_process(session: Session) -> list[Resource]:
 
 def void(_: object) -> None:
     """A program's resources register themselves."""
-
-
-def in_a_thread(session: Session) -> list[Resource]:
-    # The engine's event loop takes the main thread's with it when it ends, and other tests in this process need one.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(in_process, session).result()
 
 
 def on_hyperdisks(machine: str, region: str, zone: str) -> dict[str, Any]:
@@ -140,5 +133,5 @@ class TestAnyStack:
     def test_exports_the_bill_of_what_it_declares(
         self, document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
     ) -> None:
-        resources = in_a_thread(session_of(tmp_path_factory.mktemp("stack"), "dev", document))
+        resources = in_process(session_of(tmp_path_factory.mktemp("stack"), "dev", document))
         assert exported(resources) == cost_outputs(bill_of(resources))

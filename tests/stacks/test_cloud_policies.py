@@ -22,62 +22,7 @@ MENDED = """
     )
     gcp.storage.Bucket("weights", location="US-CENTRAL1")
 """
-# What the local clouds can make and no policy lets through.
-CARELESS = """
-    import json
-    import pulumi, pulumi_aws as aws, pulumi_gcp as gcp
-
-    def document(**statement):
-        return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
-
-    vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")
-    subnets = [
-        aws.ec2.Subnet(
-            f"subnet-{zone}",
-            vpc_id=vpc.id,
-            cidr_block=f"10.0.{number}.0/24",
-            availability_zone=f"us-east-1{zone}",
-            map_public_ip_on_launch=True,
-        )
-        for number, zone in enumerate("ab")
-    ]
-    group = aws.ec2.SecurityGroup("group", vpc_id=vpc.id)
-    aws.vpc.SecurityGroupIngressRule(
-        "ssh", security_group_id=group.id, ip_protocol="tcp", from_port=22, to_port=22, cidr_ipv4="0.0.0.0/0"
-    )
-    role = aws.iam.Role(
-        "role", assume_role_policy=document(Principal={"Service": "eks.amazonaws.com"}, Action="sts:AssumeRole")
-    )
-    aws.iam.RolePolicy("everything", role=role.name, policy=document(Action="*", Resource="*"))
-    aws.kms.Key("key")
-    aws.s3.Bucket("bucket", force_destroy=True)
-    cluster = aws.eks.Cluster(
-        "eks", role_arn=role.arn, version="1.32", vpc_config={"subnet_ids": [each.id for each in subnets]}
-    )
-    template = aws.ec2.LaunchTemplate("nodes", key_name="ops")
-    aws.eks.NodeGroup(
-        "gpus",
-        cluster_name=cluster.name,
-        node_role_arn=role.arn,
-        subnet_ids=[each.id for each in subnets],
-        instance_types=["g6.xlarge"],
-        launch_template={"id": template.id, "version": "1"},
-        scaling_config={"min_size": 0, "max_size": 2, "desired_size": 0},
-    )
-    gke = gcp.container.Cluster(
-        "gke", location="asia-southeast1", min_master_version="1.35", enable_legacy_abac=True, initial_node_count=1
-    )
-    gcp.container.NodePool("pool", cluster=gke.name, location="asia-southeast1", node_config={"machine_type": "e2-standard-4"})
-    images = gcp.artifactregistry.Repository("images", location="us-central1", repository_id="images", format="DOCKER")
-    gcp.artifactregistry.RepositoryIamMember(
-        "everybody",
-        location="us-central1",
-        repository=images.repository_id,
-        role="roles/artifactregistry.reader",
-        member="allUsers",
-    )
-    pulumi.export("usd_per_month", {"least": "40000", "most": "90000"})
-"""
+CARELESS = (ROOT / "tests" / "stacks" / "careless_program.py").read_text(encoding="utf-8")
 STOPPING = """
     allowed-regions authorized-networks eks-endpoint eks-secrets-kms iam-no-star imdsv2-hop-1 metadata-server monthly-budget
     no-legacy-abac no-ssh node-account private-nodes protect-stateful registry-not-public
