@@ -20,9 +20,9 @@ from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, conso
 from model_factory.cli.session import Session
 from model_factory.engines import pulumi as pulumi_engine
 from model_factory.local.clouds import manager
-from model_factory.local.clouds.control import ControlError
 from model_factory.local.clouds.kubernetes import control as kubernetes
-from model_factory.local.clouds.manager import CloudError, CloudSpec, CloudStatus
+from model_factory.local.clouds.manager import CloudSpec, CloudStatus
+from model_factory.local.errors import LocalError
 from model_factory.local.providers import background
 
 app = typer.Typer(
@@ -222,7 +222,7 @@ def _clusters(session: Session) -> Path:
 def _do(action: Callable[[], T]) -> T:
     try:
         return action()
-    except (CloudError, ControlError, background.ServerError) as error:
+    except LocalError as error:
         raise CommandError(str(error)) from error
 
 

@@ -21,9 +21,7 @@ from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, conso
 from model_factory.cli.session import Session
 from model_factory.cli.values import resource
 from model_factory.cost import Bill, Line, Resource, Span, Sums, bill_of
-from model_factory.local.engine.model import StateError
-from model_factory.local.engine.secrets import SecretsError
-from model_factory.local.engine.store import LockedError
+from model_factory.local.engine.errors import StoreError
 
 Basis = Literal["state", "program"]
 _FINE: Final = Decimal("0.0001")
@@ -51,7 +49,7 @@ def _resources(session: Session, *, planned: bool) -> tuple[Basis, list[Resource
     if not planned and session.store.exists():
         try:
             resources = session.store.load().resources
-        except (StateError, LockedError, SecretsError) as error:
+        except StoreError as error:
             raise CommandError(str(error)) from error
         return "state", [resource(each) for each in resources if not each.delete]
     return "program", declared(session)

@@ -35,9 +35,8 @@ from model_factory.engines import pulumi as pulumi_engine
 from model_factory.graph.masking import Masker
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine.deploy import Deployment, Outcome, run
-from model_factory.local.engine.model import Snapshot, StateError
-from model_factory.local.engine.secrets import SecretsError
-from model_factory.local.engine.store import LockedError
+from model_factory.local.engine.errors import StateError, StoreError
+from model_factory.local.engine.model import Snapshot
 from model_factory.local.wire import Value
 from model_factory.preview.digest import digest
 from model_factory.preview.events import Report
@@ -244,7 +243,7 @@ class Runner:
                     emit=progress,
                     cancel=cancel,
                 )
-            except (StateError, LockedError, SecretsError) as error:
+            except StoreError as error:
                 raise CommandError(str(error)) from error
         return Result(
             progress.report,

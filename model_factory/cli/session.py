@@ -22,7 +22,8 @@ from model_factory.cli.project import (
 )
 from model_factory.cli.serving import serving
 from model_factory.local.clouds.manager import CloudSpec
-from model_factory.local.engine.secrets import PassphraseCrypter, SecretsError, new_salt
+from model_factory.local.engine.errors import SecretsError
+from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
 from model_factory.planning.settings.draft import Providers
 from model_factory.planning.settings.load import Settings, SettingsError, load

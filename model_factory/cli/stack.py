@@ -18,9 +18,8 @@ from model_factory.cli.values import plain
 from model_factory.graph.masking import Masker
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine.disclosure import is_stripped, without_secrets
-from model_factory.local.engine.model import StateError
-from model_factory.local.engine.secrets import SecretsError
-from model_factory.local.engine.store import LockedError, list_stacks
+from model_factory.local.engine.errors import StoreError
+from model_factory.local.engine.store import list_stacks
 from model_factory.preview.outputs import print_outputs
 
 app = typer.Typer(
@@ -147,7 +146,7 @@ def _with_state(stack: str, cwd: Path) -> Session:
 def _checked(action: Any) -> Any:
     try:
         return action()
-    except (StateError, LockedError, SecretsError) as error:
+    except StoreError as error:
         raise CommandError(str(error)) from error
 
 

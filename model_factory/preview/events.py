@@ -20,7 +20,6 @@ StepStatus = Literal["planned", "running", "done", "failed"]
 FindingKind = Literal["mandatory", "advisory", "remediated", "not evaluated"]
 
 UNCHANGED_OPS: Final = frozenset({"same", "read", "refresh"})
-DELETE_OPS: Final = frozenset({"delete", "delete-replaced", "discard", "discard-replaced"})
 # A replacement is three steps; this one stands for all of them in a listing.
 LOGICAL_REPLACE: Final = "replace"
 REPLACE_PARTS: Final = frozenset({"create-replacement", "delete-replaced", "discard-replaced"})

@@ -28,6 +28,8 @@ from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from model_factory.local.errors import ControlError
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -42,10 +44,6 @@ Message = MutableMapping[str, Any]
 AsgiApplication = Callable[
     [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
-
-
-class ControlError(Exception):
-    """A control call that cannot be done: what is wrong with it, in one sentence. Answered with status 400."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import Any, Final
 import psutil
 
 from model_factory.local import daemon
+from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
 
 HOST: Final = "127.0.0.1"
 SOURCE: Final = Path(__file__).parents[3]
@@ -31,18 +32,6 @@ CALL_SECONDS: Final = 30.0
 ASK_SECONDS: Final = 3.0
 """A cloud that loads its state answers later than that; a program that is no cloud may never answer."""
 POLL_SECONDS: Final = 0.03
-
-
-class CloudError(Exception):
-    """A local cloud could not be started, reached or told: which one, why, and what to do."""
-
-
-class PortBusyError(CloudError):
-    """Something else listens on the cloud's port."""
-
-
-class NotRunningError(CloudError):
-    """The cloud does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +81,7 @@ def start(
 ) -> list[CloudStatus]:
     """Start those that do not run, all at once; return when each answers.
 
-    Raises PortBusyError where another program (or another project's cloud) has the port, CloudError with the end of the
+    Raises PortBusyError where another program (or another project's cloud) has the port, LocalCloudError with the end of the
     log where the process ends or stays silent; what this call had started is then stopped again.
     """
     with ExitStack() as stack:
@@ -139,7 +128,7 @@ def reset(specs: Sequence[CloudSpec]) -> list[CloudStatus]:
 def call(
     spec: CloudSpec, method: str, name: str, document: object = None, *, timeout_seconds: float = CALL_SECONDS
 ) -> Any:
-    """One control call (see `model_factory.local.clouds.control`), as decoded JSON. Raises NotRunningError, CloudError."""
+    """One control call (see `model_factory.local.clouds.control`), as decoded JSON. Raises NotRunningError, LocalCloudError."""
     body = None if document is None else json.dumps(document).encode()
     request = urllib.request.Request(f"{spec.url}/_cloud/{name}", data=body, method=method)  # noqa: S310  always http on loopback
     request.add_header("Content-Type", "application/json")
@@ -149,7 +138,7 @@ def call(
     except urllib.error.HTTPError as error:
         with error:
             reason = _reason(error.read())
-        raise CloudError(f"local cloud {spec.name} refused {method} {name}: {reason}") from error
+        raise LocalCloudError(f"local cloud {spec.name} refused {method} {name}: {reason}") from error
     except (OSError, ValueError) as error:
         raise NotRunningError(
             f"local cloud {spec.name} does not answer at {spec.url} ({error}); start it with `factory clouds start`"
@@ -187,7 +176,7 @@ def _ask(spec: CloudSpec) -> CloudStatus | None:
     try:
         answer = call(spec, "GET", "status", timeout_seconds=ASK_SECONDS)
         return _status(spec, answer)
-    except (CloudError, KeyError, TypeError):
+    except (LocalCloudError, KeyError, TypeError):
         return None
 
 
@@ -203,7 +192,7 @@ def _find(spec: CloudSpec, root: Path) -> psutil.Process | None:
     """The process of this root's cloud, None where the port is free; anything else there is an error."""
     recorded = daemon.recorded(spec.directory(root))
     if recorded is not None and recorded.facts.get("port") != spec.port:
-        raise CloudError(
+        raise LocalCloudError(
             f"local cloud {spec.name} runs already, on port {recorded.facts.get('port')} (pid {recorded.process.pid}), not "
             f"{spec.port}; stop it first with `factory clouds stop`"
         )
@@ -254,11 +243,11 @@ def _wait_ready(spec: CloudSpec, root: Path, process: psutil.Process | None, dea
         if answer is not None and answer.pid == process.pid:
             return answer
         if time.monotonic() > deadline:
-            raise CloudError(
+            raise LocalCloudError(
                 f"local cloud {spec.name} did not answer in time at {spec.url}:\n{daemon.log_tail(spec.directory(root))}"
             )
         time.sleep(POLL_SECONDS)
-    raise CloudError(
+    raise LocalCloudError(
         f"local cloud {spec.name} ended while starting:\n{daemon.log_tail(spec.directory(root))}"
     )
 

@@ -13,8 +13,8 @@ import grpc
 from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc, resource_pb2
 
 from model_factory.local import wire
+from model_factory.local.engine.errors import ProviderCallError
 from model_factory.local.engine.goal import Goal, options_of, transformed, with_outputs
-from model_factory.local.engine.plugins import ProviderCallError
 from model_factory.local.wire import Properties
 
 

@@ -21,12 +21,13 @@ from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine import launch
 from model_factory.local.engine.callbacks import Callbacks
+from model_factory.local.engine.errors import PolicyError, StateError, StoppedError
 from model_factory.local.engine.events import EngineEvent, EventSink
-from model_factory.local.engine.execute import Executor, StoppedError
+from model_factory.local.engine.execute import Executor
 from model_factory.local.engine.journal import Journal
-from model_factory.local.engine.model import ResourceState, Snapshot, StateError
+from model_factory.local.engine.model import ResourceState, Snapshot
 from model_factory.local.engine.monitor import EngineService, Monitor, ProgramInfo
-from model_factory.local.engine.policy import PackSource, Policies, PolicyError, StackInfo
+from model_factory.local.engine.policy import PackSource, Policies, StackInfo
 from model_factory.local.engine.program import SHOWN_EXIT_CODE
 from model_factory.local.engine.pulumi_package import Builtins
 from model_factory.local.engine.refresh import Surveyor

@@ -13,33 +13,28 @@ from dataclasses import replace
 from typing import Final, TypeVar, cast
 
 from model_factory.graph.urn import provider_urn
+from model_factory.local.engine.errors import (
+    InitFailedError,
+    PlanError,
+    ProtectedError,
+    ProviderCallError,
+    ResourceError,
+    StateError,
+    StepFailedError,
+    StoppedError,
+)
 from model_factory.local.engine.events import EventSink
-from model_factory.local.engine.goal import UnsupportedError
 from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.ledger import Op as JournalOp
-from model_factory.local.engine.model import CustomTimeouts, ResourceState, StateError, now
-from model_factory.local.engine.plugins import (
-    UNKNOWN_ID,
-    InitFailedError,
-    ProviderCallError,
-    ProviderInstance,
-)
-from model_factory.local.engine.registry import Registry, UnknownProviderError
-from model_factory.local.engine.step import Op, PlanError, ProtectedError, Step, metadata_changed
+from model_factory.local.engine.model import CustomTimeouts, ResourceState, now
+from model_factory.local.engine.plugins import UNKNOWN_ID, ProviderInstance
+from model_factory.local.engine.registry import Registry
+from model_factory.local.engine.step import Op, Step, metadata_changed
 from model_factory.local.wire import Secret, Value
 
 T = TypeVar("T")
 
 _NO_TIMEOUTS: Final = CustomTimeouts()
-CALL_ERRORS: Final = (ProviderCallError, InitFailedError, UnsupportedError, UnknownProviderError, PlanError)
-
-
-class StoppedError(Exception):
-    """The run has failed or was cancelled: nothing new begins."""
-
-
-class StepFailedError(Exception):
-    """A step failed. It has been reported; what it left behind, if anything, is in the state."""
 
 
 class Executor:
@@ -148,7 +143,7 @@ class Executor:
             # The journal cannot be written: what was asked of a cloud could not be recorded any more.
             self.fail("", str(error))
             raise StoppedError from error
-        except CALL_ERRORS as error:
+        except ResourceError as error:
             if number is not None and self._journal is not None:
                 self._journal.end(number, ok=False)
             self._report(step, str(error), error)

@@ -17,18 +17,12 @@ from pulumi.runtime.proto import alias_pb2, resource_pb2
 
 from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, Urn, qualify
 from model_factory.local import wire
+from model_factory.local.engine.errors import UnsupportedError
 from model_factory.local.engine.model import CustomTimeouts, ResourceState
 from model_factory.local.wire import UNKNOWN, Output, Properties, Secret, Unknown, Value
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class UnsupportedError(Exception):
-    """The program uses something that only the Pulumi CLI does."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: not supported by the local engine; use the Pulumi CLI (--engine pulumi)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Final
 
 from model_factory.graph.urn import Urn
-from model_factory.local.engine.model import ResourceState, Snapshot, StateError
+from model_factory.local.engine.errors import StateError
+from model_factory.local.engine.model import ResourceState, Snapshot
 
 _RESTORE: Final = "restore the state from its .bak file or an export"
 

@@ -12,9 +12,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
+from model_factory.local.engine.errors import StateError
 from model_factory.local.engine.journal_file import Appender, Header, dumps, entry_line, header_line
 from model_factory.local.engine.ledger import Entry, Ledger, Op
-from model_factory.local.engine.model import Operation, ResourceState, Snapshot, StateError
+from model_factory.local.engine.model import Operation, ResourceState, Snapshot
 from model_factory.local.engine.state import Codec
 from model_factory.local.wire import Value
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from model_factory.local.engine.errors import StateError
 from model_factory.local.engine.ledger import Entry
-from model_factory.local.engine.model import StateError
 from model_factory.local.engine.state import Codec, JsonObject
 
 FORMAT: Final = 1

@@ -17,18 +17,6 @@ from model_factory.local.wire import Value
 OperationType = Literal["creating", "updating", "deleting", "reading", "importing"]
 
 
-class StateError(Exception):
-    """A state that cannot be read or must not be written: `key` says where, `value` what stands there, `rule` what it breaks,
-    `remedy` what to do. Values of properties never appear in it."""
-
-    def __init__(self, key: str, value: object, rule: str, remedy: str) -> None:
-        self.key = key
-        self.value = value
-        self.rule = rule
-        self.remedy = remedy
-        super().__init__(f"{key} {value}: {rule}; {remedy}")
-
-
 @dataclass(frozen=True, slots=True)
 class CustomTimeouts:
     """How long an operation may take, in seconds; 0 is the provider's default."""

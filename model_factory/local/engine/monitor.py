@@ -17,9 +17,9 @@ from pulumi.runtime.proto import callback_pb2, engine_pb2, engine_pb2_grpc, reso
 
 from model_factory.local import wire
 from model_factory.local.engine.callbacks import Callbacks
+from model_factory.local.engine.errors import ResourceError, StoppedError, UnsupportedError
 from model_factory.local.engine.events import EventSink, Severity
-from model_factory.local.engine.execute import CALL_ERRORS, StoppedError
-from model_factory.local.engine.goal import Goal, UnsupportedError, from_request, settle, source_position
+from model_factory.local.engine.goal import Goal, from_request, settle, source_position
 from model_factory.local.engine.run import Run
 
 STOPPED: Final = "Resource monitor has terminated, shutting down"
@@ -92,7 +92,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             goal, changed = await self._callbacks.transform(goal, own, self._run.parents(goal.parent))
             goal = settle(goal, rebuild=changed)
             registered = await self._run.register(goal)
-        except (*CALL_ERRORS, ValueError) as error:
+        except (ResourceError, ValueError) as error:
             return await self._refuse(context, error)
         except StoppedError:
             return await _stopped(context)
@@ -131,7 +131,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 settle(goal, rebuild=False), provider=goal.provider or self._run.inherited(goal).provider
             )
             state = await self._run.read(goal, request.id)
-        except (*CALL_ERRORS, ValueError) as error:
+        except (ResourceError, ValueError) as error:
             return await self._refuse(context, error)
         except StoppedError:
             return await _stopped(context)
@@ -153,7 +153,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             outputs, failures = await self._run.invoke(token, args, provider, version)
         except UnsupportedError as error:
             return await self._refuse(context, error)
-        except CALL_ERRORS as error:
+        except ResourceError as error:
             return await context.abort(
                 grpc.StatusCode.UNKNOWN, f"invocation of {token} returned an error: {error}"
             )

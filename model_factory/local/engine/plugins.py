@@ -20,6 +20,7 @@ from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 from model_factory.graph.urn import name_of, type_of
 from model_factory.local import wire
 from model_factory.local.engine.diff import Diff, Kind, PropertyDiff
+from model_factory.local.engine.errors import InitFailedError, ProviderCallError
 from model_factory.local.wire import UNKNOWN, Properties, Secret, Value
 
 _KINDS: Final = {
@@ -31,34 +32,6 @@ _KINDS: Final = {
     provider_pb2.PropertyDiff.UPDATE_REPLACE: Kind.UPDATE_REPLACE,
 }
 _STATUS_DETAILS: Final = "grpc-status-details-bin"
-
-
-class ProviderCallError(Exception):
-    """A provider refused or failed a call. `code` is the gRPC status, `message` what the provider said."""
-
-    def __init__(self, code: grpc.StatusCode, message: str, details: bytes = b"") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.details = details
-
-    @property
-    def outcome_unknown(self) -> bool:
-        """Whether the call may have taken effect all the same."""
-        return self.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS, grpc.StatusCode.UNKNOWN)
-
-
-class InitFailedError(Exception):
-    """The resource exists, but did not become ready: its id and what is known of it must be kept, and it is retried."""
-
-    def __init__(
-        self, id_: str, outputs: Properties, inputs: Properties | None, reasons: Sequence[str]
-    ) -> None:
-        super().__init__("; ".join(reasons) or "resource initialisation failed")
-        self.id = id_
-        self.outputs = outputs
-        self.inputs = inputs
-        self.reasons = tuple(reasons)
 
 
 @dataclass(frozen=True, slots=True)

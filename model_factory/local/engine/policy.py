@@ -17,9 +17,9 @@ from pulumi.runtime.proto import analyzer_pb2
 
 from model_factory.graph.urn import STACK_TYPE, provider_urn
 from model_factory.local import wire
+from model_factory.local.engine.errors import PolicyError
 from model_factory.local.engine.events import MASK, EventSink, PackName, PolicySummaryKind
 from model_factory.local.engine.model import ResourceState
-from model_factory.local.engine.policy_config import PolicyError
 from model_factory.local.engine.policy_process import PackSource, PolicyPack, StackInfo, Stream
 from model_factory.local.wire import Properties, Secret, Value
 

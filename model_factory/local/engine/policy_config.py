@@ -18,7 +18,7 @@ import jsonschema
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2
 
-from model_factory.local.engine.step import PlanError
+from model_factory.local.engine.errors import PolicyError
 
 LEVELS: Final[Mapping[str, int]] = {
     "advisory": analyzer_pb2.ADVISORY,
@@ -28,10 +28,6 @@ LEVELS: Final[Mapping[str, int]] = {
 }
 _LEVEL_KEY: Final = "enforcementLevel"
 _ALL: Final = "all"
-
-
-class PolicyError(PlanError):
-    """A policy pack cannot be started, configured or asked. `urn` is the resource it was asked about, or empty."""
 
 
 @dataclass(frozen=True, slots=True)

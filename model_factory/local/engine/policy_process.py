@@ -25,13 +25,8 @@ from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
-from model_factory.local.engine.policy_config import (
-    PolicyError,
-    PolicySetting,
-    read_policy_config,
-    reconcile,
-    to_request,
-)
+from model_factory.local.engine.errors import PolicyError
+from model_factory.local.engine.policy_config import PolicySetting, read_policy_config, reconcile, to_request
 
 Stream = Literal["info", "info#err"]
 

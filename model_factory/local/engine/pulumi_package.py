@@ -13,9 +13,9 @@ import grpc
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
 from model_factory.local.engine.diff import NO_CHANGE, Diff
-from model_factory.local.engine.goal import UnsupportedError
-from model_factory.local.engine.model import ResourceState, StateError
-from model_factory.local.engine.plugins import Failure, ProviderCallError, ProviderInstance, Read
+from model_factory.local.engine.errors import ProviderCallError, StateError, UnsupportedError
+from model_factory.local.engine.model import ResourceState
+from model_factory.local.engine.plugins import Failure, ProviderInstance, Read
 from model_factory.local.wire import Properties, Value, is_secret
 
 

@@ -11,11 +11,12 @@ import grpc
 
 from model_factory.graph.urn import provider_urn
 from model_factory.local.engine.diff import compare, same
+from model_factory.local.engine.errors import InitFailedError, ProviderCallError, ResourceError, StoppedError
 from model_factory.local.engine.events import EventSink
-from model_factory.local.engine.execute import CALL_ERRORS, Executor, StoppedError
+from model_factory.local.engine.execute import Executor
 from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.model import Operation, ResourceState, Snapshot, now
-from model_factory.local.engine.plugins import InitFailedError, ProviderCallError, ProviderInstance, Read
+from model_factory.local.engine.plugins import ProviderInstance, Read
 from model_factory.local.engine.registry import Registry
 from model_factory.local.engine.step import Op, Step
 
@@ -77,7 +78,7 @@ class Surveyor:
         if wanted.custom and not wanted.is_provider:
             try:
                 made = await self._executor.call(lambda: self._find(wanted))
-            except CALL_ERRORS as error:
+            except ResourceError as error:
                 unable = isinstance(error, ProviderCallError) and error.code is grpc.StatusCode.UNIMPLEMENTED
                 reason = "" if unable else f": {error}"
                 self._sink.diagnostic(
@@ -153,7 +154,7 @@ class Surveyor:
         if old.custom and not old.is_provider and not old.pending_replacement:
             try:
                 step, result = await self._executor.call(lambda: self._compare(old))
-            except CALL_ERRORS as error:
+            except ResourceError as error:
                 self._executor.fail(old.urn, f"refresh of {old.type} {old.name!r}: {error}")
                 return old
             except StoppedError:

@@ -12,9 +12,10 @@ from typing import Final
 
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
-from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, provider_urn
+from model_factory.graph.urn import PROVIDER_TYPE_PREFIX
 from model_factory.local.engine.diff import Diff, same
-from model_factory.local.engine.goal import Goal, UnsupportedError
+from model_factory.local.engine.errors import UnknownProviderError, UnsupportedError
+from model_factory.local.engine.goal import Goal
 from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.plugins import UNKNOWN_ID, Failure, ProviderInstance
 from model_factory.local.wire import Properties, Secret, Value
@@ -108,13 +109,6 @@ class Registry:
             known = ", ".join(sorted(self._factories)) or "none"
             raise UnsupportedError(f"provider {package!r} (local providers: {known})")
         return ProviderInstance(package, factory())
-
-
-class UnknownProviderError(Exception):
-    """A resource names a provider that neither the program nor the state has."""
-
-    def __init__(self, reference: str) -> None:
-        super().__init__(f"unknown provider {provider_urn(reference)!r}")
 
 
 def default_name(version: str) -> str:

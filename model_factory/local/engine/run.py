@@ -15,14 +15,22 @@ from model_factory.graph.urn import STACK_TYPE, provider_urn
 from model_factory.local import wire
 from model_factory.local.engine.deletions import blockers
 from model_factory.local.engine.diff import Diff
+from model_factory.local.engine.errors import (
+    PlanError,
+    ResourceError,
+    StateError,
+    StepFailedError,
+    StoppedError,
+    UnsupportedError,
+)
 from model_factory.local.engine.events import EventSink
-from model_factory.local.engine.execute import CALL_ERRORS, Executor, StepFailedError, StoppedError
-from model_factory.local.engine.goal import Goal, UnsupportedError, inherit
+from model_factory.local.engine.execute import Executor
+from model_factory.local.engine.goal import Goal, inherit
 from model_factory.local.engine.journal import Journal
-from model_factory.local.engine.model import ResourceState, StateError
+from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.plugins import Failure, ProviderInstance
 from model_factory.local.engine.registry import Registry, default_goal, with_version
-from model_factory.local.engine.step import Op, PlanError, Step
+from model_factory.local.engine.step import Op, Step
 from model_factory.local.engine.steps import Planner
 from model_factory.local.wire import Properties, Value
 
@@ -111,7 +119,7 @@ class Run:
             goal = await self._with_provider(goal)
             self._refuse_unknowns(goal)
             steps = self._planner.register(goal, self)
-        except (*CALL_ERRORS, StateError) as error:
+        except (ResourceError, StateError) as error:
             self._refused(error, goal)
             raise StoppedError from error
         return await self._carry_out(goal, steps)
@@ -122,7 +130,7 @@ class Run:
         try:
             goal = await self._with_provider(goal)
             steps = self._planner.read(goal, id_)
-        except CALL_ERRORS as error:
+        except ResourceError as error:
             self._refused(error, goal)
             raise StoppedError from error
         return (await self._carry_out(goal, steps)).state

@@ -17,12 +17,10 @@ from typing import Final, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from model_factory.local.engine.errors import SecretsError
+
 ROUNDS: Final = 1_000_000
 _CHECK: Final = "pulumi"
-
-
-class SecretsError(Exception):
-    """A secret cannot be read or written: missing or wrong passphrase, or a damaged value. Never holds a secret."""
 
 
 class Crypter(Protocol):

@@ -18,15 +18,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from model_factory.local import go_json, wire
-from model_factory.local.engine.model import (
-    CustomTimeouts,
-    Manifest,
-    Operation,
-    ResourceState,
-    Snapshot,
-    StateError,
-    now,
-)
+from model_factory.local.engine.errors import StateError
+from model_factory.local.engine.model import CustomTimeouts, Manifest, Operation, ResourceState, Snapshot, now
 from model_factory.local.engine.secrets import Crypter
 from model_factory.local.wire import Asset, Output, ResourceReference, Secret, Value
 

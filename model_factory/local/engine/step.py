@@ -68,18 +68,6 @@ class Step:
         return self.state.urn
 
 
-class PlanError(Exception):
-    """The program or the state asks for something impossible. `urn` may be empty."""
-
-    def __init__(self, urn: str, message: str) -> None:
-        super().__init__(message)
-        self.urn = urn
-
-
-class ProtectedError(PlanError):
-    """A protected resource would have to go."""
-
-
 def metadata_changed(old: ResourceState, new: ResourceState) -> bool:
     """Whether an unchanged resource's record must be written all the same. Source positions do not count."""
     return (

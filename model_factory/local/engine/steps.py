@@ -21,9 +21,10 @@ from model_factory.local.engine.diff import (
     same,
     with_unknown,
 )
+from model_factory.local.engine.errors import PlanError, ProtectedError
 from model_factory.local.engine.goal import Goal, alias_urn
 from model_factory.local.engine.model import ResourceState
-from model_factory.local.engine.step import Op, PlanError, ProtectedError, Step
+from model_factory.local.engine.step import Op, Step
 from model_factory.local.wire import Properties
 
 

@@ -22,11 +22,12 @@ from typing import Any, Final, cast
 
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine import journal_file
+from model_factory.local.engine.errors import LockedError, StateError
 from model_factory.local.engine.integrity import verify
 from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.journal_file import Header, disk_error, sync_folder, write_all
 from model_factory.local.engine.ledger import Entry, fold
-from model_factory.local.engine.model import Snapshot, StateError, now
+from model_factory.local.engine.model import Snapshot, now
 from model_factory.local.engine.secrets import Crypter
 from model_factory.local.engine.state import (
     Codec,
@@ -55,16 +56,6 @@ class Owner:
 
     def __str__(self) -> str:
         return f"process {self.pid} of {self.user} on {self.host}, since {self.since}"
-
-
-class LockedError(Exception):
-    """Another run holds the stack. `owner` is None where it has not yet said who it is."""
-
-    def __init__(self, stack: str, owner: Owner | None) -> None:
-        self.stack = stack
-        self.owner = owner
-        holder = owner or "another process"
-        super().__init__(f"stack {stack} is in use by {holder}; wait until it ends, or end it")
 
 
 class StackStore:

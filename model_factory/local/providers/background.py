@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from model_factory.local import daemon
+from model_factory.local.errors import ServerError
 from model_factory.local.providers.serve import PROVIDERS
 
 _SOURCE: Final = Path(__file__).parents[3]
@@ -21,10 +22,6 @@ _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.03
 _PORTS: Final = "ports.json"
-
-
-class ServerError(Exception):
-    """The server did not start; with the end of its log."""
 
 
 def start(root: Path) -> Mapping[str, int]:

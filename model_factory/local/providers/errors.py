@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model_factory.local.errors import LocalError
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -22,7 +24,7 @@ class Failure:
     reason: str
 
 
-class ProviderError(Exception):
+class ProviderError(LocalError):
     """A failure that the engine shows as it stands."""
 
 

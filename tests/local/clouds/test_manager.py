@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from model_factory.local.clouds import manager
-from model_factory.local.clouds.manager import CloudError, CloudSpec, NotRunningError, PortBusyError
+from model_factory.local.clouds.manager import CloudSpec
+from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
 
 SERVER = """
 import argparse, signal, sys, threading
@@ -110,7 +111,7 @@ class TestStart:
         self, spec: CloudSpec, source: Path, tmp_path: Path
     ) -> None:
         behave(source, 'sys.exit("the data directory is cursed")')
-        with pytest.raises(CloudError, match="the data directory is cursed"):
+        with pytest.raises(LocalCloudError, match="the data directory is cursed"):
             manager.start([spec], tmp_path)
         assert manager.stop([spec], tmp_path) == []
 
@@ -118,7 +119,7 @@ class TestStart:
         self, spec: CloudSpec, source: Path, tmp_path: Path
     ) -> None:
         behave(source, "import time; time.sleep(60)")
-        with pytest.raises(CloudError, match="did not answer in time"):
+        with pytest.raises(LocalCloudError, match="did not answer in time"):
             manager.start([spec], tmp_path, timeout_seconds=0.5)
         assert manager.stop([spec], tmp_path) == []
 
@@ -152,7 +153,7 @@ class TestPorts:
         self, spec: CloudSpec, tmp_path: Path
     ) -> None:
         manager.start([spec], tmp_path)
-        with pytest.raises(CloudError, match=f"on port {spec.port}"):
+        with pytest.raises(LocalCloudError, match=f"on port {spec.port}"):
             manager.start([CloudSpec("fake", spec.port + 1)], tmp_path)
 
 
@@ -194,7 +195,7 @@ class TestStop:
 class TestCalls:
     def test_a_refusal_says_why(self, spec: CloudSpec, tmp_path: Path) -> None:
         manager.start([spec], tmp_path)
-        with pytest.raises(CloudError, match="seconds is -1"):
+        with pytest.raises(LocalCloudError, match="seconds is -1"):
             manager.call(spec, "PUT", "transition", {"seconds": -1})
         assert manager.call(spec, "PUT", "transition", {"seconds": 2}) == {"seconds": 2}
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_factory.graph.urn import STACK_TYPE, Urn
+from model_factory.local.engine.errors import SecretsError
 from model_factory.local.engine.model import ResourceState
-from model_factory.local.engine.secrets import Crypter, SecretsError
+from model_factory.local.engine.secrets import Crypter
 from model_factory.local.wire import Value
 
 PROJECT = "shop"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_factory.local.engine.errors import StateError
 from model_factory.local.engine.integrity import settle, verify
-from model_factory.local.engine.model import Operation, ResourceState, Snapshot, StateError
+from model_factory.local.engine.model import Operation, ResourceState, Snapshot
 from tests.local.engine.states import PROJECT, STACK, STACK_URN, provider, stack, thing, urn
 
 

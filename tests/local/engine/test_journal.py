@@ -18,11 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model_factory.local.engine import journal_file
+from model_factory.local.engine.errors import StateError
 from model_factory.local.engine.integrity import verify
 from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.journal_file import Header
 from model_factory.local.engine.ledger import Entry, Op, fold
-from model_factory.local.engine.model import Operation, ResourceState, Snapshot, StateError
+from model_factory.local.engine.model import Operation, ResourceState, Snapshot
 from model_factory.local.engine.state import Codec
 from model_factory.local.wire import Secret
 from tests.local.engine.states import (

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_factory.local.engine.secrets import PassphraseCrypter, SecretsError, new_salt
+from model_factory.local.engine.errors import SecretsError
+from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 
 # The salt and passphrase of Pulumi's own tests.
 SALT = "v1:fozI5u6B030=:v1:F+6ZduKKd8G0/V7L:PGMFeIzwobWRKmEAzUdaQHqC5mMRIQ=="

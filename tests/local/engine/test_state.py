@@ -18,14 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_factory.local import wire
-from model_factory.local.engine.model import (
-    CustomTimeouts,
-    Operation,
-    ResourceState,
-    Snapshot,
-    StateError,
-    now,
-)
+from model_factory.local.engine.errors import StateError
+from model_factory.local.engine.model import CustomTimeouts, Operation, ResourceState, Snapshot, now
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.state import (
     Codec,

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from model_factory.graph.urn import Urn
 from model_factory.local.engine.deletions import blockers
 from model_factory.local.engine.diff import NO_CHANGE, Diff, compare
+from model_factory.local.engine.errors import PlanError
 from model_factory.local.engine.goal import Goal, seconds_of
 from model_factory.local.engine.model import ResourceState
-from model_factory.local.engine.step import Op, PlanError, Step
+from model_factory.local.engine.step import Op, Step
 from model_factory.local.engine.steps import Planner
 from model_factory.local.wire import Properties
 

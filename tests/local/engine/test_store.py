@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from model_factory.local.engine.model import Operation, Snapshot, StateError
-from model_factory.local.engine.secrets import PassphraseCrypter, SecretsError, new_salt
-from model_factory.local.engine.store import LockedError, StackStore, list_stacks, read_outputs, replace_file
+from model_factory.local.engine.errors import LockedError, SecretsError, StateError
+from model_factory.local.engine.model import Operation, Snapshot
+from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
+from model_factory.local.engine.store import StackStore, list_stacks, read_outputs, replace_file
 from model_factory.local.wire import Secret
 from tests.local.engine.states import PROJECT, STACK, STACK_URN, ScramblingCrypter, provider, stack, thing
 

@@ -13,8 +13,8 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from model_factory.local import daemon
+from model_factory.local.errors import ServerError
 from model_factory.local.providers import background
-from model_factory.local.providers.background import ServerError
 
 pytestmark = pytest.mark.slow
 

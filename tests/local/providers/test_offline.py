@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from model_factory.local.engine.disclosure import UNDISCLOSED
-from model_factory.local.engine.plugins import ProviderCallError, ProviderInstance
+from model_factory.local.engine.errors import ProviderCallError
+from model_factory.local.engine.plugins import ProviderInstance
 from model_factory.local.providers.offline import Known, offline_providers
 from model_factory.local.wire import UNKNOWN, Properties, Secret
 

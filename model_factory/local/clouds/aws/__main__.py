@@ -40,8 +40,8 @@ def main() -> int:
 
     from model_factory.local.clouds import control
     from model_factory.local.clouds.aws.app import AwsCloud, warm
-    from model_factory.local.clouds.aws.call_log import CallLogError
     from model_factory.local.clouds.aws.request_handler import RequestHandler
+    from model_factory.local.errors import CallLogError
 
     try:
         cloud = AwsCloud(arguments.data, transition_seconds=arguments.transition_seconds)

@@ -25,7 +25,7 @@ from moto.moto_server.werkzeug_app import create_backend_app
 
 from model_factory.facts.aws.services import SERVICES
 from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing
-from model_factory.local.clouds.aws.call_log import CallLog, CallLogError, Entry
+from model_factory.local.clouds.aws.call_log import CallLog, Entry
 from model_factory.local.clouds.aws.clock import CLOCK
 from model_factory.local.clouds.aws.eks import Eks
 from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereError, Response, render

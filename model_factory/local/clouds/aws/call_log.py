@@ -14,12 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from model_factory.local.errors import CallLogError
+
 FORMAT: Final = 1
 Entry = dict[str, Any]
-
-
-class CallLogError(Exception):
-    """The log cannot be used: which file, why, and what to do."""
 
 
 class CallLog:

@@ -17,12 +17,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from model_factory.local.clouds.control import ControlError, Controls, Fault
+from model_factory.local.clouds.control import Controls, Fault
 from model_factory.local.clouds.gcp import errors
 from model_factory.local.clouds.gcp.bodies import Body, links, matches, not_found_message, timestamp, visible
 from model_factory.local.clouds.gcp.routing import Match
 from model_factory.local.clouds.gcp.store import Effect, Store, Stored, StoredOperation
 from model_factory.local.discovery import Json
+from model_factory.local.errors import ControlError
 
 
 @dataclass(frozen=True, slots=True)

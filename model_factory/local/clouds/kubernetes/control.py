@@ -19,9 +19,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from model_factory.local.clouds.control import ALWAYS, ControlError, Fault
+from model_factory.local.clouds.control import ALWAYS, Fault
 from model_factory.local.clouds.kubernetes.manifest import files, load
 from model_factory.local.clouds.kubernetes.schema import KUBERNETES_VERSION
+from model_factory.local.errors import ControlError
 
 FAULTS_FILE: Final = "faults.json"
 CRDS, MANIFESTS = "0-crd", "1-manifest"

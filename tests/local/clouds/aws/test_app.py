@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from model_factory.local.clouds import manager
+from model_factory.local.errors import LocalCloudError
 
 OUTSIDE = [
     ("ec2", "describe_vpcs", "Vpcs"),
@@ -267,7 +268,7 @@ class TestStart:
         kept = record.read_text()
         record.unlink()
         try:
-            with pytest.raises(manager.CloudError, match="another local AWS has"):
+            with pytest.raises(LocalCloudError, match="another local AWS has"):
                 manager.start([other], aws.root)
         finally:
             record.write_text(kept)
@@ -276,5 +277,5 @@ class TestStart:
         spec = manager.CloudSpec("aws", aws.spec.port + 1)
         spec.data(tmp_path).mkdir(parents=True)
         (spec.data(tmp_path) / "calls.jsonl").write_text('{"format":1}\nnonsense\n{"at":1}\n')
-        with pytest.raises(manager.CloudError, match=r"calls\.jsonl:2"):
+        with pytest.raises(LocalCloudError, match=r"calls\.jsonl:2"):
             manager.start([spec], tmp_path)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_factory.local.clouds.aws.call_log import CallLog, CallLogError
+from model_factory.local.clouds.aws.call_log import CallLog
+from model_factory.local.errors import CallLogError
 
 ENTRY = st.fixed_dictionaries({"at": st.floats(0, 1e10), "body": st.text(max_size=40)})
 

@@ -27,7 +27,8 @@ from model_factory.local.clouds.aws.eks.shapes import parse
 from model_factory.local.clouds.aws.eks.state import Capacity, Cluster, Context, Document
 from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereError, Response, render
 from model_factory.local.clouds.aws.routing import Call
-from model_factory.local.clouds.control import ControlError, JsonObject
+from model_factory.local.clouds.control import JsonObject
+from model_factory.local.errors import ControlError
 
 _MODULES: Final = (access, addons, cluster_updates, clusters, nodegroups, tags, updates)
 _Handler = Callable[[Context, Document], Document]

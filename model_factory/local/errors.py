@@ -1,0 +1,44 @@
+"""What can go wrong in what needs no account, drawn in one place. The text of each is what the user reads.
+
+LocalError
+├─ EngineError          a run of the local engine: see `model_factory.local.engine.errors`
+├─ ProviderError        a call of a local provider: see `model_factory.local.providers.errors`
+├─ ServerError          the providers' server for the Pulumi CLI did not start
+├─ LocalCloudError      a local cloud cannot be started, reached or told
+│  ├─ PortBusyError     … something else listens on its port
+│  └─ NotRunningError   … it does not run
+├─ ControlError         a control call (faults, latency, seeds) that makes no sense
+└─ CallLogError         the log of a local cloud's calls cannot be used
+
+Errors that a local cloud answers with in a cloud's own words (`AwsError`, `ApiError`, `ClusterError`) are answers, not failures, and stand apart.
+"""
+
+from __future__ import annotations
+
+
+class LocalError(Exception):
+    """The base: a failure of the local engine, its providers or the local clouds."""
+
+
+class ServerError(LocalError):
+    """The server did not start; with the end of its log."""
+
+
+class LocalCloudError(LocalError):
+    """A local cloud could not be started, reached or told: which one, why, and what to do."""
+
+
+class PortBusyError(LocalCloudError):
+    """Something else listens on the cloud's port."""
+
+
+class NotRunningError(LocalCloudError):
+    """The cloud does not run."""
+
+
+class ControlError(LocalError):
+    """A control call that cannot be done: what is wrong with it, in one sentence. Answered with status 400."""
+
+
+class CallLogError(LocalError):
+    """The log cannot be used: which file, why, and what to do."""
