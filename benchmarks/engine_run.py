@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 from typing import cast
 
-from model_factory.local.engine.deploy import Deployment, Operation, run
+from model_factory.local.engine.deploy import run
+from model_factory.local.engine.request import Deployment, Operation, Program, Request
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
 from model_factory.local.providers.kubernetes.provider import KubernetesProvider
@@ -18,14 +19,7 @@ def main() -> None:
     store = StackStore(
         folder / "stacks", "bench", "dev", lambda: PassphraseCrypter("bench", new_salt("bench"))
     )
-    deployment = Deployment(
-        operation=cast("Operation", operation),
-        project="bench",
-        stack="dev",
-        root=folder,
-        config={},
-        secret_config_keys=frozenset(),
-    )
+    deployment = Deployment(Request(cast("Operation", operation)), Program("bench", "dev", folder))
     messages: list[str] = []
 
     def note(event: object) -> None:

@@ -6,23 +6,24 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from model_factory.cli.errors import BadInputError, CommandError
+from model_factory.cli.engine import workplace
+from model_factory.cli.errors import BadInputError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
+from model_factory.cli.passphrase import passphrase_file
 from model_factory.cli.session import Session
-from model_factory.engines import pulumi as pulumi_engine
+from model_factory.engines.pulumi import shell_environment
 from model_factory.local.clouds import manager
 from model_factory.local.clouds.kubernetes import control as kubernetes
 from model_factory.local.clouds.manager import CloudSpec, CloudStatus
-from model_factory.local.errors import LocalError
 from model_factory.local.providers import background
 
 app = typer.Typer(
@@ -30,7 +31,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-T = TypeVar("T")
 CloudName = Annotated[str, typer.Argument(help="aws, gcp or kubernetes.", metavar="CLOUD")]
 
 
@@ -38,7 +38,7 @@ def ensure_running(session: Session, console: Console, *, quiet: bool = False) -
     """Start those of the stack's local clouds that do not run; nothing for a stack on real accounts.
 
     Raises:
-        CommandError: one does not start, or its port is taken; names the holder.
+        LocalCloudError: one does not start, or its port is taken; names the holder.
     """
     specs = session.clouds()
     missing = [status.name for status in manager.status(specs, session.project.root) if not status.running]
@@ -46,21 +46,21 @@ def ensure_running(session: Session, console: Console, *, quiet: bool = False) -
         return
     if not quiet:
         console.print(f"Starting the local clouds: {', '.join(missing)} …")
-    _do(lambda: manager.start(specs, session.project.root))
+    manager.start(specs, session.project.root)
 
 
 @app.command()
 def start(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = False) -> None:
     """Start the local clouds that do not run; their state is as it was left."""
     session, specs = _open(stack, cwd)
-    _show(session, _do(lambda: manager.start(specs, session.project.root)), as_json=as_json)
+    _show(session, manager.start(specs, session.project.root), as_json=as_json)
 
 
 @app.command()
 def stop(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path()) -> None:
     """Stop the local clouds, and the providers that `env` started. Their state stays for the next start."""
     session, specs = _open(stack, cwd)
-    stopped = _do(lambda: manager.stop(specs, session.project.root))
+    stopped = manager.stop(specs, session.project.root)
     if background.stop(session.project.root):
         stopped.append("providers")
     console_for(as_json=False).print(
@@ -72,7 +72,7 @@ def stop(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path()) -> None:
 def status(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = False) -> None:
     """What runs where, and how much each cloud holds. Exit code 1 when one does not run."""
     session, specs = _open(stack, cwd)
-    found = _do(lambda: manager.status(specs, session.project.root))
+    found = manager.status(specs, session.project.root)
     _show(session, found, as_json=as_json)
     if not all(cloud.running for cloud in found):
         raise typer.Exit(1)
@@ -90,7 +90,7 @@ def env(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = Fal
     session, _ = _open(stack, cwd)
     console = console_for(as_json=True)
     ensure_running(session, console)
-    variables = _do(lambda: pulumi_engine.shell_environment(session.project, stack, session.passphrase))
+    variables = shell_environment(workplace(session), passphrase_file(session.project.work_dir))
     aws = next((spec for spec in session.clouds() if spec.name == "aws"), None)
     if aws is not None:
         # The local clouds check no credential; without any, the AWS CLI signs nothing and refuses to call.
@@ -119,7 +119,7 @@ def reset(
         sys.stdin.isatty() and typer.confirm(f"Forget everything in the local clouds of {stack}?")
     ):
         raise BadInputError("nothing was forgotten; agree at the prompt, or add --yes")
-    _do(lambda: manager.reset(specs))
+    manager.reset(specs)
     if (clusters := session.rendered_clusters) is not None:
         kubernetes.reset(clusters)
     console_for(as_json=False).print("The local clouds are empty.")
@@ -151,10 +151,10 @@ def fault(
     }
     if cloud == "kubernetes":
         clusters = _clusters(session)
-        _do(lambda: kubernetes.set_faults(clusters, [*kubernetes.faults(clusters), new]))
+        kubernetes.set_faults(clusters, [*kubernetes.faults(clusters), new])
     else:
         spec = _spec(specs, cloud)
-        _do(lambda: manager.call(spec, "PUT", "faults", [*manager.call(spec, "GET", "faults"), new]))
+        manager.call(spec, "PUT", "faults", [*manager.call(spec, "GET", "faults"), new])
     console_for(as_json=False).print(f"{cloud}: {operation} will answer {http_status} {error}.")
 
 
@@ -172,11 +172,7 @@ def latency(
         kubernetes.set_latency(_clusters(session), milliseconds, None if operation == "*" else operation)
     else:
         spec = _spec(specs, cloud)
-        _do(
-            lambda: manager.call(
-                spec, "PUT", "latency", {"milliseconds": milliseconds, "operation": operation}
-            )
-        )
+        manager.call(spec, "PUT", "latency", {"milliseconds": milliseconds, "operation": operation})
     console_for(as_json=False).print(f"{cloud}: {operation} takes {milliseconds} ms longer.")
 
 
@@ -185,8 +181,8 @@ def clear(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path()) -> None:
     """Remove every injected fault and latency."""
     session, specs = _open(stack, cwd)
     for spec in specs:
-        _do(lambda spec=spec: manager.call(spec, "PUT", "faults", []))
-        _do(lambda spec=spec: manager.call(spec, "PUT", "latency", {"milliseconds": 0}))
+        manager.call(spec, "PUT", "faults", [])
+        manager.call(spec, "PUT", "latency", {"milliseconds": 0})
     clusters = _clusters(session)
     kubernetes.set_faults(clusters, [])
     kubernetes.set_latency(clusters, 0)
@@ -217,13 +213,6 @@ def _clusters(session: Session) -> Path:
     if clusters is None:
         raise BadInputError(f"stack {session.stack} renders no clusters")
     return clusters
-
-
-def _do(action: Callable[[], T]) -> T:
-    try:
-        return action()
-    except LocalError as error:
-        raise CommandError(str(error)) from error
 
 
 def _show(session: Session, clouds: Sequence[CloudStatus], *, as_json: bool) -> None:

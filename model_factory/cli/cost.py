@@ -15,13 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from model_factory.cli.errors import CommandError
 from model_factory.cli.offline import declared
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.session import Session
-from model_factory.cli.values import resource
 from model_factory.cost import Bill, Line, Resource, Span, Sums, bill_of
-from model_factory.local.engine.errors import StoreError
+from model_factory.engines.values import resource
 
 Basis = Literal["state", "program"]
 _FINE: Final = Decimal("0.0001")
@@ -47,10 +45,7 @@ def cost(
 
 def _resources(session: Session, *, planned: bool) -> tuple[Basis, list[Resource]]:
     if not planned and session.store.exists():
-        try:
-            resources = session.store.load().resources
-        except StoreError as error:
-            raise CommandError(str(error)) from error
+        resources = session.store.load().resources
         return "state", [resource(each) for each in resources if not each.delete]
     return "program", declared(session)
 

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from model_factory.cli import clouds, cost, diagram, doctor, stack
-from model_factory.cli.errors import EXIT_INTERRUPTED, CommandError
-from model_factory.cli.operations import Options, Runner
+from model_factory.cli.display import Display
+from model_factory.cli.engine import opened
+from model_factory.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from model_factory.cli.operations import Runner
 from model_factory.cli.options import (
     DEFAULT_STACK,
     Cwd,
@@ -24,17 +26,16 @@ from model_factory.cli.options import (
     ShowDiff,
     StackName,
     Yes,
-    console_for,
 )
-from model_factory.cli.policies import NoPolicies, PolicyChoice, PolicyPack, PolicyPackConfig
+from model_factory.cli.policies import NoPolicies, PolicyChoice, PolicyPack, PolicyPackConfig, policy_packs
 from model_factory.cli.project import find_project
 from model_factory.cli.reports import Artifact, Commit, Files, Html, JsonFile, Markdown, Previous, RunUrl
 from model_factory.cli.serving import serving
 from model_factory.cli.session import EngineName, Session
 from model_factory.graph.masking import Masker
+from model_factory.local.engine.request import DEFAULT_PARALLEL, Request
+from model_factory.local.errors import LocalError
 from model_factory.planning.settings.schema import json_schema
-
-DEFAULT_PARALLEL = 16
 
 app = typer.Typer(
     help="Serve AI models on GPUs in more than one cloud: preview, change and check a stack.",
@@ -64,10 +65,6 @@ ContinueOnError = Annotated[
 ]
 
 
-def _runner(stack_name: str, cwd: Path, options: Options) -> Runner:
-    return Runner(Session.open(stack_name, cwd), options, console_for(as_json=options.as_json))
-
-
 @app.command()
 def preview(
     stack_name: StackName = DEFAULT_STACK,
@@ -94,18 +91,13 @@ def preview(
 
     --markdown, --html and --json-file write the same preview to files, all in one run, also when it fails.
     """
-    options = Options(
-        engine,
-        as_json,
-        show_diff=show_diff,
-        show_same=show_same,
-        refresh=refresh,
-        parallel=parallel,
-        state=state,
-        policies=PolicyChoice.of(policy_pack, policy_pack_config, no_policies),
-        files=Files(markdown, html, json_file, commit, run_url, artifact, previous),
-    )
-    _runner(stack_name, cwd, options).preview()
+    session = Session.open(stack_name, cwd)
+    packs = policy_packs(PolicyChoice.of(policy_pack, policy_pack_config, no_policies), session)
+    request = Request("preview", parallel, refresh, policy_packs=packs)
+    display = Display(session, as_json=as_json, show_diff=show_diff, show_same=show_same)
+    files = Files(markdown, html, json_file, commit, run_url, artifact, previous)
+    with opened(session, engine, state, refresh=refresh) as chosen:
+        Runner(session, chosen, display).preview(request, files, offline=state is not None)
 
 
 @app.command()
@@ -117,7 +109,10 @@ def up(
     show_diff: ShowDiff = False,
     refresh: Refresh = False,
     skip_preview: Annotated[
-        bool, typer.Option("--skip-preview", help="Change at once; needs --yes.")
+        bool,
+        typer.Option(
+            "--skip-preview", help="Show no preview first; needs --yes. Policies judge the plan all the same."
+        ),
     ] = False,
     continue_on_error: ContinueOnError = False,
     policy_pack: PolicyPack = None,
@@ -127,18 +122,12 @@ def up(
     cwd: Cwd = Path(),
 ) -> None:
     """Create, update and delete until the clouds are what the program describes. Previews first, then asks."""
-    options = Options(
-        engine,
-        as_json,
-        yes,
-        show_diff,
-        refresh=refresh,
-        skip_preview=skip_preview,
-        parallel=parallel,
-        continue_on_error=continue_on_error,
-        policies=PolicyChoice.of(policy_pack, policy_pack_config, no_policies),
-    )
-    _runner(stack_name, cwd, options).up()
+    session = Session.open(stack_name, cwd)
+    packs = policy_packs(PolicyChoice.of(policy_pack, policy_pack_config, no_policies), session)
+    request = Request("up", parallel, refresh, continue_on_error, policy_packs=packs)
+    display = Display(session, as_json=as_json, show_diff=show_diff)
+    with opened(session, engine) as chosen:
+        Runner(session, chosen, display, yes).up(request, skip_preview=skip_preview)
 
 
 @app.command()
@@ -158,8 +147,11 @@ def refresh(
     cwd: Cwd = Path(),
 ) -> None:
     """Read every resource back from its cloud, show the drift, and keep in the state what was found."""
-    options = Options(engine, as_json, yes, show_diff, parallel=parallel, preview_only=preview_only)
-    _runner(stack_name, cwd, options).refresh()
+    session = Session.open(stack_name, cwd)
+    request = Request("refresh", parallel, preview_only=preview_only)
+    display = Display(session, as_json=as_json, show_diff=show_diff)
+    with opened(session, engine) as chosen:
+        Runner(session, chosen, display, yes).refresh(request)
 
 
 @app.command()
@@ -176,8 +168,10 @@ def destroy(
     cwd: Cwd = Path(),
 ) -> None:
     """Delete everything that the stack created, in the reverse order."""
-    options = Options(engine, as_json, yes, parallel=parallel, continue_on_error=continue_on_error)
-    _runner(stack_name, cwd, options).destroy()
+    session = Session.open(stack_name, cwd)
+    request = Request("destroy", parallel, continue_on_error=continue_on_error)
+    with opened(session, engine) as chosen:
+        Runner(session, chosen, Display(session, as_json=as_json), yes).destroy(request)
     if stop_clouds:
         clouds.stop(stack_name, cwd)
 
@@ -213,12 +207,12 @@ def main() -> None:
     """Run the command; every expected error ends in one message and its exit code, never in a traceback."""
     try:
         app()
-    except CommandError as error:
+    except (CommandError, LocalError) as error:
         sys.stdout.flush()
         Console(stderr=True, highlight=False).print(
             Text.assemble(("error: ", "bold red"), Masker().text(str(error))), soft_wrap=True
         )
-        sys.exit(error.exit_code)
+        sys.exit(error.exit_code if isinstance(error, CommandError) else EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:

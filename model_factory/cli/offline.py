@@ -8,53 +8,55 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
-
 from model_factory.cli.errors import BadInputError, CommandError
-from model_factory.cli.project import ProgramConfig, program_config
+from model_factory.cli.project import program_config
 from model_factory.cli.session import Session
-from model_factory.cli.values import resource
+from model_factory.engines.local import LocalEngine
+from model_factory.engines.values import resource
 from model_factory.graph.resource import Resource
-from model_factory.local.engine.deploy import Deployment, run
+from model_factory.local.engine.deploy import run
 from model_factory.local.engine.disclosure import UNDISCLOSED, without_secrets
+from model_factory.local.engine.errors import StateError
+from model_factory.local.engine.request import Deployment, Program, Request
 from model_factory.local.engine.secrets import Crypter
 from model_factory.local.engine.store import StackStore
 from model_factory.local.providers.offline import Known, offline_providers
 
 
-@dataclass(frozen=True, slots=True)
-class OfflineStack:
-    """All that a preview on the local engine needs of a stack, from its file and a state."""
-
-    store: StackStore
-    providers: Mapping[str, Callable[[], ResourceProviderServicer]]
-    config: ProgramConfig
-    assumed: Collection[str] = ()
-    """What the run took for granted because the state does not tell it; complete when the run has ended."""
-
-
 @contextmanager
-def offline(session: Session, state: Path | None) -> Generator[OfflineStack]:
-    """`session`'s stack over the state in a file, or over none: then everything would be created.
+def offline(session: Session, state: Path | None) -> Generator[LocalEngine]:
+    """The engine over the state in a file, or over none: then everything would be created.
 
     Raises:
         BadInputError: the file is not there or not JSON.
-        StateError: it is no state, or that of another stack.
+        CommandError: it is no state, or that of another stack.
     """
     with tempfile.TemporaryDirectory(prefix="factory-") as temporary:
         folder = Path(temporary)
         store = StackStore(folder, session.project.name, session.stack, _no_secrets)
         if state is not None:
             store.path.write_text(json.dumps(without_secrets(read_state(state))), encoding="utf-8")
-        known = Known.of((resource.type, resource.outputs) for resource in store.load().resources)
+        try:
+            resources = store.load().resources
+        except StateError as error:
+            raise CommandError(f"--state {state}: {error}") from error
+        known = Known.of((resource.type, resource.outputs) for resource in resources)
         config = program_config(session.project, session.file, lambda _: UNDISCLOSED)
-        yield OfflineStack(store, offline_providers(known, folder / "clusters"), config, known.assumed)
+        program = Program(
+            session.project.name,
+            session.stack,
+            session.project.root,
+            config.values,
+            config.secret_keys,
+        )
+        yield LocalEngine(
+            program, store, offline_providers(known, folder / "clusters"), assumed=known.assumed
+        )
 
 
 def declared(session: Session) -> list[Resource]:
@@ -63,30 +65,17 @@ def declared(session: Session) -> list[Resource]:
     Asks no cloud and keeps nothing. Raises:
         CommandError: the program fails; tells its errors.
     """
-    with offline(session, None) as stack:
-        outcome = run(
-            Deployment(
-                "preview",
-                session.project.name,
-                session.stack,
-                session.project.root,
-                config=stack.config.values,
-                secret_config_keys=stack.config.secret_keys,
-            ),
-            store=stack.store,
-            providers=stack.providers,
+    with offline(session, None) as engine:
+        ended = run(
+            Deployment(Request("preview"), engine.program),
+            store=engine.store,
+            providers=engine.providers,
             emit=lambda _: None,
         )
-    if not outcome.ok:
-        told = "; ".join(message.strip() for _, message in outcome.failures)
+    if not ended.ok:
+        told = "; ".join(message.strip() for _, message in ended.failures)
         raise CommandError(f"the program of {session.stack} fails: {told}")
-    return [resource(state) for state in outcome.planned]
-
-
-def assumption(sentences: Collection[str]) -> dict[str, Any]:
-    """The engine event that tells what was assumed."""
-    message = f"assumed, as the state does not tell: {'; '.join(sorted(sentences))}"
-    return {"diagnosticEvent": {"severity": "warning", "message": message, "color": "never"}}
+    return [resource(state) for state in ended.planned]
 
 
 def read_state(path: Path) -> Mapping[str, Any]:

@@ -8,12 +8,10 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Final
 
 from model_factory.cli.errors import BadInputError
+from model_factory.engines.pulumi import PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE
 
-PASSPHRASE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105  (a name)
-PASSPHRASE_FILE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105  (a name)
 _BYTES = 32
 
 

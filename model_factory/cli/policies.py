@@ -10,7 +10,7 @@ import typer
 
 from model_factory.cli.errors import BadInputError
 from model_factory.cli.session import Session
-from model_factory.local.engine.policy import PackSource
+from model_factory.local.engine.request import PackSource
 
 _MANIFEST: Final = "PulumiPolicy.yaml"
 

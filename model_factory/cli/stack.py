@@ -14,11 +14,10 @@ from model_factory.cli.errors import BadInputError, CommandError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, StackName, console_for
 from model_factory.cli.project import find_project
 from model_factory.cli.session import Session
-from model_factory.cli.values import plain
+from model_factory.engines.values import plain
 from model_factory.graph.masking import Masker
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine.disclosure import is_stripped, without_secrets
-from model_factory.local.engine.errors import StoreError
 from model_factory.local.engine.store import list_stacks
 from model_factory.preview.outputs import print_outputs
 
@@ -54,7 +53,7 @@ def export(
 ) -> None:
     """Print the state in Pulumi's deployment format (version 3), which `pulumi stack import` reads."""
     session = _with_state(stack, cwd)
-    text = json.dumps(_checked(lambda: session.store.export(show_secrets=show_secrets)), indent=4) + "\n"
+    text = json.dumps(session.store.export(show_secrets=show_secrets), indent=4) + "\n"
     if file is None:
         sys.stdout.write(text)
     else:
@@ -89,11 +88,8 @@ def import_(stack: StackName = DEFAULT_STACK, file: File = None, cwd: Cwd = Path
             f"{file or 'stdin'} has lost its secrets in `factory stack strip`; import what `stack export` wrote"
         )
 
-    def store() -> int:
-        with session.store.lock():
-            return len(session.store.import_(document).resources)
-
-    count = _checked(store)
+    with session.store.lock():
+        count = len(session.store.import_(document).resources)
     console_for(as_json=False).print(f"Imported {count} resources into {stack}.")
 
 
@@ -107,7 +103,7 @@ def output(
 ) -> None:
     """The outputs of the stack. Secrets, and what looks like one, are masked unless --show-secrets is given."""
     session = _with_state(stack, cwd)
-    snapshot = _checked(session.store.load)
+    snapshot = session.store.load()
     root = next((state for state in snapshot.resources if state.type == STACK_TYPE), None)
     outputs = plain(root.outputs if root else {}, show_secrets=show_secrets)
     outputs = outputs if show_secrets else Masker().value(outputs)
@@ -141,13 +137,6 @@ def _with_state(stack: str, cwd: Path) -> Session:
     if not session.store.exists():
         raise CommandError(f"stack {stack} has no state here; `factory up --stack {stack}` makes it")
     return session
-
-
-def _checked(action: Any) -> Any:
-    try:
-        return action()
-    except StoreError as error:
-        raise CommandError(str(error)) from error
 
 
 def _print_json(document: Any) -> None:

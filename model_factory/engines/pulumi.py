@@ -16,27 +16,27 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, TextIO
 
 from pulumi import automation
 from ruamel.yaml import YAML
 
-from model_factory.cli.errors import CommandError
-from model_factory.cli.passphrase import PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, passphrase_file
-from model_factory.cli.project import Project
+from model_factory.engines.protocol import Emit, EngineEvent, Outcome
 from model_factory.graph.masking import MASK
 from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, Urn
-from model_factory.local.engine.policy import PackSource
+from model_factory.local.engine.errors import EngineError
+from model_factory.local.engine.request import Operation, PackSource, Request
 from model_factory.local.providers import background
-from model_factory.local.providers.serve import PROVIDERS, VARIABLE, serve
+from model_factory.local.providers.packages import PROVIDERS
+from model_factory.local.providers.serve import VARIABLE, serve
 
-Operation = Literal["preview", "up", "refresh", "destroy"]
-EngineEvent = dict[str, Any]
+PASSPHRASE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105  (a name)
+PASSPHRASE_FILE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105  (a name)
 
 _ARGUMENTS: Final[Mapping[Operation, tuple[str, ...]]] = {
     "preview": (),
@@ -47,23 +47,11 @@ _ARGUMENTS: Final[Mapping[Operation, tuple[str, ...]]] = {
 _STEP_EVENTS: Final = ("resourcePreEvent", "resOutputsEvent")
 _POLL_SECONDS: Final = 0.05
 _TAIL_LINES: Final = 20
+_NO_CHANGE: Final = frozenset({"same", "read", "refresh"})
 
 
-class PulumiError(CommandError):
+class PulumiError(EngineError):
     """The CLI could not be brought to start the operation; its own words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an operation ended. `outputs` are plain values, secrets masked; `message` is what the CLI said of a failure
-    that no event told of."""
-
-    ok: bool
-    cancelled: bool
-    exit_code: int
-    changes: Mapping[str, int] = field(default_factory=dict[str, int])
-    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +84,7 @@ class Workplace:
                 "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             }
             if self.passphrase is not None:
-                found["PULUMI_CONFIG_PASSPHRASE"] = self.passphrase
+                found[PASSPHRASE_VARIABLE] = self.passphrase
         return found
 
     def open(self) -> automation.Stack:
@@ -126,63 +114,65 @@ class Workplace:
         self.config_file.write_text(text, encoding="utf-8")
 
 
-def run(
-    operation: Operation,
-    *,
-    root: Path,
-    project: str,
-    stack: str,
-    is_local: bool,
-    passphrase: str | None,
-    emit: Callable[[EngineEvent], None],
-    cancel: threading.Event | None = None,
-    parallel: int | None = None,
-    refresh: bool = False,
-    continue_on_error: bool = False,
-    preview_only: bool = False,
-    policy_packs: Sequence[PackSource] = (),
-) -> Outcome:
-    """Do one operation, or with `preview_only` show what a refresh or destroy would do; every engine event goes to `emit`, in the CLI's own JSON, from this thread.
+@dataclass(frozen=True, slots=True)
+class PulumiEngine:
+    """The CLI over the stack at `place`. Events are the CLI's own JSON, given out from the thread that calls."""
 
-    The first time `cancel` is found set, the CLI is asked to finish what it began and to start nothing new.
+    place: Workplace
 
-    Raises:
-        PulumiError: the operation could not start at all.
-    """
-    place = Workplace(root.resolve(), project, stack, is_local, passphrase)
-    opened = place.open()
-    arguments = [
-        operation,
-        *(("--preview-only",) if preview_only else _ARGUMENTS[operation]),
-        *("--stack", stack, "--config-file", str(place.config_file), "--non-interactive", "--color", "never"),
-        *(("--parallel", str(parallel)) if parallel else ()),
-        *(("--refresh",) if refresh and operation in ("preview", "up", "destroy") else ()),
-        *(("--continue-on-error",) if continue_on_error and operation in ("up", "destroy") else ()),
-        *(_policy_arguments(policy_packs, place.folder) if operation in ("preview", "up") else ()),
-    ]
-    summary: dict[str, Any] = {}
-    failures: list[str] = []
+    @property
+    def name(self) -> str:
+        return "pulumi"
 
-    def take(event: EngineEvent) -> None:
-        summary.update(event.get("summaryEvent") or {})
-        diagnostic: Mapping[str, Any] = event.get("diagnosticEvent") or {}
-        if diagnostic.get("severity") == "error":
-            failures.append(str(diagnostic.get("message", "")))
-        if not _is_internal(event):
-            emit(event)
+    @property
+    def secrets(self) -> Collection[str]:
+        """None: the CLI opens them, and masks them itself."""
+        return ()
 
-    with _attached(place) as environment:
-        command = opened.workspace.pulumi_command.command
-        code, said = _operate(
-            [command, *arguments], place.root, environment, take, cancel or threading.Event()
+    def run(self, request: Request, emit: Emit, cancel: threading.Event | None = None) -> Outcome:
+        """See `Engine`. The first time `cancel` is found set, the CLI is asked to finish what it began. Raises PulumiError."""
+        place, cancel = self.place, cancel or threading.Event()
+        opened = place.open()
+        summary: dict[str, Any] = {}
+        failures: list[str] = []
+
+        def take(event: EngineEvent) -> None:
+            summary.update(event.get("summaryEvent") or {})
+            diagnostic: Mapping[str, Any] = event.get("diagnosticEvent") or {}
+            if diagnostic.get("severity") == "error":
+                failures.append(str(diagnostic.get("message", "")))
+            if not _is_internal(event):
+                emit(event)
+
+        with _attached(place) as environment:
+            command = opened.workspace.pulumi_command.command
+            code, said = _operate(
+                [command, *_arguments(request, place)], place.root, environment, take, cancel
+            )
+        cancelled = cancel.is_set()
+        if code and not summary and not failures and not cancelled:
+            raise PulumiError(f"pulumi {request.operation} ended with exit code {code}: {said}")
+        changes: Mapping[str, int] = dict(summary.get("resourceChanges") or {})
+        return Outcome(
+            code == 0,
+            cancelled,
+            changes,
+            _outputs(opened) if code == 0 and not request.previews else {},
+            unchanged=code == 0 and not changes.keys() - _NO_CHANGE,
         )
-    cancelled = cancel is not None and cancel.is_set()
-    if code and not summary and not failures and not cancelled:
-        raise PulumiError(f"pulumi {operation} ended with exit code {code}: {said}")
-    outputs = _outputs(opened) if code == 0 and operation != "preview" and not preview_only else {}
-    return Outcome(
-        code == 0, cancelled, code, dict(summary.get("resourceChanges") or {}), outputs, said if code else ""
-    )
+
+
+def _arguments(request: Request, place: Workplace) -> list[str]:
+    operation = request.operation
+    return [
+        operation,
+        *(("--preview-only",) if request.preview_only else _ARGUMENTS[operation]),
+        *("--stack", place.stack, "--config-file", str(place.config_file)),
+        *("--non-interactive", "--color", "never", "--parallel", str(request.parallel)),
+        *(("--refresh",) if request.refresh and operation != "refresh" else ()),
+        *(("--continue-on-error",) if request.continue_on_error and operation in ("up", "destroy") else ()),
+        *(_policy_arguments(request.policy_packs, place.folder) if request.judges else ()),
+    ]
 
 
 def _is_internal(event: EngineEvent) -> bool:
@@ -222,25 +212,24 @@ def plugins_to_serve(environment: Mapping[str, str] = os.environ) -> list[str]:
     ]
 
 
-def shell_environment(project: Project, stack: str, passphrase: str) -> dict[str, str]:
-    """What a `pulumi` that is run by hand needs in its environment to work on a stack on local clouds, as `run` does.
+def shell_environment(place: Workplace, passphrase_file: Path) -> dict[str, str]:
+    """What a `pulumi` that is run by hand needs in its environment to work on a stack on local clouds, as the engine does.
 
     Starts the providers' server in the background, and where the CLI is there, makes the stack in its backend.
 
     Raises:
         PulumiError: the CLI refuses. ServerError: the providers cannot be served.
     """
-    place = Workplace(project.root, project.name, stack, is_local=True, passphrase=passphrase)
     if shutil.which("pulumi") is not None:
         place.open()
     variables = replace(place, passphrase=None).environment()
     if not {PASSPHRASE_VARIABLE, PASSPHRASE_FILE_VARIABLE} & os.environ.keys():
-        variables[PASSPHRASE_FILE_VARIABLE] = str(passphrase_file(project.work_dir))
+        variables[PASSPHRASE_FILE_VARIABLE] = str(passphrase_file)
     # Ours may stand there from an earlier call: they are told anew, and other packages' are kept.
     attached = [
         item for item in os.environ.get(VARIABLE, "").split(",") if item.partition(":")[0] not in PROVIDERS
     ]
-    ports = background.start(project.root)
+    ports = background.start(place.root)
     wanted = plugins_to_serve({key: text for key, text in os.environ.items() if key != VARIABLE})
     attached += [f"{name}:{ports[name]}" for name in wanted]
     return {VARIABLE: ",".join(filter(None, attached)), **variables}

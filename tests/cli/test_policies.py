@@ -9,7 +9,7 @@ import pytest
 from model_factory.cli.errors import BadInputError
 from model_factory.cli.policies import PolicyChoice, policy_packs
 from model_factory.engines.pulumi import _policy_arguments
-from model_factory.local.engine.policy import PackSource
+from model_factory.local.engine.request import PackSource
 
 
 def session(root: Path) -> Any:

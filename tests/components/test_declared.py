@@ -7,6 +7,7 @@ import os
 import runpy
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,11 +19,12 @@ from ruamel.yaml import YAML
 from components.declared import cost_outputs
 from model_factory.cli.offline import declared, offline
 from model_factory.cli.session import Session
-from model_factory.cli.values import resource
 from model_factory.cost import bill_of
+from model_factory.engines.values import resource
 from model_factory.graph.resource import Resource
 from model_factory.graph.urn import STACK_TYPE
-from model_factory.local.engine.deploy import Deployment, run
+from model_factory.local.engine.deploy import run
+from model_factory.local.engine.request import Deployment, Request
 from tests.planning.project import GCP_SERVICES
 from tests.planning.strategies import stack_files
 
@@ -49,15 +51,9 @@ def in_process(session: Session) -> list[Resource]:
     """As `declared`, with the program in this process, so that an example costs seconds."""
     main = str(session.project.root / "__main__.py")
     with offline(session, None) as stack:
-        deployment = Deployment(
-            "preview",
-            session.project.name,
-            session.stack,
-            session.project.root,
-            config=stack.config.values,
-            in_process=lambda: void(runpy.run_path(main, run_name="__main__")),
-        )
-        with mock.patch.dict(os.environ, PULUMI_CONFIG=json.dumps(dict(stack.config.values))):
+        program = replace(stack.program, in_process=lambda: void(runpy.run_path(main, run_name="__main__")))
+        deployment = Deployment(Request("preview"), program)
+        with mock.patch.dict(os.environ, PULUMI_CONFIG=json.dumps(dict(program.config))):
             outcome = run(deployment, store=stack.store, providers=stack.providers, emit=lambda _: None)
     assert outcome.ok, outcome.failures
     return [resource(state) for state in outcome.planned]

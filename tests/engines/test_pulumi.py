@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from model_factory.engines import pulumi as pulumi_engine
-from model_factory.engines.pulumi import Outcome, PulumiError, Workplace, plugins_to_serve
+from model_factory.engines.protocol import Emit, Outcome
+from model_factory.engines.pulumi import PulumiEngine, PulumiError, Workplace, plugins_to_serve
+from model_factory.local.engine.request import Request
 
 needs_cli = pytest.mark.skipif(
     shutil.which("pulumi") is None or importlib.util.find_spec("pip") is None,
@@ -52,6 +53,9 @@ pulumi.export("token", pulumi.Output.secret("hunter2"))
 """
 
 
+PASSPHRASE = "secret"
+
+
 class Project:
     """A project in a folder of its own, operated through the CLI."""
 
@@ -74,20 +78,19 @@ class Project:
             text + "".join(f'  trial:{key}: "{value}"\n' for key, value in values.items())
         )
 
-    def run(self, operation: Any, **options: Any) -> Outcome:
+    def run(
+        self,
+        operation: Any,
+        *,
+        emit: Emit | None = None,
+        cancel: threading.Event | None = None,
+        passphrase: str = PASSPHRASE,
+    ) -> Outcome:
         self.events = []
         given = self.stack_file.read_text()
+        engine = PulumiEngine(Workplace(self.root, "trial", "dev", is_local=True, passphrase=passphrase))
         try:
-            return pulumi_engine.run(
-                operation,
-                root=self.root,
-                project="trial",
-                stack="dev",
-                is_local=True,
-                passphrase="secret",
-                emit=options.pop("emit", self.events.append),
-                **options,
-            )
+            return engine.run(Request(operation), emit or self.events.append, cancel)
         finally:
             assert self.stack_file.read_text() == given
 
@@ -198,15 +201,7 @@ class TestTheCliDrivesOurProvider:
     def test_a_wrong_passphrase_is_told(self, project: Project) -> None:
         project.run("up")
         with pytest.raises(PulumiError, match="passphrase"):
-            pulumi_engine.run(
-                "up",
-                root=project.root,
-                project="trial",
-                stack="dev",
-                is_local=True,
-                passphrase="wrong",
-                emit=lambda _: None,
-            )
+            project.run("up", passphrase="wrong")
 
 
 class TestPlugins:

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from model_factory.cli.clouds import ensure_running
 from model_factory.cli.options import console_for
-from model_factory.cli.providers import local_providers
 from model_factory.cli.session import Session
-from model_factory.local.engine.deploy import Deployment, run
-from model_factory.local.engine.policy_process import PackSource
+from model_factory.local.engine.deploy import run
+from model_factory.local.engine.request import Deployment, PackSource, Program, Request
+from model_factory.local.providers.packages import local_providers
 from tests.preview.recordings import keep
 from tests.stacks.harness import ROOT, LocalStack
 
@@ -123,14 +123,10 @@ def _run(
     events: list[Event] = []
     outcome = run(
         Deployment(
-            operation=operation,
-            project=session.project.name,
-            stack=session.stack,
-            root=session.project.root,
-            config=config.values,
-            secret_config_keys=config.secret_keys,
-            refresh=refresh,
-            policy_packs=packs,
+            Request(operation, refresh=refresh, policy_packs=packs),
+            Program(
+                session.project.name, session.stack, session.project.root, config.values, config.secret_keys
+            ),
         ),
         store=session.store,
         providers=local_providers(session.project.root),

@@ -12,12 +12,12 @@ from typing import Any, Final
 import pytest
 
 from model_factory.cli.project import find_project, program_config
-from model_factory.cli.providers import local_providers
 from model_factory.local.clouds import manager
-from model_factory.local.engine.deploy import Deployment, Operation, run
-from model_factory.local.engine.policy import PackSource
+from model_factory.local.engine.deploy import run
+from model_factory.local.engine.request import Deployment, Operation, PackSource, Program, Request
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
+from model_factory.local.providers.packages import local_providers
 from model_factory.planning.settings.stackfile import read_stack_file
 from policies.pack import POLICIES
 from tests.stacks.harness import ROOT, LocalStack
@@ -82,14 +82,15 @@ class Judged:
         verdicts = Verdicts()
         outcome = run(
             Deployment(
-                operation=operation,
-                project=self._project.name,
-                stack=self.stack.name,
-                root=self.stack.root,
-                config=program_config(
-                    self._project, read_stack_file(self.stack.stack_file), lambda text: text
-                ).values,
-                policy_packs=(PackSource(ROOT / "policies", self._config),),
+                Request(operation, policy_packs=(PackSource(ROOT / "policies", self._config),)),
+                Program(
+                    self._project.name,
+                    self.stack.name,
+                    self.stack.root,
+                    program_config(
+                        self._project, read_stack_file(self.stack.stack_file), lambda text: text
+                    ).values,
+                ),
             ),
             store=self._store,
             providers=local_providers(self.stack.root),

@@ -16,11 +16,12 @@ from ruamel.yaml import YAML
 
 from components.kubernetes.serving import SERVING
 from model_factory.cli.project import find_project, program_config
-from model_factory.cli.providers import local_providers
 from model_factory.local.clouds import manager
-from model_factory.local.engine.deploy import Deployment, Operation, Outcome, run
+from model_factory.local.engine.deploy import Result, run
+from model_factory.local.engine.request import Deployment, Operation, Program, Request
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
+from model_factory.local.providers.packages import local_providers
 from model_factory.planning.settings.load import load
 from model_factory.planning.settings.problems import SettingsError
 from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
@@ -75,28 +76,27 @@ class Bench:
         )
         self.messages: list[str] = []
 
-    def run(self, operation: Operation) -> Outcome:
+    def run(self, operation: Operation) -> Result:
         config = program_config(self.project, read_stack_file(self.place.stack_file), lambda text: text)
         main = str(self.place.root / "__main__.py")
         self.messages.clear()
-        deployment = Deployment(
-            operation=operation,
-            project=self.project.name,
-            stack=self.place.name,
-            root=self.place.root,
-            config=config.values,
+        program = Program(
+            self.project.name,
+            self.place.name,
+            self.place.root,
+            config.values,
             in_process=lambda: void(runpy.run_path(main, run_name="__main__")),
         )
         with mock.patch.dict(os.environ, PULUMI_CONFIG=json.dumps(dict(config.values))):
             return run(
-                deployment,
+                Deployment(Request(operation), program),
                 store=self.store,
                 providers=local_providers(self.place.root),
                 emit=self.note,
                 cancel=threading.Event(),
             )
 
-    def end(self, document: dict[str, Any]) -> Outcome:
+    def end(self, document: dict[str, Any]) -> Result:
         """Destroys the stack. In production what holds data refuses to go, until another environment gives its protection up."""
         if document["config"]["model-factory:environment"] == "prod":
             refused = self.run("destroy")

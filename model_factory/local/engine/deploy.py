@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final
 
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
@@ -26,55 +24,23 @@ from model_factory.local.engine.events import EngineEvent, EventSink
 from model_factory.local.engine.execute import Executor
 from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.model import ResourceState, Snapshot
-from model_factory.local.engine.monitor import EngineService, Monitor, ProgramInfo
-from model_factory.local.engine.policy import PackSource, Policies, StackInfo
+from model_factory.local.engine.monitor import EngineService, Monitor
+from model_factory.local.engine.policy import Policies
 from model_factory.local.engine.program import SHOWN_EXIT_CODE
 from model_factory.local.engine.pulumi_package import Builtins
 from model_factory.local.engine.refresh import Surveyor
 from model_factory.local.engine.registry import Registry
-from model_factory.local.engine.run import Guard, Run
+from model_factory.local.engine.request import Deployment
+from model_factory.local.engine.run import Run
 from model_factory.local.engine.steps import Planner
 from model_factory.local.engine.store import StackStore
 from model_factory.local.wire import Properties, Value
-
-Operation = Literal["preview", "up", "refresh", "destroy"]
 
 _POLL_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
-    """What to run. `root` holds `__main__.py`: the program is that folder.
-
-    `config` has keys "namespace:name" and text values, structured ones as JSON, secrets decrypted; `secret_config_keys` names
-    the secret ones. `parallel` bounds provider calls under way. `in_process` is a program to run on a thread of this process
-    instead of a child process. `preview_only` makes refresh and destroy show what they would do. `policy_packs` judge what a
-    preview or an `up` would make; refresh and destroy do not ask them.
-    """
-
-    operation: Operation
-    project: str
-    stack: str
-    root: Path
-    config: Mapping[str, str] = field(default_factory=dict[str, str])
-    secret_config_keys: frozenset[str] = frozenset()
-    parallel: int = 16
-    organization: str = "organization"
-    in_process: Callable[[], None] | None = None
-    refresh: bool = False
-    continue_on_error: bool = False
-    preview_only: bool = False
-    python: Path = Path(sys.executable)
-    env: Mapping[str, str] = field(default_factory=dict[str, str])
-    policy_packs: tuple[PackSource, ...] = ()
-
-    @property
-    def previews(self) -> bool:
-        return self.operation == "preview" or self.preview_only
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Result:
     """What came of it. `changes` counts resources by operation, `outputs` are the stack's (secrets kept as Secret).
 
     `failures` are (URN or "", message), all reported as events already. `snapshot` is the state as it is now.
@@ -109,24 +75,23 @@ def run(
     providers: Mapping[str, Callable[[], ResourceProviderServicer]],
     emit: Callable[[EngineEvent], None],
     cancel: threading.Event | None = None,
-    guard: Guard | None = None,
-) -> Outcome:
+) -> Result:
     """Carry the deployment out. Blocks until it has ended.
 
     `providers` maps package names to factories of servicers. `emit` receives every event, on one thread. `cancel`, or Ctrl-C
     where this is the main thread: begin nothing new, let what runs end, write the state. A second Ctrl-C abandons the run;
-    its journal stays and the next run goes on from there. `guard` looks at resources where no policy packs do.
-    Raises LockedError, StateError, SecretsError where the state cannot be read or written; nothing else for a failed run.
+    its journal stays and the next run goes on from there.
+    Raises StoreError where the state cannot be read, held or written; nothing else for a failed run.
     """
     cancelled = cancel or threading.Event()
-    if deployment.previews:
+    if deployment.request.previews:
         snapshot = store.load()
-        return _run(deployment, store, providers, emit, cancelled, guard, snapshot, None)
+        return _run(deployment, store, providers, emit, cancelled, snapshot, None)
     with store.lock():
         snapshot = store.load()
         journal = store.journal(snapshot)
         try:
-            return _run(deployment, store, providers, emit, cancelled, guard, snapshot, journal)
+            return _run(deployment, store, providers, emit, cancelled, snapshot, journal)
         except BaseException:
             journal.abandon()
             raise
@@ -134,12 +99,11 @@ def run(
 
 def _run(
     deployment: Deployment, store: StackStore, providers: Mapping[str, Callable[[], ResourceProviderServicer]],
-    emit: Callable[[EngineEvent], None], cancel: threading.Event, guard: Guard | None, snapshot: Snapshot,
+    emit: Callable[[EngineEvent], None], cancel: threading.Event, snapshot: Snapshot,
     journal: Journal | None,
-) -> Outcome:  # fmt: skip
-    secrets = [text for key, text in deployment.config.items() if key in deployment.secret_config_keys]
-    sink = EventSink(emit, secrets)
-    session = _Session(deployment, store, providers, sink, cancel, guard, snapshot, journal)
+) -> Result:  # fmt: skip
+    sink = EventSink(emit, deployment.program.secrets)
+    session = _Session(deployment, store, providers, sink, cancel, snapshot, journal)
     # A loop of its own: asyncio.run would leave the caller's thread without the one it had.
     with _interrupts(cancel), asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(session.run())
@@ -150,34 +114,34 @@ class _Session:
 
     def __init__(
         self, deployment: Deployment, store: StackStore, providers: Mapping[str, Callable[[], ResourceProviderServicer]],
-        sink: EventSink, cancel: threading.Event, guard: Guard | None, snapshot: Snapshot, journal: Journal | None,
+        sink: EventSink, cancel: threading.Event, snapshot: Snapshot, journal: Journal | None,
     ) -> None:  # fmt: skip
         self._deployment = deployment
+        self._request = deployment.request
+        self._program = deployment.program
         self._store = store
         self._sink = sink
         self._cancel = cancel
-        self._guard = guard
         self._policies: Policies | None = None
         self._snapshot = snapshot
         self._journal = journal
-        self._program: Run | None = None
-        builtins = Builtins(
-            self._stack_outputs, lambda urn: self._program.find(urn) if self._program else None
-        )
+        self._run: Run | None = None
+        builtins = Builtins(self._stack_outputs, lambda urn: self._run.find(urn) if self._run else None)
         self._registry = Registry(providers, builtins, preview=journal is None)
         self._executor = Executor(
-            self._registry, journal, sink, parallel=deployment.parallel,
-            continue_on_error=deployment.continue_on_error, old=lambda urn: self._surveyor.old(urn),
+            self._registry, journal, sink, parallel=self._request.parallel,
+            continue_on_error=self._request.continue_on_error, old=lambda urn: self._surveyor.old(urn),
         )  # fmt: skip
         self._surveyor = Surveyor(snapshot, self._registry, self._executor, journal, sink)
 
-    async def run(self) -> Outcome:
+    async def run(self) -> Result:
         started = time.monotonic()
-        deployment = self._deployment
-        self._sink.prelude(deployment.config, deployment.secret_config_keys)
+        self._sink.prelude(self._program.config, self._program.secret_keys)
         watcher = asyncio.ensure_future(self._watch_cancel())
         outputs: Properties = {}
-        policies = self._policies = self._make_policies()
+        policies = self._policies = (
+            Policies(self._deployment, self._sink, self._executor.news.get) if self._request.judges else None
+        )
         try:
             if policies is not None:
                 policies.start()
@@ -198,37 +162,25 @@ class _Session:
                 await policies.close()
         return self._end(outputs, started)
 
-    def _make_policies(self) -> Policies | None:
-        deployment = self._deployment
-        if not deployment.policy_packs or deployment.operation not in ("preview", "up"):
-            return None
-        stack = StackInfo(
-            deployment.project, deployment.stack, deployment.organization, deployment.previews, deployment.config,
-            deployment.secret_config_keys,
-        )  # fmt: skip
-        return Policies(
-            deployment.policy_packs, deployment.python, stack, self._sink, self._executor.news.get
-        )
-
     async def _operate(self) -> Properties:
-        deployment = self._deployment
+        request, program = self._request, self._program
         await self._surveyor.settle()
-        if deployment.operation == "refresh" or deployment.refresh:
-            await self._surveyor.refresh(alone=deployment.operation == "refresh")
-        if self._executor.stopped or deployment.operation == "refresh":
+        if request.operation == "refresh" or request.refresh:
+            await self._surveyor.refresh(alone=request.operation == "refresh")
+        if self._executor.stopped or request.operation == "refresh":
             return _outputs_of(self._surveyor.resources)
         resources = tuple(self._surveyor.resources)
-        planner = Planner(resources, deployment.project, deployment.stack, preview=deployment.previews)
-        run = self._program = Run(
-            planner, self._executor, self._registry, self._journal, self._sink, config=deployment.config,
-            secret_keys=deployment.secret_config_keys, guard=self._policies or self._guard,
+        planner = Planner(resources, program.project, program.stack, preview=request.previews)
+        run = self._run = Run(
+            planner, self._executor, self._registry, self._journal, self._sink, config=program.config,
+            secret_keys=program.secret_keys, policies=self._policies,
         )  # fmt: skip
-        if deployment.operation == "destroy":
+        if request.operation == "destroy":
             await run.delete_rest(resources)
             return _outputs_of([] if not self._executor.failures else resources)
         await self._run_program(run)
         # A preview goes on after a violation, to show all there is; an `up` deletes nothing after any failure.
-        if not self._executor.stopped and (deployment.previews or not self._executor.failures):
+        if not self._executor.stopped and (request.previews or not self._executor.failures):
             await run.delete_rest(resources)
         run.finish_outputs(failed=bool(self._executor.failures) or self._executor.stopped)
         await self._judge_stack()
@@ -236,36 +188,32 @@ class _Session:
         return _outputs_of(news)
 
     async def _judge_stack(self) -> None:
-        guard, executor = self._policies or self._guard, self._executor
-        if guard is not None and not executor.failures and not executor.stopped:
+        policies, executor = self._policies, self._executor
+        if policies is None:
+            return
+        if not executor.failures and not executor.stopped:
             try:
-                await guard.stack(list(executor.news.values()))
+                await policies.stack(list(executor.news.values()))
             except PolicyError as error:
                 executor.fail("", str(error))
-        if self._policies is not None and self._policies.violations:
+        if policies.violations:
             # Events have told of each, and they cut nothing short that a preview shows.
-            executor.failures += self._policies.violations
+            executor.failures += policies.violations
             executor.steps_failed = True
 
     async def _run_program(self, run: Run) -> None:
-        deployment = self._deployment
-        info = ProgramInfo(
-            deployment.project, deployment.stack, deployment.organization, str(deployment.root.resolve()),
-            deployment.config, deployment.secret_config_keys, deployment.previews, deployment.parallel,
-        )  # fmt: skip
+        deployment, function = self._deployment, self._program.in_process
         callbacks = Callbacks()
-        monitor, engine = Monitor(run, info, callbacks), EngineService(run, self._sink)
+        monitor, engine = Monitor(run, deployment, callbacks), EngineService(run, self._sink)
         stopped = asyncio.Event()
         self._executor.on_stop = stopped.set
         if self._executor.stopped:
             stopped.set()
         try:
-            if deployment.in_process is not None:
-                code = await launch.run_in_process(monitor, engine, info, deployment.in_process)
+            if function is not None:
+                code = await launch.run_in_process(monitor, engine, deployment, function)
             else:
-                code = await launch.run_child(
-                    monitor, engine, info, self._sink, deployment.python, deployment.env, stopped
-                )
+                code = await launch.run_child(monitor, engine, deployment, self._sink, stopped)
         finally:
             await self._executor.idle()
             await callbacks.close()
@@ -276,17 +224,17 @@ class _Session:
             else:
                 self._executor.fail("", f"the program ended with exit code {code}")
 
-    def _end(self, outputs: Properties, started: float) -> Outcome:
-        executor, deployment = self._executor, self._deployment
+    def _end(self, outputs: Properties, started: float) -> Result:
+        executor, previews = self._executor, self._request.previews
         ok = not executor.failures and not executor.cancelled
         snapshot = self._snapshot if self._journal is None else self._journal.finish()
         duration = time.monotonic() - started
-        name = "preview" if deployment.previews else "update"
+        name = "preview" if previews else "update"
         if executor.steps_failed:
             self._sink.diagnostic("error", f"{name} failed")
         elif executor.cancelled:
             self._sink.diagnostic("error", f"{name} canceled")
-        outcome = Outcome(
+        result = Result(
             ok,
             executor.cancelled and not ok,
             dict(executor.changes),
@@ -298,11 +246,11 @@ class _Session:
             tuple(executor.news.values()),
         )
         self._sink.summary(
-            executor.changes, duration, planning=deployment.previews, maybe_corrupt=executor.maybe_corrupt,
-            result=outcome.result, policy_packs=self._policies.versions if self._policies is not None else {},
+            executor.changes, duration, planning=previews, maybe_corrupt=executor.maybe_corrupt,
+            result=result.result, policy_packs=self._policies.versions if self._policies is not None else {},
         )  # fmt: skip
         self._sink.end()
-        return outcome
+        return result
 
     async def _watch_cancel(self) -> None:
         while not self._cancel.is_set():  # noqa: ASYNC110 - it is set by other threads

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,8 @@ from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2_grpc
 
 from model_factory.local.engine import program as launcher
 from model_factory.local.engine.events import EventSink, Severity
-from model_factory.local.engine.monitor import EngineService, Monitor, ProgramInfo
+from model_factory.local.engine.monitor import EngineService, Monitor
+from model_factory.local.engine.request import Deployment, Program
 
 _GRPC_OPTIONS: Final = (
     ("grpc.max_receive_message_length", 400 * 1024 * 1024),
@@ -34,9 +35,8 @@ _UNWANTED: Final = ("PYTHONDONTWRITEBYTECODE",)
 
 
 async def run_child(
-    monitor: Monitor, engine: EngineService, info: ProgramInfo, sink: EventSink, python: Path, env: Mapping[str, str],
-    stopped: asyncio.Event,
-) -> int:  # fmt: skip
+    monitor: Monitor, engine: EngineService, deployment: Deployment, sink: EventSink, stopped: asyncio.Event
+) -> int:
     """Run the program in a child process; the exit code. Once `stopped` is set it gets a moment to end by itself."""
     server = grpc.aio.server(options=_GRPC_OPTIONS)
     resource_pb2_grpc.add_ResourceMonitorServicer_to_server(monitor, server)
@@ -46,7 +46,8 @@ async def run_child(
     lifeline, held = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            *_command(info, address, python, lifeline), cwd=info.root, env=_environment(info, env), stdin=asyncio.subprocess.DEVNULL,
+            *_command(deployment, address, lifeline), cwd=deployment.program.root, env=_environment(deployment.program),
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=1024 * 1024,
             # Ctrl-C in the terminal is for the engine, which lets running steps end first.
             start_new_session=True,
@@ -108,9 +109,10 @@ def _kill(pid: int) -> None:
         return
 
 
-def _command(info: ProgramInfo, address: str, python: Path, lifeline: int) -> list[str]:
+def _command(deployment: Deployment, address: str, lifeline: int) -> list[str]:
+    request, program = deployment.request, deployment.program
     command = [
-        str(python),
+        str(program.python),
         "-u",
         "-m",
         "model_factory.local.engine.program",
@@ -119,15 +121,29 @@ def _command(info: ProgramInfo, address: str, python: Path, lifeline: int) -> li
         "--engine",
         address,
     ]
-    command += ["--project", info.project, "--stack", info.stack, "--organization", info.organization]
-    command += ["--root", info.root, "--parallel", str(info.parallel), "--lifeline", str(lifeline)]
-    return [*command, "--dry-run"] if info.dry_run else command
+    command += [
+        "--project",
+        program.project,
+        "--stack",
+        program.stack,
+        "--organization",
+        program.organization,
+    ]
+    command += [
+        "--root",
+        str(program.root.resolve()),
+        "--parallel",
+        str(request.parallel),
+        "--lifeline",
+        str(lifeline),
+    ]
+    return [*command, "--dry-run"] if request.previews else command
 
 
-def _environment(info: ProgramInfo, env: Mapping[str, str]) -> dict[str, str]:
-    merged = {key: value for key, value in {**os.environ, **env}.items() if key not in _UNWANTED}
-    merged["PULUMI_CONFIG"] = json.dumps(dict(info.config))
-    merged["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(sorted(info.secret_keys))
+def _environment(program: Program) -> dict[str, str]:
+    merged = {key: value for key, value in {**os.environ, **program.env}.items() if key not in _UNWANTED}
+    merged["PULUMI_CONFIG"] = json.dumps(dict(program.config))
+    merged["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(sorted(program.secret_keys))
     merged["PYTHONPATH"] = os.pathsep.join(
         part for part in (str(_OUR_ROOT), merged.get("PYTHONPATH", "")) if part
     )
@@ -135,7 +151,7 @@ def _environment(info: ProgramInfo, env: Mapping[str, str]) -> dict[str, str]:
 
 
 async def run_in_process(
-    monitor: Monitor, engine: EngineService, info: ProgramInfo, function: Callable[[], None]
+    monitor: Monitor, engine: EngineService, deployment: Deployment, function: Callable[[], None]
 ) -> int:
     """Run a program on a thread of this process. Its calls go to the same coroutines, without sockets or serialisation.
 
@@ -147,7 +163,7 @@ async def run_in_process(
 
     def body() -> None:
         try:
-            result.set_result(_program_thread(monitor, engine, info, function, loop))
+            result.set_result(_program_thread(monitor, engine, deployment, function, loop))
         except BaseException as error:  # noqa: BLE001 - handed to whoever awaits the result
             result.set_exception(error)
 
@@ -156,21 +172,22 @@ async def run_in_process(
 
 
 def _program_thread(
-    monitor: Monitor, engine: EngineService, info: ProgramInfo, function: Callable[[], None],
+    monitor: Monitor, engine: EngineService, deployment: Deployment, function: Callable[[], None],
     engine_loop: asyncio.AbstractEventLoop,
 ) -> int:  # fmt: skip
+    request, program = deployment.request, deployment.program
     launcher.tune_sdk()
-    pulumi.runtime.set_all_config(dict(info.config), sorted(info.secret_keys))
+    pulumi.runtime.set_all_config(dict(program.config), sorted(program.secret_keys))
     settings.reset_options(
-        project=info.project, stack=info.stack, parallel=info.parallel, preview=info.dry_run,
-        organization=info.organization, root_directory=info.root,
+        project=program.project, stack=program.stack, parallel=request.parallel, preview=request.previews,
+        organization=program.organization, root_directory=str(program.root.resolve()),
     )  # fmt: skip
     sdk: Any = settings.SETTINGS
     sdk.monitor = _DirectStub(monitor, engine_loop)
     sdk.engine = _DirectStub(engine, engine_loop)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    executor = ThreadPoolExecutor(max(info.parallel, 1) * 4, thread_name_prefix="program-call")
+    executor = ThreadPoolExecutor(max(request.parallel, 1) * 4, thread_name_prefix="program-call")
     loop.set_default_executor(executor)
     try:
         return launcher.run(loop, function)

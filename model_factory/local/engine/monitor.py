@@ -8,7 +8,7 @@ The methods are coroutines of grpc.aio servicers; a program in the same process 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import grpc
@@ -20,6 +20,7 @@ from model_factory.local.engine.callbacks import Callbacks
 from model_factory.local.engine.errors import ResourceError, StoppedError, UnsupportedError
 from model_factory.local.engine.events import EventSink, Severity
 from model_factory.local.engine.goal import Goal, from_request, settle, source_position
+from model_factory.local.engine.request import Deployment
 from model_factory.local.engine.run import Run
 
 STOPPED: Final = "Resource monitor has terminated, shutting down"
@@ -50,33 +51,20 @@ _SEVERITIES: Final[Mapping[int, Severity]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramInfo:
-    """What a program is told about its run. `root` is the project's folder."""
-
-    project: str
-    stack: str
-    organization: str
-    root: str
-    config: Mapping[str, str]
-    secret_keys: frozenset[str]
-    dry_run: bool
-    parallel: int
-
-
 class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     """Where resources are registered. Answers UNAVAILABLE once the run has ended: the SDK then stops without a traceback."""
 
-    def __init__(self, run: Run, info: ProgramInfo, callbacks: Callbacks) -> None:
+    def __init__(self, run: Run, deployment: Deployment, callbacks: Callbacks) -> None:
         self._run = run
-        self._info = info
+        self._deployment = deployment
+        self._root = str(deployment.program.root.resolve())
         self._callbacks = callbacks
 
     async def GetDeploymentInfo(self, request: Any, context: Any) -> resource_pb2.DeploymentInfo:
-        info = self._info
+        asked, program = self._deployment.request, self._deployment.program
         return resource_pb2.DeploymentInfo(
-            project=info.project, stack=info.stack, organization=info.organization, config=info.config,
-            configSecretKeys=sorted(info.secret_keys), dryRun=info.dry_run, parallel=info.parallel,
+            project=program.project, stack=program.stack, organization=program.organization, config=program.config,
+            configSecretKeys=sorted(program.secret_keys), dryRun=asked.previews, parallel=asked.parallel,
             supportedFeatures=list(_FEATURES.values()),
         )  # fmt: skip
 
@@ -87,7 +75,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self, request: resource_pb2.RegisterResourceRequest, context: Any
     ) -> resource_pb2.RegisterResourceResponse:
         try:
-            goal = self._run.inherited(from_request(request, self._info.root))
+            goal = self._run.inherited(from_request(request, self._root))
             own = list(request.transforms)
             goal, changed = await self._callbacks.transform(goal, own, self._run.parents(goal.parent))
             goal = settle(goal, rebuild=changed)
@@ -125,7 +113,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 inputs=wire.decode(request.properties), dependencies=tuple(request.dependencies),
                 provider=request.provider, version=request.version,
                 additional_secret_outputs=tuple(request.additionalSecretOutputs),
-                source_position=source_position(request, self._info.root),
+                source_position=source_position(request, self._root),
             )  # fmt: skip
             goal = replace(
                 settle(goal, rebuild=False), provider=goal.provider or self._run.inherited(goal).provider

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from pulumi.runtime.proto import analyzer_pb2
@@ -20,10 +19,9 @@ from model_factory.local import wire
 from model_factory.local.engine.errors import PolicyError
 from model_factory.local.engine.events import MASK, EventSink, PackName, PolicySummaryKind
 from model_factory.local.engine.model import ResourceState
-from model_factory.local.engine.policy_process import PackSource, PolicyPack, StackInfo, Stream
+from model_factory.local.engine.policy_process import PolicyPack, Stream
+from model_factory.local.engine.request import Deployment
 from model_factory.local.wire import Properties, Secret, Value
-
-__all__ = ["PackSource", "Policies", "PolicyError", "StackInfo"]
 
 _LEVELS: Final[Mapping[int, str]] = {
     analyzer_pb2.ADVISORY: "advisory",
@@ -41,18 +39,19 @@ _SHORTEST_SECRET: Final = 3
 
 
 class Policies:
-    """The packs of one run: the `Guard` of its resources. Used on the engine's loop.
+    """The packs of one run. Used on the engine's loop.
 
     `find` tells a resource of this run by its URN. `violations` are (URN, message) of what a preview goes on after, and of stack
     policies: the run has failed for them. Events have told of each.
     """
 
     def __init__(
-        self, sources: Sequence[PackSource], python: Path, stack: StackInfo, sink: EventSink,
-        find: Callable[[str], ResourceState | None],
-    ) -> None:  # fmt: skip
-        self._packs = [PolicyPack(source, python, stack, self._heard) for source in sources]
-        self._dry_run = stack.dry_run
+        self, deployment: Deployment, sink: EventSink, find: Callable[[str], ResourceState | None]
+    ) -> None:
+        self._packs = [
+            PolicyPack(source, deployment, self._heard) for source in deployment.request.policy_packs
+        ]
+        self._dry_run = deployment.request.previews
         self._sink = sink
         self._find = find
         self._opening: asyncio.Future[list[None]] | None = None

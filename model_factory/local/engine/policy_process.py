@@ -13,7 +13,6 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -27,6 +26,7 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 from model_factory.local.engine.errors import PolicyError
 from model_factory.local.engine.policy_config import PolicySetting, read_policy_config, reconcile, to_request
+from model_factory.local.engine.request import Deployment, PackSource
 
 Stream = Literal["info", "info#err"]
 
@@ -49,26 +49,6 @@ _TAIL_LINES: Final = 25
 _UNWANTED: Final = ("PYTHONDONTWRITEBYTECODE",)
 
 
-@dataclass(frozen=True, slots=True)
-class PackSource:
-    """A pack's folder, with PulumiPolicy.yaml and __main__.py, and the file that configures it, if any."""
-
-    folder: Path
-    config: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StackInfo:
-    """What a pack is told of the stack. `config` is decrypted, as programs have it."""
-
-    project: str
-    stack: str
-    organization: str
-    dry_run: bool
-    config: Mapping[str, str] = field(default_factory=dict[str, str])
-    secret_keys: frozenset[str] = frozenset()
-
-
 class PolicyPack:
     """One pack. `start` and `open` come first; then `info` and `settings` say what it holds, and it answers questions.
 
@@ -76,11 +56,11 @@ class PolicyPack:
     """
 
     def __init__(
-        self, source: PackSource, python: Path, stack: StackInfo, say: Callable[[Stream, str], None]
+        self, source: PackSource, deployment: Deployment, say: Callable[[Stream, str], None]
     ) -> None:
         self._source = source
-        self._python = python
-        self._stack = stack
+        self._program = deployment.program
+        self._dry_run = deployment.request.previews
         self._say = say
         self._manifest: Mapping[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -116,7 +96,11 @@ class PolicyPack:
         Raises PolicyError where there is no pack, or none in Python.
         """
         self._manifest = _manifest(self._source.folder)
-        command = [str(_interpreter(self._source.folder, self._manifest, self._python)), "-u", str(_LAUNCHER)]
+        command = [
+            str(_interpreter(self._source.folder, self._manifest, self._program.python)),
+            "-u",
+            str(_LAUNCHER),
+        ]
         with self._lock:
             if self._closed:
                 raise PolicyError("", f"{self.label} was ended before it was started")
@@ -141,10 +125,10 @@ class PolicyPack:
         """Wait until the pack serves, tell it of the stack, and configure it. Raises PolicyError."""
         given = read_policy_config(self._source.config) if self._source.config is not None else {}
         self._channel = grpc.insecure_channel(f"127.0.0.1:{self._port()}", options=_GRPC_OPTIONS)
-        stack = self._stack
+        program = self._program
         request = analyzer_pb2.AnalyzerStackConfigureRequest(
-            stack=stack.stack, project=stack.project, organization=stack.organization, dry_run=stack.dry_run,
-            config=stack.config, config_secret_keys=sorted(stack.secret_keys),
+            stack=program.stack, project=program.project, organization=program.organization, dry_run=self._dry_run,
+            config=program.config, config_secret_keys=sorted(program.secret_keys),
         )  # fmt: skip
         self._ask("ConfigureStack", request, wait_for_ready=True, timeout=_START_SECONDS)
         self.info = self._ask("GetAnalyzerInfo", empty_pb2.Empty())
@@ -271,11 +255,11 @@ class PolicyPack:
                         self._early.append(text)
 
     def _environment(self) -> dict[str, str]:
-        stack = self._stack
+        program = self._program
         environment = {key: value for key, value in os.environ.items() if key not in _UNWANTED}
         return environment | {
-            "PULUMI_ORGANIZATION": stack.organization, "PULUMI_PROJECT": stack.project, "PULUMI_STACK": stack.stack,
-            "PULUMI_DRY_RUN": str(stack.dry_run).lower(), "PULUMI_CONFIG": json.dumps(dict(stack.config)),
+            "PULUMI_ORGANIZATION": program.organization, "PULUMI_PROJECT": program.project, "PULUMI_STACK": program.stack,
+            "PULUMI_DRY_RUN": str(self._dry_run).lower(), "PULUMI_CONFIG": json.dumps(dict(program.config)),
         }  # fmt: skip
 
 

@@ -9,7 +9,6 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from model_factory.graph.urn import STACK_TYPE, provider_urn
 from model_factory.local import wire
@@ -29,6 +28,7 @@ from model_factory.local.engine.goal import Goal, inherit
 from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.plugins import Failure, ProviderInstance
+from model_factory.local.engine.policy import Policies
 from model_factory.local.engine.registry import Registry, default_goal, with_version
 from model_factory.local.engine.step import Op, Step
 from model_factory.local.engine.steps import Planner
@@ -43,24 +43,12 @@ class Registered:
     result: str = "success"
 
 
-class Guard(Protocol):
-    """Looks at each resource after its inputs were checked and before it is compared, and at all at the end: policies.
-
-    `resource` answers with the inputs to use; it raises PlanError to forbid. It runs on the engine's loop, one at a time.
-    `ready` is awaited before the first; it raises PlanError where no resource can be looked at.
-    """
-
-    async def ready(self) -> None: ...
-    def resource(self, state: ResourceState) -> Properties: ...
-    async def stack(self, states: Sequence[ResourceState]) -> None: ...
-
-
 class Run:
     """A preview or an update by a program, or the deletions of a destroy."""
 
     def __init__(
         self, planner: Planner, executor: Executor, registry: Registry, journal: Journal | None, sink: EventSink,
-        *, config: Mapping[str, str], secret_keys: frozenset[str], guard: Guard | None = None,
+        *, config: Mapping[str, str], secret_keys: frozenset[str], policies: Policies | None = None,
     ) -> None:  # fmt: skip
         self._planner = planner
         self._executor = executor
@@ -69,7 +57,7 @@ class Run:
         self._sink = sink
         self._config = config
         self._secret_keys = secret_keys
-        self._guard = guard
+        self._policies = policies
         self._denied = frozenset(json.loads(config.get("pulumi:disable-default-providers") or "[]"))
         self._goals: dict[str, Goal] = {}
         self._steps: dict[str, Step] = {}
@@ -114,8 +102,8 @@ class Run:
         """Bring one resource to its goal. Raises StoppedError where the run has ended for it."""
         self._go_on()
         try:
-            if self._guard is not None:
-                await self._guarded(self._guard)
+            if self._policies is not None:
+                await self._until_ready(self._policies)
             goal = await self._with_provider(goal)
             self._refuse_unknowns(goal)
             steps = self._planner.register(goal, self)
@@ -215,11 +203,11 @@ class Run:
         if self._executor.stopped:
             raise StoppedError
 
-    async def _guarded(self, guard: Guard) -> None:
+    async def _until_ready(self, policies: Policies) -> None:
         try:
-            await guard.ready()
+            await policies.ready()
         finally:
-            # Many registrations may wait for a guard that fails: the first one tells.
+            # Many registrations may wait for a pack that fails: the first one tells.
             self._go_on()
 
     async def _with_provider(self, goal: Goal) -> Goal:
@@ -307,8 +295,8 @@ class Run:
             raise PlanError(state.urn, "\n".join(_failure_text(state, failure) for failure in failures))
         return checked
 
-    def guard(self, state: ResourceState) -> Properties:
-        return state.inputs if self._guard is None else self._guard.resource(state)
+    def judged(self, state: ResourceState) -> Properties:
+        return state.inputs if self._policies is None else self._policies.resource(state)
 
     def diff(
         self, old: ResourceState, new: ResourceState, news: Properties, ignore_changes: Sequence[str]

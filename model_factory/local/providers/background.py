@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from model_factory.local import daemon
 from model_factory.local.errors import ServerError
-from model_factory.local.providers.serve import PROVIDERS
+from model_factory.local.providers.packages import PROVIDERS
 
 _SOURCE: Final = Path(__file__).parents[3]
 _START_SECONDS: Final = 30.0

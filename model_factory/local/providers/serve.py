@@ -15,7 +15,6 @@ earlier run whose port the system has given out anew; of the connections before 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import signal
 import sys
@@ -30,11 +29,8 @@ from typing import Any, Final
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-PROVIDERS: Final[Mapping[str, tuple[str, str]]] = {
-    "aws": ("model_factory.local.providers.aws.provider", "AwsProvider"),
-    "gcp": ("model_factory.local.providers.gcp.provider", "GcpProvider"),
-    "kubernetes": ("model_factory.local.providers.kubernetes.provider", "KubernetesProvider"),
-}
+from model_factory.local.providers.packages import PROVIDERS, provider_class
+
 VARIABLE: Final = "PULUMI_DEBUG_PROVIDERS"
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
@@ -44,20 +40,6 @@ _OPTIONS: Final = (
 _WORKERS: Final = 64
 _STOP_SECONDS: Final = 5.0
 _CONNECTIONS_KEPT: Final = 1000
-
-
-def provider_class(name: str, root: Path | None = None) -> Callable[[], Any]:
-    """What makes providers of a package; its module is imported by the first one. ValueError names the packages there are."""
-    if name not in PROVIDERS:
-        raise ValueError(f"there is no local provider {name!r}; there are {', '.join(PROVIDERS)}")
-    module, attribute = PROVIDERS[name]
-
-    def make() -> Any:
-        provider = getattr(importlib.import_module(module), attribute)
-        # Only Kubernetes has paths in its configuration.
-        return provider(root.resolve()) if root is not None and name == "kubernetes" else provider()
-
-    return make
 
 
 class PerConnection:

@@ -58,6 +58,8 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for each in (package, package / "local", clouds, clouds / "fake"):
         (each / "__init__.py").touch()
     (clouds / "control.py").write_text(Path(manager.__file__).with_name("control.py").read_text())
+    errors = Path(manager.__file__).parents[1] / "errors.py"
+    (clouds.parent / "errors.py").write_text(errors.read_text())
     behave(tree)
     monkeypatch.setattr(manager, "SOURCE", tree)
     return tree

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from model_factory.local.engine.policy import PackSource
+from model_factory.local.engine.request import PackSource
 
 PRELUDE = """
 import pulumi

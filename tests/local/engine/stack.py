@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pulumi
 
-from model_factory.local.engine.deploy import Deployment, Operation, Outcome, run
+from model_factory.local.engine.deploy import Result, run
 from model_factory.local.engine.model import ResourceState
+from model_factory.local.engine.request import Deployment, Operation, Program, Request
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
 from tests.local.engine.memory_provider import Cloud, MemoryProvider
 
+_OF_THE_REQUEST = {each.name for each in fields(Request)}
 _SALT = new_salt("test")
 
 
@@ -52,12 +55,13 @@ class Bench:
         self.cancel = threading.Event()
         self.store = StackStore(root / "stacks", "project", stack, lambda: PassphraseCrypter("test", _SALT))
 
-    def run(
-        self, operation: Operation, program: Callable[[], None] = lambda: None, **options: Any
-    ) -> Outcome:
+    def run(self, operation: Operation, program: Callable[[], None] = lambda: None, **options: Any) -> Result:
         self.events = []
         options = {"in_process": program, **options}
-        deployment = Deployment(operation, "project", self.stack, self.root, **options)
+        asked = {key: options.pop(key) for key in _OF_THE_REQUEST & options.keys()}
+        deployment = Deployment(
+            Request(operation, **asked), Program("project", self.stack, self.root, **options)
+        )
         providers = {"test": lambda: MemoryProvider(self.cloud)}
         return run(
             deployment,
@@ -67,15 +71,15 @@ class Bench:
             cancel=self.cancel,
         )
 
-    def up(self, program: Callable[[], None], **options: Any) -> Outcome:
+    def up(self, program: Callable[[], None], **options: Any) -> Result:
         outcome = self.run("up", program, **options)
         assert outcome.ok, (outcome.failures, self.messages("error"))
         return outcome
 
-    def preview(self, program: Callable[[], None], **options: Any) -> Outcome:
+    def preview(self, program: Callable[[], None], **options: Any) -> Result:
         return self.run("preview", program, **options)
 
-    def destroy(self, **options: Any) -> Outcome:
+    def destroy(self, **options: Any) -> Result:
         return self.run("destroy", **options)
 
     def resources(self) -> dict[str, ResourceState]:

@@ -110,7 +110,7 @@ class TestSecrecy:
 
         options: dict[str, Any] = {
             "config": {"app:token": "t0ken-of-the-app", "app:plain": "shown"},
-            "secret_config_keys": frozenset({"app:token"}),
+            "secret_keys": frozenset({"app:token"}),
         }
         for operation in ("preview", "up", "refresh", "destroy"):
             bench.run(operation, body, **options)  # type: ignore[arg-type]
@@ -130,6 +130,6 @@ class TestSecrecy:
             "up",
             lambda: program("a"),
             config={"app:token": "t0ken-of-the-app"},
-            secret_config_keys=frozenset({"app:token"}),
+            secret_keys=frozenset({"app:token"}),
         )
         assert any("denied for [secret]" in message for message in bench.messages("error"))

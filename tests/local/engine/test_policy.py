@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import psutil
 import pulumi
 import pytest
 
-from model_factory.local.engine.policy import PackSource, StackInfo
 from model_factory.local.engine.policy_process import PolicyPack
+from model_factory.local.engine.request import Deployment, PackSource, Program, Request
 from tests.local.engine.packs import write_pack
 from tests.local.engine.stack import Bench, Group, Provider, Thing
 
@@ -493,8 +492,8 @@ class TestProcess:
 
     def test_it_ends_with_an_engine_that_is_killed(self, tmp_path: Path) -> None:
         source = write_pack(tmp_path / "pack", SMALL)
-        stack = StackInfo("project", "dev", "organization", dry_run=True)
-        pack = PolicyPack(source, Path(sys.executable), stack, lambda _stream, _line: None)
+        deployment = Deployment(Request("preview"), Program("project", "dev", tmp_path))
+        pack = PolicyPack(source, deployment, lambda _stream, _line: None)
         pack.start()
         try:
             pack.open()

@@ -169,7 +169,7 @@ class TestProviders:
     def test_secret_configuration_stays_secret_in_the_provider(self, bench: Bench) -> None:
         options: dict[str, Any] = {
             "config": {"test:token": "hush-hush"},
-            "secret_config_keys": frozenset({"test:token"}),
+            "secret_keys": frozenset({"test:token"}),
         }
         bench.up(lambda: void(Thing("one")), **options)
         assert provider_states(bench)["default"].inputs["token"] == Secret("hush-hush")

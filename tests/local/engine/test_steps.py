@@ -54,7 +54,7 @@ class FixedAnswers:
     ) -> Properties:
         return news
 
-    def guard(self, state: ResourceState) -> Properties:
+    def judged(self, state: ResourceState) -> Properties:
         return state.inputs
 
     def diff(
@@ -106,7 +106,7 @@ class TestRegister:
 
     def test_guard_s_inputs_are_compared(self) -> None:
         class Remedy(FixedAnswers):
-            def guard(self, state: ResourceState) -> Properties:
+            def judged(self, state: ResourceState) -> Properties:
                 return {**state.inputs, "remedied": True}
 
         planner = Planner([state("one", inputs={"remedied": True})], "project", "dev", preview=True)

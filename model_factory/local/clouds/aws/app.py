@@ -32,6 +32,7 @@ from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereEr
 from model_factory.local.clouds.aws.moto_state import load
 from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import Controls, JsonObject
+from model_factory.local.errors import CallLogError
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from model_factory.cli.project import ProgramConfig
 from model_factory.graph.masking import MASK, UNKNOWN_TEXT
 from model_factory.graph.resource import Resource
 from model_factory.graph.values import listed, mapping
 from model_factory.local import wire
 from model_factory.local.engine.model import ResourceState
+from model_factory.local.engine.request import Program
 from model_factory.local.wire import Output, ResourceReference, Secret, Unknown, Value
 
 
@@ -36,10 +36,10 @@ def resource(state: ResourceState) -> Resource:
     )
 
 
-def secret_texts(config: ProgramConfig) -> Iterator[str]:
-    """The texts of a stack's secret configuration; of a structured one each text in it."""
-    for key in config.secret_keys:
-        yield from _texts(config.values[key])
+def secret_texts(program: Program) -> Iterator[str]:
+    """The texts of a program's secret configuration; of a structured one each text in it."""
+    for text in program.secrets:
+        yield from _texts(text)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,0 +1,141 @@
+"""What an operation shows when it has ended: to people, or as JSON on stdout while people read on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from model_factory.cli.errors import EXIT_INTERRUPTED, CommandError
+from model_factory.cli.options import DEFAULT_STACK, console_for
+from model_factory.cli.session import Session
+from model_factory.engines.protocol import Outcome
+from model_factory.local.engine.request import Operation
+from model_factory.preview.digest import digest
+from model_factory.preview.events import Report
+from model_factory.preview.outputs import print_outputs
+from model_factory.preview.review import Heading, Review, review_of
+from model_factory.preview.terminal import print_messages, print_review
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An operation that has ended: what was said, and how it came out."""
+
+    report: Report
+    outcome: Outcome
+
+
+class Display:
+    """Shows operations of one stack."""
+
+    def __init__(
+        self, session: Session, *, as_json: bool = False, show_diff: bool = False, show_same: bool = False
+    ) -> None:
+        self._session = session
+        self.as_json = as_json
+        self._show_diff = show_diff
+        self.show_same = show_same
+        self.console: Console = console_for(as_json=as_json)
+
+    def preview(self, ended: Ended) -> None:
+        """A preview: what would change, and of the outputs those that differ."""
+        if self.as_json:
+            _print_json(digest(ended.report, show_same=self.show_same))
+            return
+        before, after = ended.outcome.outputs_before, ended.outcome.outputs
+        differing = {name: value for name, value in after.items() if value != before.get(name)}
+        self._show(ended, differing)
+        if ended.outcome.ok and not ended.report.changed and not differing:
+            self.console.print("Nothing would change.")
+
+    def plan(self, ended: Ended) -> None:
+        """What would change, for somebody who is asked whether it shall."""
+        self._show(ended, {})
+
+    def details(self, ended: Ended) -> None:
+        """`plan`, with each property that would change."""
+        print_review(self.console, self._review(ended), show_diff=True)
+
+    def end(self, ended: Ended, operation: Operation, note: str = "") -> None:
+        """The end of a command that changes things."""
+        if self.as_json:
+            _print_json(_summary(ended, operation))
+            return
+        self._show(ended, ended.outcome.outputs)
+        if note:
+            self.console.print(Text(f"\n{note}", "bold"))
+        if ended.outcome.ok and operation == "up":
+            self._next_commands()
+
+    def require_ok(self, ended: Ended, operation: Operation) -> None:
+        """Raises CommandError where the operation failed or was interrupted."""
+        stack = self._session.stack
+        if ended.outcome.cancelled:
+            raise CommandError(
+                f"Interrupted. What was done is kept; run `factory {operation} --stack {stack}` again to go on.",
+                exit_code=EXIT_INTERRUPTED,
+            )
+        if ended.outcome.ok:
+            return
+        failed = [step.name for step in ended.report.failed]
+        what = (
+            f"{len(failed)} of its resources failed: {', '.join(failed)}"
+            if failed
+            else "see the errors above"
+        )
+        review = self._review(ended)
+        if policies := sorted(each.policy for each in review.judged("mandatory")):
+            count = f"{len(policies)} mandatory {'policy' if len(policies) == 1 else 'policies'}"
+            rest = f", and {what}" if failed else ""
+            what = f"it breaks {count}: {', '.join(policies)}{rest}"
+        kept = "" if operation == "preview" else " What succeeded is kept; mend the cause and run it again."
+        if self.as_json:
+            print_messages(self.console, review)
+        raise CommandError(f"{operation} of {stack} failed: {what}.{kept}")
+
+    def _show(self, ended: Ended, outputs: Mapping[str, Any]) -> None:
+        print_review(self.console, self._review(ended), show_diff=self._show_diff, show_same=self.show_same)
+        if outputs and ended.outcome.ok:
+            self.console.print()
+            print_outputs(self.console, outputs)
+
+    def _review(self, ended: Ended) -> Review:
+        return review_of(ended.report, Heading(self._session.project.name, self._session.stack))
+
+    def _next_commands(self) -> None:
+        stack = self._session.stack
+        flag = "" if stack == DEFAULT_STACK else f" --stack {stack}"
+        rows = [
+            (f"factory preview{flag} --diff", "what an edit of the stack file would change"),
+            (f"factory stack output{flag} --json", "the outputs for a machine"),
+            (f"factory refresh{flag}", "look for drift"),
+            (f"factory destroy{flag}", "delete everything again"),
+        ]
+        if self._session.is_local:
+            rows.insert(2, ("factory clouds status", "what the local clouds hold"))
+        width = max(len(command) for command, _ in rows)
+        self.console.print("\nNext:")
+        for command, what in rows:
+            self.console.print(Text.assemble("  ", (f"{command:<{width}}", "cyan"), f"  {what}"))
+
+
+def _summary(ended: Ended, operation: Operation) -> dict[str, Any]:
+    outcome, report = ended.outcome, ended.report
+    return {
+        "operation": operation,
+        "result": "succeeded" if outcome.ok else "canceled" if outcome.cancelled else "failed",
+        "changeSummary": dict(report.changes),
+        "durationSeconds": report.duration_seconds,
+        "outputs": dict(outcome.outputs),
+        "diagnostics": digest(report).get("diagnostics", []),
+    }
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=4, default=str) + "\n")
