@@ -8,6 +8,7 @@ import runpy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -163,28 +164,27 @@ def run() -> Run:
     return lambda program: run_program(program, "dev")
 
 
-@pytest.fixture(scope="session")
-def run_stack() -> Callable[[str], Recorder]:
+def run_stack(stack: str) -> Recorder:
     """Runs the whole program with a stack file of the repository, its configuration handed over as engines do."""
+    config = read_stack_file(ROOT / f"Pulumi.{stack}.yaml").config
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PULUMI_CONFIG", json.dumps(texts))
+        patch.chdir(ROOT)
+        return run_program(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), stack)
 
-    def start(stack: str) -> Recorder:
-        config = read_stack_file(ROOT / f"Pulumi.{stack}.yaml").config
-        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PULUMI_CONFIG", json.dumps(texts))
-            patch.chdir(ROOT)
-            return run_program(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), stack)
 
-    return start
+ran_stack = cache(run_stack)
+"""The same, run once for all who only look."""
 
 
 @pytest.fixture(scope="session")
-def dev(run_stack: Callable[[str], Recorder]) -> Recorder:
+def dev() -> Recorder:
     """The dev stack, run once."""
-    return run_stack("dev")
+    return ran_stack("dev")
 
 
 @pytest.fixture(scope="session")
-def prod(run_stack: Callable[[str], Recorder]) -> Recorder:
+def prod() -> Recorder:
     """The prod stack, run once."""
-    return run_stack("prod")
+    return ran_stack("prod")

@@ -12,6 +12,7 @@ import kubernetes_validate
 from components.kubernetes.serving import SERVING
 from model_factory.planning.settings.load import load
 from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
+from tests.components.conftest import run_stack
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,7 +68,7 @@ class TestDevStack:
         counted = Counter(each.urn for each in dev.resources)
         assert [urn for urn, count in counted.items() if count > 1] == []
 
-    def test_the_same_input_gives_the_same_resources(self, dev: Any, run_stack: Any) -> None:
+    def test_the_same_input_gives_the_same_resources(self, dev: Any) -> None:
         again = run_stack("dev")
         assert {each.urn: each.inputs for each in dev.resources} == {
             each.urn: each.inputs for each in again.resources
@@ -120,5 +121,5 @@ class TestProdStack:
 
 
 class TestStagingStack:
-    def test_runs(self, run_stack: Any) -> None:
+    def test_runs(self) -> None:
         assert len(run_stack("staging").of(":Deployment")) == 3

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import pytest
-
-from model_factory.planning.settings.stackfile import read_stack_file
-from tests.components.conftest import ROOT, Recorder, Registered, run_program
+from tests.components.conftest import Recorder, Registered, ran_stack
 from tests.policies.harness import Given
 
 # The mocks' registry, and one that there could be.
@@ -33,25 +29,15 @@ class Declared(Given):
 @cache
 def declared(stack: str) -> tuple[Given, ...]:
     """What a stack's resources ask for, and the stack itself with what it exports."""
-    recorder = _run(stack)
+    recorder = ran_stack(stack)
     return (_root(stack, recorder), *(_given(each, each.inputs) for each in recorder.resources))
 
 
 @cache
 def made(stack: str) -> tuple[Given, ...]:
     """What a stack's resources have in the end, as checks of a stack see them: names are there, too."""
-    recorder = _run(stack)
+    recorder = ran_stack(stack)
     return (_root(stack, recorder), *(_given(each, _outputs(each)) for each in recorder.resources))
-
-
-@cache
-def _run(stack: str) -> Recorder:
-    config = read_stack_file(ROOT / f"Pulumi.{stack}.yaml").config
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PULUMI_CONFIG", json.dumps(texts))
-        patch.chdir(ROOT)
-        return run_program(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), stack)
 
 
 def _root(stack: str, recorder: Recorder) -> Given:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -12,12 +11,10 @@ from typing import Any
 
 import httplib2
 import pytest
-import uvicorn
 
-from model_factory.local.clouds.gcp.app import create_app
 from model_factory.local.clouds.gcp.core import Cloud
-from model_factory.local.clouds.gcp.store import Store
 from model_factory.local.providers.gcp.session import HttpError, google_discovery
+from tests.local.gcp_server import gcp_server
 
 PROJECT = "model-factory-dev"
 BASES = {
@@ -136,24 +133,10 @@ def refused() -> Callable[[Callable[[], object]], HttpError]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[World]:
-    cloud = Cloud(Store(None), projects=(PROJECT,), transition_seconds=0.05)
-    config = uvicorn.Config(
-        create_app(cloud), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off"
-    )
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not running.started:
-        assert time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.005)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    connection = httplib2.Http()
-    yield World(f"http://127.0.0.1:{port}", cloud, connection)
-    connection.close()
-    running.should_exit = True
-    thread.join(10)
-    cloud.store.close()
+    with gcp_server(PROJECT, transition_seconds=0.05) as (url, cloud):
+        connection = httplib2.Http()
+        yield World(url, cloud, connection)
+        connection.close()
 
 
 @pytest.fixture

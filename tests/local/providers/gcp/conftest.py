@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +10,14 @@ from typing import Any
 
 import httplib2
 import pytest
-import uvicorn
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from model_factory.local import wire
-from model_factory.local.clouds.gcp.app import create_app
 from model_factory.local.clouds.gcp.core import Cloud
-from model_factory.local.clouds.gcp.store import Store
 from model_factory.local.providers.gcp.provider import GcpProvider
 from model_factory.local.providers.gcp.session import google_discovery
 from model_factory.local.wire import Properties
+from tests.local.gcp_server import gcp_server
 from tests.local.providers.protocol import AbortedError as AbortedError
 from tests.local.providers.protocol import Context, Made, ProviderEngine
 
@@ -88,22 +84,8 @@ class Engine(ProviderEngine):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Cloud]]:
-    cloud = Cloud(Store(None), projects=(PROJECT,), transition_seconds=0.02)
-    config = uvicorn.Config(
-        create_app(cloud), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off"
-    )
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not running.started:
-        assert time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.005)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}", cloud
-    running.should_exit = True
-    thread.join(10)
-    cloud.store.close()
+    with gcp_server(PROJECT, transition_seconds=0.02) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
