@@ -10,8 +10,8 @@ import typer
 from model_factory.cli.offline import declared
 from model_factory.cli.options import DEFAULT_STACK, Cwd, StackName, console_for
 from model_factory.cli.session import Session
-from model_factory.preview.architecture import Architecture
-from model_factory.preview.diagram import diagrams
+from model_factory.preview.diagrams.architecture import Architecture
+from model_factory.preview.diagrams.charts import diagrams
 
 
 def diagram(

@@ -13,8 +13,8 @@ import pytest
 from model_factory.cli.offline import declared
 from model_factory.cli.session import Session
 from model_factory.graph.resource import Resource
-from model_factory.preview.architecture import Architecture
-from model_factory.preview.diagram import diagrams
+from model_factory.preview.diagrams.architecture import Architecture
+from model_factory.preview.diagrams.charts import diagrams
 from model_factory.preview.mermaid import Box, Chart, Edge, Node
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +79,46 @@ class TestArchitecture:
         for text in diagrams(Architecture.of(resources), session.settings).values():
             assert "known after up" not in text
             assert "04da6b54" not in text
+
+
+class TestParts:
+    """What the examples do not have: KEDA's autoscaler, and parts of a GPU."""
+
+    def test_keda_and_mig_are_drawn(self) -> None:
+        root = "urn:pulumi:s::p::model-factory:region:AwsRegion"
+        region = Resource(f"{root}::r", "model-factory:region:AwsRegion", {})
+        model = Resource(f"{root}$S::m", "model-factory:serving:ModelService", {}, parent=region.urn)
+        server = {
+            "image": "registry/m:1",
+            "resources": {"limits": {"nvidia.com/mig-1g.10gb": 2, "memory": "8Gi"}},
+        }
+        spec = {"nodeSelector": {"model-factory/pool": "l4"}, "containers": [server]}
+        deployment = Resource(
+            f"{root}$D::m",
+            "kubernetes:apps/v1:Deployment",
+            {"metadata": {"name": "m"}, "spec": {"template": {"spec": spec}}},
+            parent=model.urn,
+        )
+        scaled = {
+            "scaleTargetRef": {"name": "m"},
+            "minReplicaCount": 1,
+            "idleReplicaCount": 0,
+            "maxReplicaCount": 4,
+            "triggers": [{"type": "prometheus", "metadata": {"threshold": "30"}}],
+        }
+        scaler = Resource(
+            f"{root}$K::m", "kubernetes:keda.sh/v1alpha1:ScaledObject", {"spec": scaled}, parent=model.urn
+        )
+        pool = Resource(
+            f"{root}$P::dev-l4",
+            "aws:eks/nodeGroup:NodeGroup",
+            {"labels": {"model-factory/pool": "l4"}, "scalingConfig": {"minSize": 0, "maxSize": 2}},
+            parent=region.urn,
+        )
+        (found,) = Architecture.of([region, model, deployment, scaler, pool]).regions[0].models
+        assert (found.pool, found.accelerators) == ("l4", "2 mig-1g.10gb")
+        assert (found.scaler, found.replicas) == ("ScaledObject", "1-4 replicas, 0 when idle")
+        assert found.metrics == ["prometheus ≤ 30"]
 
 
 class TestChart:

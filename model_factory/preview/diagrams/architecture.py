@@ -1,32 +1,32 @@
-"""What a stack is made of, read out of its resources: regions, clusters, pools, models, and what serves them.
+"""What a stack is made of, read out of its resources by graph's readers: regions, clusters, pools, models, and what serves them.
 
-Reads Pulumi types and inputs alone, so it serves the states of either engine and previews of either. What is not known yet is
-left out. Nothing here draws: `model_factory.preview.diagram` does.
+Serves the states of either engine and previews of either. What is not known yet is left out. Nothing here draws: `charts` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
-from typing import Any, Final, cast
+from typing import Any, Final
 
+from model_factory.graph import quantity
+from model_factory.graph.accelerators import TAINTS
+from model_factory.graph.autoscalers import Autoscaler
+from model_factory.graph.clusters import EKS_CLUSTER, GKE_CLUSTER, Cluster, clusters_of
+from model_factory.graph.pods import accelerators_of, pod_spec
+from model_factory.graph.pools import NodePool, node_pool
 from model_factory.graph.resource import Resource
-from model_factory.graph.values import known, text
+from model_factory.graph.values import at, listed, mapping, number, text
 
 _REGIONS: Final = {"model-factory:region:AwsRegion": "AWS", "model-factory:region:GcpRegion": "Google Cloud"}
-_CLUSTERS: Final = {"aws:eks/cluster:Cluster": "EKS", "gcp:container/cluster:Cluster": "GKE"}
-_POOLS: Final = ("aws:eks/nodeGroup:NodeGroup", "gcp:container/nodePool:NodePool")
+_CLUSTERS: Final = {EKS_CLUSTER: "EKS", GKE_CLUSTER: "GKE"}
 _NETWORKS: Final = ("aws:ec2/vpc:Vpc", "gcp:compute/network:Network")
 _BUCKETS: Final = ("aws:s3/bucket:Bucket", "gcp:storage/bucket:Bucket")
 _REGISTRIES: Final = ("aws:ecr/repository:Repository", "gcp:artifactregistry/repository:Repository")
 _IDENTITIES: Final = ("aws:iam/role:Role", "gcp:serviceaccount/account:Account")
 _MODEL: Final = "model-factory:serving:ModelService"
 _POOL_LABEL: Final = "model-factory/pool"
-_GPU: Final = "nvidia.com/gpu"
-
-Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Pool:
     machine_type: str
     accelerator: str
     capacity_type: str
-    min_nodes: int | None
+    min_nodes: int
     max_nodes: int | None
     tainted: bool
 
@@ -50,7 +50,8 @@ class Model:
     pool: str
     image: str
     ports: Sequence[str]
-    gpus: str
+    accelerators: str
+    """What a replica holds: `1 GPU`, `2 mig-1g.10gb`."""
     memory: str
     weights: Sequence[str]
     """Names of the buckets that hold the weights; none where they come from elsewhere."""
@@ -58,8 +59,9 @@ class Model:
     identity: str
     clients: Sequence[str]
     """Labels of the namespaces that may call it, the port of the metrics apart."""
-    replicas_min: int | None
-    replicas_max: int | None
+    scaler: str
+    """The kind of what sets the number of replicas; empty where nothing does."""
+    replicas: str
     metrics: Sequence[str]
     max_unavailable: str
     readiness: str
@@ -133,44 +135,57 @@ class Architecture:
             buckets=[each.name for each in own if each.type in _BUCKETS],
             registries=[each.name for each in own if each.type in _REGISTRIES],
             add_ons=sorted(_text(each, "addonName") for each in own if each.kind == "Addon"),
-            pools=[_pool(each) for each in own if each.type in _POOLS],
+            pools=[_pool(found) for each in own if (found := node_pool(each)) is not None],
             models=[self._model(each, own) for each in own if each.type == _MODEL],
         )
 
+    @cached_property
+    def _clusters(self) -> Mapping[str, Cluster[Resource]]:
+        """The cluster of each Kubernetes object, by URN."""
+        return {each.urn: cluster for cluster in clusters_of(self.resources) for each in cluster.objects}
+
     def _model(self, component: Resource, region: Sequence[Resource]) -> Model:
         own = sorted(self._under(component.urn), key=lambda each: each.name)
-        deployment = _first(own, "Deployment")
-        pod = _at(deployment, "spec", "template", "spec")
-        server = next(iter(_maps(pod.get("containers"))), {})
-        limits, probe = _map(_map(server.get("resources")).get("limits")), _map(server.get("startupProbe"))
-        scaler = _at(_first(own, "HorizontalPodAutoscaler"), "spec")
+        deployment = next((each for each in own if each.kind == "Deployment"), None)
+        pod: Mapping[str, Any] = {} if deployment is None else pod_spec(deployment)
+        server = mapping(at(pod, "containers", 0))
+        labels = {} if deployment is None else mapping(deployment.at("metadata", "labels"))
+        name = text(labels.get("model")) or component.name
+        pools: list[NodePool] = []
+        scalers: Sequence[Autoscaler] = ()
+        if deployment is not None and (cluster := self._clusters.get(deployment.urn)) is not None:
+            inside = {each.urn for each in region}
+            pools = [each for each in cluster.pools if each.resource.urn in inside and each.is_chosen_by(pod)]
+            scalers = cluster.autoscalers_of(deployment)
+        scaler = next(iter(scalers), None)
         needed = self._needs(each for each in own if each.kind in ("Deployment", "PersistentVolume"))
-        labels = _map(_at(deployment, "metadata").get("labels"))
-        name = str(labels.get("model") or component.name)
         return Model(
             name=name,
-            pool=str(_map(pod.get("nodeSelector")).get(_POOL_LABEL, "")),
-            image=_image(server.get("image"), name),
+            pool=_pool_name(pools[0]) if pools else "",
+            image=_image(at(server, "image"), name),
             ports=[
-                f"{each.get('name')} {each.get('port')}"
-                for each in _maps(_at(_first(own, "Service"), "spec").get("ports"))
+                f"{at(each, 'name')} {_whole(at(each, 'port'))}"
+                for each in listed(_first(own, "Service", "spec", "ports"))
             ],
-            gpus=str(limits.get(_GPU, "")),
-            memory=str(limits.get("memory", "")),
+            accelerators=", ".join(
+                f"{amount} {'GPU' if each in TAINTS else each.partition('/')[2]}"
+                for each, amount in accelerators_of(server).items()
+            ),
+            memory=str(at(server, "resources", "limits", "memory") or ""),
             weights=[each.name for each in needed if each.type in _BUCKETS],
             registry=next((each.name for each in needed if each.type in _REGISTRIES), ""),
             identity=next(
                 (each.name for each in region if each.type in _IDENTITIES and each.name == component.name), ""
             ),
             clients=sorted(set(_clients(own))),
-            replicas_min=_number(scaler.get("minReplicas")),
-            replicas_max=_number(scaler.get("maxReplicas")),
-            metrics=[_metric(each) for each in _maps(scaler.get("metrics"))],
-            max_unavailable=str(_at(_first(own, "PodDisruptionBudget"), "spec").get("maxUnavailable", "")),
-            readiness=str(_map(_map(server.get("readinessProbe")).get("httpGet")).get("path", "")),
-            startup_seconds=(_number(probe.get("periodSeconds")) or 0)
-            * (_number(probe.get("failureThreshold")) or 0),
-            drain_seconds=_number(pod.get("terminationGracePeriodSeconds")) or 0,
+            scaler="" if scaler is None else scaler.resource.type.rpartition(":")[2],
+            replicas="" if scaler is None else _replicas(scaler),
+            metrics=[] if scaler is None else list(_metrics(scaler)),
+            max_unavailable=str(_first(own, "PodDisruptionBudget", "spec", "maxUnavailable") or ""),
+            readiness=text(at(server, "readinessProbe", "httpGet", "path")),
+            startup_seconds=_whole(at(server, "startupProbe", "periodSeconds"))
+            * _whole(at(server, "startupProbe", "failureThreshold")),
+            drain_seconds=_whole(at(pod, "terminationGracePeriodSeconds")),
             kinds=sorted(each.kind for each in own if each.type.startswith("kubernetes:")),
         )
 
@@ -187,23 +202,21 @@ class Architecture:
         return [each.name for each in inside or shared]
 
 
-def _pool(group: Resource) -> Pool:
-    inputs = known(group.inputs)
-    config = _map(inputs.get("nodeConfig")) or inputs
-    sizes = _map(inputs.get("scalingConfig")) or _map(inputs.get("autoscaling"))
-    labels = _map(config.get("labels"))
-    machines = config.get("instanceTypes")
+def _pool(pool: NodePool) -> Pool:
+    labels = pool.labels
     return Pool(
-        name=str(labels.get(_POOL_LABEL) or group.name.rsplit("-", 1)[-1]),
-        machine_type=", ".join(map(str, machines))
-        if isinstance(machines, list)
-        else str(config.get("machineType", "")),
-        accelerator=str(labels.get("model-factory/accelerator", "")),
-        capacity_type=str(labels.get("model-factory/capacity-type", "")),
-        min_nodes=_number(sizes.get("minSize", sizes.get("totalMinNodeCount"))),
-        max_nodes=_number(sizes.get("maxSize", sizes.get("totalMaxNodeCount"))),
-        tainted=bool(_maps(config.get("taints"))),
+        name=_pool_name(pool),
+        machine_type=", ".join(pool.machine_types),
+        accelerator=labels.get("model-factory/accelerator", ""),
+        capacity_type=labels.get("model-factory/capacity-type", ""),
+        min_nodes=pool.least_nodes,
+        max_nodes=pool.most_nodes,
+        tainted=bool(pool.taints),
     )
+
+
+def _pool_name(pool: NodePool) -> str:
+    return pool.labels.get(_POOL_LABEL) or pool.resource.name.rsplit("-", 1)[-1]
 
 
 def _stem(region: Resource) -> str:
@@ -213,23 +226,29 @@ def _stem(region: Resource) -> str:
 
 def _clients(own: Iterable[Resource]) -> Iterator[str]:
     for policy in own:
-        for rule in _maps(_at(policy, "spec").get("ingress")) if policy.kind == "NetworkPolicy" else ():
-            for peer in _maps(rule.get("from")):
-                for key, value in _map(_map(peer.get("namespaceSelector")).get("matchLabels")).items():
+        for rule in listed(policy.at("spec", "ingress")) if policy.kind == "NetworkPolicy" else ():
+            for peer in listed(at(rule, "from")):
+                for key, value in mapping(at(peer, "namespaceSelector", "matchLabels")).items():
                     yield f"{key}={value}"
 
 
-def _metric(metric: Json) -> str:
-    pods, resource = _map(metric.get("pods")), _map(metric.get("resource"))
-    if pods:
-        return f"{_map(pods.get('metric')).get('name')} ≤ {_amount(_map(pods.get('target')).get('averageValue'))} a Pod"
-    return f"{resource.get('name')} ≤ {_map(resource.get('target')).get('averageUtilization')} %"
+def _replicas(scaler: Autoscaler) -> str:
+    idle = f", {scaler.idle} when idle" if scaler.idle < scaler.least else ""
+    return f"{scaler.least}-{scaler.most} replicas{idle}"
 
 
-def _amount(quantity: object) -> str:
-    """62.5 of the Kubernetes quantity 62500m."""
-    text = str(quantity)
-    return f"{Decimal(text[:-1]) / 1000:f}" if text.endswith("m") else text
+def _metrics(scaler: Autoscaler) -> Iterator[str]:
+    """What it keeps under which value: the metrics of Kubernetes' own autoscaler, KEDA's triggers."""
+    for metric in listed(at(scaler.resource.props, "spec", "metrics")):
+        if pods := mapping(at(metric, "pods")):
+            most = quantity.amount(at(pods, "target", "averageValue"))
+            yield f"{at(pods, 'metric', 'name')} ≤ {most.normalize():f} a Pod"
+        else:
+            most = at(metric, "resource", "target", "averageUtilization")
+            yield f"{at(metric, 'resource', 'name')} ≤ {_whole(most)} %"
+    for trigger in listed(at(scaler.resource.props, "spec", "triggers")):
+        most = at(trigger, "metadata", "threshold") or at(trigger, "metadata", "value")
+        yield f"{at(trigger, 'type')}{f' ≤ {most}' if most else ''}"
 
 
 def _image(given: object, name: str) -> str:
@@ -239,28 +258,14 @@ def _image(given: object, name: str) -> str:
     return given.partition("@")[0].rsplit("/", 1)[-1]
 
 
-def _first(resources: Iterable[Resource], kind: str) -> Resource | None:
-    return next((each for each in resources if each.kind == kind), None)
+def _first(resources: Iterable[Resource], kind: str, *path: str) -> Any:
+    """A value of the first resource of a kind."""
+    return next((each.at(*path) for each in resources if each.kind == kind), None)
 
 
 def _text(resource: Resource | None, key: str) -> str:
     return text(resource.inputs.get(key)) if resource else ""
 
 
-def _at(resource: Resource | None, *path: str) -> Json:
-    value: object = known(resource.inputs) if resource else {}
-    for key in path:
-        value = _map(value).get(key)
-    return _map(value)
-
-
-def _map(value: object) -> Json:
-    return cast("Json", value) if isinstance(value, Mapping) else {}
-
-
-def _maps(value: object) -> list[Json]:
-    return [_map(each) for each in cast("list[object]", value)] if isinstance(value, list) else []
-
-
-def _number(value: object) -> int | None:
-    return int(value) if isinstance(value, (int, float)) else None
+def _whole(value: object) -> int:
+    return int(number(value) or 0)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from model_factory.planning.settings.sections import ModelSettings, Settings
-from model_factory.preview.architecture import Architecture, Model, Pool, Region
+from model_factory.preview.diagrams.architecture import Architecture, Model, Pool, Region
 from model_factory.preview.mermaid import Box, Chart, Edge, Node
 
 # Readable on white and on near-black: the fill is pale, the text dark, whatever the page's colours are.
@@ -103,7 +103,7 @@ def serving_chart(region: Region, model: Model, asked: ModelSettings | None) -> 
         [
             _image(model, asked),
             asked.runtime if asked else "",
-            f"{model.gpus} GPU, {model.memory}" if model.gpus else model.memory,
+            ", ".join(filter(None, (model.accelerators, model.memory))),
             f"ready: {model.readiness}" if model.readiness else "",
             f"up to {model.startup_seconds} s to load" if model.startup_seconds else "",
             f"{model.drain_seconds} s to drain" if model.drain_seconds else "",
@@ -116,7 +116,7 @@ def serving_chart(region: Region, model: Model, asked: ModelSettings | None) -> 
     edges = [Edge(each.key, "policy", _asks(asked)) for each in callers]
     edges += [Edge("policy", "service"), Edge("service", "server")]
     if model.metrics:
-        inside.append(Node("scaler", ["autoscaler", _replicas(model), *model.metrics], style="control"))
+        inside.append(Node("scaler", ["autoscaler", model.replicas, *model.metrics], style="control"))
         edges.append(Edge("scaler", "server", "replicas", dotted=True))
         edges += [Edge(each.key, "scaler", "metrics", dotted=True) for each in watchers]
         edges += [Edge("server", each.key, "scraped", dotted=True) for each in watchers]
@@ -142,7 +142,7 @@ def _region_box(region: Region, models: Mapping[str, ModelSettings]) -> Box:
     served = [
         Node(
             f"{region.name} model {each.name}",
-            [each.name, models[each.name].runtime if each.name in models else "", _replicas(each)],
+            [each.name, models[each.name].runtime if each.name in models else "", each.replicas],
             "stack",
             "model",
         )
@@ -186,20 +186,18 @@ def _namespace_box(model: Model, asked: ModelSettings | None) -> Box:
     nodes.append(
         Node(
             f"{model.name} deployment",
-            ["Deployment", _image(model, asked), f"{model.gpus} GPU" if model.gpus else ""],
+            ["Deployment", _image(model, asked), model.accelerators],
             "stack",
             "model",
         )
     )
-    if model.replicas_max is not None:
-        nodes.append(
-            Node(f"{model.name} scaler", ["HorizontalPodAutoscaler", _replicas(model)], style="control")
-        )
+    if model.scaler:
+        nodes.append(Node(f"{model.name} scaler", [model.scaler, model.replicas], style="control"))
     if model.max_unavailable:
         nodes.append(
             Node(f"{model.name} budget", ["PodDisruptionBudget", f"at most {model.max_unavailable} down"])
         )
-    drawn = {"Service", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Namespace"}
+    drawn = {"Service", "Deployment", model.scaler, "PodDisruptionBudget", "Namespace"}
     others: dict[str, int] = {}
     for kind in model.kinds:
         if kind not in drawn:
@@ -231,12 +229,6 @@ def _pool_table(regions: Sequence[Region]) -> str:
             "",
         ]
     )
-
-
-def _replicas(model: Model) -> str:
-    if model.replicas_max is None:
-        return ""
-    return f"{model.replicas_min}-{model.replicas_max} replicas"
 
 
 def _image(model: Model, asked: ModelSettings | None) -> str:
