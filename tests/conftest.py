@@ -35,10 +35,12 @@ def nothing_changed(request: pytest.FixtureRequest) -> Iterator[None]:
     changed = [
         f"{kind}: {key}"
         for kind, values in before.items()
+        if values != after[kind]
         for key in values.keys() | after[kind].keys()
-        if values.get(key) is not after[kind].get(key) and values.get(key) != after[kind].get(key)
+        if values.get(key) != after[kind].get(key)
     ]
-    changed += [f"modules: {name}" for name in modules if sys.modules.get(name) is not modules[name]]
+    if modules != sys.modules:  # new ones are no change
+        changed += [f"modules: {name}" for name in modules if sys.modules.get(name) is not modules[name]]
     request.node.funcargs.clear()  # pytest keeps the last test's past the end of their fixtures, and what they hold open with them
     if changed:
         pytest.fail(f"changed and not set back: {', '.join(sorted(changed))}", pytrace=False)
