@@ -40,6 +40,11 @@ def test_comment_page_and_digest_come_of_one_run(stack: LocalStack, tmp_path: Pa
     assert "`abc1234`" in comment
     assert "**Cost** +$" in comment
     assert json.loads((out / "c.json").read_text(encoding="utf-8")) == first.json
+    assert "what changes, and what depends on it" in comment
+    states = {step["urn"]: step["newState"] for step in first.json["steps"]}
+    needed = {urn for state in states.values() for urn in state.get("dependencies", ())}
+    assert needed
+    assert needed <= states.keys(), "what a resource depends on is told, as `pulumi preview --json` does"
     page = (out / "c.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "abc1234" in page

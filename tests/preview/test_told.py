@@ -1,36 +1,29 @@
-"""Ten changes, told as comments and pages.
+"""Ten changes, told as comments and pages: what a reviewer needs stands where it is looked for.
 
-Their events are recorded from the local engine (`python -m tests.preview.record`), save the 5,000 resources, which are made up here.
+Two of them are kept under __snapshots__/ as Markdown files that a code host renders, to be looked at. `--snapshot-update` writes them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from syrupy.location import PyTestLocation
+from syrupy.types import SnapshotIndex
 
 from model_factory.cost import before_and_after, bill_of, delta_of
 from model_factory.preview.comment import MAX_BYTES, markdown, marker
 from model_factory.preview.events import Report
 from model_factory.preview.html import page
 from model_factory.preview.review import Heading, Review, review_of
-from tests.preview.recordings import Event, load
+from tests.preview.estate import MODELS, Event, Model, drift, estate, events
+from tests.preview.samples import error, policy
 
-RECORDED = (
-    *(
-        "create-all",
-        "no-change",
-        "one-replica",
-        "machine-replaced",
-        "model-added",
-        "model-moved",
-        "cluster-destroyed",
-    ),
-    *("provider-upgraded", "policy-broken"),
-)
-ALL = (*RECORDED, "five-thousand")
 HEADING = Heading(
     "model-factory",
     "dev",
@@ -42,16 +35,20 @@ HEADING = Heading(
 )
 
 
-@cache
-def review(name: str) -> Review:
-    report = Report.of(five_thousand() if name == "five-thousand" else load(name))
-    before, after = before_and_after((step.op, step.old, step.new) for step in report.steps.values())
-    return review_of(report, HEADING, cost=delta_of(bill_of(before), bill_of(after)))
+class MarkdownFile(SingleFileSnapshotExtension):
+    """One file a snapshot, so that it can be looked at rendered."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "md"
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
+        return str(index)
 
 
 def five_thousand() -> list[Event]:
     """4,000 objects get one label, 500 each something else, 300 are new, 150 go and 50 are replaced."""
-    events: list[Event] = [{"preludeEvent": {"config": {}}}]
+    told: list[Event] = [{"preludeEvent": {"config": {}}}]
     for at in range(5_000):
         name = f"settings-{at:04}"
         urn = f"urn:pulumi:dev::model-factory::kubernetes:core/v1:ConfigMap::{name}"
@@ -91,9 +88,9 @@ def five_thousand() -> list[Event]:
             "keys": keys,
             "detailedDiff": diff if op in {"update", "replace"} else None,
         }
-        events.append({"resOutputsEvent": {"metadata": event, "planning": True}})
+        told.append({"resOutputsEvent": {"metadata": event, "planning": True}})
     changes = {"update": 4_500, "create": 300, "delete": 150, "replace": 50}
-    events.append(
+    told.append(
         {
             "summaryEvent": {
                 "resourceChanges": changes,
@@ -103,10 +100,55 @@ def five_thousand() -> list[Event]:
             }
         }
     )
-    return events
+    return told
 
 
-@pytest.mark.parametrize("name", ALL)
+def policy_broken() -> list[Event]:
+    """More replicas than there is money for, and a pool that nobody tainted."""
+    return [
+        *events(estate(), estate({**MODELS, "detector": Model("aws", 1, 9)})),
+        policy(
+            "mandatory", "max-hourly-cost", "Costs more than $10 an hour.\nAsk for less.", severity="high"
+        ),
+        policy("advisory", "gpu-pool-is-tainted", "A CPU Pod may take a GPU's place.", POOL),
+        policy("advisory", "spot-has-fallback", "can't run policy 'spot-has-fallback' during preview: no"),
+        error("preview failed"),
+    ]
+
+
+POOL = next(urn for urn in estate() if urn.endswith("::dev-aws-l4"))
+CHANGES: dict[str, Callable[[], list[Event]]] = {
+    "create-all": lambda: events({}, estate()),
+    "no-change": lambda: events(estate(), estate()),
+    "one-replica": lambda: events(estate(), estate({**MODELS, "classifier": Model("gcp", 2, 3)})),
+    "machine-replaced": lambda: events(estate(), estate(machine="g6.2xlarge")),
+    "model-added": lambda: events(estate(), estate({**MODELS, "ranker": Model("gcp")})),
+    "model-moved": lambda: events(estate(), estate({**MODELS, "classifier": Model("aws")})),
+    "cluster-destroyed": lambda: events(estate(), estate({"detector": Model("aws")}, gcp=False)),
+    "provider-upgraded": lambda: [
+        *drift(estate(), (f"bucket-{at}" for at in range(60))),
+        *events(estate(), estate()),
+    ],
+    "policy-broken": policy_broken,
+    "five-thousand": five_thousand,
+}
+
+
+@cache
+def review(name: str) -> Review:
+    report = Report.of(CHANGES[name]())
+    before, after = before_and_after((step.op, step.old, step.new) for step in report.steps.values())
+    return review_of(report, HEADING, cost=delta_of(bill_of(before), bill_of(after)))
+
+
+@pytest.mark.parametrize("name", ["machine-replaced", "policy-broken"])
+# The files are named after the changes alone: they are there to be looked at.
+@pytest.mark.filterwarnings("ignore:(?s).*Consider adding")
+def test_reads_as_it_was_approved(name: str, snapshot: SnapshotAssertion) -> None:
+    assert markdown(review(name)) == snapshot(name=name, extension_class=MarkdownFile)
+
+
+@pytest.mark.parametrize("name", CHANGES)
 class TestComments:
     def test_fits_and_tells_the_verdict_first(self, name: str) -> None:
         text = markdown(review(name))
@@ -149,6 +191,24 @@ class TestWhatTheyTell:
         assert '`"g6.xlarge"` → `"g6.2xlarge"`' in above
         assert review("machine-replaced").dangers[0].id in above
 
+    def test_a_changed_pool_is_drawn_with_its_models(self) -> None:
+        found = review("machine-replaced")
+        assert found.dependents is not None
+        drawn = {node.key: node.name for node in found.dependents.nodes}
+        assert [(drawn[a], drawn[b]) for a, b in found.dependents.edges] == [
+            ("dev-aws-l4", "dev-aws-detector")
+        ]
+        for text in (markdown(found), page(found)):
+            assert "dev-aws-detector" in text.partition("what changes, and what depends on it")[2]
+
+    def test_a_new_model_is_created_and_nothing_else_changes(self) -> None:
+        found = review("model-added")
+        assert {change.op for group in found.groups for change in group.changes} == {"create"}
+        assert found.verdict.level == "change"
+        assert found.cost is not None
+        assert ("ranker", "gcp") in found.cost.models
+        assert ("detector", "aws") not in found.cost.models
+
     def test_a_moved_model_costs_less_in_the_one_cloud_and_more_in_the_other(self) -> None:
         cost = review("model-moved").cost
         assert cost is not None
@@ -157,7 +217,7 @@ class TestWhatTheyTell:
             > 0
             > cost.clouds["gcp"].difference.usd_per_hour.idle
         )
-        assert set(cost.models) >= {("text-classifier", "aws"), ("text-classifier", "gcp")}
+        assert set(cost.models) >= {("classifier", "aws"), ("classifier", "gcp")}
 
     def test_a_destroyed_cluster_stands_before_what_ran_in_it(self) -> None:
         types = [change.short_type for change in review("cluster-destroyed").dangers]
@@ -174,6 +234,7 @@ class TestWhatTheyTell:
         found = review("policy-broken")
         assert found.verdict.level == "blocked"
         assert "mandatory policy violation" in markdown(found).splitlines()[2]
+        assert found.policy_sentence == "1 violated (mandatory), 1 violated (advisory), 1 not evaluated"
 
     def test_five_thousand_changes_are_grouped_and_the_whole_is_pointed_to(self) -> None:
         found = review("five-thousand")
