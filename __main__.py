@@ -10,8 +10,8 @@ from components.factory import build
 from components.kubernetes.serving import SERVING
 from components.outputs import model_rows
 from model_factory.facts.catalogue import catalogue
-from model_factory.planning.placing.plan import plan
-from model_factory.planning.settings.load import from_config
+from model_factory.planning.planned import planned
+from model_factory.planning.settings.load import read_config
 from model_factory.planning.settings.problems import PlanningError
 from model_factory.planning.settings.stackfile import read_stack_file
 
@@ -21,8 +21,8 @@ def main() -> None:
     project, stack = pulumi.get_project(), pulumi.get_stack()
     file = Path(pulumi.runtime.get_root_directory() or ".") / f"Pulumi.{stack}.yaml"
     where = read_stack_file(file) if file.is_file() else None
-    settings = from_config(get_config_env(), SERVING, where, project=project, stack=stack)
-    placed = plan(settings, catalogue().offers)
+    reading = read_config(get_config_env(), SERVING, where, project=project, stack=stack)
+    settings, placed = planned(reading, catalogue().offers)
     for warning in settings.warnings:
         pulumi.log.warn(str(warning))
 

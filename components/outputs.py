@@ -17,7 +17,7 @@ def model_rows(plan: Plan) -> list[Mapping[str, object]]:
             "accelerator": f"{each.model.gpus_per_replica}x {each.offer.accelerator}",
             "capacity_type": each.capacity_type,
             "replicas": each.replicas,
-            "replicas_max": each.model.replicas_max,
+            "replicas_max": each.model.replicas.max,
             "usd_per_hour": str(each.usd_per_hour),
             "usd_per_hour_max": str(each.usd_per_hour_max),
         }

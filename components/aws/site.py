@@ -22,7 +22,8 @@ from components.kubernetes.weights.s3 import S3Buckets
 from components.stack import StackTraits
 from model_factory.cost import nodes_of
 from model_factory.planning.placing.plan import Placement, Plan, Pool
-from model_factory.planning.settings.sections import AwsSettings, ModelSettings, Settings
+from model_factory.planning.settings.aws import AwsSettings
+from model_factory.planning.settings.sections import ModelSettings, Settings
 
 
 class AwsRegionArgs(TypedDict):
@@ -80,7 +81,7 @@ class AwsRegion(pulumi.ComponentResource):
                 "endpoint_public_access_cidrs": settings.endpoint_public_access_cidrs,
                 "service_cidr": settings.service_cidr,
                 "system_machine_type": settings.system_machine_type,
-                "system_nodes": settings.system_nodes,
+                "system_nodes": settings.system_nodes_total,
                 "log_retention_days": settings.log_retention_days,
                 "protect": traits.protect,
                 "tags": tags,

@@ -19,7 +19,8 @@ from components.kubernetes.weights.gcs import GcsBuckets
 from components.kubernetes.weights.route import Folder
 from components.stack import StackTraits
 from model_factory.planning.placing.plan import Placement, Plan, Pool
-from model_factory.planning.settings.sections import GcpSettings, ModelSettings, Settings
+from model_factory.planning.settings.gcp import GcpSettings
+from model_factory.planning.settings.sections import ModelSettings, Settings
 
 
 class GcpRegionArgs(TypedDict):
@@ -58,7 +59,7 @@ class GcpRegion(pulumi.ComponentResource):
                 "release_channel": settings.release_channel,
                 "kubernetes_version": settings.kubernetes_version,
                 "system_machine_type": settings.system_machine_type,
-                "system_nodes_per_zone": settings.system_nodes,
+                "system_nodes_per_zone": settings.system_nodes_per_zone,
                 "protect": traits.protect,
                 "labels": labels,
             },

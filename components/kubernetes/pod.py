@@ -77,7 +77,7 @@ def server_values(model: ModelSettings, weights: PodWeights) -> dict[str, str]:
     return {
         "name": model.name,
         "weights": weights.argument,
-        "revision": model.revision or "",
+        "revision": model.weights.revision or "",
         "gpus": str(model.gpus_per_replica),
     }
 

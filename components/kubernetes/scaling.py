@@ -66,8 +66,8 @@ def autoscaler_spec(
     """Up by request rate, and by queue or CPU; down late and one at a time."""
     return {
         "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": deployment},
-        "min_replicas": model.replicas_min,
-        "max_replicas": model.replicas_max,
+        "min_replicas": model.replicas.min,
+        "max_replicas": model.replicas.max,
         "metrics": autoscaler_metrics(model, runtime),
         "behavior": autoscaler_behaviour(runtime),
     }
@@ -75,7 +75,7 @@ def autoscaler_spec(
 
 def autoscaler_metrics(model: ModelSettings, runtime: Runtime) -> list[MetricSpecArgsDict]:
     """The rate at which all replicas together carry the peak, then the server's queue, or CPU where it tells none."""
-    rate = per_replica_quantity(model.requests_per_second / model.replicas_max)
+    rate = per_replica_quantity(model.requests_per_second / model.replicas.max)
     metrics = [_pods_metric(runtime.rate_metric, rate)]
     if runtime.queue is not None:
         return [*metrics, _pods_metric(runtime.queue.metric, runtime.queue.target)]

@@ -21,12 +21,16 @@ from model_factory.cli.project import (
     require_stack_file,
 )
 from model_factory.cli.serving import serving
+from model_factory.facts.catalogue import catalogue
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.engine.errors import SecretsError
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
-from model_factory.planning.settings.draft import Providers
-from model_factory.planning.settings.load import Settings, SettingsError, load
+from model_factory.planning.planned import planned
+from model_factory.planning.settings.load import read_files
+from model_factory.planning.settings.problems import SettingsError
+from model_factory.planning.settings.providers import Providers
+from model_factory.planning.settings.sections import Settings
 from model_factory.planning.settings.stackfile import StackFile, read_stack_file
 
 
@@ -49,7 +53,7 @@ class Session:
 
     @classmethod
     def open(cls, stack: str, start: Path | None = None) -> Session:
-        """Find the project and validate the stack's file.
+        """Find the project and validate the stack's file, down to whether every model fits somewhere.
 
         Raises:
             BadInputError: no project, no such stack, or settings that are wrong; every mistake is listed.
@@ -58,7 +62,8 @@ class Session:
         path = require_stack_file(project, stack)
         try:
             file = read_stack_file(path)
-            settings = load(file, project.file, serving(project.root))
+            reading = read_files(file, project.file, serving(project.root))
+            settings, _ = planned(reading, catalogue().offers)
         except SettingsError as error:
             raise BadInputError(str(error)) from error
         return cls(project, stack, file, settings)
@@ -132,8 +137,9 @@ class Session:
         if local is None:
             return []
         providers = Providers.read(self.file.config)
-        projects = {providers.gcp_project, self.settings.gcp.project if self.settings.gcp else ""} - {""}
-        arguments = {"gcp": tuple(word for each in sorted(projects) for word in ("--project", each))}
+        gcp = self.settings.gcp
+        project = gcp.project if gcp is not None else providers.told("gcp:project")
+        arguments = {"gcp": ("--project", project) if project else ()}
         return [
             CloudSpec(cloud, port, float(local.transition_seconds), arguments.get(cloud, ()))
             for cloud, port in providers.ports.items()

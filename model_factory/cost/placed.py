@@ -17,9 +17,9 @@ from model_factory.cost.packing import packed
 from model_factory.cost.values import HOURS_A_MONTH
 from model_factory.facts.clouds import Cloud
 from model_factory.facts.offer import CapacityType
+from model_factory.graph.quantity import amount
 from model_factory.planning.placing.fit import allocatable
 from model_factory.planning.placing.plan import Placement, Plan, hourly_price
-from model_factory.planning.settings.fields import cpu_cores
 
 _STEP: Final = Decimal("0.00001")
 
@@ -85,7 +85,7 @@ def nodes_of(placements: Sequence[Placement], replicas: Mapping[str, int]) -> in
 
 def _size(placement: Placement) -> tuple[Decimal, ...]:
     model = placement.model
-    return (Decimal(model.gpus_per_replica), cpu_cores(model.cpu), model.memory_gib)
+    return (Decimal(model.gpus_per_replica), amount(model.cpu), model.memory_gib)
 
 
 def _shares(plan: Plan, count: Callable[[Placement], int]) -> dict[str, Decimal]:

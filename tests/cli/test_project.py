@@ -9,7 +9,7 @@ import pytest
 
 from model_factory.cli.errors import BadInputError
 from model_factory.cli.project import find_project, program_config, require_stack_file
-from model_factory.planning.settings.draft import Providers
+from model_factory.planning.settings.providers import Providers
 from model_factory.planning.settings.stackfile import read_stack_file
 
 

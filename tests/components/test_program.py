@@ -9,10 +9,8 @@ from typing import Any
 
 import kubernetes_validate
 
-from components.kubernetes.serving import SERVING
-from model_factory.planning.settings.load import load
-from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
 from tests.components.conftest import run_stack
+from tests.planning.project import load
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,9 +88,7 @@ class TestDevStack:
 
 class TestDevDigests:
     def test_each_digest_is_of_the_text_before_it(self) -> None:
-        for model in load(
-            read_stack_file(ROOT / "Pulumi.dev.yaml"), read_project_file(ROOT / "Pulumi.yaml"), SERVING
-        ).models:
+        for model in load(ROOT / "Pulumi.dev.yaml", ROOT / "Pulumi.yaml").models:
             text, _, digest = model.image.partition("@sha256:")
             assert digest == hashlib.sha256(text.encode()).hexdigest(), model.name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ from ruamel.yaml import YAML
 
 from components.kubernetes.serving import SERVING
 from model_factory.facts.aws import services as aws
+from model_factory.facts.catalogue import catalogue
 from model_factory.facts.gcp import services as gcp
-from model_factory.planning.settings.load import Settings, SettingsError, load
-from model_factory.planning.settings.problems import Problem
-from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
+from model_factory.planning.planned import planned
+from model_factory.planning.settings.load import read_config, read_files
+from model_factory.planning.settings.problems import Problem, SettingsError
+from model_factory.planning.settings.sections import Settings
+from model_factory.planning.settings.stackfile import StackFile, read_project_file, read_stack_file
 
 DIGEST = "sha256:" + "1" * 64
 AWS_SERVICES = tuple(keys[0] for keys in aws.SERVICES.values())
@@ -66,6 +69,17 @@ STACK: dict[str, Any] = {
 Edit = Callable[[dict[str, Any]], object]
 
 
+def load(stack_file: Path, project_file: Path) -> Settings:
+    """The settings of a stack file whose models all fit somewhere, as the command reads them."""
+    reading = read_files(read_stack_file(stack_file), read_project_file(project_file), SERVING)
+    return planned(reading, catalogue().offers)[0]
+
+
+def from_config(config: Mapping[str, object], where: StackFile | None = None, *, stack: str = "") -> Settings:
+    """The same as the program reads them."""
+    return planned(read_config(config, SERVING, where, stack=stack), catalogue().offers)[0]
+
+
 class Project:
     """A project folder with one stack file."""
 
@@ -91,7 +105,7 @@ class Project:
 
     def load(self, *edits: Edit) -> Settings:
         self.write(*edits)
-        return load(read_stack_file(self.stack_file), read_project_file(self.project_file), SERVING)
+        return load(self.stack_file, self.project_file)
 
     def problems(self, *edits: Edit) -> tuple[Problem, ...]:
         """The problems of the file so edited; there must be some."""
@@ -104,7 +118,7 @@ class Project:
 
     def problems_as_written(self) -> tuple[Problem, ...]:
         with pytest.raises(SettingsError) as refused:
-            load(read_stack_file(self.stack_file), read_project_file(self.project_file), SERVING)
+            load(self.stack_file, self.project_file)
         return refused.value.problems
 
     def line_of(self, fragment: str) -> int:

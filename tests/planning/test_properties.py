@@ -13,13 +13,12 @@ from ruamel.yaml import YAML
 from components.kubernetes.serving import SERVING
 from model_factory.cost import cost_of
 from model_factory.facts.catalogue import catalogue
-from model_factory.planning.placing.fit import fits
-from model_factory.planning.placing.needs import need_of
+from model_factory.planning.placing.fit import fits, need_of
 from model_factory.planning.placing.plan import hourly_price, plan
-from model_factory.planning.settings.load import Settings, from_config, load
 from model_factory.planning.settings.problems import SettingsError
 from model_factory.planning.settings.schema import json_schema
-from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
+from model_factory.planning.settings.sections import Settings
+from tests.planning.project import from_config, load
 from tests.planning.strategies import BREAKS, broken_stack_files, stack_files
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema(SERVING))
@@ -35,7 +34,7 @@ def read(stack: dict[str, Any], root: Path) -> Settings:
     with path.open("w") as out:
         YAML(typ="safe").dump(stack, out)
     (root / "Pulumi.yaml").write_text("name: model-factory\n")
-    return load(read_stack_file(path), read_project_file(root / "Pulumi.yaml"), SERVING)
+    return load(path, root / "Pulumi.yaml")
 
 
 class TestValidStacks:
@@ -49,7 +48,7 @@ class TestValidStacks:
             key: value if isinstance(value, str) else json.dumps(value)
             for key, value in stack["config"].items()
         }
-        assert from_config(config, SERVING, stack="dev") == from_file
+        assert from_config(config, stack="dev") == from_file
 
     @QUICK
     @given(stack=stack_files())
@@ -60,7 +59,7 @@ class TestValidStacks:
     @given(stack=stack_files(), order=st.randoms(use_true_random=False))
     def test_plan_to_what_fits_and_is_cheapest(self, stack: dict[str, Any], order: Any) -> None:
         config = stack["config"]
-        given_settings = from_config(config, SERVING, stack="dev")
+        given_settings = from_config(config, stack="dev")
         offers = list(catalogue().offers)
         made = plan(given_settings, offers)
         order.shuffle(offers)
@@ -69,11 +68,7 @@ class TestValidStacks:
         pools = {(pool.cloud, pool.region, pool.name): pool for pool in made.pools}
         assert len(pools) == len(made.pools)
         for placement in made.placements:
-            need = need_of(
-                placement.model,
-                {cloud: given_settings.regions_of(cloud) for cloud in given_settings.clouds},
-                given_settings.zones,
-            )
+            need = need_of(given_settings, placement.model)
             assert fits(placement.offer, need)
             assert placement.capacity_type == "on-demand" or placement.model.spot
             pool = pools[placement.cloud, placement.region, placement.pool]

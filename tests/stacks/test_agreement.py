@@ -16,7 +16,7 @@ from model_factory.facts.offer import Offer
 from model_factory.local.clouds.aws.eks import catalogue as eks
 from model_factory.local.clouds.gcp import catalogue as cloud
 from model_factory.local.clouds.gcp.container import pick_version
-from model_factory.planning.settings.sections import GcpSettings
+from model_factory.planning.settings.gcp import GcpSettings
 
 OFFERS = [offer for offer in catalogue().offers if offer.cloud == "gcp"] + [
     each.offer for each in catalogue().rejected if each.offer.cloud == "gcp"

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from ruamel.yaml import YAML
 
-from components.kubernetes.serving import SERVING
 from model_factory.cli.project import find_project, program_config
 from model_factory.local.clouds import manager
 from model_factory.local.engine.deploy import Result, run
@@ -22,9 +21,9 @@ from model_factory.local.engine.request import Deployment, Operation, Program, R
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
 from model_factory.local.providers.packages import local_providers
-from model_factory.planning.settings.load import load
 from model_factory.planning.settings.problems import SettingsError
-from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
+from model_factory.planning.settings.stackfile import read_stack_file
+from tests.planning.project import load
 from tests.planning.strategies import broken_stack_files, stack_files
 from tests.stacks.harness import LocalStack, free_ports
 
@@ -122,7 +121,7 @@ def test_a_valid_stack_file_previews_clean_and_is_unchanged_at_the_second_up(
     place: LocalStack, document: dict[str, Any]
 ) -> None:
     write(place, document)
-    load(read_stack_file(place.stack_file), read_project_file(place.root / "Pulumi.yaml"), SERVING)
+    load(place.stack_file, place.root / "Pulumi.yaml")
     bench = Bench(place)
     empty = place.held()
     try:
@@ -145,5 +144,5 @@ def test_a_broken_one_is_refused_by_its_key(place: LocalStack, broken: tuple[dic
     document, key = broken
     write(place, document)
     with pytest.raises(SettingsError) as refused:
-        load(read_stack_file(place.stack_file), read_project_file(place.root / "Pulumi.yaml"), SERVING)
+        load(place.stack_file, place.root / "Pulumi.yaml")
     assert key in str(refused.value)

@@ -6,7 +6,7 @@ from model_factory.planning.settings.sections import ModelSettings
 
 def weights(model: ModelSettings, path: str, buckets: Buckets) -> PodWeights:
     """The weights at `path` of the site's bucket."""
-    return buckets.weights(model, Folder("", folder(path, model.revision)))
+    return buckets.weights(model, Folder("", folder(path, model.weights.revision)))
 
 
 ROUTE = Route(title="the stack's bucket", form="bucket://path (the stack's own bucket)", weights=weights)

@@ -90,7 +90,7 @@ def mount_path(model: ModelSettings) -> str:
 def named_bucket(model: ModelSettings, path: str, buckets: Buckets) -> PodWeights:
     """The weights at `bucket/folder`."""
     bucket, _, inside = path.partition("/")
-    return buckets.weights(model, Folder(bucket, folder(inside, model.revision)))
+    return buckets.weights(model, Folder(bucket, folder(inside, model.weights.revision)))
 
 
 def folder(path: str, revision: str | None) -> str:

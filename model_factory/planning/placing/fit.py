@@ -9,6 +9,8 @@ from typing import Final
 
 from model_factory.facts.clouds import CLOUDS
 from model_factory.facts.offer import Offer
+from model_factory.graph import quantity
+from model_factory.planning.settings.sections import ModelConfig, Settings
 
 # What a node keeps for itself: GKE's published share of cores and memory
 # (https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes), the larger one of the two clouds,
@@ -51,6 +53,28 @@ class Need:
     def gib_per_gpu(self) -> Decimal:
         """Accelerator memory that each GPU must bring."""
         return self.gpu_memory_gib / self.gpus
+
+
+def need_of(settings: Settings, model: ModelConfig) -> Need:
+    """The need of one replica, within the stack's regions and zones.
+
+    Latency and traffic targets are not part of it: they steer the autoscaler. How fast a model is on an accelerator is not known here.
+    """
+    return Need(
+        places=frozenset(
+            (cloud, region)
+            for cloud in model.clouds or settings.clouds
+            for region in settings.regions_of(cloud)
+            if not model.regions or region in model.regions
+        ),
+        gpus=model.gpus_per_replica,
+        gpu_memory_gib=model.gpu_memory_gib,
+        cpu=quantity.amount(model.cpu),
+        memory_gib=model.memory_gib,
+        accelerators=frozenset(model.accelerators),
+        machine_types=frozenset(model.machine_types),
+        zones=frozenset(settings.zones),
+    )
 
 
 def fits(offer: Offer, need: Need) -> bool:

@@ -9,15 +9,14 @@ models together has the same interface. Pools and costs follow from the choices,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from model_factory.facts.clouds import Cloud
 from model_factory.facts.offer import CapacityType, Offer
-from model_factory.planning.placing.fit import Need, fits, replicas_per_node, why_not, zones_for
-from model_factory.planning.placing.needs import need_of
-from model_factory.planning.settings.model_rules import describe
+from model_factory.planning.placing.fit import Need, fits, need_of, replicas_per_node, zones_for
+from model_factory.planning.placing.sold import fits_nowhere, gpu_system_machines, unknown_hardware
 from model_factory.planning.settings.problems import PlanError, Problem
 from model_factory.planning.settings.sections import ModelSettings, Settings
 
@@ -99,10 +98,31 @@ Method = Callable[[Settings, Sequence[Offer]], Sequence[Choice]]
 """Chooses one offer for each model of the settings, or raises PlanError with a problem for each model that fits nowhere."""
 
 
-def plan(settings: Settings, offers: Iterable[Offer], *, method: Method | None = None) -> Plan:
-    """Places every model of `settings` on one of `offers`, and groups the machines into pools. PlanError when a model fits nowhere."""
+def plan(
+    settings: Settings,
+    offers: Iterable[Offer],
+    *,
+    method: Method | None = None,
+    undecided: Collection[str] = (),
+) -> Plan:
+    """Places every model of `settings` on one of `offers`, and groups the machines into pools.
+
+    PlanError has a problem for each model that fits nowhere and for each name that no offer has, with the line in the stack file.
+    `undecided` names models that are not placed, since what decides their place is refused already; their names are judged all the same.
+    """
     ordered = sorted(offers, key=lambda offer: (offer.cloud, offer.region, offer.machine_type))
-    choices = sorted((method or cheapest_fit)(settings, ordered), key=lambda choice: choice.model.name)
+    unknown = list(unknown_hardware(settings, ordered))
+    problems = [*gpu_system_machines(settings, ordered), *(problem for _, problem in unknown)]
+    left_out = {*undecided, *(name for name, _ in unknown)}
+    models = tuple(model for model in settings.models if model.name not in left_out)
+    choices: list[Choice] = []
+    try:
+        found = (method or cheapest_fit)(replace(settings, models=models), ordered)
+        choices = sorted(found, key=lambda choice: choice.model.name)
+    except PlanError as refused:
+        problems += refused.problems
+    if problems:
+        raise PlanError(problems)
     names = _pool_names(choices)
     placements = tuple(_placement(settings, choice, names[_kind(choice)]) for choice in choices)
     return Plan(placements, _pools(placements))
@@ -116,7 +136,7 @@ def cheapest_fit(settings: Settings, offers: Sequence[Offer]) -> Sequence[Choice
     choices: list[Choice] = []
     problems: list[Problem] = []
     for model in settings.models:
-        need = _need(settings, model)
+        need = need_of(settings, model)
         candidates = [
             Choice(model, offer, capacity)
             for offer in offers
@@ -126,8 +146,7 @@ def cheapest_fit(settings: Settings, offers: Sequence[Offer]) -> Sequence[Choice
         if candidates:
             choices.append(min(candidates, key=lambda choice: _rank(choice, need)))
         else:
-            message = f"{describe(model)} fits on no offer; {why_not(need, offers)}"
-            problems.append(Problem("", 0, f"model-factory:models.{model.name}", message))
+            problems.append(fits_nowhere(settings, model, need, offers))
     if problems:
         raise PlanError(problems)
     return choices
@@ -168,10 +187,6 @@ def _rank(choice: Choice, need: Need) -> tuple[Decimal, Decimal, int, str, str, 
     )
 
 
-def _need(settings: Settings, model: ModelSettings) -> Need:
-    return need_of(model, {cloud: settings.regions_of(cloud) for cloud in settings.clouds}, settings.zones)
-
-
 _Kind = tuple[Cloud, str, str, int, CapacityType, str]
 
 
@@ -208,7 +223,7 @@ def _pool_names(choices: Iterable[Choice]) -> dict[_Kind, str]:
 
 def _placement(settings: Settings, choice: Choice, pool: str) -> Placement:
     model, offer = choice.model, choice.offer
-    need = _need(settings, model)
+    need = need_of(settings, model)
     per_node = replicas_per_node(offer, need)
     if per_node < 1:
         raise ValueError(

@@ -1,7 +1,7 @@
 """The field types of a stack file: each checks one value and says what to write instead.
 
 A check raises `PydanticCustomError` whose text is `what is wrong; what to do`, without the key and without file and line: those are
-added where the error is reported. Checks that need two keys live in `model_factory.planning.settings.rules`.
+added where the error is reported. Checks that need two keys stand beside their section.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from model_factory.graph import quantity
 from model_factory.planning.settings.problems import show
 
 DNS_LABEL: Final = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
+PROJECT_ID: Final = r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$"
+"""https://docs.cloud.google.com/resource-manager/docs/creating-managing-projects"""
 MODEL_NAME_MAX: Final = 40
 """Pods are named `<model>-<replica set>-<pod>` (17 more characters), and Kubernetes and the clouds stop at 63."""
 
@@ -113,17 +116,12 @@ def _boolean(value: object) -> bool:
 def _cpu(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         value = str(value)
-    if not isinstance(value, str) or not re.match(_QUANTITY, value) or cpu_cores(value) <= 0:
+    if not isinstance(value, str) or not re.match(_QUANTITY, value) or quantity.amount(value) <= 0:
         raise refuse(
             "cpu",
             f'{show(value)} is not an amount of CPU; write cores as 4 or "0.5", or millicores as "500m"',
         )
     return value
-
-
-def cpu_cores(quantity: str) -> Decimal:
-    """Cores in a Kubernetes CPU quantity: `4` → 4, `500m` → 0.5."""
-    return Decimal(quantity[:-1]) / 1000 if quantity.endswith("m") else Decimal(quantity)
 
 
 def _image(value: str) -> str:
@@ -223,7 +221,7 @@ def sized(least: int, most: int, use: str) -> AfterValidator:
 
 
 def _project_id(value: str) -> str:
-    if not re.match(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", value):
+    if not re.match(PROJECT_ID, value):
         raise refuse(
             "project",
             f"{value!r} is not a Google Cloud project id: 6 to 30 of a-z, 0-9 and -, from a letter on",

@@ -1,126 +1,83 @@
-"""The rules for one model, and whether any offer fits it."""
+"""The rules for one model. Whether any offer fits it, `model_factory.planning.placing` says."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
-from typing import cast
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from model_factory.facts.catalogue import catalogue
 from model_factory.facts.clouds import Cloud
-from model_factory.facts.offer import Offer
-from model_factory.planning.placing.fit import fits, why_not
-from model_factory.planning.placing.needs import need_of
-from model_factory.planning.settings.draft import Draft, twice
-from model_factory.planning.settings.fields import DNS_LABEL
+from model_factory.planning.settings.cloud import twice
+from model_factory.planning.settings.clouds import Sections
+from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX
 from model_factory.planning.settings.problems import instead
 from model_factory.planning.settings.reading import Checked, Finding, not_among
 from model_factory.planning.settings.sections import ModelConfig
 from model_factory.planning.settings.serving import Serving
 from model_factory.planning.settings.stackfile import KeyPath
 
+_DECIDE_THE_PLACE: Final = (
+    "gpu_memory_gib", "gpus_per_replica", "cpu", "memory_gib", "clouds", "regions", "spot", "accelerators", "machine_types",
+)  # fmt: skip
 
-def model_name(name: str, longest: int) -> Iterator[str]:
+
+def check_name(name: str) -> Iterator[str]:
     """What is wrong with a model's name."""
-    if len(name) > longest:
-        yield f"the name has {len(name)} characters; use at most {longest}, pods and cloud resources add their own to it"
+    if len(name) > MODEL_NAME_MAX:
+        yield f"the name has {len(name)} characters; use at most {MODEL_NAME_MAX}, pods and cloud resources add their own to it"
     elif not re.match(DNS_LABEL, name):
-        better = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-").lstrip("0123456789-")[:longest]
+        better = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-").lstrip("0123456789-")[:MODEL_NAME_MAX]
         yield f"the name must be of a-z, 0-9 and -, from a letter to a letter or digit{f'; write {better}' if better else ''}"
 
 
-def check_model(draft: Draft, place: KeyPath, model: Checked[ModelConfig]) -> Iterator[Finding]:
-    """Everything about one model at `place`."""
-    value = model.value
+def check_model(
+    sections: Sections, serving: Serving, place: KeyPath, model: Checked[ModelConfig]
+) -> tuple[bool, list[Finding]]:
+    """Whether all that decides where the model at `place` runs is as the user meant it; and what is wrong with the model."""
+    value, clouds = model.value, tuple(sections)
+    found: list[Finding] = []
     if model.right("replicas") and value.replicas.min > value.replicas.max:
         low, high = value.replicas.min, value.replicas.max
-        yield (*place, "replicas"), f"min {low} is above max {high}; set min ≤ max"
-    places_right = draft.regions_right()
-    if model.right("clouds"):
-        yield from twice((*place, "clouds"), value.clouds)
-        for index, cloud in enumerate(value.clouds):
-            if cloud not in draft.clouds:
-                places_right = False
-                yield (
-                    (*place, "clouds", index),
-                    f"{cloud} is not set up in this stack; add model-factory:{cloud}, or {_other(draft.clouds)}",
-                )
-    if model.right("regions", "clouds") and draft.regions_right():
-        allowed = [region for cloud in value.clouds or draft.clouds for region in draft.regions(cloud)]
-        yield from twice((*place, "regions"), value.regions)
-        for index, region in enumerate(value.regions):
-            if region not in allowed:
-                places_right = False
-                where = (
-                    f"no region of this model's clouds; {instead(region, allowed)}"
-                    if allowed
-                    else "in no cloud of this model"
-                )
-                yield (*place, "regions", index), f"{region!r} is {where}"
+        found.append(((*place, "replicas"), f"min {low} is above max {high}; set min ≤ max"))
+    for key, names in (("accelerators", value.accelerators), ("machineTypes", value.machine_types)):
+        found += twice((*place, key), names)
+    regions_right = all(each.right("regions") and each.value.regions_known() for each in sections.values())
+    strange = [
+        *_clouds((*place, "clouds"), model, clouds),
+        *(_regions((*place, "regions"), model, sections) if regions_right else ()),
+    ]
+    found += [*strange, *twice((*place, "clouds"), value.clouds), *twice((*place, "regions"), value.regions)]
     if model.right("runtime"):
-        yield from _runtime(place, model, draft.serving)
+        found += _runtime(place, model, serving)
     if model.right("weights"):
-        yield from _weights((*place, "weights"), model, draft)
-    known = yield from _known_hardware(place, model)
-    fields = (
-        "gpu_memory_gib",
-        "gpus_per_replica",
-        "cpu",
-        "memory_gib",
-        "clouds",
-        "regions",
-        "spot",
-        "accelerators",
-        "machine_types",
-    )
-    if places_right and known and draft.clouds and model.right(*fields):
-        yield from _fits(draft, place, value)
+        found += _weights((*place, "weights"), model, serving, clouds)
+    decided = bool(clouds) and regions_right and not strange and model.right(*_DECIDE_THE_PLACE)
+    return decided, found
 
 
-def _fits(draft: Draft, place: KeyPath, value: ModelConfig) -> Iterator[Finding]:
-    need = need_of(value, {cloud: draft.regions(cloud) for cloud in draft.clouds}, draft.zones())
-    if any(fits(offer, need) for offer in _offers()):
+def _clouds(place: KeyPath, model: Checked[ModelConfig], clouds: Sequence[Cloud]) -> Iterator[Finding]:
+    for index, cloud in enumerate(model.value.clouds):
+        if cloud not in clouds:
+            remedy = f"write {' or '.join(clouds)}" if clouds else "remove it"
+            yield (
+                (*place, index),
+                f"{cloud} is not set up in this stack; add model-factory:{cloud}, or {remedy}",
+            )
+
+
+def _regions(place: KeyPath, model: Checked[ModelConfig], sections: Sections) -> Iterator[Finding]:
+    if not model.right("clouds"):
         return
-    at = next(
-        (
-            key
-            for key, given in (("machineTypes", value.machine_types), ("accelerators", value.accelerators))
-            if given
-        ),
-        "gpuMemoryGib",
-    )
-    yield (
-        (*place, at),
-        f"{describe(value)} fits on no machine in {', '.join(sorted(region for _, region in need.places))}; {why_not(need, _offers())}",
-    )
-
-
-def describe(model: ModelConfig) -> str:
-    """What a model asks of a machine, in a few words."""
-    on = (
-        f" on {', '.join(model.machine_types or model.accelerators)}"
-        if model.machine_types or model.accelerators
-        else ""
-    )
-    return f"{model.gpus_per_replica} GPU with {model.gpu_memory_gib:f} GiB in all, {model.cpu} CPU, {model.memory_gib:f} GiB of memory{on}"
-
-
-def _known_hardware(place: KeyPath, model: Checked[ModelConfig]) -> Generator[Finding, None, bool]:
-    known = True
-    tables = {
-        "accelerators": ("accelerators", sorted({offer.accelerator for offer in _offers()})),
-        "machineTypes": ("machine_types", sorted({offer.machine_type for offer in _offers()})),
-    }
-    for alias, (field, names) in tables.items():
-        if not model.right(field):
-            continue
-        given = cast("tuple[str, ...]", getattr(model.value, field))
-        yield from twice((*place, alias), given)
-        for index, name in enumerate(given):
-            if name not in names:
-                known = False
-                yield (*place, alias, index), f"{name!r} is not in the price tables; {instead(name, names)}"
-    return known
+    chosen = [sections[cloud] for cloud in model.value.clouds or sections if cloud in sections]
+    allowed = [region for section in chosen for region in section.value.regions]
+    for index, region in enumerate(model.value.regions):
+        if region not in allowed:
+            where = (
+                f"no region of this model's clouds; {instead(region, allowed)}"
+                if allowed
+                else "in no cloud of this model"
+            )
+            yield (*place, index), f"{region!r} is {where}"
 
 
 def _runtime(place: KeyPath, model: Checked[ModelConfig], serving: Serving) -> Iterator[Finding]:
@@ -139,29 +96,23 @@ def _runtime(place: KeyPath, model: Checked[ModelConfig], serving: Serving) -> I
             )
 
 
-def _weights(place: KeyPath, model: Checked[ModelConfig], draft: Draft) -> Iterator[Finding]:
+def _weights(
+    place: KeyPath, model: Checked[ModelConfig], serving: Serving, clouds: Sequence[Cloud]
+) -> Iterator[Finding]:
     weights = model.value.weights
-    route = draft.serving.routes.get(weights.scheme)
+    route = serving.routes.get(weights.scheme)
     if route is None or not weights.path.strip("/") or re.search(r"\s", weights.path):
-        yield (*place, "uri"), f"{weights.uri!r} is not a place of weights; write {draft.serving.forms}"
+        yield (*place, "uri"), f"{weights.uri!r} is not a place of weights; write {serving.forms}"
         return
     yield from (((*place, key), message) for key, message in route.refuse(weights.path, weights.revision))
-    runtime = draft.serving.runtimes.get(model.value.runtime) if model.right("runtime") else None
+    runtime = serving.runtimes.get(model.value.runtime) if model.right("runtime") else None
     if runtime is not None and not route.mounted and weights.scheme not in runtime.fetches:
         yield (
             (*place, "uri"),
             f"{model.value.runtime} cannot load from {route.title}; copy the weights into bucket://path",
         )
-    if route.cloud and model.right("clouds") and set(model.value.clouds or draft.clouds) != {route.cloud}:
+    if route.cloud and model.right("clouds") and set(model.value.clouds or clouds) != {route.cloud}:
         yield (
             (*place, "uri"),
             f"{weights.scheme}:// can be read from {route.cloud} only; set clouds: [{route.cloud}], or use bucket://",
         )
-
-
-def _other(clouds: Sequence[Cloud]) -> str:
-    return f"write {' or '.join(clouds)}" if clouds else "remove it"
-
-
-def _offers() -> Sequence[Offer]:
-    return catalogue().offers

@@ -10,7 +10,6 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from pydantic.alias_generators import to_camel
 
@@ -29,7 +28,6 @@ _KUBERNETES_CONFIG_ONLY: Final = frozenset({"enableReplaceCRD", "strictMode"})
 https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/"""
 _PULUMI: Final = frozenset({"autonaming", "disable-default-providers", "tags"})
 """https://www.pulumi.com/docs/iac/concepts/config/#pulumi-configuration-options"""
-_LOOPBACK: Final = re.compile(r"^(127(\.[0-9]{1,3}){3}|localhost|::1)$")
 
 
 @cache
@@ -46,19 +44,6 @@ def keys_of(namespace: str) -> frozenset[str]:
 def known(namespace: str, key: str) -> bool:
     """Does the provider read `key`?"""
     return key in keys_of(namespace) or (namespace == "gcp" and key.endswith("CustomEndpoint"))
-
-
-def on_loopback(url: str) -> bool:
-    """Is `url` an http(s) address of this machine only?"""
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in {"http", "https"}
-            and bool(_LOOPBACK.match(parts.hostname or ""))
-            and parts.port is not None
-        )
-    except ValueError:
-        return False
 
 
 def _source(package: str, file: str) -> str:

@@ -15,6 +15,7 @@ from model_factory.planning.settings.problems import instead, show
 from model_factory.planning.settings.stackfile import KeyPath, Secure
 
 V = TypeVar("V", bound=BaseModel)
+Covariant = TypeVar("Covariant", bound=BaseModel, covariant=True)
 T = TypeVar("T")
 Finding = tuple[KeyPath, str]
 """Where, and what is wrong; what to do."""
@@ -28,10 +29,10 @@ _KINDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Checked(Generic[V]):
+class Checked(Generic[Covariant]):
     """A value whose right fields can be relied on. Fields in `wrong` hold stand-ins, so that rules still judge all the others."""
 
-    value: V
+    value: Covariant
     wrong: frozenset[str] = frozenset()
     """Python names of the fields that are missing or refused."""
 

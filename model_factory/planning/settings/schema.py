@@ -9,23 +9,16 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from model_factory.facts.clouds import CLOUDS
+from model_factory.planning.settings.clouds import SECTIONS
 from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX, LabelKey, LabelValue
 from model_factory.planning.settings.load import PROJECT
 from model_factory.planning.settings.provider_keys import NAMESPACES, keys_of
-from model_factory.planning.settings.sections import (
-    AwsSettings,
-    Environment,
-    GcpSettings,
-    LocalSettings,
-    ModelConfig,
-)
+from model_factory.planning.settings.sections import Environment, LocalSettings, ModelConfig
 from model_factory.planning.settings.serving import Serving
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-FILE_NAME: Final = "Pulumi.schema.json"
-"""Where the repository keeps it; a stack file's first line names it: `# yaml-language-server: $schema=./Pulumi.schema.json`."""
 
-_SECTIONS: Final = {"aws": AwsSettings, "gcp": GcpSettings, "local": LocalSettings}
+_SECTIONS: Final = {**SECTIONS, "local": LocalSettings}
 _SECURE: Final = {
     "type": "object",
     "properties": {"secure": {"type": "string"}},
@@ -62,7 +55,7 @@ def json_schema(serving: Serving) -> dict[str, Any]:
                     "^gcp:[A-Za-z0-9]+CustomEndpoint$": {"type": "string", "format": "uri"}
                 },
                 "required": [f"{PROJECT}:environment", f"{PROJECT}:models"],
-                "anyOf": [{"required": [f"{PROJECT}:aws"]}, {"required": [f"{PROJECT}:gcp"]}],
+                "anyOf": [{"required": [section.key()]} for section in SECTIONS.values()],
                 "additionalProperties": False,
             },
             "encryptionsalt": {"type": "string", "description": "Written by Pulumi: salt of the passphrase."},
@@ -125,7 +118,7 @@ def _providers() -> dict[str, Any]:
 
 def _name_regions(definitions: dict[str, Any]) -> None:
     for cloud, facts in CLOUDS.items():
-        regions = definitions[_SECTIONS[cloud].__name__]["properties"]["regions"]
+        regions = definitions[SECTIONS[cloud].__name__]["properties"]["regions"]
         regions["items"] = {"type": "string", "enum": sorted(facts.regions)}
 
 

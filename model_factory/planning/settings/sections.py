@@ -1,142 +1,32 @@
 """The validated values of a stack: what `model_factory.planning.settings.load` returns, and all that the rest of the program knows of the stack file.
 
 Everything here is frozen. Units stand in names. In the stack file the same names are written in camelCase (`gpu_memory_gib` is
-`gpuMemoryGib`); a model's name is its key under `model-factory:models`. Every default of the stack stands here and nowhere else.
-What these classes do not check, because it takes two keys or a look at the offers, `model_factory.planning.settings.rules` does.
+`gpuMemoryGib`); a model's name is its key under `model-factory:models`. The sections of clouds have files of their own. Every default of
+the stack stands in these classes and nowhere else.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
-from model_factory.facts.aws.kubernetes import EksVersion
-from model_factory.facts.aws.logs import RETENTION_DAYS
-from model_factory.facts.clouds import CLOUDS, Cloud
-from model_factory.facts.gcp.kubernetes import GkeChannel, GkeVersion
-from model_factory.planning.settings.fields import (
-    AllowedCidr,
-    Among,
-    Amount,
-    AmountOrNone,
-    Cpu,
-    Flag,
-    Image,
-    PrivateCidr,
-    ProjectId,
-    Text,
-    Within,
-    sized,
-)
+from model_factory.facts.clouds import Cloud
+from model_factory.planning.settings.aws import AwsSettings
+from model_factory.planning.settings.cloud import CloudSettings, Value
+from model_factory.planning.settings.fields import Amount, AmountOrNone, Cpu, Flag, Image, Text, Within
+from model_factory.planning.settings.gcp import GcpSettings
 from model_factory.planning.settings.problems import Problem
+from model_factory.planning.settings.stackfile import StackFile
 
+C = TypeVar("C", bound=CloudSettings)
+
+MODELS: Final = "model-factory:models"
 Environment = Literal["dev", "staging", "prod"]
 
 
-class Value(BaseModel):
-    """Base of the values read from a stack file: frozen, camelCase outside, no key unknown."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        populate_by_name=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-
-class AwsSettings(Value):
-    """One EKS cluster in each region of AWS, each in a network of its own."""
-
-    regions: tuple[Text, ...] = ()
-    """Regions with a cluster; the first is home. Left out: the one of `aws:region`."""
-    zones: tuple[Text, ...] = ()
-    """Availability zones to use, three a region. Left out: the first three that the region offers."""
-    vpc_cidr: Annotated[
-        PrivateCidr, sized(16, 20, "each of three zones gets a public and a private subnet")
-    ] = "10.0.0.0/16"
-    """Range of the first region's network; further regions take the ranges of the same size that follow it."""
-    service_cidr: Annotated[PrivateCidr, sized(12, 24, "every Service gets an address")] = "172.20.0.0/16"
-    """Range of Kubernetes Services, inside the clusters only."""
-    kubernetes_version: EksVersion = "1.35"
-    """Minor version of EKS, in quotes."""
-    system_machine_type: Text = "m7i.large"
-    """Machine of the node group that carries everything but models."""
-    system_nodes: Annotated[int, Within(1, 50)] = 2
-    """Nodes of that group."""
-    endpoint_public_access_cidrs: tuple[AllowedCidr, ...] = ()
-    """Ranges that may reach the control plane from outside. Empty: it can be reached from the network only."""
-    log_retention_days: Annotated[int, Among(RETENTION_DAYS)] = 90
-    """How long CloudWatch keeps the logs of control planes and networks."""
-
-    def vpc_cidr_of(self, region: str) -> str:
-        """The range of `region`'s network."""
-        return shifted(self.vpc_cidr, self.regions.index(region))
-
-    def zones_of(self, region: str) -> tuple[str, ...]:
-        """The zones chosen for `region`; empty means that the region decides."""
-        return tuple(zone for zone in self.zones if CLOUDS["aws"].region_of(zone) == region)
-
-
-class GcpSettings(Value):
-    """One regional GKE cluster in each region of Google Cloud, all in one network."""
-
-    project: ProjectId = ""
-    """Project that holds everything. Left out: the one of `gcp:project`."""
-    regions: tuple[Text, ...] = ()
-    """Regions with a cluster; the first is home. Left out: the one of `gcp:region`."""
-    zones: tuple[Text, ...] = ()
-    """Zones for GPU nodes. Left out: all that sell the machine."""
-    subnet_cidr: Annotated[PrivateCidr, sized(16, 24, "every node gets an address")] = "10.64.0.0/20"
-    """Nodes of the first region; further regions take the ranges of the same size that follow. So for the next three."""
-    pods_cidr: Annotated[PrivateCidr, sized(11, 20, "every node gets a /24 of pods")] = "10.128.0.0/16"
-    """Pods."""
-    services_cidr: Annotated[PrivateCidr, sized(16, 24, "every Service gets an address")] = "10.96.0.0/20"
-    """Services."""
-    control_plane_cidr: Annotated[PrivateCidr, sized(28, 28, "GKE takes it for the control plane")] = (
-        "172.16.0.0/28"
-    )
-    """Control plane of a private cluster."""
-    release_channel: GkeChannel = "REGULAR"
-    """GKE's release channel."""
-    kubernetes_version: GkeVersion = "1.35"
-    """Least minor version, in quotes; one that the release channel offers."""
-    system_machine_type: Text = "e2-standard-4"
-    """Machine of the pool that carries everything but models."""
-    system_nodes: Annotated[int, Within(1, 50)] = 1
-    """Nodes of that pool in each zone."""
-    authorized_cidrs: tuple[AllowedCidr, ...] = ()
-    """Ranges that may reach the control plane from outside. Empty: it can be reached from the network only."""
-
-    def subnet_cidr_of(self, region: str) -> str:
-        """The nodes' range in `region`."""
-        return shifted(self.subnet_cidr, self.regions.index(region))
-
-    def pods_cidr_of(self, region: str) -> str:
-        """The pods' range in `region`."""
-        return shifted(self.pods_cidr, self.regions.index(region))
-
-    def services_cidr_of(self, region: str) -> str:
-        """The Services' range in `region`."""
-        return shifted(self.services_cidr, self.regions.index(region))
-
-    def control_plane_cidr_of(self, region: str) -> str:
-        """The control plane's range in `region`."""
-        return shifted(self.control_plane_cidr, self.regions.index(region))
-
-    def zones_of(self, region: str) -> tuple[str, ...]:
-        """The zones chosen for `region`; empty means all that sell the machine."""
-        return tuple(zone for zone in self.zones if CLOUDS["gcp"].region_of(zone) == region)
-
-
-class Replicas(Value):
+class Replicas(Value, frozen=True):
     """How many copies of a model run."""
 
     min: Annotated[int, Within(1, 1000, "nothing here wakes a model that has no replica")]
@@ -145,7 +35,7 @@ class Replicas(Value):
     """Copies at peak traffic; it bounds what the model can cost."""
 
 
-class Weights(Value):
+class Weights(Value, frozen=True):
     """Where a model's weights come from."""
 
     uri: Text
@@ -164,7 +54,7 @@ class Weights(Value):
         return self.uri.partition("://")[2]
 
 
-class ModelConfig(Value):
+class ModelConfig(Value, frozen=True):
     """What a model is and needs, as the stack file says it."""
 
     runtime: Text
@@ -200,34 +90,14 @@ class ModelConfig(Value):
     args: tuple[Text, ...] = ()
     """Arguments added to the server's command line."""
 
-    @property
-    def replicas_min(self) -> int:
-        """Copies kept at any time."""
-        return self.replicas.min
 
-    @property
-    def replicas_max(self) -> int:
-        """Copies at peak traffic."""
-        return self.replicas.max
-
-    @property
-    def weights_uri(self) -> str:
-        """Where the weights are."""
-        return self.weights.uri
-
-    @property
-    def revision(self) -> str | None:
-        """The weights' fixed version."""
-        return self.weights.revision
-
-
-class ModelSettings(ModelConfig):
+class ModelSettings(ModelConfig, frozen=True):
     """A model of the catalogue with its name: a DNS label of at most 40 characters."""
 
     name: str
 
 
-class LocalSettings(Value):
+class LocalSettings(Value, frozen=True):
     """What only a stack on local clouds has."""
 
     render_to: Text = ".factory/clouds/kubernetes"
@@ -246,12 +116,14 @@ class Settings:
     project: str
     stack: str
     environment: Environment
-    aws: AwsSettings | None
-    gcp: GcpSettings | None
+    sections: Mapping[Cloud, CloudSettings]
+    """The section of each cloud in use, sorted by cloud."""
     models: tuple[ModelSettings, ...]
     labels: Mapping[str, str]
     local: LocalSettings | None
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    where: StackFile = field(default=StackFile(), compare=False, repr=False)
+    """The file, for problems that are found later; an empty one where settings came without."""
 
     @property
     def is_local(self) -> bool:
@@ -259,27 +131,29 @@ class Settings:
         return self.local is not None
 
     @property
+    def aws(self) -> AwsSettings | None:
+        """The section of AWS, if it is in use."""
+        return self._section(AwsSettings)
+
+    @property
+    def gcp(self) -> GcpSettings | None:
+        """The section of Google Cloud, if it is in use."""
+        return self._section(GcpSettings)
+
+    @property
     def clouds(self) -> tuple[Cloud, ...]:
         """The clouds in use, sorted."""
-        configured: dict[Cloud, object] = {"aws": self.aws, "gcp": self.gcp}
-        return tuple(cloud for cloud, there in configured.items() if there is not None)
+        return tuple(self.sections)
 
     def regions_of(self, cloud: Cloud) -> tuple[str, ...]:
         """The regions with a cluster in `cloud`; none when the cloud is not used."""
-        there = self.aws if cloud == "aws" else self.gcp
-        return there.regions if there is not None else ()
+        section = self.sections.get(cloud)
+        return section.regions if section is not None else ()
 
     @property
     def zones(self) -> tuple[str, ...]:
         """The zones chosen, of all clouds and regions; a region none of whose zones is here has no choice made."""
-        return tuple(zone for there in (self.aws, self.gcp) if there is not None for zone in there.zones)
+        return tuple(zone for section in self.sections.values() for zone in section.zones)
 
-
-def shifted(cidr: str, steps: int) -> str:
-    """The range of the same size `steps` after `cidr`: 10.0.0.0/16, 2 → 10.2.0.0/16. ValueError past the end of IPv4."""
-    network = ipaddress.IPv4Network(cidr)
-    return str(
-        ipaddress.IPv4Network(
-            (int(network.network_address) + steps * network.num_addresses, network.prefixlen)
-        )
-    )
+    def _section(self, kind: type[C]) -> C | None:
+        return next((each for each in self.sections.values() if isinstance(each, kind)), None)

@@ -34,12 +34,12 @@ class Secure:
 class StackFile:
     """What a stack file says under `config:`, and where."""
 
-    name: str
+    name: str = ""
     """File name, as shown to the user."""
-    stack: str
-    config: Mapping[str, object]
+    stack: str = ""
+    config: Mapping[str, object] = field(default_factory=dict[str, object])
     """`ns:key` → str, int, float, bool, None, list, dict or `Secure`."""
-    lines: Mapping[KeyPath, int] = field(repr=False)
+    lines: Mapping[KeyPath, int] = field(default_factory=dict[KeyPath, int], repr=False)
     problems: tuple[Problem, ...] = ()
     """What is wrong with the frame; the values could be read all the same."""
     salt: str = ""

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.serving import SERVING
 from model_factory.cost import cost_of, nodes_of
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.offer import Offer
 from model_factory.planning.placing.plan import Choice, Plan, plan
-from model_factory.planning.settings.load import Settings, from_config
+from model_factory.planning.settings.gcp import GcpSettings
 from model_factory.planning.settings.problems import PlanError, SettingsError
-from model_factory.planning.settings.sections import GcpSettings
-from tests.planning.project import STACK
+from model_factory.planning.settings.sections import Settings
+from tests.planning.project import STACK, from_config
 
 OFFERS = catalogue().offers
 BASE = STACK["config"]["model-factory:models"]["resnet"]
@@ -31,7 +30,7 @@ def settings_of(models: dict[str, dict[str, Any]], **aws: Any) -> Settings:
     config["model-factory:models"] = {
         name: {**BASE, "replicas": {"min": 1, "max": 2}, **change} for name, change in models.items()
     }
-    return from_config(config, SERVING, stack="dev")
+    return from_config(config, stack="dev")
 
 
 def planned(models: dict[str, dict[str, Any]], offers: Sequence[Offer] = OFFERS, **aws: Any) -> Plan:
@@ -61,7 +60,6 @@ class TestCheapestFit:
                     "llm": {**STACK["config"]["model-factory:models"]["llm"], "clouds": []}
                 },
             },
-            SERVING,
         )
         (placed,) = plan(both, OFFERS).placements
         assert (placed.cloud, placed.region, placed.offer.machine_type) == ("aws", "us-east-2", "g6.xlarge")
@@ -98,10 +96,10 @@ class TestCheapestFit:
             planned({"a": {"gpuMemoryGib": 20}, "b": {}, "c": {"memoryGib": 13}}, offers)
         first, second = map(str, refused.value.problems)
         assert first == (
-            "model-factory:models.a: 1 GPU with 20 GiB in all, 2 CPU, 8 GiB of memory fits on no offer; "
+            "model-factory:models.a.gpuMemoryGib: 1 GPU with 20 GiB in all, 2 CPU, 8 GiB of memory fits on no machine in us-east-1; "
             "nearest is g4dn.xlarge in us-east-1: it has 16 GiB a GPU of the 20 needed"
         )
-        assert second.startswith("model-factory:models.c: ")
+        assert second.startswith("model-factory:models.c.gpuMemoryGib: ")
         assert second.endswith(
             "nearest is g4dn.xlarge in us-east-1: it leaves 12.8 GiB of memory of the 13 needed"
         )
@@ -202,7 +200,7 @@ class TestZones:
             "model-factory:gcp": {"regions": ["us-east4"], "zones": list(zones)},
             "model-factory:models": {"m": {**BASE, "clouds": ["gcp"], "accelerators": ["l4"], **model}},
         }
-        return plan(from_config(config, SERVING, stack="dev"), OFFERS)
+        return plan(from_config(config, stack="dev"), OFFERS)
 
     def test_a_pool_spans_the_zones_that_sell_its_machine(self) -> None:
         (pool,) = self.gcp().pools

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.kubernetes.serving import SERVING
-from model_factory.planning.settings.load import from_config
 from model_factory.planning.settings.stackfile import read_stack_file
-from tests.planning.project import STACK, Edit, Project, drop, put
+from tests.planning.project import STACK, Edit, Project, drop, from_config, put
 
 LEAKS: dict[str, tuple[Edit, str, str]] = {
     # case: edit, key, text that must not show
@@ -75,7 +73,7 @@ class TestCredentialsInPlainText:
         )
 
     def test_decrypted_configuration_is_not_searched(self) -> None:
-        from_config({**STACK["config"], "aws:secretKey": "decrypted"}, SERVING)
+        from_config({**STACK["config"], "aws:secretKey": "decrypted"})
 
     def test_nothing_of_a_secret_is_kept(self, project: Project) -> None:
         project.write(put("aws:secretKey", {"secure": "v1:ciphertext"}))

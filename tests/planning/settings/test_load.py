@@ -5,11 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from components.kubernetes.serving import SERVING
-from model_factory.planning.settings.load import SettingsError, from_config
-from model_factory.planning.settings.problems import Problem
+from model_factory.planning.settings.problems import Problem, SettingsError
 from model_factory.planning.settings.stackfile import Secure, read_stack_file
-from tests.planning.project import DIGEST, STACK, Edit, Project, drop, put
+from tests.planning.project import DIGEST, STACK, Edit, Project, drop, from_config, put
 
 LLM = "model-factory:models/llm"
 LLM_KEY = "model-factory:models.llm"
@@ -258,7 +256,7 @@ class TestAnotherProjectsFile:
     def test_the_program_refuses_a_file_with_a_broken_frame_too(self, project: Project) -> None:
         project.stack_file.write_text(project.write() + "  aws:region: us-east-1\n")
         with pytest.raises(SettingsError, match="is there twice"):
-            from_config(STACK["config"], SERVING, read_stack_file(project.stack_file))
+            from_config(STACK["config"], read_stack_file(project.stack_file))
 
     def test_a_foreign_project_file(self, project: Project) -> None:
         project.project_file.write_text("name: web-shop\nruntime: python\n")
@@ -279,7 +277,7 @@ class TestValid:
         assert (llm.name, resnet.name) == ("llm", "resnet")
         assert resnet.gpu_memory_gib == Decimal("6.5")
         assert resnet.clouds == ("aws", "gcp")
-        assert (resnet.replicas_min, resnet.replicas_max, resnet.spot, resnet.cpu) == (1, 4, False, "2")
+        assert (resnet.replicas.min, resnet.replicas.max, resnet.spot, resnet.cpu) == (1, 4, False, "2")
 
     def test_the_same_from_what_an_engine_hands_over(self, project: Project) -> None:
         settings = project.load()
@@ -287,7 +285,7 @@ class TestValid:
             key: value if isinstance(value, str) else json.dumps(value)
             for key, value in STACK["config"].items()
         }
-        assert from_config(config, SERVING, stack="dev") == settings
+        assert from_config(config, stack="dev") == settings
 
     def test_the_region_of_the_provider_is_home(self, project: Project) -> None:
         settings = project.load(drop("model-factory:aws/regions"), put("model-factory:gcp", None))
@@ -312,9 +310,9 @@ class TestValid:
             if not key.endswith(("CustomEndpoint", ":endpoints"))
         }
         project.write_stack({"config": config})
-        assert not from_config(config, SERVING, stack="prod").is_local
+        assert not from_config(config, stack="prod").is_local
         with pytest.raises(SettingsError, match="is for stacks on local clouds"):
-            from_config({**config, "model-factory:local": {}}, SERVING)
+            from_config({**config, "model-factory:local": {}})
 
     def test_one_cloud_is_enough(self, project: Project) -> None:
         settings = project.load(
@@ -329,7 +327,7 @@ class TestValid:
 
     def test_secure_values_of_providers_are_fine(self, project: Project) -> None:
         assert project.load(put("aws:secretKey", {"secure": "v1:abc"})).is_local
-        assert from_config({**STACK["config"], "aws:secretKey": Secure()}, SERVING).is_local
+        assert from_config({**STACK["config"], "aws:secretKey": Secure()}).is_local
 
     def test_an_archived_server_and_a_version_skew_are_warned_about(self, project: Project) -> None:
         settings = project.load(

@@ -1,0 +1,82 @@
+"""The section of AWS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, ClassVar, cast
+
+from pydantic import Field
+
+from model_factory.facts.aws.kubernetes import EksVersion
+from model_factory.facts.aws.logs import RETENTION_DAYS
+from model_factory.planning.settings.cloud import CloudSettings, Endpoints, shifted
+from model_factory.planning.settings.fields import AllowedCidr, Among, PrivateCidr, Text, Within, sized
+from model_factory.planning.settings.reading import Finding, decoded
+from model_factory.planning.settings.stackfile import KeyPath
+
+_ENDPOINTS = "aws:endpoints"
+
+
+class AwsSettings(CloudSettings, frozen=True):
+    """One EKS cluster in each region of AWS, each in a network of its own."""
+
+    CLOUD = "aws"
+    HOME: ClassVar = {"regions": "aws:region"}
+    ZONES_LEAST = 3
+    RANGES: ClassVar = {"vpc_cidr": True, "service_cidr": False}
+    MACHINE_TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
+
+    regions: tuple[Text, ...] = ()
+    """Regions with a cluster; the first is home. Left out: the one of `aws:region`."""
+    zones: tuple[Text, ...] = ()
+    """Availability zones to use, three a region. Left out: the first three that the region offers."""
+    kubernetes_version: EksVersion = "1.35"
+    """Minor version of EKS, in quotes."""
+    system_machine_type: Text = "m7i.large"
+    """Machine of the node group that carries everything but models."""
+    system_nodes_total: Annotated[int, Within(1, 50)] = Field(2, alias="systemNodes")
+    """Nodes of that group."""
+    vpc_cidr: Annotated[
+        PrivateCidr, sized(16, 20, "each of three zones gets a public and a private subnet")
+    ] = "10.0.0.0/16"
+    """Range of the first region's network; further regions take the ranges of the same size that follow it."""
+    service_cidr: Annotated[PrivateCidr, sized(12, 24, "every Service gets an address")] = "172.20.0.0/16"
+    """Range of Kubernetes Services, inside the clusters only."""
+    endpoint_public_access_cidrs: tuple[AllowedCidr, ...] = ()
+    """Ranges that may reach the control plane from outside. Empty: it can be reached from the network only."""
+    log_retention_days: Annotated[int, Among(RETENTION_DAYS)] = 90
+    """How long CloudWatch keeps the logs of control planes and networks."""
+
+    def vpc_cidr_of(self, region: str) -> str:
+        """The range of `region`'s network."""
+        return shifted(self.vpc_cidr, self.regions.index(region))
+
+    @classmethod
+    def read_endpoints(cls, config: Mapping[str, object]) -> Endpoints:
+        """By service; the last one wins, as in the provider."""
+        return {
+            service: ((_ENDPOINTS, index, service), str(url))
+            for index, group in enumerate(_groups(config))
+            if isinstance(group, Mapping)
+            for service, url in cast("Mapping[str, object]", group).items()
+        }
+
+    @classmethod
+    def endpoint_place(cls) -> KeyPath:
+        return (_ENDPOINTS,)
+
+    @classmethod
+    def provider_shapes(cls, config: Mapping[str, object]) -> Iterator[Finding]:
+        yield from super().provider_shapes(config)
+        if not all(isinstance(group, Mapping) for group in _groups(config)):
+            yield (
+                (_ENDPOINTS,),
+                "is not a list of mappings; write - ec2: http://127.0.0.1:<port>, and the other services below it",
+            )
+
+
+def _groups(config: Mapping[str, object]) -> Sequence[object]:
+    """The list of the endpoints' mappings; one thing that is no mapping where it is no list."""
+    listed = decoded(config.get(_ENDPOINTS, []))
+    return cast("Sequence[object]", listed) if isinstance(listed, list) else [None]
