@@ -12,11 +12,23 @@ from pulumi import ResourceOptions
 
 from tests.local.engine.stack import Bench, Group, Thing
 
-# pulumi/pulumi, sdk/go/common/apitype/events.go: the fields that are always there, and those that may be left out.
+# pulumi/pulumi, sdk/go/common/apitype/events.go: the fields that are always there, and those that may be left out. Dependencies are ours:
+# Pulumi has them in `preview --json` alone.
 METADATA = {"op", "urn", "type", "old", "new", "detailedDiff", "provider"}, {"keys", "diffs", "logical"}
 STATE = (
     {"type", "urn", "id", "parent", "inputs", "outputs", "provider"},
-    {"custom", "delete", "protect", "taint", "external", "retainOnDelete", "initErrors", "hideDiffs"},
+    {
+        "custom",
+        "delete",
+        "protect",
+        "taint",
+        "external",
+        "retainOnDelete",
+        "initErrors",
+        "hideDiffs",
+        "dependencies",
+        "propertyDependencies",
+    },
 )
 BODIES = {
     "preludeEvent": ({"config"}, set()),

@@ -64,7 +64,7 @@ def networks(port: int, http: httplib2.Http) -> Any:
 class TestProcess:
     def test_a_kill_with_an_operation_pending_loses_nothing(self, tmp_path: Path) -> None:
         port, http = free_port(), httplib2.Http()
-        with running(port, tmp_path, 5) as process:
+        with running(port, tmp_path, 10) as process:
             compute = networks(port, http)
             operation = (
                 compute.networks()
@@ -82,7 +82,7 @@ class TestProcess:
             started = time.monotonic()
             done = compute.globalOperations().wait(project=PROJECT, operation=operation["name"]).execute()
             assert done["status"] == "DONE"
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 10
             assert compute.networks().get(project=PROJECT, network="n").execute()["name"] == "n"
         http.close()
 
