@@ -11,12 +11,11 @@ from model_factory.graph import paths
 from model_factory.graph.paths import Path
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.preview.events import LOGICAL_REPLACE, Report, Step
-from model_factory.preview.wording import short_type, show_value
+from model_factory.preview.wording import MAX_VALUE_CHARACTERS, short_type, show_value
 
 Kind = Literal["add", "update", "delete"]
 Mark = Literal["+", "-", "!", "#"]
 
-_MAX_VALUE_CHARACTERS: Final = 120
 _MAX_JSON_DEPTH: Final = 12
 _GRAVEST_FIRST: Final = (
     "replace", "create-replacement", "delete", "delete-replaced", "discard", "update", "import", "create",
@@ -328,5 +327,5 @@ def _is_plain(*lists: Sequence[Any]) -> bool:
     items = [item for each in lists for item in each]
     return (
         all(not isinstance(item, Mapping | list) for item in items)
-        and len(show_value(items)) < _MAX_VALUE_CHARACTERS
+        and len(show_value(items)) < MAX_VALUE_CHARACTERS
     )

@@ -11,7 +11,7 @@ from model_factory.graph.masking import MASK, UNKNOWN_TEXT, name_unknowns
 
 Tone = Literal["create", "update", "replace", "delete", "same"]
 
-_MAX_VALUE_CHARACTERS: Final = 120
+MAX_VALUE_CHARACTERS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def short_type(token: str) -> str:
     return ":".join(part for part in (package, module.split("/", 1)[0], name) if part)
 
 
-def show_value(value: Any, most: int = _MAX_VALUE_CHARACTERS) -> str:
+def show_value(value: Any, most: int = MAX_VALUE_CHARACTERS) -> str:
     """A masked value in one line of JSON of at most `most` characters; what is secret or not known is not quoted."""
     if isinstance(value, str) and name_unknowns(value) in {MASK, UNKNOWN_TEXT}:
         return name_unknowns(value)
