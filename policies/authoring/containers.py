@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from model_factory.graph.pods import pod_spec
 from model_factory.graph.values import at, mapping
 from policies.authoring.checks import ResourceCheck
 from policies.authoring.resources import Props, Report, Resource
+
+DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)

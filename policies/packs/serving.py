@@ -23,7 +23,7 @@ from model_factory.graph.pods import (
 )
 from model_factory.graph.values import at, listed, mapping
 from policies.authoring.checks import HIGH, LOW, MEDIUM, Setting, number, texts
-from policies.authoring.containers import Container, containers, each_container
+from policies.authoring.containers import DIGEST, Container, containers, each_container
 from policies.authoring.drafts import Draft, revealed
 from policies.authoring.references import documented
 from policies.authoring.resources import Report, Resource, shown
@@ -150,7 +150,7 @@ def drain_before_termination(resource: Resource, report: Report) -> None:
 @theme.resource(
     types=(*PODS, "kubernetes:core/*:PersistentVolume"),
     severity=HIGH,
-    steps="Give the commit of the repository in --revision, or mount a folder named for the version.",
+    steps="Give the commit of the repository in --revision, or mount a folder named for the version, or an image by its digest.",
     reference=documented(
         "Hugging Face Hub documentation",
         "Download files",
@@ -170,6 +170,9 @@ def model_revision_pinned(resource: Resource, report: Report) -> None:
     each_container(_pinned)(resource, report)
     for volume in report.items(pod_spec(resource), "volumes"):
         with report.guard():
+            image = at(volume, "image", "reference")
+            if image is not None and not DIGEST.fullmatch(str(image)):
+                report(f"volume {at(volume, 'name')} mounts image {image}, which names no digest")
             options = str(at(volume, "csi", "volumeAttributes", "mountOptions") or "").split(",")
             for option in options:
                 key, _, folder = option.partition("=")

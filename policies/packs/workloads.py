@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from model_factory.graph.declared import matches
 from model_factory.graph.pods import PODS, PODS_AND_PATCHES, SERVERS, is_patch, pod_spec
 from model_factory.graph.values import at
 from policies.authoring.checks import HIGH, MEDIUM, texts
-from policies.authoring.containers import Container, containers
+from policies.authoring.containers import DIGEST, Container, containers
 from policies.authoring.references import cis, documented, nsa_cisa
 from policies.authoring.resources import Report, Resource
 from policies.authoring.theme import Theme
 
 theme = Theme("kubernetes")
 
-DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 IMAGES_PAGE = "https://kubernetes.io/docs/concepts/containers/images/"
 RESOURCES_PAGE = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/"
 PROBES_PAGE = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"

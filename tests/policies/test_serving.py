@@ -158,6 +158,13 @@ CASES = [
     ),
     Case(
         "model-revision-pinned",
+        DEPLOYMENT,
+        f"{P}.volumes.1",
+        {"name": "weights", "image": {"reference": "registry.test/weights:1.4.0"}},
+        "volume weights mounts image registry.test/weights:1.4.0, which names no digest",
+    ),
+    Case(
+        "model-revision-pinned",
         VOLUME,
         "spec.mountOptions.1",
         "prefix assistant/latest/",

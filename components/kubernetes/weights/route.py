@@ -79,6 +79,7 @@ class Route:
     """From a model, the path after its scheme and the site's buckets."""
     mounted: bool = True
     cloud: Cloud | None = None
+    least_kubernetes: str = ""
     refuse: Callable[[str, str | None], Iterator[tuple[str, str]]] = _accept
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from model_factory.facts.clouds import Cloud
@@ -50,7 +50,7 @@ def check_model(
     if model.right("runtime"):
         found += _runtime(place, model, serving)
     if model.right("weights"):
-        found += _weights((*place, "weights"), model, serving, clouds)
+        found += _weights((*place, "weights"), model, serving, sections)
     decided = bool(clouds) and regions_right and not strange and model.right(*_DECIDE_THE_PLACE)
     return decided, found
 
@@ -97,7 +97,7 @@ def _runtime(place: KeyPath, model: Checked[ModelConfig], serving: Serving) -> I
 
 
 def _weights(
-    place: KeyPath, model: Checked[ModelConfig], serving: Serving, clouds: Sequence[Cloud]
+    place: KeyPath, model: Checked[ModelConfig], serving: Serving, sections: Sections
 ) -> Iterator[Finding]:
     weights = model.value.weights
     route = serving.routes.get(weights.scheme)
@@ -111,8 +111,22 @@ def _weights(
             (*place, "uri"),
             f"{model.value.runtime} cannot load from {route.title}; copy the weights into bucket://path",
         )
-    if route.cloud and model.right("clouds") and set(model.value.clouds or clouds) != {route.cloud}:
+    clouds: Collection[Cloud] = (model.value.clouds or sections) if model.right("clouds") else ()
+    for cloud, section in sections.items():
+        version, least = section.value.kubernetes_version, route.least_kubernetes
+        if cloud in clouds and _minor(version) < _minor(least):
+            told = f"{weights.scheme}:// needs Kubernetes {least}, and {cloud} runs {version}"
+            yield (
+                (*place, "uri"),
+                f'{told}; set kubernetesVersion: "{least}" in {section.value.key()}, or use bucket://',
+            )
+    if route.cloud and clouds and set(clouds) != {route.cloud}:
         yield (
             (*place, "uri"),
             f"{weights.scheme}:// can be read from {route.cloud} only; set clouds: [{route.cloud}], or use bucket://",
         )
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    """A version as numbers, so that 1.9 comes before 1.30; no version comes before all."""
+    return tuple(int(part) for part in version.split(".") if part)

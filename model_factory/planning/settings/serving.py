@@ -59,6 +59,11 @@ class RouteRules(Protocol):
         """The only cloud that reads from there; None: all of them."""
         ...
 
+    @property
+    def least_kubernetes(self) -> str:
+        """The first minor version of Kubernetes that has it; empty: all that a stack may run."""
+        ...
+
     def refuse(self, path: str, revision: str | None, /) -> Iterator[tuple[str, str]]:
         """What is wrong with a place's path or with its revision: the key and the message."""
         ...

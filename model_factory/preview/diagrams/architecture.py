@@ -54,7 +54,7 @@ class Model:
     """What a replica holds: `1 GPU`, `2 mig-1g.10gb`."""
     memory: str
     weights: Sequence[str]
-    """Names of the buckets that hold the weights; none where they come from elsewhere."""
+    """The buckets or images that hold the weights; none where the server fetches them."""
     registry: str
     identity: str
     clients: Sequence[str]
@@ -172,7 +172,14 @@ class Architecture:
                 for each, amount in accelerators_of(server).items()
             ),
             memory=str(at(server, "resources", "limits", "memory") or ""),
-            weights=[each.name for each in needed if each.type in _BUCKETS],
+            weights=[
+                *(each.name for each in needed if each.type in _BUCKETS),
+                *(
+                    _image(reference, name)
+                    for each in listed(pod.get("volumes"))
+                    if (reference := at(each, "image", "reference")) is not None
+                ),
+            ],
             registry=next((each.name for each in needed if each.type in _REGISTRIES), ""),
             identity=next(
                 (each.name for each in region if each.type in _IDENTITIES and each.name == component.name), ""
