@@ -61,7 +61,9 @@ def _stack_files(draw: Draw, aws_url: str, gcp_url: str, max_models: int) -> Sta
             )
         )
     names = draw(st.lists(_NAMES, min_size=1, max_size=max_models, unique=True))
-    config["model-factory:models"] = {name: draw(_models(regions)) for name in names}
+    versions = [config[f"model-factory:{cloud}"].get("kubernetesVersion", "1.35") for cloud in clouds]
+    images = min(versions) >= "1.35"
+    config["model-factory:models"] = {name: draw(_models(regions, images)) for name in names}
     return {"config": config}
 
 
@@ -110,8 +112,8 @@ def _part_of(draw: Draw, full: StackDict) -> StackDict:
 
 
 @st.composite
-def _models(draw: Draw, regions: dict[str, list[str]]) -> StackDict:
-    """A model that fits on some offer of the stack's regions, by construction."""
+def _models(draw: Draw, regions: dict[str, list[str]], images: bool) -> StackDict:
+    """A model that fits on some offer of the stack's regions, by construction; `images`: its clusters mount image volumes."""
     offer = draw(st.sampled_from(_offers_in(regions)))
     cores, memory = allocatable(offer)
     gpus = draw(st.integers(1, offer.accelerator_count))
@@ -131,6 +133,8 @@ def _models(draw: Draw, regions: dict[str, list[str]]) -> StackDict:
     }
     if runtime in {"sglang", "vllm"} and draw(st.booleans()):
         model["weights"] = {"uri": "hf://owner/model", "revision": draw(_HEX40)}
+    elif images and draw(st.booleans()):
+        model["weights"] = {"uri": f"oci://registry.example/{draw(_NAMES)}@sha256:{draw(_HEX64)}"}
     if draw(st.booleans()):
         model["spot"] = draw(st.booleans())
     narrower = draw(st.sampled_from(["", "clouds", "regions", "accelerators", "machineTypes"]))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from components.kubernetes.weights import bucket, gcs, hub, s3
+from components.kubernetes.weights import bucket, gcs, hub, image, s3
 from components.kubernetes.weights.route import Buckets, PodWeights, Route
 from model_factory.planning.settings.sections import ModelSettings
 
@@ -12,6 +12,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "hf": hub.ROUTE,
     "s3": s3.ROUTE,
     "gs": gcs.ROUTE,
+    "oci": image.ROUTE,
 }
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import kubernetes_validate
 import pytest
 
+from components.kubernetes.model_service import ModelService
 from components.kubernetes.pod import PodParts, memory_quantity, pod_spec
 from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.runtimes.runtime import filled
@@ -20,6 +22,7 @@ RESTRICTED_VOLUMES = {
     "downwardAPI",
     "emptyDir",
     "ephemeral",
+    "image",  # since 1.33
     "persistentVolumeClaim",
     "projected",
     "secret",
@@ -230,6 +233,59 @@ class TestHubWeights:
         assert "--tensor-parallel-size=2" in container["args"]
         assert "weights" not in {volume["name"] for volume in spec["volumes"]}
         assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
+
+
+IMAGE_OF_WEIGHTS = f"registry.test/team/m@sha256:{'1' * 64}"
+
+
+@pytest.fixture(scope="module")
+def seen(run: Any) -> Any:
+    model = ModelSettings.model_validate(
+        {
+            "name": "m",
+            "runtime": "vllm",
+            "image": f"m@sha256:{'0' * 64}",
+            "weights": {"uri": f"oci://{IMAGE_OF_WEIGHTS}"},
+            "gpu_memory_gib": 16,
+            "p95_latency_ms": 100,
+            "requests_per_second": 10,
+            "replicas": {"min": 1, "max": 2},
+        }
+    )
+    buckets: Any = None
+    weights = weights_of(model, buckets)
+    assert weights.reads is None
+    return run(
+        lambda: ModelService(
+            "m",
+            {
+                "model": model,
+                "pool": "p",
+                "image": "i",
+                "weights": weights,
+                "service_account_annotations": {},
+                "labels": {},
+            },
+        )
+    )
+
+
+class TestImageWeights:
+    def test_are_mounted_by_digest_and_loaded_from_there(self, seen: Any) -> None:
+        pod = seen.one("apps/v1:Deployment").inputs["spec"]["template"]["spec"]
+        volume = next(each for each in pod["volumes"] if each["name"] == "weights")
+        assert volume["image"] == {"reference": IMAGE_OF_WEIGHTS, "pullPolicy": "IfNotPresent"}
+        (container,) = pod["containers"]
+        assert {"name": "weights", "mountPath": "/models/m", "readOnly": True} in container["volumeMounts"]
+        assert container["args"][0] == "/models/m"
+
+    def test_need_no_way_out(self, seen: Any) -> None:
+        (rule,) = seen.one("v1:NetworkPolicy", "m").inputs["spec"]["egress"]
+        assert {port["port"] for port in rule["ports"]} == {53}
+
+    @pytest.mark.parametrize("version", ["1.35", "1.36"])
+    def test_pass_the_published_schemas(self, seen: Any, version: str) -> None:
+        kubernetes_validate.validate(dict(seen.one("apps/v1:Deployment").inputs), version, strict=True)
 
 
 class TestQuantities:

@@ -66,6 +66,24 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         "model-factory:models.resnet.weights.uri",
         ("tensorflow-serving cannot load",),
     ),
+    "weights by tag": (
+        put(f"{LLM}/weights", {"uri": "oci://ghcr.io/team/llm:1.0"}),
+        f"{LLM_KEY}.weights.uri",
+        ("'ghcr.io/team/llm:1.0' names no image by digest", "@sha256:<64 hex digits>"),
+    ),
+    "weights by digest and revision": (
+        put(f"{LLM}/weights", {"uri": f"oci://ghcr.io/team/llm@{DIGEST}", "revision": "1.0"}),
+        f"{LLM_KEY}.weights.revision",
+        ("'1.0' is not read", "remove it"),
+    ),
+    "weights as an image on an old cluster": (
+        lambda config: (
+            put(f"{LLM}/weights", {"uri": f"oci://ghcr.io/team/llm@{DIGEST}"})(config),
+            put("model-factory:gcp/kubernetesVersion", "1.34")(config),
+        ),
+        f"{LLM_KEY}.weights.uri",
+        ("oci:// needs Kubernetes 1.35, and gcp runs 1.34", 'kubernetesVersion: "1.35"', "or use bucket://"),
+    ),
     "port of the server": (
         put(f"{LLM}/args", ["--max-model-len=4096", "--port 9000"]),
         f"{LLM_KEY}.args[1]",

@@ -1,0 +1,41 @@
+"""`oci://registry/repository@sha256:…`: the content of an image or artefact, which the node fetches and mounts read-only.
+
+kubernetes.io/docs/tasks/configure-pod-container/image-volumes (KEP-4639): on by default from 1.35, stable in 1.36; Pod Security's
+`restricted` standard allows it. Nodes read the registries that they read images from, so the stack's own need nothing more.
+"""
+
+import re
+from collections.abc import Iterator
+
+from components.kubernetes.weights.route import VOLUME, Buckets, PodWeights, Route, mount_path
+from model_factory.planning.settings.sections import ModelSettings
+
+PLACE = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?@sha256:[0-9a-f]{64}$"
+
+
+def refuse(path: str, revision: str | None) -> Iterator[tuple[str, str]]:
+    """A tag can move; a digest leaves nothing for a revision to say."""
+    if not re.match(PLACE, path, re.ASCII):
+        yield (
+            "uri",
+            f"{path!r} names no image by digest; write oci://registry/repository@sha256:<64 hex digits>",
+        )
+    if revision is not None:
+        yield "revision", f"{revision!r} is not read, because the digest in uri is the version; remove it"
+
+
+def weights(model: ModelSettings, path: str, _buckets: Buckets) -> PodWeights:
+    """The image as a volume. The Pod needs no way out and no identity for it: the node fetches."""
+    return PodWeights(
+        argument=mount_path(model),
+        volume=lambda _: {"name": VOLUME, "image": {"reference": path, "pull_policy": "IfNotPresent"}},
+    )
+
+
+ROUTE = Route(
+    title="an image",
+    form="oci://registry/repository@sha256:<digest>",
+    weights=weights,
+    least_kubernetes="1.35",
+    refuse=refuse,
+)
