@@ -8,7 +8,8 @@ the same before its first `up` as after.
 import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import pulumi
 from google.protobuf import json_format
@@ -40,10 +41,11 @@ class Declared:
 
     def cost_outputs(self) -> Mapping[str, pulumi.Output[Mapping[str, str]]]:
         """The stack's outputs on cost. They are known in a preview, whatever else is not."""
-        return {name: pulumi.Output.from_input(self._amounts(name)) for name in _STEPS}
+        costs: pulumi.Output[Mapping[str, Any]] = pulumi.Output.from_input(cast("Any", self._costs()))
+        return {name: costs.apply(partial(_one, name)) for name in _STEPS}
 
-    async def _amounts(self, name: str) -> Mapping[str, str]:
-        return cost_outputs(bill_of(await self.resources()))[name]
+    async def _costs(self) -> Mapping[str, Mapping[str, str]]:
+        return cost_outputs(bill_of(await self.resources()))
 
     def begin(self, args: pulumi.ResourceTransformationArgs) -> None:
         """A transformation that changes nothing: the SDK tells of each resource when the program makes it."""
@@ -82,6 +84,10 @@ def cost_outputs(bill: Bill) -> Mapping[str, Mapping[str, str]]:
         name: {"least": f"{span.idle.quantize(_STEPS[name])}", "most": f"{span.peak.quantize(_STEPS[name])}"}
         for name, span in (("usd_per_hour", total.usd_per_hour), ("usd_per_month", total.usd_per_month))
     }
+
+
+def _one(name: str, costs: Mapping[str, Any]) -> Mapping[str, str]:
+    return costs[name]
 
 
 class _Monitor:

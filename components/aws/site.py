@@ -1,6 +1,7 @@
 """All of a stack in one AWS region: network, cluster, pools, registries, bucket, models."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TypedDict
 
 import pulumi
@@ -20,7 +21,8 @@ from components.kubernetes.provider import cluster_provider
 from components.kubernetes.weights.route import Folder
 from components.kubernetes.weights.s3 import S3Buckets
 from components.stack import StackTraits
-from model_factory.cost import nodes_of
+from model_factory.cost import nodes_for
+from model_factory.graph.quantity import amount
 from model_factory.planning.placing.plan import Placement, Plan, Pool
 from model_factory.planning.settings.aws import AwsSettings
 from model_factory.planning.settings.sections import ModelSettings, Settings
@@ -160,7 +162,17 @@ class AwsRegion(pulumi.ComponentResource):
 def nodes_at_rest(pool: Pool, placements: Sequence[Placement]) -> int:
     """The nodes that hold the least replicas of the pool's models."""
     members = [each for each in placements if each.pool == pool.name]
-    return nodes_of(members, {each.model.name: each.replicas for each in members})
+    if not members:
+        return 0
+    needs = [
+        (
+            (Decimal(each.model.gpus_per_replica), amount(each.model.cpu), each.model.memory_gib),
+            each.model.name,
+            each.replicas,
+        )
+        for each in members
+    ]
+    return nodes_for(members[0].offer, needs)
 
 
 def bucket_arn(bucket: str) -> pulumi.Output[str]:

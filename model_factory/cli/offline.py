@@ -18,7 +18,7 @@ from model_factory.cli.project import program_config
 from model_factory.cli.session import Session
 from model_factory.engines.local import LocalEngine
 from model_factory.engines.values import resource
-from model_factory.graph.resource import Resource
+from model_factory.graph.resource import Resource, with_providers
 from model_factory.local.engine.deploy import run
 from model_factory.local.engine.disclosure import UNDISCLOSED, without_secrets
 from model_factory.local.engine.errors import StateError
@@ -75,7 +75,7 @@ def declared(session: Session) -> list[Resource]:
     if not ended.ok:
         told = "; ".join(message.strip() for _, message in ended.failures)
         raise CommandError(f"the program of {session.stack} fails: {told}")
-    return [resource(state) for state in ended.planned]
+    return with_providers(resource(state) for state in ended.planned)
 
 
 def read_state(path: Path) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What a stack costs: of a plan (`cost_of`, GPU nodes only), and of a graph of resources (`bill_of`, everything that bills).
+"""What a graph of resources costs, and what changes from one graph to another.
 
 resources = [Resource.of(resource) for resource in deployment["resources"]]
 bill = bill_of(resources)
@@ -6,9 +6,9 @@ delta = delta_of(bill, bill_of(after))
 """
 
 from model_factory.cost.bill import MAX_PRICE_AGE, bill_of
+from model_factory.cost.charges import Usage
 from model_factory.cost.delta import delta_of
-from model_factory.cost.placed import Cost, CostLine, cost_of, nodes_of
-from model_factory.cost.services import Usage
+from model_factory.cost.packing import nodes_for
 from model_factory.cost.values import (
     HOURS_A_MONTH,
     IDLE,
@@ -32,8 +32,6 @@ __all__ = [
     "SHARED",
     "Bill",
     "Change",
-    "Cost",
-    "CostLine",
     "Delta",
     "Line",
     "LineChange",
@@ -45,8 +43,7 @@ __all__ = [
     "Usage",
     "before_and_after",
     "bill_of",
-    "cost_of",
     "delta_of",
-    "nodes_of",
+    "nodes_for",
     "resources_of",
 ]

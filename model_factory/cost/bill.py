@@ -6,17 +6,20 @@ free tiers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
-from model_factory.cost.pools import NodePool, pools_of
-from model_factory.cost.services import FREE, RULES, Charge, Context, Unpriced, Usage
-from model_factory.cost.values import Bill, Line, Missing, Place, Share, Span
+from model_factory.cost.charges import Context, Unpriced, Usage
+from model_factory.cost.clouds import BILLING, KUBERNETES
+from model_factory.cost.pools import FilledPool, pools_of
+from model_factory.cost.values import Bill, Line, Missing, Share, Span
+from model_factory.facts.clouds import Cloud
 from model_factory.facts.offer import CapacityType
 from model_factory.facts.prices import Price, PriceTable, price_table
-from model_factory.graph.graph import NODE_POOLS, Graph
+from model_factory.graph.graph import Graph
+from model_factory.graph.pools import POOLS
 from model_factory.graph.resource import Resource
 
 MAX_PRICE_AGE: Final = timedelta(days=180)
@@ -65,27 +68,19 @@ class _Maker:
             self._add_service(resource)
         return self._lines, self._missing, self._warnings
 
-    def _add_pool(self, pool: NodePool) -> None:
+    def _add_pool(self, pool: FilledPool) -> None:
         self._warnings += [f"{pool.resource.name}: {problem}" for problem in pool.problems]
         self._add_nodes(pool)
-        for number, disk in enumerate(pool.disks):
-            self._add(
-                pool.resource,
-                pool.cloud,
-                pool.region,
-                f"disk:{disk.type}",
-                f"{disk.type} volumes of its nodes",
-                pool.nodes * disk.gib,
-                kind=f"volume {number}",
-                pool=pool,
+        billing = BILLING[pool.cloud]
+        for number, volume in enumerate(billing.volumes(self._graph, pool.resource)):
+            what = f"{volume.type} volumes of its nodes"
+            self._add_of_pool(
+                pool, f"disk:{volume.type}", what, pool.nodes * volume.gib, kind=f"volume {number}"
             )
-        if pool.cloud == "gcp" and self._graph.of_type("gcp:compute/routerNat:RouterNat"):
-            # A Cloud NAT bills by the node behind it, so the line belongs to the pool that brings the nodes.
-            self._add(
-                pool.resource, "gcp", pool.region, "nat-vm", "Cloud NAT of its nodes", pool.nodes, pool=pool
-            )
+        for item, what in billing.by_the_node(self._graph).items():
+            self._add_of_pool(pool, item, what, pool.nodes)
 
-    def _add_nodes(self, pool: NodePool) -> None:
+    def _add_nodes(self, pool: FilledPool) -> None:
         what = f"{pool.machine_type or 'unknown machine'} nodes"
         price = self._prices.find(pool.cloud, pool.region, pool.item)
         if price is not None and pool.capacity_type == "spot" and price.spot_usd is None:
@@ -93,54 +88,57 @@ class _Maker:
             self._missing.append(Missing(pool.resource.urn, what, reason))
             return
         self._add(
-            pool.resource,
-            pool.cloud,
-            pool.region,
-            pool.item,
-            what,
-            pool.nodes,
-            kind="nodes",
-            pool=pool,
-            capacity=pool.capacity_type,
-        )
+            pool.resource, (pool.cloud, pool.region), pool.item, what, pool.nodes, pool.split,
+            kind="nodes", capacity=pool.capacity_type,
+        )  # fmt: skip
+
+    def _add_of_pool(self, pool: FilledPool, item: str, what: str, quantity: Span, *, kind: str = "") -> None:
+        def split(usd_per_hour: Span) -> tuple[Share, ...]:
+            # GPUs are counted once, on the line of the nodes.
+            return tuple(Share(each.owner, each.usd_per_hour) for each in pool.split(usd_per_hour))
+
+        self._add(pool.resource, (pool.cloud, pool.region), item, what, quantity, split, kind=kind)
 
     def _add_service(self, resource: Resource) -> None:
-        rule = RULES.get(resource.type)
+        place = self._graph.place_of(resource)
+        billing = BILLING[place[0]] if place is not None else None
+        rule = KUBERNETES.get(resource.type) or (billing.rules.get(resource.type) if billing else None)
         if rule is None:
-            known = resource.type in NODE_POOLS or resource.type.startswith(FREE)
-            if resource.type.startswith(("aws:", "gcp:")) and not known:
+            known = billing is None or resource.type in POOLS or resource.type.startswith(billing.free)
+            if not (known or resource.type.startswith("kubernetes:")):
                 self._missing.append(Missing(resource.urn, resource.type, "whether it bills is not known"))
             return
-        cloud: Place = "aws" if resource.type.startswith("aws:") else "gcp"
         for charge in rule(self._context, resource):
             if isinstance(charge, Unpriced):
                 self._missing.append(Missing(resource.urn, charge.what, charge.reason))
-                continue
-            place, region = charge.place or (cloud, self._graph.region_of(resource, cloud))
-            quantity = Span(charge.quantity, charge.quantity)
-            self._add(resource, place, region, charge.item, charge.what, quantity, charge=charge)
+            elif place is not None:
+                self._add(
+                    resource, place, charge.item, charge.what, Span(charge.quantity, charge.quantity),
+                    lambda usd_per_hour, owner=charge.owner: (Share(owner, usd_per_hour),),
+                    estimated=charge.estimated,
+                )  # fmt: skip
 
     def _add(
         self,
         resource: Resource,
-        cloud: Place,
-        region: str,
+        place: tuple[Cloud, str],
         item: str,
         what: str,
         quantity: Span,
+        split: Callable[[Span], tuple[Share, ...]],
         *,
         kind: str = "",
-        pool: NodePool | None = None,
-        charge: Charge | None = None,
+        estimated: str = "",
         capacity: CapacityType | None = None,
     ) -> None:
+        cloud, region = place
         price = self._prices.find(cloud, region, item)
         if price is None:
             self._missing.append(Missing(resource.urn, what, self._prices.why_missing(cloud, region, item)))
             return
         usd = price.spot_usd if capacity == "spot" and price.spot_usd is not None else price.usd
         per_hour = Span(_hourly(quantity.idle, usd, price), _hourly(quantity.peak, usd, price))
-        shares = _shares(per_hour, pool, charge, with_gpus=capacity is not None)
+        shares = split(per_hour)
         self._lines.append(
             Line(
                 urn=resource.urn,
@@ -154,23 +152,12 @@ class _Maker:
                 usd_per_hour=per_hour,
                 capacity_type=capacity,
                 gpus=sum((share.gpus for share in shares), Span()),
-                estimated=charge.estimated if charge is not None else "",
+                estimated=estimated,
                 source=price.source,
                 as_of=price.as_of,
                 shares=shares,
             )
         )
-
-
-def _shares(
-    per_hour: Span, pool: NodePool | None, charge: Charge | None, *, with_gpus: bool
-) -> tuple[Share, ...]:
-    if pool is None:
-        return (Share(charge.owner, per_hour),) if charge is not None else ()
-    # GPUs are counted once, on the line of the nodes.
-    return tuple(
-        share if with_gpus else Share(share.owner, share.usd_per_hour) for share in pool.split(per_hour)
-    )
 
 
 def _hourly(quantity: Decimal, usd: Decimal, price: Price) -> Decimal:

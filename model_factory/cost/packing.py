@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
-Need = tuple[tuple[Decimal, ...], str, int]
-"""What one replica takes of each resource, a name for a stable order, and how many replicas."""
+from model_factory.facts.nodes import allocatable
+from model_factory.facts.offer import Offer
+
+Need = tuple[tuple[Decimal, Decimal, Decimal], str, int]
+"""GPUs, CPU cores and GiB of memory that one replica takes, a name for a stable order, and how many replicas."""
 
 
-def packed(size: Sequence[Decimal], needs: Iterable[Need]) -> int:
-    """Nodes of `size` that the replicas fill: largest first, each on the first node with room. One that fits on no node has one alone.
+def nodes_for(offer: Offer, needs: Iterable[Need]) -> int:
+    """Machines of one kind that the replicas fill: largest first, each on the first node with room. One that fits on none has one alone.
 
     The scheduler may do worse, and never needs more than each model's nodes added up.
     """
+    size = (Decimal(offer.accelerator_count), *allocatable(offer))
     nodes: list[tuple[Decimal, ...]] = []
     for need, _name, replicas in sorted(needs, reverse=True):
         for _ in range(replicas):
@@ -26,7 +30,7 @@ def packed(size: Sequence[Decimal], needs: Iterable[Need]) -> int:
                 None,
             )
             if at is None:
-                nodes.append(tuple(size))
+                nodes.append(size)
                 at = len(nodes) - 1
             nodes[at] = tuple(r - n for n, r in zip(need, nodes[at], strict=True))
     return len(nodes)

@@ -1,77 +1,61 @@
-"""Node pools of a graph: what their nodes are, how many there are at rest and at peak, and which models hold their GPUs.
+"""Node pools of a graph with the models on them: how many nodes there are at rest and at peak, and who holds their GPUs.
 
-At rest every model runs its least replicas and at peak its most; a pool has the nodes that hold them, packed as `nodes_of` packs a
-plan, between the pool's own least and most. A pool without GPUs is not followed pod by pod: it has its least and its most nodes.
+At rest every model runs its least replicas and at peak its most; a pool has the nodes that hold them, packed, between the pool's own
+least and most. A pool without GPUs is not followed pod by pod: it has its least and its most nodes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from model_factory.cost.packing import packed
-from model_factory.cost.values import IDLE, SHARED, Place, Share, Span
-from model_factory.facts.offer import CapacityType
+from model_factory.cost.packing import nodes_for
+from model_factory.cost.values import IDLE, SHARED, Share, Span
+from model_factory.facts.clouds import Cloud
+from model_factory.facts.machines import machines
+from model_factory.facts.offer import CapacityType, Offer
 from model_factory.facts.prices import MACHINE, PriceTable
-from model_factory.graph.graph import NODE_POOLS, Graph, labels_of
-from model_factory.graph.quantity import amount
+from model_factory.graph.clusters import Cluster, clusters_of
+from model_factory.graph.graph import Graph
+from model_factory.graph.pods import Requests, pod_labels, pod_spec, requests_of
+from model_factory.graph.pools import NodePool, node_pool
 from model_factory.graph.resource import Resource
-from model_factory.graph.values import at, listed, mapping, number, text
-from model_factory.planning.placing.fit import allocatable
+from model_factory.graph.values import text
 
-WORKLOADS: Final = ("kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet")
-AUTOSCALERS: Final = (
-    "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
-    "kubernetes:autoscaling/v1:HorizontalPodAutoscaler",
-)
-GPU: Final = "nvidia.com/gpu"
-_GIB: Final = Decimal(2) ** 30
 _STEP: Final = Decimal("0.00000001")
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A volume that every node of a pool has."""
-
-    type: str
-    gib: Decimal
+_NOTHING: Final = Decimal("0.000001")
+"""Less of a GPU than this is the rounding of its parts: seven sevenths are not one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Replicas of one model in one cluster, and what one of them asks for."""
+    """Replicas of one model in one cluster, and what one of them takes of its node."""
 
     resource: Resource
+    cluster: Cluster[Resource]
     model: str
-    selector: Mapping[str, str]
-    gpus: Decimal
-    cpu: Decimal
-    memory_gib: Decimal
+    asks: Requests
     replicas: Span
 
 
 @dataclass(frozen=True, slots=True)
-class NodePool:
+class FilledPool:
     """One pool with the models placed on it. `problems` are worth showing: something the figures cannot follow."""
 
     resource: Resource
-    cloud: Place
+    cloud: Cloud
     region: str
     machine_type: str
+    item: str
+    """Its machine in the price table."""
     capacity_type: CapacityType
     nodes: Span
     gpus_per_node: int
-    disks: tuple[Disk, ...]
     held: Mapping[str, Span]
     """GPUs that each model holds; empty in a pool without GPUs."""
     problems: tuple[str, ...] = ()
-
-    @property
-    def item(self) -> str:
-        """Its machine in the price table."""
-        return MACHINE + self.machine_type
 
     @property
     def gpus(self) -> Span:
@@ -94,83 +78,54 @@ class NodePool:
         for share in parts.values():
             rest -= share.usd_per_hour
             idle -= share.gpus
-        if idle or not parts:
+        if max(idle.idle, idle.peak) > _NOTHING or not parts:
             parts[IDLE] = Share(IDLE, rest, idle)
         else:
             # What rounding down left over, so that the parts add up.
             largest = max(parts.values(), key=lambda share: (share.gpus.peak, share.owner))
-            parts[largest.owner] = Share(largest.owner, largest.usd_per_hour + rest, largest.gpus)
+            parts[largest.owner] = Share(largest.owner, largest.usd_per_hour + rest, largest.gpus + idle)
         return tuple(parts.values())
 
 
-def pools_of(graph: Graph, prices: PriceTable) -> tuple[list[NodePool], list[tuple[Resource, str]]]:
+def pools_of(graph: Graph, prices: PriceTable) -> tuple[list[FilledPool], list[tuple[Resource, str]]]:
     """The pools of the graph, and the workloads with GPUs that no pool of it takes, with the reason."""
-    resources = graph.of_type(*NODE_POOLS)
-    placed, lost = _placed(graph, resources)
-    return [_pool(graph, resource, placed.get(resource.urn, []), prices) for resource in resources], lost
+    empty = [_empty(graph, each, pool, prices) for each in graph.resources if (pool := node_pool(each))]
+    placed, lost = _placed(graph, {each.resource.urn: each for each, _ in empty})
+    return [_filled(each, offer, placed.get(each.resource.urn, ())) for each, offer in empty], lost
 
 
 def workloads_of(graph: Graph) -> list[Workload]:
-    """The Deployments and StatefulSets whose pods ask for GPUs."""
+    """The Deployments and StatefulSets whose pods ask for GPUs, or for parts of one."""
     found: list[Workload] = []
-    for resource in graph.of_type(*WORKLOADS):
-        pod = mapping(resource.at("spec", "template", "spec"))
-        requests = [mapping(at(each, "resources", "requests")) for each in listed(pod.get("containers"))]
-        limits = [mapping(at(each, "resources", "limits")) for each in listed(pod.get("containers"))]
-        gpus = sum((amount(each.get(GPU, 0)) for each in limits), Decimal(0)) or _sum(requests, GPU)
-        if gpus <= 0:
-            continue
-        labels = mapping(resource.at("spec", "template", "metadata", "labels"))
-        model = text(labels.get("model")) or text(labels.get("app.kubernetes.io/instance")) or resource.name
-        found.append(
-            Workload(
-                resource,
-                model,
-                {
-                    key: value
-                    for key, value in mapping(pod.get("nodeSelector")).items()
-                    if isinstance(value, str)
-                },
-                gpus,
-                _sum(requests, "cpu"),
-                _sum(requests, "memory") / _GIB,
-                _replicas(graph, resource),
-            )
-        )
+    for cluster in clusters_of(graph.resources):
+        for each in cluster.workloads:
+            asks = requests_of(each)
+            if asks.gpus > 0:
+                labels = pod_labels(each)
+                model = text(labels.get("model")) or text(labels.get("app.kubernetes.io/instance"))
+                found.append(Workload(each, cluster, model or each.name, asks, _replicas(cluster, each)))
     return found
 
 
-def _sum(requests: Sequence[Mapping[str, Any]], resource: str) -> Decimal:
-    return sum((amount(each.get(resource, 0)) for each in requests), Decimal(0))
-
-
-def _replicas(graph: Graph, workload: Resource) -> Span:
-    """The autoscaler's bounds, or the fixed count; 1 where neither is written, as Kubernetes takes it."""
-    name, namespace = workload.at("metadata", "name"), workload.at("metadata", "namespace")
-    scalers = [
-        each
-        for each in graph.of_type(*AUTOSCALERS)
-        if each.provider == workload.provider and each.at("metadata", "namespace") == namespace
-    ]
-    named = [each for each in scalers if name and text(each.at("spec", "scaleTargetRef", "name")) == name]
-    # Names that the provider makes up are not known before the first `up`; the place in the tree is.
-    chosen = named or [
-        each for each in scalers if workload.parent and workload.parent in graph.ancestors(each)
-    ]
-    if len(chosen) == 1:
-        least, most = number(chosen[0].at("spec", "minReplicas")), number(chosen[0].at("spec", "maxReplicas"))
-        return Span(Decimal(1) if least is None else least, most or Decimal(1))
-    fixed = number(workload.at("spec", "replicas"))
-    return Span(Decimal(1), Decimal(1)) if fixed is None else Span(fixed, fixed)
+def _replicas(cluster: Cluster[Resource], workload: Resource) -> Span:
+    least = min((each.idle for each in cluster.autoscalers_of(workload)), default=None)
+    return Span(
+        Decimal(cluster.least_replicas(workload) if least is None else least),
+        Decimal(cluster.most_replicas(workload)),
+    )
 
 
 def _placed(
-    graph: Graph, pools: Sequence[Resource]
+    graph: Graph, pools: Mapping[str, FilledPool]
 ) -> tuple[dict[str, list[Workload]], list[tuple[Resource, str]]]:
     placed: dict[str, list[Workload]] = {}
     lost: list[tuple[Resource, str]] = []
     for workload in workloads_of(graph):
-        fitting = [pool for pool in pools if _selected(workload.selector, labels_of(pool))]
+        spec = pod_spec(workload.resource)
+        admitting = [pools[each.resource.urn] for each in workload.cluster.pools if each.admits(spec)]
+        fitting = [each.resource for each in admitting if each.gpus_per_node] or [
+            each.resource for each in admitting
+        ]
         pool = graph.nearest(workload.resource, fitting)
         if pool is not None:
             placed.setdefault(pool.urn, []).append(workload)
@@ -184,69 +139,76 @@ def _placed(
     return placed, lost
 
 
-def _selected(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    """Do the labels that a pool declares meet the selector? Labels that only the cloud sets are taken as met."""
-    known = {key: value for key, value in selector.items() if key in labels}
-    return bool(known) and all(labels[key] == value for key, value in known.items())
-
-
-def _pool(graph: Graph, resource: Resource, members: Sequence[Workload], prices: PriceTable) -> NodePool:
-    cloud: Place = "aws" if NODE_POOLS[resource.type] == "aws" else "gcp"
-    region = graph.region_of(resource, cloud)
-    machine = (
-        text(resource.at("instanceTypes", 0))
-        if cloud == "aws"
-        else text(resource.at("nodeConfig", "machineType"))
-    )
+def _empty(
+    graph: Graph, resource: Resource, pool: NodePool, prices: PriceTable
+) -> tuple[FilledPool, Offer | None]:
+    """The pool at its own bounds, and its machine's offer, None for what is no GPU machine that is known."""
+    cloud, region = pool.cloud, graph.region_of(pool.cloud, resource)
+    machine = next(iter(pool.machine_types), "")
     offer = prices.machines.get((cloud, region, machine))
-    bounds = _bounds(graph, resource, cloud)
-    problems: list[str] = []
-    if offer is None:
-        gpus = int(number(resource.at("nodeConfig", "guestAccelerators", 0, "count")) or 0)
-        nodes, held = bounds, dict[str, Span]()
-        if members:
-            problems.append(
-                f"{len(members)} models run on {machine or 'machines'} of unknown size and price; nothing is charged to them"
-            )
-    else:
-        gpus = offer.accelerator_count
-        size = (Decimal(gpus), *allocatable(offer))
-        wanted = Span(_packed(size, members, "idle"), _packed(size, members, "peak"))
-        nodes = Span(
-            min(max(wanted.idle, bounds.idle), bounds.peak), min(max(wanted.peak, bounds.idle), bounds.peak)
-        )
-        if wanted.peak > bounds.peak:
-            problems.append(
-                f"its models need {wanted.peak} nodes at peak, and it stops at {bounds.peak}; the figures stop there too"
-            )
-        held = _held(members, nodes * gpus)
-    return NodePool(
+    item = MACHINE + machine
+    if offer is not None and _is_attached(machine) and pool.gpus_per_node != offer.accelerator_count:
+        # Its price is known with other GPUs than the pool attaches.
+        offer, item = None, f"{item} with {pool.gpus_per_node} GPUs"
+    least = Decimal(pool.least_nodes)
+    most = least if pool.most_nodes is None else Decimal(pool.most_nodes)
+    empty = FilledPool(
         resource=resource,
         cloud=cloud,
         region=region,
         machine_type=machine,
-        capacity_type=_capacity(resource, cloud),
+        item=item,
+        capacity_type="spot" if pool.is_spot else "on-demand",
+        nodes=Span(least, most),
+        gpus_per_node=offer.accelerator_count if offer is not None else 0,
+        held={},
+    )
+    return empty, offer
+
+
+def _is_attached(machine_type: str) -> bool:
+    machine = machines().get(machine_type)
+    return machine is not None and machine.attached
+
+
+def _filled(pool: FilledPool, offer: Offer | None, members: Sequence[Workload]) -> FilledPool:
+    if offer is None:
+        machine = pool.machine_type or "machines"
+        problem = (
+            f"{len(members)} models run on {machine} of unknown size and price; nothing is charged to them"
+        )
+        return replace(pool, problems=(problem,) if members else ())
+    wanted = Span(_packed(offer, members, "idle"), _packed(offer, members, "peak"))
+    least, most = pool.nodes.idle, pool.nodes.peak
+    nodes = Span(min(max(wanted.idle, least), most), min(max(wanted.peak, least), most))
+    problem = (
+        f"its models need {wanted.peak} nodes at peak, and it stops at {most}; the figures stop there too"
+    )
+    return replace(
+        pool,
         nodes=nodes,
-        gpus_per_node=gpus,
-        disks=_disks(graph, resource, cloud),
-        held=held,
-        problems=tuple(problems),
+        held=_held(members, nodes * offer.accelerator_count),
+        problems=(problem,) if wanted.peak > most else (),
     )
 
 
-def _packed(size: Sequence[Decimal], members: Sequence[Workload], when: Literal["idle", "peak"]) -> Decimal:
+def _packed(offer: Offer, members: Sequence[Workload], when: Literal["idle", "peak"]) -> Decimal:
     needs = [
-        ((each.gpus, each.cpu, each.memory_gib), each.model, int(getattr(each.replicas, when)))
+        (
+            (each.asks.gpus, each.asks.cpu, each.asks.memory_gib),
+            each.model,
+            int(getattr(each.replicas, when)),
+        )
         for each in members
     ]
-    return Decimal(packed(size, needs))
+    return Decimal(nodes_for(offer, needs))
 
 
 def _held(members: Sequence[Workload], there: Span) -> dict[str, Span]:
     """GPUs by model: what its replicas ask for, scaled down where the pool cannot hold all of them."""
     asked: dict[str, Span] = {}
     for each in members:
-        asked[each.model] = asked.get(each.model, Span()) + each.replicas * each.gpus
+        asked[each.model] = asked.get(each.model, Span()) + each.replicas * each.asks.gpus
     total = sum(asked.values(), Span())
     return {
         model: Span(_scaled(gpus.idle, total.idle, there.idle), _scaled(gpus.peak, total.peak, there.peak))
@@ -256,60 +218,6 @@ def _held(members: Sequence[Workload], there: Span) -> dict[str, Span]:
 
 def _scaled(asked: Decimal, total: Decimal, there: Decimal) -> Decimal:
     return asked if total <= there else (asked * there / total).quantize(_STEP, ROUND_DOWN)
-
-
-def _bounds(graph: Graph, resource: Resource, cloud: Place) -> Span:
-    """Least and most nodes over all zones."""
-    if cloud == "aws":
-        least, most = (
-            number(resource.at("scalingConfig", "minSize")),
-            number(resource.at("scalingConfig", "maxSize")),
-        )
-        return Span(least or Decimal(0), most or Decimal(0))
-    scaling = mapping(resource.at("autoscaling"))
-    zones = _zones(graph, resource)
-    if (most := number(scaling.get("totalMaxNodeCount"))) is not None:
-        return Span(number(scaling.get("totalMinNodeCount")) or Decimal(0), most)
-    if (most := number(scaling.get("maxNodeCount"))) is not None:
-        return Span((number(scaling.get("minNodeCount")) or Decimal(0)) * zones, most * zones)
-    fixed = number(resource.at("nodeCount"))
-    count = (number(resource.at("initialNodeCount")) or Decimal(0)) if fixed is None else fixed
-    return Span(count * zones, count * zones)
-
-
-def _zones(graph: Graph, resource: Resource) -> int:
-    """Zones that a GKE pool has nodes in. A regional one that names none has three, as Google Cloud chooses them."""
-    named = listed(resource.at("nodeLocations"))
-    place = text(resource.at("location"))
-    return len(named) or (3 if place and place == graph.region_of(resource, "gcp") else 1)
-
-
-def _capacity(resource: Resource, cloud: Place) -> CapacityType:
-    if cloud == "aws":
-        return "spot" if text(resource.at("capacityType")).upper() == "SPOT" else "on-demand"
-    spot = resource.at("nodeConfig", "spot") is True or resource.at("nodeConfig", "preemptible") is True
-    return "spot" if spot else "on-demand"
-
-
-def _disks(graph: Graph, resource: Resource, cloud: Place) -> tuple[Disk, ...]:
-    """Volumes that the graph declares. What a machine image brings by itself is not in the graph, and small."""
-    if cloud == "gcp":
-        gib = number(resource.at("nodeConfig", "diskSizeGb"))
-        return (Disk(text(resource.at("nodeConfig", "diskType")) or "pd-balanced", gib),) if gib else ()
-    template_type = "aws:ec2/launchTemplate:LaunchTemplate"
-    template = graph.by_id.get((template_type, text(resource.at("launchTemplate", "id"))))
-    if template is None and resource.at("launchTemplate") is not None:
-        beside = graph.siblings(resource, template_type)
-        template = beside[0] if len(beside) == 1 else None
-    if template is None:
-        gib = number(resource.at("diskSize"))
-        return (Disk("gp3", gib),) if gib else ()
-    volumes = [mapping(mapping(each).get("ebs")) for each in listed(template.at("blockDeviceMappings"))]
-    return tuple(
-        Disk(text(volume.get("volumeType")) or "gp2", number(volume.get("volumeSize")) or Decimal(0))
-        for volume in volumes
-        if number(volume.get("volumeSize"))
-    )
 
 
 def _part(usd: Span, held: Span, there: Span) -> Span:

@@ -104,7 +104,7 @@ class Line:
     """One thing that a resource bills. `shares` add up to `usd_per_hour` and `gpus`."""
 
     urn: str
-    cloud: Place
+    cloud: Cloud
     region: str
     kind: str
     """What stays the same of it when its machine or size changes: a resource has one line of a kind."""

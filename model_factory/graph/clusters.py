@@ -52,17 +52,20 @@ class Cluster(Generic[R]):
         return tuple(found for each in self.objects if (found := autoscaler(each)) is not None)
 
     def autoscalers_of(self, workload: R) -> tuple[Autoscaler, ...]:
-        """What changes a workload's count: by its name or, where a provider has yet to make that up, by its place under the same
-        component."""
+        """What changes a workload's count: by its name or, where a provider has yet to make that up or nobody says it, by its place under
+        the same component."""
         scalers = self.autoscalers
-        if not scalers or object_name(workload):
-            return tuple(each for each in scalers if each.target == identity(workload))
-        beside = [
+        named = tuple(each for each in scalers if each.target.name and each.target == identity(workload))
+        if named or not scalers:
+            return named
+        others = frozenset(identity(each) for each in self.workloads if object_name(each))
+        beside = tuple(
             each
             for each in scalers
-            if not each.target.name and workload.parent in self._above(each.resource.parent)
-        ]
-        return tuple(beside) if len(beside) == 1 else ()
+            if not (each.target.name and (object_name(workload) or each.target in others))
+            and workload.parent in self._above(each.resource.parent)
+        )
+        return beside if len(beside) == 1 else ()
 
     def least_replicas(self, workload: R) -> int:
         """How many replicas a workload may come down to while anybody asks: by its autoscalers, else by itself, else 1."""

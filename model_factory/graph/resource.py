@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from model_factory.graph.declared import needs
 from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, name_of, provider_urn
 from model_factory.graph.values import at, known, listed, mapping
 
@@ -58,12 +59,12 @@ class Resource:
     @property
     def kind(self) -> str:
         """The last part of its type: `Deployment` of `kubernetes:apps/v1:Deployment`."""
-        return self.type.rsplit(":", 1)[-1]
+        return self.type.rpartition(":")[2]
 
     @property
     def needs(self) -> frozenset[str]:
         """URNs of all that it depends on, those of its properties included."""
-        return frozenset(self.dependencies).union(*self.property_dependencies.values())
+        return needs(self)
 
     @property
     def props(self) -> Mapping[str, Any]:
@@ -77,7 +78,7 @@ class Resource:
 
 def resources_of(states: Iterable[Mapping[str, Any]]) -> list[Resource]:
     """The resources of a state file, without old copies that await deletion."""
-    return _with_providers(Resource.of(each) for each in states if not each.get("delete"))
+    return with_providers(Resource.of(each) for each in states if not each.get("delete"))
 
 
 def before_and_after(
@@ -94,10 +95,11 @@ def before_and_after(
             before.setdefault(str(old["urn"]), Resource.of(old))
         if new and op not in _GONE_AFTER:
             after[str(new["urn"])] = Resource.of(new)
-    return _with_providers(before.values()), _with_providers(after.values())
+    return with_providers(before.values()), with_providers(after.values())
 
 
-def _with_providers(resources: Iterable[Resource]) -> list[Resource]:
+def with_providers(resources: Iterable[Resource]) -> list[Resource]:
+    """The resources, each with what is known of its provider where that is among them."""
     found = list(resources)
     providers = {each.urn: each.props for each in found if each.type.startswith(PROVIDER_TYPE_PREFIX)}
     return [

@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,12 @@ def in_process(session: Session) -> list[Resource]:
             outcome = run(deployment, store=stack.store, providers=stack.providers, emit=lambda _: None)
     assert outcome.ok, outcome.failures
     return [resource(state) for state in outcome.planned]
+
+
+@pytest.fixture(autouse=True)
+def own_import_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session adds its project's folder to the import path."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())
 
 
 def void(_: object) -> None:

@@ -328,6 +328,113 @@ class TestNodes:
         ]
 
 
+class TestReadings:
+    """What of a cluster policies have always known, and cost has not."""
+
+    def scaled(self, **spec: Any) -> list[Resource]:
+        """A Deployment with KEDA's autoscaler in place of Kubernetes' own."""
+        component, deployment, _ = model("a", "one", 9, 9)
+        target = {"name": deployment.at("metadata", "name")}
+        scaler = resource(
+            "kubernetes:keda.sh/v1alpha1:ScaledObject",
+            "aws-a",
+            deployment.parent,
+            metadata={"namespace": "model-a"},
+            spec={"scaleTargetRef": target} | spec,
+        )
+        return [component, deployment, scaler]
+
+    @pytest.mark.parametrize(
+        ("spec", "idle", "peak"),
+        [
+            ({"minReplicaCount": 2, "maxReplicaCount": 5}, "2", "5"),
+            ({"maxReplicaCount": 3}, "0", "3"),
+            ({"minReplicaCount": 2, "idleReplicaCount": 0, "maxReplicaCount": 5}, "0", "5"),
+        ],
+    )
+    def test_keda_scales_too(self, spec: dict[str, int], idle: str, peak: str) -> None:
+        made = bill(flat(eks(), node_group("one", "one"), self.scaled(**spec)))
+        assert made.by_owner["a", "aws"].gpus == span(idle, peak)
+
+    def test_a_part_of_a_gpu_is_paid_for(self) -> None:
+        slices = {"nvidia.com/mig-1g.10gb": "1", "cpu": "1", "memory": "4Gi"}
+        component, deployment, scaler = model("a", "one", 1, 14)
+        pod = {
+            "nodeSelector": {"model-factory/pool": "one"},
+            "containers": [{"name": "server", "resources": {"requests": slices, "limits": slices}}],
+        }
+        spec = {"template": {"metadata": {"labels": {"model": "a"}}, "spec": pod}}
+        shared = replace(deployment, inputs=deployment.inputs | {"spec": spec})
+        made = bill(flat(eks(), node_group("one", "one"), component, shared, scaler))
+        nodes = next(line for line in made.lines if line.kind == "nodes")
+        # One seventh of the GPU of one node at rest; at peak all of two.
+        assert nodes.quantity == span("1", "2")
+        parts = {share.owner: share for share in nodes.shares}
+        assert parts["a"].gpus.idle == pytest.approx(Decimal(1) / 7)
+        assert parts["a"].usd_per_hour.peak == pytest.approx(nodes.usd_per_hour.peak)
+        assert sum((share.gpus for share in nodes.shares), Span()) == nodes.gpus == span("1", "2")
+
+    def test_a_large_claim_is_not_free(self) -> None:
+        claim = resource(
+            "kubernetes:core/v1:PersistentVolumeClaim",
+            "cache",
+            AWS,
+            spec={"storageClassName": "gp3", "resources": {"requests": {"storage": "1Pi"}}},
+        )
+        (line,) = (each for each in bill(flat(eks(), claim)).lines if each.name == "cache")
+        assert line.quantity == span(str(2**20))
+
+    @pytest.mark.parametrize(("attached", "known"), [(4, True), (0, False), (2, False)])
+    def test_a_machine_has_the_gpus_that_its_pool_attaches(self, attached: int, known: bool) -> None:
+        offers = [offer("gcp", "n1-standard-16", 4, "2.00", None)]
+        prices = PriceTable.of([], Catalogue(tuple(offers), ()))
+        pool = node_pool("t4", "n1-standard-16", autoscaling={"totalMinNodeCount": 1, "totalMaxNodeCount": 1})
+        config = {**pool.inputs["nodeConfig"], "guestAccelerators": [{"type": "t4", "count": attached}]}
+        made = bill_of([replace(pool, inputs=pool.inputs | {"nodeConfig": config})], prices=prices)
+        assert [line.gpus for line in made.lines if line.kind == "nodes"] == ([span("4")] if known else [])
+        reason = f"no price of machine:n1-standard-16 with {attached} GPUs in us-central1"
+        assert (reason in {each.reason for each in made.missing}) is not known
+
+    def test_a_pool_of_the_cluster_is_found_by_what_depends_on_it(self) -> None:
+        # Two clusters side by side under the stack, each with a pool of one name: the tree does not tell them apart.
+        graph: list[Resource] = []
+        for name, region in (("first", "us-east-1"), ("second", "us-east-1")):
+            cluster = replace(
+                eks(region), urn=f"urn:pulumi:dev::factory::aws:eks/cluster:Cluster::{name}", parent=""
+            )
+            provider = resource("pulumi:providers:kubernetes", name, "")
+            pool = node_group(name, "one")[1]
+            graph += [
+                cluster,
+                replace(provider, dependencies=(cluster.urn,)),
+                replace(
+                    pool,
+                    parent="",
+                    dependencies=(cluster.urn,),
+                    inputs={**pool.inputs, "labels": {"p": "gpu"}},
+                ),
+            ]
+        _, deployment, _ = model("a", "gpu", 1, 1)
+        pod = {
+            "nodeSelector": {"p": "gpu"},
+            "containers": deployment.at("spec", "template", "spec", "containers"),
+        }
+        spec = {"template": {"metadata": {"labels": {"model": "a"}}, "spec": pod}}
+        provider = next(each for each in graph if each.name == "second" and each.type.startswith("pulumi:"))
+        graph.append(
+            replace(
+                deployment,
+                parent="",
+                provider=f"{provider.urn}::id",
+                inputs={**deployment.inputs, "spec": spec},
+            )
+        )
+        made = bill(graph)
+        assert [line.name for line in made.lines if any(share.owner == "a" for share in line.shares)] == [
+            "second"
+        ]
+
+
 class TestMissing:
     def test_a_machine_without_price_is_named_and_its_models_too(self) -> None:
         made = bill(flat(eks(), node_group("odd", "strange"), model("a", "odd", 1, 2)))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from model_factory.graph.declared import needs
+from model_factory.graph.objects import kind_of
 from model_factory.graph.resource import Resource, before_and_after, resources_of
 
 STATE = {
@@ -37,8 +39,8 @@ class TestStates:
                 "propertyDependencies": {"x": ["urn:2"], "y": None},
             }
         )
-        assert (resource.name, resource.kind) == ("n", "C")
-        assert resource.needs == {"urn:1", "urn:2"}
+        assert (resource.name, kind_of(resource)) == ("n", "C")
+        assert needs(resource) == {"urn:1", "urn:2"}
 
 
 class TestGraphs:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.gcp.kubernetes import GKE_VERSIONS, GkeChannel
+from model_factory.facts.nodes import allocatable
 from model_factory.facts.offer import Offer
-from model_factory.planning.placing.fit import allocatable
 from tests.planning.project import AWS_SERVICES, GCP_SERVICES
 
 StackDict = dict[str, Any]

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from model_factory.facts.clouds import Cloud
 from model_factory.graph.accelerators import TAINTS
 from model_factory.graph.declared import Declared
 from model_factory.graph.machines import built_in_gpus, machine_types
@@ -39,7 +40,7 @@ class NodePool(ABC):
     """A pool of equal nodes, read on demand, so that what is unknown of it hides nothing else."""
 
     type: ClassVar[str]
-    cloud: ClassVar[str]
+    cloud: ClassVar[Cloud]
     worked_out: ClassVar[frozenset[str]]
     """Labels of the cloud's that `labels` works out."""
 

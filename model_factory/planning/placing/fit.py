@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
 
 from model_factory.facts.clouds import CLOUDS
+from model_factory.facts.nodes import allocatable
 from model_factory.facts.offer import Offer
 from model_factory.graph import quantity
 from model_factory.planning.settings.sections import ModelConfig, Settings
-
-# What a node keeps for itself: GKE's published share of cores and memory
-# (https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes), the larger one of the two clouds,
-# and on top of it the pods that run on each node (network, metrics, device plugin, logs).
-_CPU_SHARES: Final = (
-    (1, Decimal("0.06")),
-    (1, Decimal("0.01")),
-    (2, Decimal("0.005")),
-    (None, Decimal("0.0025")),
-)
-_MEMORY_SHARES: Final = (
-    (4, Decimal("0.25")),
-    (4, Decimal("0.20")),
-    (8, Decimal("0.10")),
-    (112, Decimal("0.06")),
-    (None, Decimal("0.02")),
-)
-_EVICTION_GIB: Final = Decimal("0.1")
-_DAEMON_CPU: Final = Decimal("0.25")
-_DAEMON_GIB: Final = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +110,6 @@ def replicas_per_node(offer: Offer, need: Need) -> int:
     return int(min(offer.accelerator_count // need.gpus, cores // need.cpu, memory // need.memory_gib))
 
 
-def allocatable(offer: Offer) -> tuple[Decimal, Decimal]:
-    """CPU cores and GiB of memory that a node of this machine leaves to models."""
-    cores = offer.vcpus - _reserved(Decimal(offer.vcpus), _CPU_SHARES) - _DAEMON_CPU
-    memory = offer.memory_gib - _reserved(offer.memory_gib, _MEMORY_SHARES) - _EVICTION_GIB - _DAEMON_GIB
-    return cores, memory
-
-
 def why_not(need: Need, offers: Iterable[Offer]) -> str:
     """What stands against the offer that misses `need` by least; one of the pinned kind before others."""
     ranked = sorted(
@@ -163,15 +136,6 @@ def _chosen_zones(offer: Offer, need: Need) -> list[str]:
 def _as_pinned(offer: Offer, need: Need) -> bool:
     machine = not need.machine_types or offer.machine_type in need.machine_types
     return machine and (not need.accelerators or offer.accelerator in need.accelerators)
-
-
-def _reserved(amount: Decimal, shares: Sequence[tuple[int | None, Decimal]]) -> Decimal:
-    kept = Decimal(0)
-    for width, share in shares:
-        slice_ = amount if width is None else min(amount, Decimal(width))
-        kept += slice_ * share
-        amount -= slice_
-    return kept
 
 
 def _short(amount: Decimal) -> str:

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from model_factory.facts.catalogue import catalogue
+from model_factory.facts.nodes import allocatable
 from model_factory.planning.placing.fit import (
     Need,
-    allocatable,
     fits,
     misfits,
     replicas_per_node,

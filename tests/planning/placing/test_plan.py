@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from model_factory.cost import cost_of, nodes_of
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.offer import Offer
 from model_factory.planning.placing.plan import Choice, Plan, plan
@@ -161,33 +160,6 @@ class TestMethod:
 
         with pytest.raises(ValueError, match="does not fit"):
             plan(settings_of({"a": {"gpusPerReplica": 8}}), OFFERS, method=wrong)
-
-
-class TestCost:
-    def test_models_on_one_node_share_its_price(self) -> None:
-        offers = [offer for offer in OFFERS if offer.machine_type == "g6.12xlarge"]
-        made = planned(
-            {
-                "a": {"replicas": {"min": 1, "max": 4}},
-                "b": {"gpusPerReplica": 2, "replicas": {"min": 1, "max": 2}},
-            },
-            offers,
-        )
-        cost = cost_of(made)
-        assert cost.usd_per_hour == Decimal("4.6016")
-        assert [line.usd_per_hour for line in cost.lines] == [Decimal("1.53386"), Decimal("3.06774")]
-        assert cost.usd_per_hour_max == 2 * Decimal("4.6016")
-        assert cost.usd_per_month == Decimal("4.6016") * 730
-
-    def test_lines_add_up(self) -> None:
-        offers = [offer for offer in OFFERS if offer.machine_type == "g6.12xlarge"]
-        cost = cost_of(planned({name: {} for name in "abc"}, offers))
-        assert sum(line.usd_per_hour for line in cost.lines) == cost.usd_per_hour == Decimal("4.6016")
-
-    def test_packing_needs_no_more_than_apart(self) -> None:
-        made = planned({"a": {"replicas": {"min": 3, "max": 3}}, "b": {"replicas": {"min": 2, "max": 2}}})
-        assert nodes_of(made.placements, {"a": 3, "b": 2}) == 5
-        assert nodes_of([], {}) == 0
 
 
 class TestZones:

@@ -1,0 +1,44 @@
+"""What a node keeps of its machine for itself, and what it leaves to Pods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from model_factory.facts.offer import Offer
+
+# GKE's published share of cores and memory (https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes), the larger one
+# of the two clouds, and on top of it the pods that run on each node (network, metrics, device plugin, logs).
+_CPU_SHARES: Final = (
+    (1, Decimal("0.06")),
+    (1, Decimal("0.01")),
+    (2, Decimal("0.005")),
+    (None, Decimal("0.0025")),
+)
+_MEMORY_SHARES: Final = (
+    (4, Decimal("0.25")),
+    (4, Decimal("0.20")),
+    (8, Decimal("0.10")),
+    (112, Decimal("0.06")),
+    (None, Decimal("0.02")),
+)
+_EVICTION_GIB: Final = Decimal("0.1")
+_DAEMON_CPU: Final = Decimal("0.25")
+_DAEMON_GIB: Final = Decimal("0.5")
+
+
+def allocatable(offer: Offer) -> tuple[Decimal, Decimal]:
+    """CPU cores and GiB of memory that a node of this machine leaves to models."""
+    cores = offer.vcpus - _reserved(Decimal(offer.vcpus), _CPU_SHARES) - _DAEMON_CPU
+    memory = offer.memory_gib - _reserved(offer.memory_gib, _MEMORY_SHARES) - _EVICTION_GIB - _DAEMON_GIB
+    return cores, memory
+
+
+def _reserved(amount: Decimal, shares: Sequence[tuple[int | None, Decimal]]) -> Decimal:
+    kept = Decimal(0)
+    for width, share in shares:
+        slice_ = amount if width is None else min(amount, Decimal(width))
+        kept += slice_ * share
+        amount -= slice_
+    return kept
