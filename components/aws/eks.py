@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from components.aws.node_pool import EksNodePool
 from components.kubernetes.nodes import SYSTEM_POOL, system_pool_shape
 from components.names import fit, fit_auto_named, policy_json
+from model_factory.planning.settings.aws import AwsSettings
 
 CLUSTER_NAME_LIMIT = 100
 ROLE_NAME_LIMIT = 64
@@ -35,14 +36,9 @@ POD_ADDONS: Mapping[str, Mapping[str, object]] = {
 
 class EksClusterArgs(TypedDict):
     region: str
-    kubernetes_version: str
+    settings: AwsSettings
     vpc_subnet_ids: Sequence[pulumi.Input[str]]
     control_plane_security_group_id: pulumi.Input[str]
-    endpoint_public_access_cidrs: Sequence[str]
-    service_cidr: str
-    system_machine_type: str
-    system_nodes: int
-    log_retention_days: int
     protect: bool
     tags: Mapping[str, str]
 
@@ -62,7 +58,7 @@ class EksCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:cluster:EksCluster", name, {}, opts)
-        region, tags = args["region"], args["tags"]
+        region, settings, tags = args["region"], args["settings"], args["tags"]
         child = pulumi.ResourceOptions(parent=self)
         invoke = pulumi.InvokeOutputOptions(parent=self)
         partition = aws.get_partition_output(opts=invoke)
@@ -111,19 +107,19 @@ class EksCluster(pulumi.ComponentResource):
             name,
             region=region,
             name=f"/aws/eks/{physical_name}/cluster",
-            retention_in_days=args["log_retention_days"],
+            retention_in_days=settings.log_retention_days,
             kms_key_id=key.arn,
             tags=tags,
             opts=child,
         )
         cluster_role, cluster_policies = role("cluster", "eks.amazonaws.com", CLUSTER_POLICIES)
         node_role, node_policies = role("node", "ec2.amazonaws.com", NODE_POLICIES)
-        public_cidrs = list(args["endpoint_public_access_cidrs"])
+        public_cidrs = list(settings.endpoint_public_access_cidrs)
         cluster = aws.eks.Cluster(
             name,
             region=region,
             name=physical_name,
-            version=args["kubernetes_version"],
+            version=settings.kubernetes_version,
             role_arn=cluster_role.arn,
             bootstrap_self_managed_addons=False,
             deletion_protection=args["protect"],
@@ -133,7 +129,7 @@ class EksCluster(pulumi.ComponentResource):
                 "authentication_mode": "API",
                 "bootstrap_cluster_creator_admin_permissions": True,
             },
-            kubernetes_network_config={"service_ipv4_cidr": args["service_cidr"]},
+            kubernetes_network_config={"service_ipv4_cidr": settings.service_cidr},
             vpc_config={
                 "subnet_ids": args["vpc_subnet_ids"],
                 "security_group_ids": [args["control_plane_security_group_id"]],
@@ -174,7 +170,7 @@ class EksCluster(pulumi.ComponentResource):
                 "cluster_name": cluster.name,
                 "node_role_arn": node_role.arn,
                 "subnet_ids": args["vpc_subnet_ids"],
-                "shape": system_pool_shape(args["system_machine_type"], args["system_nodes"]),
+                "shape": system_pool_shape(settings.system_machine_type, settings.system_nodes_total),
                 "tags": tags,
             },
             # Nodes without these policies cannot join, and without the CNI they never become ready.

@@ -1,7 +1,7 @@
 """A regional GKE cluster, ready for workloads: control plane, node identity, system nodes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypedDict
 
 import pulumi
@@ -11,6 +11,7 @@ from components.gcp.network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.node_pool import ZONES_OF_A_REGIONAL_CLUSTER, GkeNodePool
 from components.kubernetes.nodes import SYSTEM_POOL, system_pool_shape
 from components.names import fit, fit_auto_named
+from model_factory.planning.settings.gcp import GcpSettings
 
 CLUSTER_NAME_LIMIT = 40
 ACCOUNT_ID_LIMIT = 30
@@ -19,16 +20,10 @@ NODE_ROLE = "roles/container.defaultNodeServiceAccount"
 
 
 class GkeClusterArgs(TypedDict):
-    project: str
     region: str
+    settings: GcpSettings
     network_id: pulumi.Input[str]
     subnetwork_id: pulumi.Input[str]
-    control_plane_cidr: str
-    authorized_cidrs: Sequence[str]
-    release_channel: str
-    kubernetes_version: str
-    system_machine_type: str
-    system_nodes_per_zone: int
     protect: bool
     labels: Mapping[str, str]
 
@@ -47,7 +42,8 @@ class GkeCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:cluster:GkeCluster", name, {}, opts)
-        project, region, labels = args["project"], args["region"], args["labels"]
+        region, settings, labels = args["region"], args["settings"], args["labels"]
+        project = settings.project
         child = pulumi.ResourceOptions(parent=self)
         nodes = gcp.serviceaccount.Account(
             f"{name}-nodes",
@@ -77,20 +73,20 @@ class GkeCluster(pulumi.ComponentResource):
             datapath_provider="ADVANCED_DATAPATH",
             private_cluster_config={
                 "enable_private_nodes": True,
-                "enable_private_endpoint": not args["authorized_cidrs"],
-                "master_ipv4_cidr_block": args["control_plane_cidr"],
+                "enable_private_endpoint": not settings.authorized_cidrs,
+                "master_ipv4_cidr_block": settings.control_plane_cidr_of(region),
             },
             master_authorized_networks_config={
                 "gcp_public_cidrs_access_enabled": False,
                 "cidr_blocks": [
                     {"cidr_block": cidr, "display_name": f"allowed-{number}"}
-                    for number, cidr in enumerate(args["authorized_cidrs"], start=1)
+                    for number, cidr in enumerate(settings.authorized_cidrs, start=1)
                 ],
             },
             master_auth={"client_certificate_config": {"issue_client_certificate": False}},
             workload_identity_config={"workload_pool": workload_pool(project)},
-            release_channel={"channel": args["release_channel"]},
-            min_master_version=args["kubernetes_version"],
+            release_channel={"channel": settings.release_channel},
+            min_master_version=settings.kubernetes_version,
             enable_shielded_nodes=True,
             enable_legacy_abac=False,
             # The project's policy decides which images may run; until one is written, it lets all in.
@@ -130,7 +126,7 @@ class GkeCluster(pulumi.ComponentResource):
                 "cluster_name": cluster.name,
                 "service_account": nodes.email,
                 "shape": system_pool_shape(
-                    args["system_machine_type"], args["system_nodes_per_zone"] * ZONES_OF_A_REGIONAL_CLUSTER
+                    settings.system_machine_type, settings.system_nodes_per_zone * ZONES_OF_A_REGIONAL_CLUSTER
                 ),
                 "labels": labels,
             },

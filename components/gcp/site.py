@@ -50,16 +50,10 @@ class GcpRegion(pulumi.ComponentResource):
         cluster = GkeCluster(
             name,
             {
-                "project": project,
                 "region": region,
+                "settings": settings,
                 "network_id": args["network_id"],
                 "subnetwork_id": args["subnetwork_id"],
-                "control_plane_cidr": settings.control_plane_cidr_of(region),
-                "authorized_cidrs": settings.authorized_cidrs,
-                "release_channel": settings.release_channel,
-                "kubernetes_version": settings.kubernetes_version,
-                "system_machine_type": settings.system_machine_type,
-                "system_nodes_per_zone": settings.system_nodes_per_zone,
                 "protect": traits.protect,
                 "labels": labels,
             },

@@ -9,17 +9,13 @@ from components.aws.eks import EksCluster, EksClusterArgs, eks_kubeconfig, key_s
 from components.aws.node_pool import EksNodePool
 from components.kubernetes.nodes import gpu_pool_shape
 from model_factory.planning.placing.plan import Pool
+from model_factory.planning.settings.aws import AwsSettings
 
 ARGS: EksClusterArgs = {
     "region": "us-east-1",
-    "kubernetes_version": "1.35",
+    "settings": AwsSettings(regions=("us-east-1",), log_retention_days=30),
     "vpc_subnet_ids": ["subnet-1", "subnet-2", "subnet-3"],
     "control_plane_security_group_id": "sg-1",
-    "endpoint_public_access_cidrs": [],
-    "service_cidr": "172.20.0.0/16",
-    "system_machine_type": "m7i.large",
-    "system_nodes": 2,
-    "log_retention_days": 30,
     "protect": False,
     "tags": {"team": "a"},
 }
@@ -67,7 +63,8 @@ class TestControlPlane:
     def test_is_private_unless_blocks_are_named(self, cluster: Any, run: Any) -> None:
         closed = cluster.one("eks/cluster:Cluster").inputs["vpcConfig"]
         assert (closed["endpointPrivateAccess"], closed["endpointPublicAccess"]) == (True, False)
-        args: EksClusterArgs = {**ARGS, "endpoint_public_access_cidrs": ["203.0.113.0/24"]}
+        settings = AwsSettings(endpoint_public_access_cidrs=("203.0.113.0/24",))
+        args: EksClusterArgs = {**ARGS, "settings": settings}
         opened = run(lambda: EksCluster("c", args)).one("eks/cluster:Cluster").inputs["vpcConfig"]
         assert (opened["endpointPublicAccess"], opened["publicAccessCidrs"]) == (True, ["203.0.113.0/24"])
 

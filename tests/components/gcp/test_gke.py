@@ -10,18 +10,14 @@ from components.gcp.node_pool import GkeNodePool
 from components.kubernetes.nodes import gpu_pool_shape
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.placing.plan import Pool
+from model_factory.planning.settings.gcp import GcpSettings
 
+SETTINGS = GcpSettings(project="project-1", regions=("us-central1",))
 ARGS: GkeClusterArgs = {
-    "project": "project-1",
     "region": "us-central1",
+    "settings": SETTINGS,
     "network_id": "network",
     "subnetwork_id": "subnet",
-    "control_plane_cidr": "172.16.0.0/28",
-    "authorized_cidrs": [],
-    "release_channel": "REGULAR",
-    "kubernetes_version": "1.35",
-    "system_machine_type": "e2-standard-4",
-    "system_nodes_per_zone": 1,
     "protect": False,
     "labels": {"team": "a"},
 }
@@ -81,7 +77,8 @@ class TestControlPlane:
             "cidrBlocks": [],
             "gcpPublicCidrsAccessEnabled": False,
         }
-        args: GkeClusterArgs = {**ARGS, "authorized_cidrs": ["203.0.113.0/24"]}
+        settings = SETTINGS.model_copy(update={"authorized_cidrs": ("203.0.113.0/24",)})
+        args: GkeClusterArgs = {**ARGS, "settings": settings}
         opened = run(lambda: GkeCluster("c", args)).one("container/cluster:Cluster").inputs
         assert not opened["privateClusterConfig"]["enablePrivateEndpoint"]
         assert opened["masterAuthorizedNetworksConfig"]["cidrBlocks"][0]["cidrBlock"] == "203.0.113.0/24"
