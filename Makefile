@@ -44,14 +44,14 @@ refresh: setup ## Compare the state with the clouds and show drift
 down: setup ## Delete everything the stack created, then stop the local clouds
 	@$(FACTORY) destroy --stack $(STACK) --yes --stop-clouds
 
-test: setup ## Run every test, about half an hour
+test: setup ## Run every test, in 20 minutes of CPU time
 	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 # Rooms that start clouds, providers and engines. Elsewhere such a test is marked slow.
 WHOLE := tests/stacks tests/local/clouds tests/local/engine tests/local/providers
 FAST := $(VENV)/bin/python -m pytest -q -m "not slow"
 
-test-fast: setup ## Run the tests that need no engine and no cloud, in under a minute
+test-fast: setup ## Run the tests that need no engine and no cloud, in under a minute of CPU time
 	@$(FAST) $(addprefix --ignore=,$(WHOLE))
 
 # By itself each file shows that it needs no other, in a random pair that it disturbs none. SEED=commit repeats an order.
