@@ -135,9 +135,6 @@ class Snapshot:
         """The live resources (no old copies that await deletion) by URN."""
         return {resource.urn: resource for resource in self.resources if not resource.delete}
 
-    def pending_creates(self) -> tuple[Operation, ...]:
-        return tuple(operation for operation in self.pending_operations if operation.type == "creating")
-
 
 def now() -> str:
     """The present as Pulumi writes times: RFC 3339 in UTC, without zeros at the end of the fraction."""

@@ -10,7 +10,7 @@ import base64
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, Protocol, cast
+from typing import Any, Final, NoReturn, cast
 
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
@@ -49,12 +49,6 @@ class Read:
     id: str
     inputs: Properties | None
     outputs: Properties
-
-
-class Adopts(Protocol):
-    """What our providers offer beside the protocol: find an object by what it was to be created with."""
-
-    def adopt(self, type_: str, urn: str, inputs: Mapping[str, Value]) -> str | None: ...
 
 
 class _CallContext:
@@ -236,12 +230,16 @@ class ProviderInstance:
         return Read(response.id, found, self._marked(wire.decode(response.properties), {**state, **inputs}))
 
     def adopt(self, type_: str, urn: str, inputs: Properties) -> str | None:
-        """The id of the object an unfinished create made, if it made one. Providers that cannot tell raise ProviderCallError."""
-        if not hasattr(self.servicer, "adopt"):
+        """The id of the object an unfinished create made, if it made one: our providers' own call, beside the protocol.
+
+        Raises ProviderCallError where the provider has no such call.
+        """
+        adopt: Any = getattr(self.servicer, "adopt", None)
+        if adopt is None:
             raise ProviderCallError(
                 grpc.StatusCode.UNIMPLEMENTED, f"provider {self.package} cannot look for lost objects"
             )
-        return cast("Adopts", self.servicer).adopt(type_, urn, inputs)
+        return cast("str | None", adopt(type_, urn, inputs))
 
     def invoke(self, token: str, args: Properties, *, preview: bool) -> tuple[Properties, list[Failure]]:
         request = provider_pb2.InvokeRequest(tok=token, args=self._encode(args), preview=preview)

@@ -110,11 +110,11 @@ def _no_failures(_cloud: object, _inputs: Properties) -> Iterable[Failure]:
     return ()
 
 
-def _not_found(_call: Call[S], _inputs: Properties) -> str | None:
+def nothing_found(_call: Call[S], _inputs: Properties) -> str | None:
     return None
 
 
-def _at_once(_call: Call[S], _object_id: str, _inputs: Properties) -> None:
+def ready_at_once(_call: Call[S], _object_id: str, _inputs: Properties) -> None:
     return None
 
 
@@ -131,6 +131,12 @@ def project(old_inputs: Properties, outputs: Properties, rules: Rules) -> Proper
     }
     inputs |= {key: outputs[key] for key in rules.owned if outputs.get(key) and key not in inputs}
     return inputs
+
+
+def inputs_still_there(old_inputs: Properties, outputs: Properties, rules: Rules) -> Properties:
+    """As `project`; what was asked for and the cloud has no longer is left out, so that it shows as drift."""
+    inputs = project(old_inputs, outputs, rules)
+    return {key: value for key, value in inputs.items() if key in outputs or not value}
 
 
 def _project(path: tuple[str | int, ...], asked: Value, found: Value, rules: Rules) -> Value:
@@ -174,8 +180,8 @@ class ResourceType(Generic[S]):
     read: Callable[[Call[S], str, Properties], Properties | None]
     delete: Callable[[Call[S], str, Properties], bool | None]
     update: Callable[[Call[S], Update], str | None] | None = None
-    ready: Callable[[Call[S], str, Properties], None] = _at_once
-    find: Callable[[Call[S], Properties], str | None] = _not_found
+    ready: Callable[[Call[S], str, Properties], None] = ready_at_once
+    find: Callable[[Call[S], Properties], str | None] = nothing_found
     check: Callable[[S, Properties], Iterable[Failure]] = _no_failures
     refine: Callable[[Properties, Properties, list[Change]], list[Change]] | None = None
     inputs_of: Callable[[Properties, Properties, Rules], Properties] = project

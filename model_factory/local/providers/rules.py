@@ -23,7 +23,7 @@ Equivalent = Callable[[Value, Value], bool]
 class Rules:
     """The facts of one type.
 
-    inputs: all top-level inputs that the type has; empty where nobody needs to know.
+    inputs, outputs: all top-level ones that the type has; empty where nobody needs to know.
     replace_on_changes: a path replaces if it, or its direct parent list, set or map, is listed.
     delete_before_replace: always delete the old object first. delete_before_replace_if_set: … only where the program
     itself gave this (otherwise auto-named) input.
@@ -36,6 +36,7 @@ class Rules:
 
     required: tuple[str, ...] = ()
     inputs: frozenset[str] = frozenset()
+    outputs: frozenset[str] = frozenset()
     replace_on_changes: frozenset[str] = frozenset()
     delete_before_replace: bool = False
     delete_before_replace_if_set: str = ""
@@ -81,6 +82,7 @@ def _rules(facts: dict[str, Any]) -> Rules:
     return Rules(
         required=tuple(facts.get("required", ())),
         inputs=frozenset(facts.get("inputs", ())),
+        outputs=frozenset(facts.get("outputs", ())),
         replace_on_changes=frozenset(facts.get("replaceOnChanges", ())),
         delete_before_replace=bool(facts.get("deleteBeforeReplace", False)),
         delete_before_replace_if_set=str(facts.get("deleteBeforeReplaceIfUserSet", "")),

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from model_factory.graph.urn import provider_urn
-from model_factory.local.engine.model import Operation, ResourceState, Snapshot, now
+from model_factory.local.engine.model import ResourceState, Snapshot, now
 from tests.local.engine.states import STACK_URN, provider, thing, urn
 
 
@@ -35,10 +35,6 @@ class TestSnapshots:
     def test_old_copies_are_not_live(self) -> None:
         live, old = thing("a", id="new"), thing("a", id="old", delete=True)
         assert Snapshot((live, old)).by_urn() == {urn("a"): live}
-
-    def test_pending_creates_are_told_apart(self) -> None:
-        create, update = Operation(thing("a"), "creating"), Operation(thing("b"), "updating")
-        assert Snapshot(pending_operations=(create, update)).pending_creates() == (create,)
 
 
 def test_times_are_written_as_pulumi_writes_them() -> None:

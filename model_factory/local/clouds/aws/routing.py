@@ -20,7 +20,6 @@ from werkzeug.exceptions import HTTPException
 from model_factory.facts.aws.services import SERVICES
 from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereError
 
-DEFAULT_REGION: Final = "us-east-1"
 _SCOPE: Final = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _READS: Final = re.compile(
     r"(Describe|List|Get|Head|Search|Lookup|Simulate|BatchGet|BatchCheck|Filter|Test|Select|Verify|Encrypt|Decrypt"
@@ -77,7 +76,7 @@ def resolve(environ: dict[str, Any]) -> Call:
             raise AwsError(
                 "MissingAuthenticationToken", "the request is not signed, so it names no service", 403
             )
-        scope = ("sts", DEFAULT_REGION)
+        scope = ("sts", "us-east-1")  # as unsigned calls go to the global endpoint
     service, region = scope
     if service not in SERVICES:
         raise NotImplementedHereError(f"the service {service}; it has {', '.join(sorted(SERVICES))}")

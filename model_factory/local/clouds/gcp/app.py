@@ -7,7 +7,9 @@ milliseconds. Only an injected latency and a compute operation's `wait` sleep.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
+import pkgutil
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -18,41 +20,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from model_factory.local.clouds import control
-from model_factory.local.clouds.gcp import (
-    accounts,
-    compute,
-    container,
-    errors,
-    kms,
-    node_pools,
-    operations,
-    places,
-    policies,
-    projects,
-    registry,
-    storage,
-)  # fmt: skip
+from model_factory.local.clouds import control, gcp
+from model_factory.local.clouds.gcp import errors
 from model_factory.local.clouds.gcp.bodies import Body, visible
 from model_factory.local.clouds.gcp.core import HANDLERS, Answer, Call, Cloud, Media, Wait
 from model_factory.local.clouds.gcp.errors import ApiError
 from model_factory.local.clouds.gcp.routing import Match, Routes
-from model_factory.local.discovery import Json, Violation, snake_to_camel
+from model_factory.local.discovery import Json, snake_to_camel
 
-SERVICES: Final = (
-    accounts,
-    compute,
-    container,
-    kms,
-    node_pools,
-    operations,
-    places,
-    policies,
-    projects,
-    registry,
-    storage,
-)
-"""Imported for the handlers they register."""
 _PACKAGES: Final[Mapping[str, str]] = {
     "container": "container.v1",
     "compute": "cloud.compute.v1",
@@ -69,6 +44,10 @@ _WAIT_STEP_SECONDS: Final = 0.02
 def create_app(cloud: Cloud) -> control.AsgiApplication:
     """The ASGI application: Google's APIs, with the control calls in front."""
     routes = Routes()
+    # A module's handlers are registered when it is imported.
+    for found in pkgutil.iter_modules(gcp.__path__, f"{gcp.__name__}."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
 
     async def endpoint(request: Request) -> Response:
         return await serve(cloud, routes, request)
@@ -200,16 +179,14 @@ def _body(match: Match, schema: str, data: bytes) -> Body:
         raise errors.invalid(f"Invalid JSON payload received. {error}", "parseError") from error
     checked, violations = match.document.check(schema, value, method=method.id)
     if violations:
-        raise _bad_request(violations, method.service)
+        package, classic = (
+            _PACKAGES.get(method.service, method.service),
+            method.service in errors.CLASSIC_SERVICES,
+        )
+        raise errors.bad_request(violations, package=package, classic=classic)
     if method.verb == "PATCH" and method.service in errors.CLASSIC_SERVICES:
         return checked
     return _without_nulls(checked)
-
-
-def _bad_request(violations: Sequence[Violation], service: str) -> ApiError:
-    return errors.bad_request(
-        violations, package=_PACKAGES.get(service, service), classic=service in errors.CLASSIC_SERVICES
-    )
 
 
 def _without_nulls(value: Json) -> Json:

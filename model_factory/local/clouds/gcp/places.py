@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from model_factory.local.clouds.gcp import catalogue, errors
 from model_factory.local.clouds.gcp.bodies import Body
@@ -46,6 +46,10 @@ def _zone(call: Call, name: str) -> Body:
     }
 
 
+def _listed(call: Call, what: str, bodies: Iterable[Body]) -> Body:
+    return {"kind": f"compute#{what}List", **page(call, list(bodies), "items")}
+
+
 @handles("compute.regions.get")
 def get_region(call: Call) -> Body:
     return _region(call, call.parameter("region"))
@@ -53,10 +57,7 @@ def get_region(call: Call) -> Body:
 
 @handles("compute.regions.list")
 def list_regions(call: Call) -> Body:
-    return {
-        "kind": "compute#regionList",
-        **page(call, [_region(call, name) for name in catalogue.REGIONS], "items"),
-    }
+    return _listed(call, "region", (_region(call, name) for name in catalogue.REGIONS))
 
 
 @handles("compute.zones.get")
@@ -66,10 +67,7 @@ def get_zone(call: Call) -> Body:
 
 @handles("compute.zones.list")
 def list_zones(call: Call) -> Body:
-    return {
-        "kind": "compute#zoneList",
-        **page(call, [_zone(call, name) for name in catalogue.ZONES], "items"),
-    }
+    return _listed(call, "zone", (_zone(call, name) for name in catalogue.ZONES))
 
 
 def _machine(call: Call, zone: str, machine: catalogue.MachineType) -> Body:

@@ -119,17 +119,12 @@ class Store:
 
     def children(self, parent: str, kind: str) -> list[Stored]:
         """The resources of a kind right under `parent`, or anywhere where it ends in `*`; in the order of their keys."""
+        where, values = "parent = ?", (kind, parent)
+        if parent.endswith("*"):
+            where, values = "substr(parent, 1, ?) = ?", (kind, len(parent) - 1, parent[:-1])
+        query = f"SELECT key, kind, ready, body FROM resource WHERE kind = ? AND {where} ORDER BY key"
         with self._lock:
-            if parent.endswith("*"):
-                rows = self._database.execute(
-                    "SELECT key, kind, ready, body FROM resource WHERE kind = ? AND substr(parent, 1, ?) = ? ORDER BY key",
-                    (kind, len(parent) - 1, parent[:-1]),
-                ).fetchall()
-            else:
-                rows = self._database.execute(
-                    "SELECT key, kind, ready, body FROM resource WHERE parent = ? AND kind = ? ORDER BY key",
-                    (parent, kind),
-                ).fetchall()
+            rows = self._database.execute(query, values).fetchall()
         return [_stored(row) for row in rows]
 
     def put(

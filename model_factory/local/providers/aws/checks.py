@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from model_factory.local.providers.aws.session import Aws, known_regions
 from model_factory.local.providers.errors import Failure
-from model_factory.local.providers.values import items, mapping, texts
+from model_factory.local.providers.values import mapping
 from model_factory.local.wire import Properties, Unknown, Value, is_unknown
 
 Check = Callable[[Aws, Properties], Iterable[Failure]]
@@ -80,23 +80,21 @@ def _without_host_bits(value: Any) -> str:
 def zone(path: str) -> Check:
     """An availability zone of the resource's own region."""
 
-    def check(aws: Aws, inputs: Properties) -> Iterable[Failure]:
-        for found, value in _at(inputs, (path,)):
-            if not re.fullmatch(rf"{re.escape(aws.region)}(-[a-z]+-\d)?[a-z]", str(value)):
-                yield Failure(found, f"{value!r} is no zone of {aws.region}; for example {aws.region}a")
+    def fault(aws: Aws, value: Any) -> str:
+        fits = re.fullmatch(rf"{re.escape(aws.region)}(-[a-z]+-\d)?[a-z]", str(value))
+        return "" if fits else f"{value!r} is no zone of {aws.region}; for example {aws.region}a"
 
-    return check
+    return _each((path,), fault)
 
 
 def arn(*paths: str) -> Check:
     """ARNs: arn:partition:service:region:account:resource."""
 
-    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
-        for path, value in _at(inputs, paths):
-            if not _ARN.fullmatch(str(value)):
-                yield Failure(path, f"{value!r} is no ARN (arn:aws:service:region:account:resource)")
+    def fault(_aws: Aws, value: Any) -> str:
+        fits = _ARN.fullmatch(str(value))
+        return "" if fits else f"{value!r} is no ARN (arn:aws:service:region:account:resource)"
 
-    return check
+    return _each(paths, fault)
 
 
 def exactly_one(*names: str) -> Check:
@@ -114,61 +112,48 @@ def exactly_one(*names: str) -> Check:
 def instance_types(path: str) -> Check:
     """Instance types that EC2's published model lists."""
 
-    def check(aws: Aws, inputs: Properties) -> Iterable[Failure]:
-        known = _instance_types(aws)
-        for found, value in _at(inputs, (path,)):
-            if value not in known:
-                near = difflib.get_close_matches(str(value), known, n=1)
-                hint = f"; nearest is {near[0]}" if near else ""
-                yield Failure(found, f"{value!r} is no EC2 instance type{hint}")
+    def fault(aws: Aws, value: Any) -> str:
+        known = _known_instance_types(aws.model("ec2"))
+        if value in known:
+            return ""
+        near = difflib.get_close_matches(str(value), known, n=1)
+        return f"{value!r} is no EC2 instance type" + (f"; nearest is {near[0]}" if near else "")
 
-    return check
+    return _each((path,), fault)
 
 
 def one_of(path: str, *allowed: str | int) -> Check:
     """One of a fixed set of values that the model leaves open."""
-
-    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
-        for found, value in _at(inputs, (path,)):
-            if value not in allowed:
-                yield Failure(found, f"{value!r} is not allowed; one of {', '.join(map(str, allowed))}")
-
-    return check
+    said = ", ".join(map(str, allowed))
+    return _each(
+        (path,), lambda _, value: "" if value in allowed else f"{value!r} is not allowed; one of {said}"
+    )
 
 
 def pattern(path: str, expression: str, meaning: str) -> Check:
     """Text of a form that the model leaves open."""
-
-    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
-        for found, value in _at(inputs, (path,)):
-            if not re.fullmatch(expression, str(value)):
-                yield Failure(found, f"{value!r} is not {meaning}")
-
-    return check
+    fits = re.compile(expression).fullmatch
+    return _each((path,), lambda _, value: "" if fits(str(value)) else f"{value!r} is not {meaning}")
 
 
 def between(path: str, low: int, high: int) -> Check:
     """A number in a range that the model leaves open."""
-
-    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
-        for found, value in _at(inputs, (path,)):
-            if not low <= value <= high:
-                yield Failure(found, f"{value} is outside {low} to {high}")
-
-    return check
+    return _each(
+        (path,), lambda _, value: "" if low <= value <= high else f"{value} is outside {low} to {high}"
+    )
 
 
 def json_text(path: str) -> Check:
     """Text that must be JSON."""
 
-    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
-        for found, value in _at(inputs, (path,)):
-            try:
-                json.loads(value)
-            except ValueError as error:
-                yield Failure(found, f"is not JSON: {error}")
+    def fault(_aws: Aws, value: Any) -> str:
+        try:
+            json.loads(value)
+        except ValueError as error:
+            return f"is not JSON: {error}"
+        return ""
 
-    return check
+    return _each((path,), fault)
 
 
 def policy(path: str, *, trust: bool = False) -> Check:
@@ -242,8 +227,15 @@ def _known_instance_types(model: Any) -> tuple[str, ...]:
     return tuple(model.shape_for("InstanceType").enum)
 
 
-def _instance_types(aws: Aws) -> tuple[str, ...]:
-    return _known_instance_types(aws.model("ec2"))
+def _each(paths: tuple[str, ...], fault: Callable[[Aws, Any], str]) -> Check:
+    """A check of each known value at some paths; `fault` says what is wrong with one, "" where nothing is."""
+
+    def check(aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        for path, value in _at(inputs, paths):
+            if reason := fault(aws, value):
+                yield Failure(path, reason)
+
+    return check
 
 
 def _at(inputs: Properties, paths: Iterable[str]) -> Iterable[tuple[str, Any]]:
@@ -255,15 +247,7 @@ def _at(inputs: Properties, paths: Iterable[str]) -> Iterable[tuple[str, Any]]:
             block = mapping(block, step)
         value = block.get(name)
         if isinstance(value, list):
-            yield from (
-                (f"{path}[{index}]", item) for index, item in enumerate(texts_or_unknown(block, name)) if item
-            )
+            known = ((index, str(item)) for index, item in enumerate(value) if not isinstance(item, Unknown))
+            yield from ((f"{path}[{index}]", item) for index, item in known if item)
         elif value is not None and not isinstance(value, Unknown):
             yield path, value
-
-
-def texts_or_unknown(block: Properties, name: str) -> list[str]:
-    """A list's strings by position, with "" where an item is unknown."""
-    return texts(block, name) if not is_unknown(block.get(name)) else [
-        "" if isinstance(item, Unknown) else str(item) for item in items(block, name)
-    ]  # fmt: skip

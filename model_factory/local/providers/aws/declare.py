@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -13,10 +12,17 @@ from model_factory.local.providers.aws import checks
 from model_factory.local.providers.aws.checks import Check
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api, tags_member
-from model_factory.local.providers.base import Call, ResourceType, Update, project
+from model_factory.local.providers.base import (
+    Call,
+    ResourceType,
+    Update,
+    inputs_still_there,
+    nothing_found,
+    ready_at_once,
+)
 from model_factory.local.providers.diff import Change
 from model_factory.local.providers.errors import Failure, NotFoundError
-from model_factory.local.providers.rules import Equivalent, Rules, load_rules
+from model_factory.local.providers.rules import Equivalent, load_rules
 from model_factory.local.providers.values import mapping, text
 from model_factory.local.wire import Properties, Value
 
@@ -52,12 +58,11 @@ def declare(
     write_only: inputs that AWS takes and never tells again. They, and those that guide the provider alone
     (`forceDelete`), are taken to be as they were asked.
     """
-    facts = _facts()[token]
-    known_inputs = frozenset(facts["inputs"])
-    properties = known_inputs | frozenset(facts["outputs"])
+    facts = load_rules(FACTS)[token]
+    known_inputs, properties = facts.inputs, facts.inputs | facts.outputs
     all_checks = (checks.region, checks.tags, *check)
     untold = known_inputs & (api.ours | {*write_only})
-    rules = dataclasses.replace(load_rules(FACTS)[token], equivalent=equivalent or {})
+    rules = dataclasses.replace(facts, equivalent=equivalent or {})
 
     def check_all(aws: Aws, inputs: Properties) -> Iterable[Failure]:
         for key in sorted({*inputs} - known_inputs - {"tagsAll"}):
@@ -99,27 +104,19 @@ def declare(
             )
         return update(call, change) if update else None
 
-    declared = ResourceType[Aws](
+    return ResourceType[Aws](
         token=token,
         create=create_all,
+        ready=ready or ready_at_once,
         read=read_all,
         delete=delete,
         update=update_all if update or tagger else None,
+        find=find_by_id if id_of else find or nothing_found,
         refine=refine,
         check=check_all,
-        inputs_of=_inputs_of,
+        inputs_of=inputs_still_there,
         rules=rules,
     )
-    if ready:
-        declared = dataclasses.replace(declared, ready=ready)
-    find = find_by_id if id_of else find
-    return dataclasses.replace(declared, find=find) if find else declared
-
-
-def _inputs_of(old_inputs: Properties, outputs: Properties, rules: Rules) -> Properties:
-    """As `project`; what was asked for and AWS has no longer is left out, so that it shows as drift."""
-    inputs = project(old_inputs, outputs, rules)
-    return {key: value for key, value in inputs.items() if key in outputs or not value}
 
 
 def _tag_outputs(aws: Aws, found: Mapping[str, Value], inputs: Properties) -> Properties:
@@ -222,8 +219,3 @@ def _normal(node: Any, key: str = "") -> Any:
         found = sorted((_normal(item) for item in cast("list[Any]", node)), key=repr)
         return found[0] if len(found) == 1 and key != "" else found
     return node
-
-
-@cache
-def _facts() -> dict[str, Any]:
-    return cast("dict[str, Any]", json.loads(FACTS.read_text(encoding="utf-8")))

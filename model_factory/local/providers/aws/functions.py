@@ -7,21 +7,11 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from model_factory.local.providers.aws.session import Aws
+from model_factory.local.providers.aws.session import Aws, partition_data
 from model_factory.local.providers.base import Function
 from model_factory.local.providers.errors import ProviderError
 from model_factory.local.providers.values import flag, objects, text, texts
 from model_factory.local.wire import Properties, Value
-
-_REGION_NAMES: Final = {
-    "us-east-1": "US East (N. Virginia)",
-    "us-east-2": "US East (Ohio)",
-    "us-west-1": "US West (N. California)",
-    "us-west-2": "US West (Oregon)",
-    "eu-west-1": "Europe (Ireland)",
-    "eu-central-1": "Europe (Frankfurt)",
-}
-_DNS_SUFFIX: Final = {"aws-cn": "amazonaws.com.cn"}
 
 
 def availability_zones(aws: Aws, arguments: Properties) -> Properties:
@@ -66,7 +56,7 @@ def caller_identity(aws: Aws, _arguments: Properties) -> Properties:
 
 def partition(aws: Aws, _arguments: Properties) -> Properties:
     """The partition that the region belongs to."""
-    suffix = _DNS_SUFFIX.get(aws.partition, "amazonaws.com")
+    suffix = partition_data(aws.partition)["dnsSuffix"]
     reverse = ".".join(reversed(suffix.split(".")))
     return {"id": aws.partition, "partition": aws.partition, "dnsSuffix": suffix, "reverseDnsPrefix": reverse}
 
@@ -78,7 +68,7 @@ def region(aws: Aws, arguments: Properties) -> Properties:
         "id": name,
         "name": name,
         "region": name,
-        "description": _REGION_NAMES.get(name, name),
+        "description": partition_data(aws.partition)["regions"].get(name, {}).get("description", name),
         "endpoint": f"ec2.{name}.amazonaws.com",
     }
 

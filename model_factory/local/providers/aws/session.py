@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -23,7 +21,7 @@ from botocore.model import ServiceModel
 
 from model_factory.facts.aws.services import OPTIONAL, SERVICES
 from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
-from model_factory.local.providers.values import mapping, text
+from model_factory.local.providers.values import is_loopback, mapping, text
 from model_factory.local.wire import Properties, Value
 
 GLOBAL_REGION: Final = "us-east-1"
@@ -73,15 +71,6 @@ def read_config(config: Properties) -> AwsConfig:
     )
 
 
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine and nowhere else."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 @cache
 def known_regions() -> frozenset[str]:
     """All regions of all partitions, as botocore's endpoint data lists them."""
@@ -90,6 +79,13 @@ def known_regions() -> frozenset[str]:
         session.get_available_regions("ec2", partition) for partition in session.get_available_partitions()
     )
     return frozenset(region for regions in names for region in regions)
+
+
+@cache
+def partition_data(partition: str) -> dict[str, Any]:
+    """What botocore knows of a partition: `dnsSuffix`, and `regions` with their descriptions."""
+    partitions = cast("list[dict[str, Any]]", botocore.session.Session().get_data("endpoints")["partitions"])
+    return next(found for found in partitions if found["partition"] == partition)
 
 
 def _structured(value: Value) -> Value:
@@ -188,10 +184,7 @@ class Aws:
     @property
     def partition(self) -> str:
         """aws, aws-cn or aws-us-gov."""
-        prefixes = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
-        return next(
-            (name for prefix, name in prefixes.items() if self.region.startswith(prefix + "-")), "aws"
-        )
+        return str(botocore.session.Session().get_partition_for_region(self.region))
 
     def arn(self, service: str, resource: str, account: str) -> str:
         """An ARN in this region."""

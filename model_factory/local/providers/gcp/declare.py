@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 from model_factory.local.discovery import Json, Violation
-from model_factory.local.providers.base import Call, ResourceType, Update, project
+from model_factory.local.providers.base import Call, ResourceType, Update, inputs_still_there, ready_at_once
 from model_factory.local.providers.diff import is_same
 from model_factory.local.providers.errors import Failure, NotFoundError, UnsupportedError
 from model_factory.local.providers.gcp.session import Body, Gcp, creating, finish, patiently
@@ -164,18 +163,18 @@ def declare(
         object_id = id_of(api, call.cloud, inputs)
         return object_id if read_all(call, object_id, inputs) is not None else None
 
-    declared = ResourceType[Gcp](
+    return ResourceType[Gcp](
         token=token,
         create=create or create_all,
+        ready=ready or ready_at_once,
         read=read_all,
         delete=delete_all,
         update=None if unchangeable else update_all,
         find=find,
         check=check_all,
-        inputs_of=inputs_of,
+        inputs_of=inputs_still_there,
         rules=rules,
     )
-    return dataclasses.replace(declared, ready=ready) if ready else declared
 
 
 def generic_update(api: Api) -> Callable[[Call[Gcp], Update], str | None]:
@@ -341,18 +340,7 @@ def label_outputs(cloud: Gcp, found: Mapping[str, Json], inputs: Properties, nam
     return result
 
 
-def inputs_of(old_inputs: Properties, found: Properties, rules: Rules) -> Properties:
-    """As `project`; what was asked for and the cloud has no longer is left out, so that it shows as drift."""
-    inputs = project(old_inputs, found, rules)
-    return {key: value for key, value in inputs.items() if key in found or not value}
-
-
 # Facts and checks
-
-
-@cache
-def _facts() -> dict[str, Any]:
-    return cast("dict[str, Any]", json.loads(FACTS.read_text(encoding="utf-8")))
 
 
 def rules_of(token: str, name: AutoName | None) -> Rules:

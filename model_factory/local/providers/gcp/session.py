@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import threading
 import warnings
@@ -11,7 +10,6 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 import httplib2
 
@@ -20,7 +18,7 @@ from model_factory.local import discovery
 from model_factory.local.discovery import Document, Json
 from model_factory.local.providers.base import Call
 from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
-from model_factory.local.providers.values import flag, text
+from model_factory.local.providers.values import flag, is_loopback, text
 from model_factory.local.wire import Properties, Value
 
 ATTRIBUTION_LABEL: Final = "goog-pulumi-provisioned"
@@ -80,15 +78,6 @@ def read_config(config: Properties) -> GcpConfig:
     if flag(config, "addPulumiAttributionLabel", default=True):
         labels[ATTRIBUTION_LABEL] = "true"
     return GcpConfig(project, text(config, "region"), endpoints, labels)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine and nowhere else."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _endpoint(service: str, key: str, url: str) -> Endpoint:

@@ -13,11 +13,11 @@ from model_factory.local.clouds.aws.eks.state import (
     Context,
     Document,
     check_tags,
-    in_use,
     invalid_parameter,
     invalid_request,
     not_found,
     paged,
+    repeated,
     short_id,
 )
 
@@ -52,11 +52,9 @@ def create_access_entry(context: Context, parameters: Document) -> Document:
     cluster = _with_api(context, parameters)
     principal = parameters["principalArn"]
     existing = cluster.access_entries.get(principal)
-    token = parameters.get("clientRequestToken")
-    if existing is not None:
-        if token and existing.document.get("clientRequestToken") == token:
-            return {"accessEntry": existing.document}
-        raise in_use("The specified access entry resource is already in use on this cluster.")
+    taken = "The specified access entry resource is already in use on this cluster."
+    if existing and repeated(existing.document, parameters, taken):
+        return {"accessEntry": existing.document}
     if not moto_state.principal_exists(principal):
         raise invalid_parameter(f"The specified principalArn is invalid: invalid principal {principal}.")
     kind = parameters.get("type", "STANDARD")
@@ -169,12 +167,10 @@ def create_association(
     """A pod identity association; `owner` is the ARN of the add-on that keeps it, if one does."""
     references.kubernetes_name("namespace", namespace)
     references.kubernetes_name("serviceAccount", account)
-    token = parameters.get("clientRequestToken")
     for item in cluster.associations.values():
-        if (item["namespace"], item["serviceAccount"]) == (namespace, account):
-            if token and item.get("clientRequestToken") == token:
-                return item
-            raise in_use(f"Association already exists: {item['associationId']}")
+        same = (item["namespace"], item["serviceAccount"]) == (namespace, account)
+        if same and repeated(item, parameters, f"Association already exists: {item['associationId']}"):
+            return item
     references.role(parameters["roleArn"], "pods.eks.amazonaws.com")
     check_tags(parameters.get("tags", {}))
     id_ = f"a-{hexadecimal(17)}"
@@ -189,7 +185,7 @@ def create_association(
         "createdAt": context.now(),
         "modifiedAt": context.now(),
         "disableSessionTags": parameters.get("disableSessionTags", False),
-        "clientRequestToken": token,
+        "clientRequestToken": parameters.get("clientRequestToken"),
     }
     if owner is not None:
         document["ownerArn"] = owner

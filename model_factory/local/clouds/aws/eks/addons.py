@@ -16,6 +16,7 @@ from model_factory.local.clouds.aws.eks.state import (
     invalid_parameter,
     not_found,
     paged,
+    repeated,
     short_id,
 )
 
@@ -24,11 +25,8 @@ def create_addon(context: Context, parameters: Document) -> Document:
     cluster = context.active_cluster(parameters["clusterName"])
     name = parameters["addonName"]
     existing = cluster.addons.get(name)
-    token = parameters.get("clientRequestToken")
-    if existing is not None:
-        if token and existing.document.get("clientRequestToken") == token:
-            return {"addon": existing.document}
-        raise in_use("Addon already exists.")
+    if existing and repeated(existing.document, parameters, "Addon already exists."):
+        return {"addon": existing.document}
     offered = catalogue.ADDONS.get(name)
     if offered is None:
         raise invalid_parameter(
@@ -51,7 +49,7 @@ def create_addon(context: Context, parameters: Document) -> Document:
         "owner": "aws",
         "podIdentityAssociations": [],
         "namespaceConfig": {"namespace": offered.namespace, **parameters.get("namespaceConfig", {})},
-        "clientRequestToken": token,
+        "clientRequestToken": parameters.get("clientRequestToken"),
     }
     for key in ("serviceAccountRoleArn", "configurationValues"):
         if parameters.get(key):

@@ -18,6 +18,7 @@ from model_factory.local.clouds.aws.eks.state import (
     invalid_parameter,
     invalid_request,
     paged,
+    repeated,
 )
 from model_factory.local.clouds.aws.errors import NotImplementedHereError
 from model_factory.local.clouds.aws.moto_state import Subnet
@@ -40,11 +41,8 @@ def create_cluster(context: Context, parameters: Document) -> Document:
     refuse_what_is_not_here(parameters)
     name = parameters["name"]
     existing = context.clusters.get(name)
-    if existing is not None:
-        token = parameters.get("clientRequestToken")
-        if token and existing.document.get("clientRequestToken") == token:
-            return {"cluster": existing.document}
-        raise in_use(f"Cluster already exists with name: {name}")
+    if existing and repeated(existing.document, parameters, f"Cluster already exists with name: {name}"):
+        return {"cluster": existing.document}
     check_tags(parameters.get("tags", {}))
     version = parameters.get("version", catalogue.DEFAULT_VERSION.name)
     known = catalogue.version(version)

@@ -21,6 +21,7 @@ from model_factory.local.clouds.aws.eks.state import (
     invalid_request,
     not_found,
     paged,
+    repeated,
     short_id,
 )
 from model_factory.local.clouds.aws.errors import NotImplementedHereError
@@ -38,11 +39,9 @@ def create_nodegroup(context: Context, parameters: Document) -> Document:
     cluster = context.active_cluster(parameters["clusterName"])
     name = parameters["nodegroupName"]
     existing = cluster.nodegroups.get(name)
-    token = parameters.get("clientRequestToken")
-    if existing is not None:
-        if token and existing.document.get("clientRequestToken") == token:
-            return {"nodegroup": existing.document}
-        raise in_use(f"NodeGroup already exists with name {name} and cluster name {cluster.name}")
+    taken = f"NodeGroup already exists with name {name} and cluster name {cluster.name}"
+    if existing and repeated(existing.document, parameters, taken):
+        return {"nodegroup": existing.document}
     if parameters.get("warmPoolConfig"):
         raise NotImplementedHereError("eks warmPoolConfig")
     if not _NAME.fullmatch(name):
@@ -80,7 +79,7 @@ def create_nodegroup(context: Context, parameters: Document) -> Document:
         "updateConfig": _update_config(parameters.get("updateConfig")),
         "nodeRepairConfig": {"enabled": False} | parameters.get("nodeRepairConfig", {}),
         "tags": parameters.get("tags", {}),
-        "clientRequestToken": token,
+        "clientRequestToken": parameters.get("clientRequestToken"),
     }
     if instance_types:
         document["instanceTypes"] = instance_types

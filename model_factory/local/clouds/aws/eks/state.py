@@ -151,23 +151,26 @@ def short_id() -> str:
     return "-".join(hexadecimal(digits) for digits in (8, 4, 4, 4, 12))
 
 
-def page(items: list[Any], parameters: Document) -> tuple[list[Any], str | None]:
-    """One page of a list, and the token of the next."""
+def paged(key: str, items: list[Any], parameters: Document) -> Document:
+    """The answer of a list call: one page, and the token of the next where there is one."""
     token = parameters.get("nextToken")
     try:
         start = int(base64.urlsafe_b64decode(token)) if token else 0
     except (ValueError, binascii.Error) as error:
         raise invalid_parameter(f"nextToken {token!r} was not given by a list call") from error
     end = start + parameters.get("maxResults", PAGE_SIZE)
-    return items[start:end], base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(
-        items
-    ) else None
+    answer: Document = {key: items[start:end]}
+    if end < len(items):
+        answer["nextToken"] = base64.urlsafe_b64encode(str(end).encode()).decode()
+    return answer
 
 
-def paged(key: str, items: list[Any], parameters: Document) -> Document:
-    """The answer of a list call."""
-    found, token = page(items, parameters)
-    return {key: found} | ({"nextToken": token} if token else {})
+def repeated(existing: Document, parameters: Document, refusal: str) -> bool:
+    """Whether the call that made this comes once more, with its token. Raises ResourceInUseException where it is another."""
+    token = parameters.get("clientRequestToken")
+    if not token or existing.get("clientRequestToken") != token:
+        raise in_use(refusal)
+    return True
 
 
 def check_tags(tags: dict[str, str]) -> None:

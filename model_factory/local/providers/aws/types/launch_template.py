@@ -45,8 +45,11 @@ _API: Final = Api(
 _READ_API: Final = dataclasses.replace(_API, shape="ResponseLaunchTemplateData")
 
 
+def _described(inputs: Properties) -> dict[str, str]:
+    return {"VersionDescription": text(inputs, "description")} if text(inputs, "description") else {}
+
+
 def _create(call: Call[Aws], inputs: Properties) -> str:
-    about = {"VersionDescription": text(inputs, "description")} if text(inputs, "description") else {}
     made = call.cloud.call(
         "ec2",
         "CreateLaunchTemplate",
@@ -54,7 +57,7 @@ def _create(call: Call[Aws], inputs: Properties) -> str:
         LaunchTemplateData=_API.request(call.cloud, inputs),
         TagSpecifications=TEMPLATE.tag_specifications(call, inputs),
         ClientToken=call.urn_digest,
-        **about,
+        **_described(inputs),
     )
     return str(made["LaunchTemplate"]["LaunchTemplateId"])
 
@@ -91,15 +94,12 @@ def _update(call: Call[Aws], change: Update) -> None:
     version = 0
     data = {*change.new, *change.old_inputs} - _OURS - {"region", "tags", "tagsAll"}
     if change.changed("description", *data):
-        about = (
-            {"VersionDescription": text(change.new, "description")} if text(change.new, "description") else {}
-        )
         made = call.cloud.call(
             "ec2",
             "CreateLaunchTemplateVersion",
             LaunchTemplateId=change.id,
             LaunchTemplateData=_API.request(call.cloud, change.new),
-            **about,
+            **_described(change.new),
         )
         version = int(made["LaunchTemplateVersion"]["VersionNumber"])
     default = version if flag(change.new, "updateDefaultVersion") else change.new.get("defaultVersion")

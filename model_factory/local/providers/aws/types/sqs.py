@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from model_factory.local.providers.aws import checks
 from model_factory.local.providers.aws.declare import (
@@ -23,32 +23,20 @@ from model_factory.local.providers.errors import Failure
 from model_factory.local.providers.values import text
 from model_factory.local.wire import Properties, Unknown, Value
 
-# Input → attribute of the queue, by the kind of its value; the API has all of them as text.
-_NUMBERS: Final = {
-    "delaySeconds": "DelaySeconds",
-    "kmsDataKeyReusePeriodSeconds": "KmsDataKeyReusePeriodSeconds",
+# The inputs that are attributes of the queue, by the kind of their value; the API has all of them as text.
+_NUMBERS: Final = (
+    "delaySeconds", "kmsDataKeyReusePeriodSeconds", "maxMessageSize", "messageRetentionSeconds", "receiveWaitTimeSeconds",
+    "visibilityTimeoutSeconds",
+)  # fmt: skip
+_FLAGS: Final = ("contentBasedDeduplication", "fifoQueue", "sqsManagedSseEnabled")
+_DOCUMENTS: Final = ("policy", "redriveAllowPolicy", "redrivePolicy")
+_TEXTS: Final = ("deduplicationScope", "fifoThroughputLimit", "kmsMasterKeyId", *_DOCUMENTS)
+_ATTRIBUTES: Final = {key: key[:1].upper() + key[1:] for key in (*_NUMBERS, *_FLAGS, *_TEXTS)} | {
     "maxMessageSize": "MaximumMessageSize",
     "messageRetentionSeconds": "MessageRetentionPeriod",
     "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
     "visibilityTimeoutSeconds": "VisibilityTimeout",
 }
-_FLAGS: Final = {
-    "contentBasedDeduplication": "ContentBasedDeduplication",
-    "fifoQueue": "FifoQueue",
-    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
-}
-_DOCUMENTS: Final = {
-    "policy": "Policy",
-    "redriveAllowPolicy": "RedriveAllowPolicy",
-    "redrivePolicy": "RedrivePolicy",
-}
-_TEXTS: Final = {
-    "deduplicationScope": "DeduplicationScope",
-    "fifoThroughputLimit": "FifoThroughputLimit",
-    "kmsMasterKeyId": "KmsMasterKeyId",
-    **_DOCUMENTS,
-}
-_ATTRIBUTES: Final = {**_NUMBERS, **_FLAGS, **_TEXTS}
 _OF_FIFO: Final = ("contentBasedDeduplication", "deduplicationScope", "fifoQueue", "fifoThroughputLimit")
 _API: Final = Api(
     "sqs", "CreateQueue", names={"name": "QueueName"}, ours=frozenset({*_ATTRIBUTES, "namePrefix"})
@@ -74,14 +62,15 @@ def _create(call: Call[Aws], inputs: Properties) -> str:
 
 def _read(call: Call[Aws], url: str, _inputs: Properties) -> Properties | None:
     answer = call.cloud.call("sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=["All"])
-    found: dict[str, Any] = answer.get("Attributes", {})
+    attributes: dict[str, str] = answer.get("Attributes", {})
+    found = {key: attributes.get(name, "") for key, name in _ATTRIBUTES.items()}
     return {
-        **{key: int(found[name]) for key, name in _NUMBERS.items() if name in found},
-        **{key: found.get(name) == "true" for key, name in _FLAGS.items()},
-        **{key: found.get(name) or None for key, name in _TEXTS.items()},
+        **{key: int(found[key]) for key in _NUMBERS if found[key]},
+        **{key: found[key] == "true" for key in _FLAGS},
+        **{key: found[key] or None for key in _TEXTS},
         "name": url.rpartition("/")[2],
         "url": url,
-        "arn": found["QueueArn"],
+        "arn": attributes["QueueArn"],
         TAGS: call.cloud.call("sqs", "ListQueueTags", QueueUrl=url).get("Tags", {}),
     }
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from model_factory.local.discovery import Json
@@ -14,7 +15,12 @@ from model_factory.local.providers.gcp.declare import Api, changed, declare, id_
 from model_factory.local.providers.gcp.session import Body, Gcp, creating, finish, patiently
 from model_factory.local.providers.gcp.shapes import Field, outputs, same, to_api
 from model_factory.local.providers.gcp.types.compute import same_link
-from model_factory.local.providers.gcp.types.nodes import NODE_CONFIG, node_config_outputs, wait_running
+from model_factory.local.providers.gcp.types.nodes import (
+    NODE_CONFIG,
+    container_call,
+    node_config_outputs,
+    wait_running,
+)
 from model_factory.local.providers.naming import AutoName
 from model_factory.local.providers.values import flag, mapping, text
 from model_factory.local.wire import Properties, Value
@@ -270,27 +276,20 @@ def _complete(
 
 
 def _update(call: Call[Gcp], change: Update) -> None:
+    send = partial(container_call, call, _METHODS, change.id)
     wanted = to_api(_CLUSTER.shape, change.new)
     for name, desired in _DESIRED.items():
         if changed(change, name):
-            _cluster_call(call, change.id, "update", {"update": desired(wanted)})
+            send("update", {"update": desired(wanted)})
     version = text(change.new, "minMasterVersion")
     if version and not runs(text(change.old, "masterVersion"), version):
-        _cluster_call(call, change.id, "update", {"update": {"desiredMasterVersion": version}})
+        send("update", {"update": {"desiredMasterVersion": version}})
     if changed(change, "maintenancePolicy"):
-        _cluster_call(
-            call,
-            change.id,
-            "setMaintenancePolicy",
-            {"maintenancePolicy": wanted.get("maintenancePolicy", {})},
-        )
+        send("setMaintenancePolicy", {"maintenancePolicy": wanted.get("maintenancePolicy", {})})
     if changed(change, "resourceLabels"):
-        current = call.cloud.call(f"{_METHODS}.get", name=change.id)
-        body: Body = {
-            "resourceLabels": labels_to_write(call.cloud, change),
-            "labelFingerprint": current["labelFingerprint"],
-        }
-        _cluster_call(call, change.id, "setResourceLabels", body)
+        fingerprint = call.cloud.call(f"{_METHODS}.get", name=change.id)["labelFingerprint"]
+        labels = labels_to_write(call.cloud, change)
+        send("setResourceLabels", {"resourceLabels": labels, "labelFingerprint": fingerprint})
     for field in _CLUSTER.shape:
         done = (
             field.output or field.name in _DESIRED or field.name in _ELSEWHERE or field.name == "nodeConfig"
@@ -312,20 +311,12 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.replace("-gke.", ".").split(".") if part.isdigit())
 
 
-def _cluster_call(call: Call[Gcp], object_id: str, verb: str, body: Body) -> None:
-    method = f"{_METHODS}.{verb}"
-    operation = patiently(call, method, name=object_id, body=body)
-    finish(call, "container", operation, location=object_id.partition("/clusters/")[0], method=method)
-
-
 def _delete(call: Call[Gcp], object_id: str, state: Properties) -> None:
     if flag(state, "deletionProtection", default=True):
         raise ProviderError(
             f"cluster {object_id} is protected by deletionProtection; set it to false and run `up`, then delete it"
         )
-    method = f"{_METHODS}.delete"
-    operation = patiently(call, method, name=object_id)
-    finish(call, "container", operation, location=object_id.partition("/clusters/")[0], method=method)
+    container_call(call, _METHODS, object_id, "delete")
 
 
 def _inline_pools(_cloud: Gcp, inputs: Properties) -> Any:

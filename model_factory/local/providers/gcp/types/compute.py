@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from model_factory.local.discovery import Json
-from model_factory.local.providers.base import Call, ResourceType, Update
+from model_factory.local.providers.base import Call, ResourceType, Update, inputs_still_there
 from model_factory.local.providers.errors import CloudError, Failure, NotFoundError
 from model_factory.local.providers.gcp import checks
 from model_factory.local.providers.gcp.declare import (
@@ -15,7 +15,6 @@ from model_factory.local.providers.gcp.declare import (
     changed,
     declare,
     id_of,
-    inputs_of,
     named_parts,
     patch,
     rules_of,
@@ -397,7 +396,7 @@ ROUTER_NAT: Final = ResourceType[Gcp](
     delete=_delete_nat,
     find=_look_for_nat,
     check=_check_nat,
-    inputs_of=inputs_of,
+    inputs_of=inputs_still_there,
     rules=rules_of(_NAT_TYPE, NAME),
 )
 

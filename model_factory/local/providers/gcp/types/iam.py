@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from model_factory.local.discovery import Json
-from model_factory.local.providers.base import Call, ResourceType, Update
+from model_factory.local.providers.base import Call, ResourceType, Update, inputs_still_there
 from model_factory.local.providers.errors import CloudError, Failure, NotFoundError
 from model_factory.local.providers.gcp import checks
-from model_factory.local.providers.gcp.declare import OURS, Api, changed, declare, inputs_of, rules_of
+from model_factory.local.providers.gcp.declare import OURS, Api, changed, declare, rules_of
 from model_factory.local.providers.gcp.session import Body, Gcp, creating
 from model_factory.local.providers.gcp.shapes import Field, outputs, same, unknown_properties
 from model_factory.local.providers.values import mapping, text
@@ -263,7 +263,7 @@ def member_type(policy: Policy) -> ResourceType[Gcp]:
         yield from _ROLE(_cloud, inputs)
 
     return ResourceType[Gcp](
-        token=policy.token, create=create, read=read, delete=delete, find=find, check=check, inputs_of=inputs_of,
+        token=policy.token, create=create, read=read, delete=delete, find=find, check=check, inputs_of=inputs_still_there,
         rules=rules_of(policy.token, None),
     )  # fmt: skip
 

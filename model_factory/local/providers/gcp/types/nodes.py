@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from model_factory.graph.accelerators import NVIDIA
@@ -183,46 +184,33 @@ def _node_count(call: Call[Gcp], found: Properties) -> int:
 
 
 def _update(call: Call[Gcp], change: Update) -> None:
-    _update_node_config(call, change)
-    if changed(change, "nodeLocations") and change.new.get("nodeLocations"):
-        _pool_call(call, change.id, "update", {"locations": change.new["nodeLocations"]})
-    if changed(change, "version") and change.new.get("version"):
-        _pool_call(call, change.id, "update", {"nodeVersion": change.new["version"]})
+    send = partial(container_call, call, _POOL.methods, change.id)
+    new, message = change.new, _message(change.new)
+    _update_node_config(change, send)
+    if changed(change, "nodeLocations") and new.get("nodeLocations"):
+        send("update", {"locations": new["nodeLocations"]})
+    if changed(change, "version") and new.get("version"):
+        send("update", {"nodeVersion": new["version"]})
     if changed(change, "upgradeSettings"):
-        _pool_call(
-            call,
-            change.id,
-            "update",
-            {"upgradeSettings": _message(change.new).get("upgradeSettings", {"strategy": "SURGE"})},
-        )
+        send("update", {"upgradeSettings": message.get("upgradeSettings", {"strategy": "SURGE"})})
     if changed(change, "networkConfig"):
-        private = mapping(change.new, "networkConfig").get("enablePrivateNodes", False)
-        _pool_call(call, change.id, "update", {"nodeNetworkConfig": {"enablePrivateNodes": private}})
+        private = mapping(new, "networkConfig").get("enablePrivateNodes", False)
+        send("update", {"nodeNetworkConfig": {"enablePrivateNodes": private}})
     if changed(change, "queuedProvisioning"):
-        _pool_call(
-            call,
-            change.id,
-            "update",
-            {"queuedProvisioning": _message(change.new).get("queuedProvisioning", {})},
-        )
+        send("update", {"queuedProvisioning": message.get("queuedProvisioning", {})})
     if changed(change, "autoscaling"):
-        _pool_call(
-            call,
-            change.id,
-            "setAutoscaling",
-            {"autoscaling": _message(change.new).get("autoscaling", {"enabled": False})},
-        )
+        send("setAutoscaling", {"autoscaling": message.get("autoscaling", {"enabled": False})})
     if changed(change, "management"):
-        _pool_call(call, change.id, "setManagement", {"management": mapping(change.new, "management")})
-    if change.new.get("nodeCount") is not None and changed(change, "nodeCount"):
-        _pool_call(call, change.id, "setSize", {"nodeCount": change.new["nodeCount"]})
+        send("setManagement", {"management": mapping(new, "management")})
+    if new.get("nodeCount") is not None and changed(change, "nodeCount"):
+        send("setSize", {"nodeCount": new["nodeCount"]})
 
 
 def _message(properties: Properties) -> Body:
     return to_api(_POOL.shape, properties)
 
 
-def _update_node_config(call: Call[Gcp], change: Update) -> None:
+def _update_node_config(change: Update, send: Callable[[str, Body], None]) -> None:
     old, new = mapping(change.old, "nodeConfig"), mapping(change.new, "nodeConfig")
     before = mapping(change.old_inputs, "nodeConfig")
     wanted: list[str] = []
@@ -233,16 +221,19 @@ def _update_node_config(call: Call[Gcp], change: Update) -> None:
     message = to_api(NODE_CONFIG, new)
     together = {_AT_ONCE[name]: message[name] for name in wanted if name in _AT_ONCE and name in message}
     if together:
-        _pool_call(call, change.id, "update", together)
+        send("update", together)
     paths = {field.name: field.path[0] for field in NODE_CONFIG}
     for name in wanted:
         if paths[name] in _ONE_BY_ONE:
-            _pool_call(call, change.id, "update", _ONE_BY_ONE[paths[name]](message.get(paths[name])))
+            send("update", _ONE_BY_ONE[paths[name]](message.get(paths[name])))
 
 
-def _pool_call(call: Call[Gcp], object_id: str, verb: str, body: Body) -> None:
-    method = f"{_POOL.methods}.{verb}"
-    operation = patiently(call, method, name=object_id, body=body)
+def container_call(
+    call: Call[Gcp], methods: str, object_id: str, verb: str, body: Body | None = None
+) -> None:
+    """Do a call on a cluster or a pool, once it is not busy, and wait until its operation has ended."""
+    method = f"{methods}.{verb}"
+    operation = patiently(call, method, name=object_id, **({} if body is None else {"body": body}))
     finish(call, "container", operation, location="/".join(object_id.split("/")[:4]), method=method)
 
 
