@@ -56,5 +56,5 @@ def workplace(session: Session) -> Workplace:
     """Where the Pulumi CLI finds the stack."""
     passphrase = session.passphrase if session.is_local else None
     return Workplace(
-        session.project.root.resolve(), session.project.name, session.stack, session.is_local, passphrase
+        session.project.root.resolve(), session.project.name, session.file, session.is_local, passphrase
     )

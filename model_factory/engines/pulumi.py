@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from pulumi import automation
-from ruamel.yaml import YAML
 
 from model_factory.engines.protocol import Emit, EngineEvent, Outcome
 from model_factory.graph.masking import MASK
@@ -34,6 +33,7 @@ from model_factory.local.engine.request import Operation, PackSource, Request
 from model_factory.local.providers import background
 from model_factory.local.providers.packages import PROVIDERS
 from model_factory.local.providers.serve import VARIABLE, serve
+from model_factory.planning.settings.stackfile import StackFile, read_stack_file
 
 PASSPHRASE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105  (a name)
 PASSPHRASE_FILE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105  (a name)
@@ -60,9 +60,13 @@ class Workplace:
 
     root: Path
     project: str
-    stack: str
+    file: StackFile
     is_local: bool
     passphrase: str | None = None
+
+    @property
+    def stack(self) -> str:
+        return self.file.stack
 
     @property
     def folder(self) -> Path:
@@ -107,9 +111,9 @@ class Workplace:
     def _copy_files(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "Pulumi.yaml").write_text(f"name: {self.project}\nruntime: python\n", encoding="utf-8")
-        text = (self.root / f"Pulumi.{self.stack}.yaml").read_text(encoding="utf-8")
-        salt = _salt(self.config_file)
-        if salt and not _salt(self.root / f"Pulumi.{self.stack}.yaml"):
+        text = self.file.text
+        salt = read_stack_file(self.config_file).salt if self.config_file.is_file() else ""
+        if salt and not self.file.salt:
             text = f"{text.rstrip()}\nencryptionsalt: {salt}\n"
         self.config_file.write_text(text, encoding="utf-8")
 
@@ -323,13 +327,6 @@ def _pause(process: subprocess.Popen[bytes]) -> None:
 
 def _outputs(stack: automation.Stack) -> dict[str, Any]:
     return {name: MASK if value.secret else value.value for name, value in stack.outputs().items()}
-
-
-def _salt(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    document: Any = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    return str(document.get("encryptionsalt") or "") if isinstance(document, dict) else ""
 
 
 def _sdk_version(package: str) -> str:

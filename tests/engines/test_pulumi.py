@@ -16,6 +16,7 @@ import yaml
 from model_factory.engines.protocol import Emit, Outcome
 from model_factory.engines.pulumi import PulumiEngine, PulumiError, Workplace, plugins_to_serve
 from model_factory.local.engine.request import Request
+from model_factory.planning.settings.stackfile import StackFile, read_stack_file
 
 needs_cli = pytest.mark.skipif(
     shutil.which("pulumi") is None or importlib.util.find_spec("pip") is None,
@@ -88,7 +89,11 @@ class Project:
     ) -> Outcome:
         self.events = []
         given = self.stack_file.read_text()
-        engine = PulumiEngine(Workplace(self.root, "trial", "dev", is_local=True, passphrase=passphrase))
+        engine = PulumiEngine(
+            Workplace(
+                self.root, "trial", read_stack_file(self.stack_file), is_local=True, passphrase=passphrase
+            )
+        )
         try:
             return engine.run(Request(operation), emit or self.events.append, cancel)
         finally:
@@ -223,11 +228,13 @@ class TestPlugins:
 
 class TestStackFiles:
     def test_real_accounts_keep_the_users_own_backend_and_secrets(self, tmp_path: Path) -> None:
-        environment = Workplace(tmp_path, "trial", "prod", is_local=False).environment()
+        environment = Workplace(tmp_path, "trial", StackFile(stack="prod"), is_local=False).environment()
         assert environment == {"PULUMI_SKIP_UPDATE_CHECK": "true"}
         assert list(tmp_path.iterdir()) == []
 
     def test_local_clouds_keep_their_state_in_the_project(self, tmp_path: Path) -> None:
-        environment = Workplace(tmp_path, "trial", "dev", is_local=True, passphrase="x").environment()
+        environment = Workplace(
+            tmp_path, "trial", StackFile(stack="dev"), is_local=True, passphrase="x"
+        ).environment()
         assert environment["PULUMI_BACKEND_URL"] == (tmp_path / ".factory" / "pulumi" / "state").as_uri()
         assert environment["PULUMI_CONFIG_PASSPHRASE"] == "x"

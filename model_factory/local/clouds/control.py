@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.errors import ControlError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class _Latency:
 class Controls:
     """Faults, latency and transition time of one cloud, and the control calls over them. Thread safe."""
 
-    def __init__(self, cloud: Cloud, *, transition_seconds: float = 0.3) -> None:
+    def __init__(self, cloud: Cloud, *, transition_seconds: float = TRANSITION_SECONDS) -> None:
         self._cloud = cloud
         self._transition_seconds = transition_seconds
         self._faults: list[Fault] = []

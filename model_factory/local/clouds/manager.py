@@ -21,6 +21,7 @@ from typing import Any, Final
 import psutil
 
 from model_factory.local import daemon
+from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
 
 HOST: Final = "127.0.0.1"
@@ -40,7 +41,7 @@ class CloudSpec:
 
     name: str
     port: int
-    transition_seconds: float = 0.3
+    transition_seconds: float = TRANSITION_SECONDS
     arguments: tuple[str, ...] = ()
     """What its program takes besides: the projects of a Google Cloud (`--project`, ID)."""
 

@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from model_factory.local.clouds import TRANSITION_SECONDS
+
 HOST = "127.0.0.1"
 
 
@@ -23,7 +25,10 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="directory that keeps the state")
     parser.add_argument(
-        "--transition-seconds", type=float, default=0.3, help="how long CREATING and the like last"
+        "--transition-seconds",
+        type=float,
+        default=TRANSITION_SECONDS,
+        help="how long CREATING and the like last",
     )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from moto.moto_server.werkzeug_app import create_backend_app
 
 from model_factory.facts.aws.services import SERVICES
+from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing
 from model_factory.local.clouds.aws.call_log import CallLog, Entry
 from model_factory.local.clouds.aws.clock import CLOCK
@@ -72,7 +73,7 @@ class AwsCloud:
     name = "aws"
     version = VERSION
 
-    def __init__(self, data: Path | None, *, transition_seconds: float = 0.3) -> None:
+    def __init__(self, data: Path | None, *, transition_seconds: float = TRANSITION_SECONDS) -> None:
         """`data` None keeps the state in memory. Raises CallLogError where the recorded state cannot be used."""
         self.data = "" if data is None else str(data)
         self.controls = Controls(self, transition_seconds=transition_seconds)

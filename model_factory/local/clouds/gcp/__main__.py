@@ -13,6 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
+from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.clouds.gcp.app import create_app
 from model_factory.local.clouds.gcp.core import Cloud
 from model_factory.local.clouds.gcp.store import Store
@@ -43,7 +44,10 @@ def main() -> None:
         "--data", type=Path, required=True, help="directory that keeps the state over restarts"
     )
     parser.add_argument(
-        "--transition-seconds", type=float, default=0.3, help="how long clusters and node pools take"
+        "--transition-seconds",
+        type=float,
+        default=TRANSITION_SECONDS,
+        help="how long clusters and node pools take",
     )
     parser.add_argument("--project", action="append", default=[], help="a project that exists")
     arguments = parser.parse_args()

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.clouds.control import Controls, Fault
 from model_factory.local.clouds.gcp import errors
 from model_factory.local.clouds.gcp.bodies import Body, links, matches, not_found_message, timestamp, visible
@@ -91,7 +92,7 @@ class Cloud:
     projects: tuple[str, ...] = ()
     """Those that are there from the start; `seed` adds others."""
     clock: Callable[[], float] = time.time
-    transition_seconds: InitVar[float] = 0.3
+    transition_seconds: InitVar[float] = TRANSITION_SECONDS
     controls: Controls = field(init=False)
     name: str = "gcp"
     _serial: itertools.count[int] = field(default_factory=itertools.count)
