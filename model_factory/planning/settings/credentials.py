@@ -28,10 +28,10 @@ def find_plain_credentials(file: StackFile, *, local: bool) -> Iterator[tuple[Ke
 
 
 def _named_secret(path: KeyPath) -> bool:
-    key = next((part for part in reversed(path) if isinstance(part, str)), "")
-    if path[0] in SECRETS:
-        return True
-    return bool(_SECRET_NAME.search(_CAMEL.sub("_", key.rpartition(":")[2]).lower()))
+    keys = [part for part in path if isinstance(part, str)]
+    return keys[0] in SECRETS or any(
+        _SECRET_NAME.search(_CAMEL.sub("_", key.rpartition(":")[2]).lower()) for key in (keys[0], keys[-1])
+    )
 
 
 def _remedy(path: KeyPath) -> str:

@@ -13,14 +13,14 @@ from typing import Final
 
 from pydantic.alias_generators import to_camel
 
-NAMESPACES: Final = ("aws", "docker", "docker-build", "gcp", "kubernetes", "pulumi")
-"""The providers that a stack file may configure, and Pulumi itself."""
-SECRETS: Final = frozenset({
-    "aws:accessKey", "aws:secretKey", "aws:token", "docker:keyMaterial", "docker:registryAuth", "docker-build:registries",
-    "gcp:accessToken", "gcp:credentials", "kubernetes:kubeconfig",
-})  # fmt: skip
-"""Provider keys that hold credentials."""
+from model_factory.facts.clouds import CLOUDS
 
+NAMESPACES: Final = (*CLOUDS, "docker", "docker-build", "kubernetes", "pulumi")
+"""The providers that a stack file may configure, and Pulumi itself."""
+SECRETS: Final = frozenset(
+    {"docker:keyMaterial", "docker:registryAuth", "docker-build:registries", "kubernetes:kubeconfig"}
+)
+"""Provider keys that hold credentials although their names do not say so."""
 _IN_CONFIG: Final = re.compile(r"__config__\.get\w*\('(\w+)'\)")
 _IN_PROVIDER: Final = re.compile(r'__props__\.__dict__\["(\w+)"\]')
 _KUBERNETES_CONFIG_ONLY: Final = frozenset({"enableReplaceCRD", "strictMode"})

@@ -133,12 +133,12 @@ class Settings:
     @property
     def aws(self) -> AwsSettings | None:
         """The section of AWS, if it is in use."""
-        return self._section(AwsSettings)
+        return self.section(AwsSettings)
 
     @property
     def gcp(self) -> GcpSettings | None:
         """The section of Google Cloud, if it is in use."""
-        return self._section(GcpSettings)
+        return self.section(GcpSettings)
 
     @property
     def clouds(self) -> tuple[Cloud, ...]:
@@ -155,5 +155,6 @@ class Settings:
         """The zones chosen, of all clouds and regions; a region none of whose zones is here has no choice made."""
         return tuple(zone for section in self.sections.values() for zone in section.zones)
 
-    def _section(self, kind: type[C]) -> C | None:
+    def section(self, kind: type[C]) -> C | None:
+        """The section of one cloud, if it is in use."""
         return next((each for each in self.sections.values() if isinstance(each, kind)), None)
