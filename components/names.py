@@ -1,8 +1,6 @@
 """Names that outside parties limit. Logical names are deterministic; Pulumi adds a random suffix to the physical ones."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
 
 # Pulumi's auto-names are "<logical name>-<7 hex digits>".
 AUTO_NAME_SUFFIX = 8
@@ -26,8 +24,3 @@ def fit(name: str, limit: int) -> str:
 def fit_auto_named(name: str, limit: int) -> str:
     """A logical name whose auto-name has at most `limit` characters."""
     return fit(name, limit - AUTO_NAME_SUFFIX)
-
-
-def policy_json(statements: Sequence[Mapping[str, object]]) -> str:
-    """An IAM policy document. The same statements always give the same text, so that nothing differs at the next run."""
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":"))

@@ -6,7 +6,8 @@ from typing import TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.names import fit_auto_named, policy_json
+from components.aws.iam import policy_json
+from components.names import fit_auto_named
 
 BUCKET_NAME_LIMIT = 63
 

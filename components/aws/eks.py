@@ -7,13 +7,13 @@ from typing import TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from components.aws.iam import ROLE_NAME_LIMIT, policy_json, trust
 from components.aws.node_pool import EksNodePool
 from components.kubernetes.nodes import SYSTEM_POOL, system_pool_shape
-from components.names import fit, fit_auto_named, policy_json
+from components.names import fit, fit_auto_named
 from model_factory.planning.settings.aws import AwsSettings
 
 CLUSTER_NAME_LIMIT = 100
-ROLE_NAME_LIMIT = 64
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
@@ -70,7 +70,7 @@ class EksCluster(pulumi.ComponentResource):
         ) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
             made = aws.iam.Role(
                 fit_auto_named(f"{name}-{suffix}", ROLE_NAME_LIMIT),
-                assume_role_policy=policy_json([trust_statement(principal)]),
+                assume_role_policy=policy_json([trust(principal)]),
                 tags=tags,
                 opts=child,
             )
@@ -186,11 +186,6 @@ class EksCluster(pulumi.ComponentResource):
             cluster.name, cluster.endpoint, cluster.certificate_authority.data
         ).apply(lambda values: eks_kubeconfig(values[0], values[1], values[2], region=region))
         self.register_outputs({"cluster_name": self.cluster_name, "endpoint": self.endpoint})
-
-
-def trust_statement(service: str, actions: Sequence[str] = ("sts:AssumeRole",)) -> dict[str, object]:
-    """Who may take a role: one AWS service."""
-    return {"Effect": "Allow", "Principal": {"Service": service}, "Action": list(actions)}
 
 
 def key_statements(partition: str, account_id: str, region: str) -> list[dict[str, object]]:

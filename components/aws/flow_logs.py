@@ -6,9 +6,9 @@ from typing import TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.names import fit_auto_named, policy_json
+from components.aws.iam import ROLE_NAME_LIMIT, policy_json
+from components.names import fit_auto_named
 
-ROLE_NAME_LIMIT = 64
 DELIVERY = "vpc-flow-logs.amazonaws.com"
 
 

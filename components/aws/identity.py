@@ -6,9 +6,9 @@ from typing import TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.names import fit_auto_named, policy_json
+from components.aws.iam import ROLE_NAME_LIMIT, policy_json, trust
+from components.names import fit_auto_named
 
-ROLE_NAME_LIMIT = 64
 POD_IDENTITY = "pods.eks.amazonaws.com"
 
 
@@ -36,15 +36,7 @@ class AwsModelIdentity(pulumi.ComponentResource):
         role = aws.iam.Role(
             fit_auto_named(name, ROLE_NAME_LIMIT),
             description=f"Model {args['service_account']} reads its weights",
-            assume_role_policy=policy_json(
-                [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": POD_IDENTITY},
-                        "Action": ["sts:AssumeRole", "sts:TagSession"],
-                    }
-                ]
-            ),
+            assume_role_policy=policy_json([trust(POD_IDENTITY, "sts:TagSession")]),
             tags=args["tags"],
             opts=child,
         )

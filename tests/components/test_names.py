@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.names import AUTO_NAME_SUFFIX, fit, fit_auto_named, policy_json
+from components.names import AUTO_NAME_SUFFIX, fit, fit_auto_named
 
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,120}", fullmatch=True)
 LIMITS = st.integers(min_value=6, max_value=100)
@@ -38,11 +36,3 @@ class TestFittedNames:
     def test_an_impossible_limit_is_refused(self) -> None:
         with pytest.raises(ValueError, match="use 6 or more"):
             fit("name", 5)
-
-
-class TestPolicyDocuments:
-    def test_are_json_with_the_current_version(self) -> None:
-        assert json.loads(policy_json([{"Effect": "Deny"}])) == {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Deny"}],
-        }

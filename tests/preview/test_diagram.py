@@ -120,6 +120,21 @@ class TestParts:
         assert (found.scaler, found.replicas) == ("ScaledObject", "1-4 replicas, 0 when idle")
         assert found.metrics == ["prometheus ≤ 30"]
 
+    def test_weights_from_an_image_are_drawn_by_its_name(self) -> None:
+        root = "urn:pulumi:s::p::model-factory:region:AwsRegion"
+        region = Resource(f"{root}::r", "model-factory:region:AwsRegion", {})
+        model = Resource(f"{root}$S::m", "model-factory:serving:ModelService", {}, parent=region.urn)
+        image = {"reference": f"registry.test/team/llm:1.0@sha256:{'1' * 64}"}
+        spec = {"containers": [{"image": "m:1"}], "volumes": [{"name": "weights", "image": image}]}
+        deployment = Resource(
+            f"{root}$D::m",
+            "kubernetes:apps/v1:Deployment",
+            {"metadata": {"name": "m"}, "spec": {"template": {"spec": spec}}},
+            parent=model.urn,
+        )
+        (found,) = Architecture.of([region, model, deployment]).regions[0].models
+        assert found.weights == ["llm:1.0"]
+
 
 class TestChart:
     def test_text_cannot_break_out_of_a_label(self) -> None:
