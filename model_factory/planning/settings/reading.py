@@ -154,9 +154,7 @@ def _known(kind: type[BaseModel] | None, loc: Sequence[str | int]) -> list[str]:
 
 def _description(kind: type[BaseModel] | None, loc: Sequence[str | int]) -> str:
     owner = _inner(kind, loc[:-1])
-    for name, field in owner.model_fields.items() if owner is not None else ():
-        if loc[-1] in (field.alias, name):
-            return (field.description or "").split(". ")[0].rstrip(".")[:1].lower() + (
-                field.description or ""
-            ).split(". ")[0].rstrip(".")[1:]
-    return "it has no default"
+    fields = owner.model_fields.items() if owner is not None else ()
+    told = next((field.description for name, field in fields if loc[-1] in (field.alias, name)), None)
+    first = (told or "it has no default").split(". ")[0].rstrip(".")
+    return first[:1].lower() + first[1:]
