@@ -13,7 +13,7 @@ from typing import Final
 
 from model_factory.cost.charges import Context, Unpriced, Usage
 from model_factory.cost.clouds import BILLING, KUBERNETES
-from model_factory.cost.pools import FilledPool, pools_of
+from model_factory.cost.pools import FilledPool, pools_of, workloads_of
 from model_factory.cost.values import Bill, Line, Missing, Share, Span
 from model_factory.facts.clouds import Cloud
 from model_factory.facts.offer import CapacityType
@@ -53,13 +53,13 @@ class _Maker:
     def __init__(self, graph: Graph, prices: PriceTable, usage: Usage, today: date | None) -> None:
         self._graph = graph
         self._prices = prices
-        self._context = Context(graph, usage, today)
+        self._context = Context(graph, workloads_of(graph), usage, today)
         self._lines: list[Line] = []
         self._missing: list[Missing] = []
         self._warnings: list[str] = []
 
     def bill(self) -> tuple[list[Line], list[Missing], list[str]]:
-        pools, lost = pools_of(self._graph, self._prices)
+        pools, lost = pools_of(self._graph, self._context.workloads, self._prices)
         for pool in pools:
             self._add_pool(pool)
         for workload, reason in lost:

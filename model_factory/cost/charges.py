@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from model_factory.cost.pools import workloads_of
+from model_factory.cost.pools import Workload
 from model_factory.cost.values import SHARED
-from model_factory.graph.clusters import CLUSTERS
 from model_factory.graph.graph import Graph
 from model_factory.graph.resource import Resource
 from model_factory.graph.values import number, text
@@ -65,6 +64,8 @@ class Context:
     """What a rule may look at besides its resource."""
 
     graph: Graph
+    workloads: Sequence[Workload]
+    """All whose pods ask for GPUs."""
     usage: Usage
     today: date | None
 
@@ -135,8 +136,8 @@ def weights(context: Context, resource: Resource, item: str) -> Charges:
 def models_near(context: Context, resource: Resource) -> int:
     """Models that run in the cluster nearest to the resource; what a registry or bucket there has to hold."""
     graph = context.graph
-    here = graph.nearest(resource, graph.of_type(*CLUSTERS))
-    return len({each.model for each in workloads_of(graph) if graph.cluster_of(each.resource) is here})
+    here = graph.cluster_of(resource)
+    return len({each.model for each in context.workloads if graph.cluster_of(each.resource) is here})
 
 
 def owner_by_label(resource: Resource) -> str:

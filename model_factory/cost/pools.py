@@ -6,7 +6,7 @@ least and most. A pool without GPUs is not followed pod by pod: it has its least
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal
@@ -87,10 +87,12 @@ class FilledPool:
         return tuple(parts.values())
 
 
-def pools_of(graph: Graph, prices: PriceTable) -> tuple[list[FilledPool], list[tuple[Resource, str]]]:
-    """The pools of the graph, and the workloads with GPUs that no pool of it takes, with the reason."""
+def pools_of(
+    graph: Graph, workloads: Iterable[Workload], prices: PriceTable
+) -> tuple[list[FilledPool], list[tuple[Resource, str]]]:
+    """The pools of the graph with the workloads on them, and the workloads that no pool of it takes, with the reason."""
     empty = [_empty(graph, each, pool, prices) for each in graph.resources if (pool := node_pool(each))]
-    placed, lost = _placed(graph, {each.resource.urn: each for each, _ in empty})
+    placed, lost = _placed(graph, workloads, {each.resource.urn: each for each, _ in empty})
     return [_filled(each, offer, placed.get(each.resource.urn, ())) for each, offer in empty], lost
 
 
@@ -116,11 +118,11 @@ def _replicas(cluster: Cluster[Resource], workload: Resource) -> Span:
 
 
 def _placed(
-    graph: Graph, pools: Mapping[str, FilledPool]
+    graph: Graph, workloads: Iterable[Workload], pools: Mapping[str, FilledPool]
 ) -> tuple[dict[str, list[Workload]], list[tuple[Resource, str]]]:
     placed: dict[str, list[Workload]] = {}
     lost: list[tuple[Resource, str]] = []
-    for workload in workloads_of(graph):
+    for workload in workloads:
         spec = pod_spec(workload.resource)
         admitting = [pools[each.resource.urn] for each in workload.cluster.pools if each.admits(spec)]
         fitting = [each.resource for each in admitting if each.gpus_per_node] or [

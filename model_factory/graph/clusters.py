@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Generic, TypeVar
 
 from model_factory.graph.autoscalers import Autoscaler, autoscaler
 from model_factory.graph.declared import Declared, is_a, needs
-from model_factory.graph.objects import identity, namespace_of, object_name
+from model_factory.graph.objects import Identity, identity, namespace_of, object_name
 from model_factory.graph.pods import PODS, WORKLOADS
 from model_factory.graph.pools import NodePool, node_pool
 from model_factory.graph.values import at, number
@@ -27,7 +28,7 @@ _CONTAINERS: Final = ("kubernetes:helm.sh/*", "kubernetes:kustomize*", "kubernet
 R = TypeVar("R", bound=Declared)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cluster(Generic[R]):
     """The objects that one provider makes, and the node pools of the cluster that it talks to."""
 
@@ -41,12 +42,12 @@ class Cluster(Generic[R]):
         """Its objects of these types."""
         return tuple(each for each in self.objects if is_a(each, *patterns))
 
-    @property
+    @cached_property
     def workloads(self) -> tuple[R, ...]:
         """Deployments and StatefulSets."""
         return self.of(*WORKLOADS)
 
-    @property
+    @cached_property
     def autoscalers(self) -> tuple[Autoscaler, ...]:
         """All that changes a workload's count."""
         return tuple(found for each in self.objects if (found := autoscaler(each)) is not None)
@@ -54,18 +55,30 @@ class Cluster(Generic[R]):
     def autoscalers_of(self, workload: R) -> tuple[Autoscaler, ...]:
         """What changes a workload's count: by its name or, where a provider has yet to make that up or nobody says it, by its place under
         the same component."""
-        scalers = self.autoscalers
-        named = tuple(each for each in scalers if each.target.name and each.target == identity(workload))
-        if named or not scalers:
+        named = self._by_target.get(identity(workload), ()) if object_name(workload) else ()
+        if named:
             return named
-        others = frozenset(identity(each) for each in self.workloads if object_name(each))
+        others = frozenset[Identity]() if object_name(workload) else self._strangers
         beside = tuple(
             each
+            for target, scalers in self._by_target.items()
+            if not target.name or target in others
             for each in scalers
-            if not (each.target.name and (object_name(workload) or each.target in others))
-            and workload.parent in self._above(each.resource.parent)
+            if workload.parent in self._above(each.resource.parent)
         )
         return beside if len(beside) == 1 else ()
+
+    @cached_property
+    def _by_target(self) -> Mapping[Identity, tuple[Autoscaler, ...]]:
+        found: dict[Identity, tuple[Autoscaler, ...]] = {}
+        for each in self.autoscalers:
+            found[each.target] = (*found.get(each.target, ()), each)
+        return found
+
+    @cached_property
+    def _strangers(self) -> frozenset[Identity]:
+        """Targets of autoscalers that are the name of no workload here."""
+        return frozenset(self._by_target) - frozenset(identity(each) for each in self.workloads)
 
     def least_replicas(self, workload: R) -> int:
         """How many replicas a workload may come down to while anybody asks: by its autoscalers, else by itself, else 1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -28,9 +28,21 @@ class Graph:
         """Resources that exist in their cloud, by (type, id)."""
         return {(resource.type, resource.id): resource for resource in self.resources if resource.id}
 
+    @cached_property
+    def _by_type(self) -> Mapping[str, Sequence[Resource]]:
+        found: dict[str, list[Resource]] = {}
+        for each in self.resources:
+            found.setdefault(each.type, []).append(each)
+        return found
+
+    @cached_property
+    def clusters(self) -> Sequence[Resource]:
+        """The clusters that the clouds run."""
+        return self.of_type(*CLUSTERS)
+
     def of_type(self, *types: str) -> list[Resource]:
-        """The resources of these types, in the graph's order."""
-        return [resource for resource in self.resources if resource.type in types]
+        """The resources of these types, type by type."""
+        return [resource for type_ in types for resource in self._by_type.get(type_, ())]
 
     def ancestors(self, resource: Declared) -> tuple[str, ...]:
         """URNs from the resource's parent up to the stack."""
@@ -59,7 +71,7 @@ class Graph:
 
     def cluster_of(self, resource: Resource) -> Resource | None:
         """The cluster that a Kubernetes object belongs to."""
-        return self.nearest(resource, self.of_type(*CLUSTERS))
+        return self.nearest(resource, self.clusters)
 
     def place_of(self, resource: Resource) -> tuple[Cloud, str] | None:
         """The cloud and the region that a resource is billed in, the region empty where it cannot be told; None for what is of no cloud.

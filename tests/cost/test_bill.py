@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -433,6 +434,24 @@ class TestReadings:
         assert [line.name for line in made.lines if any(share.owner == "a" for share in line.shares)] == [
             "second"
         ]
+
+    def test_an_autoscaler_beside_scales_what_has_no_name_yet(self) -> None:
+        # As programs declare it: the provider makes the name, and the autoscaler has it from there.
+        component, deployment, scaler = model("a", "one", 1, 3)
+        nameless = replace(deployment, inputs=deployment.inputs | {"metadata": {"namespace": "model-a"}})
+        made = bill(
+            flat(eks(), node_group("one", "one"), component, nameless, scaler, model("b", "one", 1, 2))
+        )
+        gpus = {owner: sums.gpus for (owner, _), sums in made.by_owner.items()}
+        assert (gpus["a"], gpus["b"]) == (span("1", "3"), span("1", "2"))
+
+    def test_a_large_stack_is_priced_at_once(self) -> None:
+        others = [resource("kubernetes:core/v1:ConfigMap", f"c{number}", AWS) for number in range(1000)]
+        models = [model(f"m{number}", "one", 1, 2) for number in range(200)]
+        graph = flat(eks(), node_group("one", "one", most=500), *models, *others)
+        began = time.process_time()
+        assert len(bill(graph).by_owner) >= 200
+        assert time.process_time() - began < 5
 
 
 class TestMissing:
