@@ -136,6 +136,7 @@ def _errors(review: Review, detail: Detail) -> Iterable[str]:
         if note.urn:
             yield f"{code(name_of(note.urn))}:"
         yield from fence(_cut(note.message), "text")
+        yield from (f"- {words(line)}" for line in (note.error.lines if note.error else ()))
     yield from more_of(len(review.errors) - detail.notes, "error")
     yield ""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_factory.graph.urn import STACK_TYPE
-from model_factory.preview.events import Report, Step
+from model_factory.preview.events import Diagnostic, Report, Step
 
 _NANOSECONDS_PER_SECOND = 1_000_000_000
 _STATE_KEYS_KEPT_EMPTY = frozenset({"urn", "custom", "type"})
@@ -26,19 +26,19 @@ def digest(report: Report, *, show_same: bool = False) -> dict[str, Any]:
     full = {
         "config": dict(report.config),
         "steps": steps,
-        "diagnostics": [
-            {
-                key: value
-                for key, value in (("urn", note.urn), ("message", note.message), ("severity", note.severity))
-                if value
-            }
-            for note in report.diagnostics
-        ],
+        "diagnostics": [_diagnostic(note) for note in report.diagnostics],
         "duration": int(report.duration_seconds * _NANOSECONDS_PER_SECOND),
         "changeSummary": dict(report.changes),
         "maybeCorrupt": report.maybe_corrupt,
     }
     return {key: value for key, value in full.items() if value}
+
+
+def _diagnostic(note: Diagnostic) -> dict[str, Any]:
+    shown = {"urn": note.urn, "message": note.message, "severity": note.severity}
+    # Not of the CLI: what a cloud refused, for who groups by cause.
+    error = {"error": note.error.document} if note.error else {}
+    return {key: value for key, value in shown.items() if value} | error
 
 
 def _is_root(step: Step) -> bool:

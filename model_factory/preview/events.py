@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, cast
 
 from model_factory.graph.masking import Masker
+from model_factory.graph.refusal import Refusal
 from model_factory.graph.urn import name_of, type_of
+from model_factory.graph.verdict import not_evaluated
 from model_factory.preview.wording import short_type
 
 EngineEvent = Mapping[str, Any]
@@ -28,8 +30,6 @@ _SIDES: Final = ("old", "new")
 _PROPERTIES: Final = ("inputs", "outputs")
 # Words of the protocol, which a secret that reads like one must not take out.
 _WORDS: Final = frozenset({"op", "type", "severity", "enforcementLevel", "result", "resourceChanges"})
-# What a policy pack's host says of a check that met a value which is not known before `up` (pulumi-policy, policy.py).
-_NOT_EVALUATED: Final = ("can't run policy '", "can't run remediation '")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ class Diagnostic:
     severity: Severity
     message: str
     urn: str = ""
+    error: Refusal | None = None
+    """What a cloud refused, in parts. The Pulumi CLI gives only the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,8 @@ class Report:
         if event.get("ephemeral") or event["severity"] == "debug":
             return None
         # The event's prefix ("error: ") only repeats the severity.
-        note = Diagnostic(event["severity"], _plain(str(event["message"])), str(event.get("urn", "")))
+        error = Refusal.read(event["error"]) if event.get("error") else None
+        note = Diagnostic(event["severity"], _plain(str(event["message"])), str(event.get("urn", "")), error)
         self.diagnostics.append(note)
         return note
 
@@ -257,8 +260,11 @@ def _finding(event: EngineEvent) -> Finding | None:
     if said := event.get("policyEvent"):
         message = _plain(str(said.get("message") or "")).strip()
         kind: FindingKind = "mandatory" if said.get("enforcementLevel") == "mandatory" else "advisory"
-        if message.startswith(_NOT_EVALUATED):
-            kind = "not evaluated"
+        why = said.get("notEvaluated")
+        if why is None:
+            why = not_evaluated(message)
+        if why is not None:
+            kind, message = "not evaluated", str(why)
         return Finding(
             kind,
             str(said.get("policyName") or ""),

@@ -238,9 +238,6 @@ def _judgements(report: Report) -> Iterable[Judgement]:
     together: dict[Judgement, list[tuple[str, str, str]]] = {}
     for finding in report.findings:
         message = name_unknowns(finding.message)
-        if finding.kind == "not evaluated":
-            # "can't run policy 'x' from policy pack 'y' during preview: why"; the names stand beside it anyway.
-            message = message.partition("during preview: ")[2] or message
         key = Judgement(
             finding.kind,
             finding.policy,

@@ -147,6 +147,8 @@ def _print_notes(console: Console, report: Report) -> None:
         where = f"{type_} {name_of(note.urn)}: " if type_ else ""
         text = Text.assemble((label, style or ""), (where, "cyan"), name_unknowns(note.message))
         console.print(text, soft_wrap=True)
+        for line in note.error.lines if note.error else ():
+            console.print(Text(f"  {line}"), soft_wrap=True)
     if report.diagnostics:
         console.print()
 

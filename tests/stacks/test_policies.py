@@ -151,6 +151,24 @@ class TestACarelessChange:
             assert "hunter2" not in ended.out + ended.err
 
 
+class TestACarelessStack:
+    @pytest.mark.parametrize("arguments", [("up", "--yes"), ("up", "--yes", "--skip-preview")])
+    def test_a_policy_over_the_whole_stack_stops_it_before_the_first_call(
+        self, own: OwnPolicies, arguments: tuple[str, ...]
+    ) -> None:
+        """Nothing disrupts the Deployment's budget, for it has none: which only the whole stack tells."""
+        own.program()
+        config = '{"all": "disabled", "pdb-exists": "mandatory"}'
+        (own.root / "policies" / "config" / "dev.json").write_text(config, encoding="utf-8")
+        ended = own.factory(*arguments, check=False)
+        assert ended.code == 1
+        assert "mandatory: pdb-exists" in ended.out
+        assert "breaks 1 mandatory policy: pdb-exists" in ended.err
+        assert own.rendered() == {}
+        stacks = own.root / ".factory" / "stacks"
+        assert not list(stacks.glob("dev.*")), "no state, and no journal of anything begun"
+
+
 class TestRemediation:
     def test_it_changes_the_objects_of_the_cluster(self, own: OwnPolicies) -> None:
         own.program()

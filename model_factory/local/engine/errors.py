@@ -25,6 +25,7 @@ from collections.abc import Sequence
 
 import grpc
 
+from model_factory.graph.refusal import Refusal
 from model_factory.local.engine.model import provider_urn
 from model_factory.local.errors import LocalError
 from model_factory.local.wire import Properties
@@ -65,7 +66,9 @@ class SecretsError(StoreError):
 
 
 class ResourceError(EngineError):
-    """One resource cannot be brought to its goal."""
+    """One resource cannot be brought to its goal. `refusal` is what a cloud said, where one did."""
+
+    refusal: Refusal | None = None
 
 
 class PlanError(ResourceError):
@@ -101,11 +104,11 @@ class UnknownProviderError(ResourceError):
 class ProviderCallError(ResourceError):
     """A provider refused or failed a call. `code` is the gRPC status, `message` what the provider said."""
 
-    def __init__(self, code: grpc.StatusCode, message: str, details: bytes = b"") -> None:
+    def __init__(self, code: grpc.StatusCode, message: str, refusal: Refusal | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.details = details
+        self.refusal = refusal
 
     @property
     def outcome_unknown(self) -> bool:
@@ -117,13 +120,15 @@ class InitFailedError(ResourceError):
     """The resource exists, but did not become ready: its id and what is known of it must be kept, and it is retried."""
 
     def __init__(
-        self, id_: str, outputs: Properties, inputs: Properties | None, reasons: Sequence[str]
-    ) -> None:
+        self, id_: str, outputs: Properties, inputs: Properties | None, reasons: Sequence[str],
+        refusal: Refusal | None = None,
+    ) -> None:  # fmt: skip
         super().__init__("; ".join(reasons) or "resource initialisation failed")
         self.id = id_
         self.outputs = outputs
         self.inputs = inputs
         self.reasons = tuple(reasons)
+        self.refusal = refusal
 
 
 class StepFailedError(EngineError):

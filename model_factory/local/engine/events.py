@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from model_factory.graph.refusal import Refusal
+from model_factory.graph.verdict import not_evaluated
 from model_factory.local import wire
 from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.step import Op, Step
@@ -64,8 +66,17 @@ class EventSink:
             "preludeEvent", {"config": {key: MASK if key in hidden else text for key, text in config.items()}}
         )
 
-    def diagnostic(self, severity: Severity, message: str, urn: str = "", *, ephemeral: bool = False) -> None:
-        """A message of the engine, a provider or the program, about one resource or none."""
+    def diagnostic(
+        self,
+        severity: Severity,
+        message: str,
+        urn: str = "",
+        *,
+        ephemeral: bool = False,
+        refusal: Refusal | None = None,
+    ) -> None:
+        """A message of the engine, a provider or the program, about one resource or none. `refusal` is what a cloud said in parts:
+        our addition to Pulumi's event, under `error`."""
         if severity == "error":
             self.errors += 1
         if not message.endswith("\n"):
@@ -77,6 +88,8 @@ class EventSink:
             event["urn"] = urn
         if ephemeral:
             event["ephemeral"] = True
+        if refusal is not None:
+            event["error"] = _show(refusal.document, self.strike)
         self._send("diagnosticEvent", event)
 
     def pre(self, step: Step, *, planning: bool) -> None:
@@ -103,13 +116,16 @@ class EventSink:
     def violation(
         self, urn: str, pack: PackName, policy: str, message: str, level: str, severity: str
     ) -> None:
-        """What a policy says of a resource. `level`: mandatory or advisory; `severity` may be empty."""
+        """What a policy says of a resource. `level`: mandatory or advisory; `severity` may be empty. A check that met an unknown value
+        says why under `notEvaluated`, our addition to Pulumi's event."""
         body: dict[str, Any] = {
             "resourceUrn": urn, "message": self.strike(message) + "\n", "color": "never", "policyName": policy,
             **pack.fields(), "enforcementLevel": level,
         }  # fmt: skip
         if severity:
             body["severity"] = severity
+        if (why := not_evaluated(message)) is not None:
+            body["notEvaluated"] = self.strike(why)
         self._send("policyEvent", body)
 
     def remediation(

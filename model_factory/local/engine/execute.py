@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final, TypeVar, cast
 
+from model_factory.graph.refusal import Refusal
 from model_factory.graph.urn import provider_urn
 from model_factory.local.engine.errors import (
     InitFailedError,
@@ -80,10 +81,10 @@ class Executor:
             self.stopped = True
             self.on_stop()
 
-    def fail(self, urn: str, message: str) -> None:
+    def fail(self, urn: str, message: str, refusal: Refusal | None = None) -> None:
         """Something outside a step went wrong. The run ends after what is under way."""
         self.failures.append((urn, message))
-        self._sink.diagnostic("error", message, urn)
+        self._sink.diagnostic("error", message, urn, refusal=refusal)
         self.stop()
 
     async def call(self, function: Callable[[], T]) -> T:
@@ -136,7 +137,7 @@ class Executor:
             self._report(
                 step,
                 f"{step.op.value} of {step.state.type} {step.state.name!r} did not complete: {failure}",
-                None,
+                failure,
             )
             raise StepFailedError(str(failure)) from failure
         except StateError as error:
@@ -177,10 +178,10 @@ class Executor:
             return
         self.changes[step.op.value] += 1
 
-    def _report(self, step: Step, message: str, error: Exception | None) -> None:
+    def _report(self, step: Step, message: str, error: ResourceError) -> None:
         urn = "" if _is_internal(step) else step.urn
         shown = f"Preview failed: {message}" if self.preview else message
-        self._sink.diagnostic("error", shown, urn)
+        self._sink.diagnostic("error", shown, urn, refusal=error.refusal)
         unknown = isinstance(error, ProviderCallError) and error.outcome_unknown
         if not self.preview:
             self._sink.failed(step, status=2 if unknown else 0, steps=sum(self.changes.values()))

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
 import grpc
-from google.protobuf import empty_pb2, struct_pb2
+from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import provider_pb2, status_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
+from model_factory.graph.refusal import Refusal
 from model_factory.graph.urn import name_of, type_of
 from model_factory.local import wire
 from model_factory.local.engine.diff import Diff, Kind, PropertyDiff
-from model_factory.local.engine.errors import InitFailedError, ProviderCallError
+from model_factory.local.engine.errors import InitFailedError, ProviderCallError, ResourceError
+from model_factory.local.errors import LocalError
 from model_factory.local.wire import UNKNOWN, Properties, Secret, Value
 
 _KINDS: Final = {
@@ -62,7 +64,7 @@ class _CallContext:
         self.trailing: dict[str, bytes | str] = {}
 
     def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
-        raise ProviderCallError(code, details, self._details())
+        raise self._failure(code, details)
 
     def set_code(self, code: grpc.StatusCode) -> None:
         self.code_ = code
@@ -75,11 +77,25 @@ class _CallContext:
 
     def raise_if_failed(self) -> None:
         if self.code_ not in (None, grpc.StatusCode.OK):
-            raise ProviderCallError(cast("grpc.StatusCode", self.code_), self.details_, self._details())
+            raise self._failure(cast("grpc.StatusCode", self.code_), self.details_)
 
-    def _details(self) -> bytes:
+    def _failure(self, code: grpc.StatusCode, message: str) -> ResourceError:
+        """What the status and its details come to."""
         value = self.trailing.get(_STATUS_DETAILS, b"")
-        return value if isinstance(value, bytes) else base64.b64decode(value)
+        status = status_pb2.Status.FromString(value if isinstance(value, bytes) else base64.b64decode(value))
+        refusal: Refusal | None = None
+        half_done: provider_pb2.ErrorResourceInitFailed | None = None
+        for detail in status.details:
+            document, failure = struct_pb2.Struct(), provider_pb2.ErrorResourceInitFailed()
+            if detail.Unpack(document):
+                refusal = Refusal.read(json_format.MessageToDict(document))
+            elif detail.Unpack(failure):
+                half_done = failure
+        if half_done is None:
+            return ProviderCallError(code, message, refusal)
+        inputs = wire.decode(half_done.inputs) if half_done.HasField("inputs") else None
+        outputs = wire.decode(half_done.properties)
+        return InitFailedError(half_done.id, outputs, inputs, list(half_done.reasons), refusal)
 
 
 class ProviderInstance:
@@ -239,7 +255,10 @@ class ProviderInstance:
             raise ProviderCallError(
                 grpc.StatusCode.UNIMPLEMENTED, f"provider {self.package} cannot look for lost objects"
             )
-        return cast("str | None", adopt(type_, urn, inputs))
+        try:
+            return cast("str | None", adopt(type_, urn, inputs))
+        except LocalError as error:
+            raise ProviderCallError(grpc.StatusCode.UNKNOWN, str(error)) from error
 
     def invoke(self, token: str, args: Properties, *, preview: bool) -> tuple[Properties, list[Failure]]:
         request = provider_pb2.InvokeRequest(tok=token, args=self._encode(args), preview=preview)
@@ -279,11 +298,8 @@ class ProviderInstance:
             raise ProviderCallError(
                 grpc.StatusCode.UNIMPLEMENTED, f"provider {self.package} does not implement {method}"
             ) from error
-        except ProviderCallError as error:
-            failure = _init_failure(error)
-            if failure is None:
-                raise
-            raise failure from error
+        except ResourceError:
+            raise
         except Exception as error:  # as gRPC: whatever else a servicer raises is the status UNKNOWN
             message = f"provider {self.package} failed in {method}: {type(error).__name__}: {error}"
             raise ProviderCallError(grpc.StatusCode.UNKNOWN, message) from error
@@ -300,18 +316,6 @@ def _mark(answer: Value, sent: Value) -> Value:
     if isinstance(answer, list) and isinstance(sent, list):
         return [_mark(item, sent[index]) if index < len(sent) else item for index, item in enumerate(answer)]
     return answer
-
-
-def _init_failure(error: ProviderCallError) -> InitFailedError | None:
-    if not error.details:
-        return None
-    status = status_pb2.Status.FromString(error.details)
-    for detail in status.details:
-        failure = provider_pb2.ErrorResourceInitFailed()
-        if detail.Unpack(failure):
-            inputs = wire.decode(failure.inputs) if failure.HasField("inputs") else None
-            return InitFailedError(failure.id, wire.decode(failure.properties), inputs, list(failure.reasons))
-    return None
 
 
 def _diff(response: Any) -> Diff:

@@ -21,7 +21,7 @@ from model_factory.local.engine.events import MASK, EventSink, PackName, PolicyS
 from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.policy_process import PolicyPack, Stream
 from model_factory.local.engine.request import Deployment
-from model_factory.local.wire import Properties, Secret, Value
+from model_factory.local.wire import UNKNOWN, Properties, Secret, Value
 
 _LEVELS: Final[Mapping[int, str]] = {
     analyzer_pb2.ADVISORY: "advisory",
@@ -173,9 +173,17 @@ class Policies:
         }
         return analyzer_pb2.AnalyzerResource(
             type=state.type, urn=state.urn, name=state.name, options=_options(state), provider=self._provider(state),
-            properties=_encode(_public(state.outputs)), parent=state.parent, dependencies=state.dependencies,
+            properties=_encode(_public(self._foreseen(state))), parent=state.parent, dependencies=state.dependencies,
             propertyDependencies=dependencies,
         )  # fmt: skip
+
+    def _foreseen(self, state: ResourceState) -> Properties:
+        """What a resource will have. Where its provider is not there yet, as for the objects of a cluster that is still to be made,
+        a preview knows no outputs: but what the program asks for is known, and can be judged before anything is paid for. Pulumi
+        sends nothing then."""
+        if not self._dry_run or state.outputs or not state.custom:
+            return state.outputs
+        return {**state.inputs, "id": UNKNOWN}
 
     def _provider(self, state: ResourceState) -> analyzer_pb2.AnalyzerProviderResource | None:
         provider = self._find(provider_urn(state.provider)) if state.provider else None

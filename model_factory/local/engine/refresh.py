@@ -155,7 +155,7 @@ class Surveyor:
             try:
                 step, result = await self._executor.call(lambda: self._compare(old))
             except ResourceError as error:
-                self._executor.fail(old.urn, f"refresh of {old.type} {old.name!r}: {error}")
+                self._executor.fail(old.urn, f"refresh of {old.type} {old.name!r}: {error}", error.refusal)
                 return old
             except StoppedError:
                 return old

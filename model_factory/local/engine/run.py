@@ -249,7 +249,7 @@ class Run:
             return
         urn = error.urn if isinstance(error, PlanError) else ""
         message = str(error) if isinstance(error, (PlanError, UnsupportedError)) else f"{goal.label}: {error}"
-        self._executor.fail(urn, message)
+        self._executor.fail(urn, message, error.refusal if isinstance(error, ResourceError) else None)
 
     async def _carry_out(self, goal: Goal, steps: tuple[Step, ...]) -> Registered:
         main = steps[-1] if steps[-1].op is not Op.REPLACE else steps[0]

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model_factory.graph.refusal import Refusal
 from model_factory.local.errors import LocalError
+from model_factory.local.providers.causes import Causes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,9 @@ class Failure:
 class ProviderError(LocalError):
     """A failure that the engine shows as it stands."""
 
+    refusal: Refusal | None = None
+    """What a cloud said, in parts."""
+
 
 class ConfigurationError(ProviderError):
     """The provider cannot be configured with what it was given."""
@@ -37,15 +42,21 @@ class UnsupportedError(ProviderError):
 
 
 class CloudError(ProviderError):
-    """The cloud answered a call with an error. The text names cloud, operation, code and cause."""
+    """The cloud answered a call with an error. The text names cloud, operation, code and cause; `refusal` has it in parts."""
 
-    def __init__(self, *, cloud: str, operation: str, code: str, message: str, status: int = 0) -> None:
+    def __init__(
+        self, *, cloud: str, operation: str, code: str, message: str, status: int = 0, request_id: str = "",
+        causes: Causes | None = None, reasons: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        """`causes` is the cloud's table; `reasons` are codes that say more than `code` does."""
         super().__init__(f"{cloud} refused {operation}: {code}: {message}")
-        self.cloud = cloud
         self.operation = operation
         self.code = code
         self.message = message
         self.status = status
+        cause = causes.cause((*reasons, code), status) if causes else None
+        remedy = causes.remedy(cause, operation) if causes and cause else ""
+        self.refusal = Refusal(cloud, operation, code, status, request_id, message, cause or "", remedy)
 
 
 class NotFoundError(CloudError):

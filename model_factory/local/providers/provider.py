@@ -10,9 +10,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import grpc
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, struct_pb2
+from google.protobuf.message import Message
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
+from model_factory.graph.refusal import Refusal
 from model_factory.graph.urn import name_of, type_of
 from model_factory.local import wire
 from model_factory.local.providers.base import Call, Registry, ResourceType, S, Update
@@ -51,8 +53,11 @@ PROPERTY_KINDS: Final = {
 class _PartialCreateError(Exception):
     """The object exists, but did not get ready."""
 
-    def __init__(self, object_id: str, inputs: Properties, outputs: Properties, reason: str) -> None:
+    def __init__(
+        self, object_id: str, inputs: Properties, outputs: Properties, reason: str, refusal: Refusal | None
+    ) -> None:
         super().__init__(reason)
+        self.refusal = refusal
         self.details = provider_pb2.ErrorResourceInitFailed(
             id=object_id, properties=wire.encode(outputs), reasons=[reason], inputs=wire.encode(inputs)
         )
@@ -330,16 +335,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             outputs = bare
         if outputs is None:
             return error
-        return _PartialCreateError(object_id, inputs, mark_all(outputs, inputs), str(error))
+        refusal = error.refusal if isinstance(error, ProviderError) else None
+        return _PartialCreateError(object_id, inputs, mark_all(outputs, inputs), str(error), refusal)
 
     def _guard(self, context: Any, run: Callable[[], R]) -> R:
         try:
             return run()
         except _PartialCreateError as failure:
-            status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(failure))
-            status.details.add().Pack(failure.details)
-            context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-            _abort(context, grpc.StatusCode.UNKNOWN, str(failure))
+            _abort(context, grpc.StatusCode.UNKNOWN, str(failure), failure.refusal, failure.details)
         except CancelledError as error:
             _abort(context, grpc.StatusCode.CANCELLED, str(error))
         except UnsupportedError as error:
@@ -347,10 +350,23 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         except ConfigurationError as error:
             _abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except ProviderError as error:
-            _abort(context, grpc.StatusCode.UNKNOWN, str(error))
+            _abort(context, grpc.StatusCode.UNKNOWN, str(error), error.refusal)
 
 
-def _abort(context: Any, code: grpc.StatusCode, message: str) -> NoReturn:
+def _abort(
+    context: Any, code: grpc.StatusCode, message: str, refusal: Refusal | None = None, *details: Message
+) -> NoReturn:
+    """End the call. What does not fit into a message goes along as details of the status; the Pulumi CLI passes over those it does
+    not know."""
+    if refusal is not None:
+        document = struct_pb2.Struct()
+        document.update(refusal.document)
+        details = (*details, document)
+    if details:
+        status = status_pb2.Status(code=code.value[0], message=message)
+        for each in details:
+            status.details.add().Pack(each)
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
     context.abort(code, message)
     raise AssertionError("abort returned")
 

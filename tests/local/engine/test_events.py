@@ -35,7 +35,10 @@ BODIES = {
     "resourcePreEvent": ({"metadata"}, {"planning"}),
     "resOutputsEvent": ({"metadata"}, {"planning"}),
     "resOpFailedEvent": ({"metadata", "status", "steps"}, set()),
-    "diagnosticEvent": ({"message", "color", "severity"}, {"urn", "prefix", "streamID", "ephemeral"}),
+    "diagnosticEvent": (
+        {"message", "color", "severity"},
+        {"urn", "prefix", "streamID", "ephemeral", "error"},
+    ),
     "summaryEvent": (
         {"maybeCorrupt", "durationSeconds", "resourceChanges", "PolicyPacks", "isPreview", "result"},
         set(),

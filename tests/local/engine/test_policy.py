@@ -247,6 +247,7 @@ class TestNotEvaluated:
             "can't run policy 'plain' from policy pack 'trial@v0.0.1' during preview: "
             "string value at .size can't be known during preview\n"
         )
+        assert event["notEvaluated"] == "string value at .size can't be known during preview"
         assert bench.passed("first") == ["plain"]
         assert bench.passed("second") == []
 
@@ -256,6 +257,41 @@ class TestNotEvaluated:
         assert not outcome.ok
         assert bench.cloud.names() == {"first"}
         assert bench.findings() == [("mandatory", "plain", "second")]
+
+
+class TestAProviderThatIsNotThereYet:
+    """As of a cluster that is still to be made: in a preview its objects have no outputs."""
+
+    SUM = """
+    def total(args, report):
+        found = [each for each in args.resources if each.resource_type == "test:index:Thing" and each.name != "maker"]
+        if sum(each.props["size"] for each in found) > 3: report("too much")
+        if found[0].props.get("id"): report("an id before there is one")
+    policies = [stack("total", total)]
+    """
+
+    @staticmethod
+    def program(size: int) -> Callable[[], None]:
+        def run() -> None:
+            maker = Thing("maker", {"size": 1})
+            later = Provider("later", {"place": maker.computed})  # type: ignore[attr-defined]
+            for name in ("one", "two"):
+                Thing(name, {"size": size}, pulumi.ResourceOptions(provider=later))
+
+        return run
+
+    def test_what_the_program_asks_of_it_is_judged_before_anything_is_made(self, bench: Judged) -> None:
+        bench.ask(self.SUM)
+        outcome = bench.preview(self.program(2))
+        assert not outcome.ok
+        assert ("mandatory", "total") in [finding[:2] for finding in bench.findings()]
+        assert "too much" in str(bench.said("policyEvent"))
+
+    def test_what_it_will_answer_stays_unknown(self, bench: Judged) -> None:
+        bench.ask(self.SUM)
+        assert bench.preview(self.program(1)).ok
+        (event,) = bench.said("policyEvent")
+        assert "notEvaluated" in event
 
 
 class TestStackPolicies:

@@ -33,8 +33,9 @@ class Context:
 
     def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
         status = status_pb2.Status.FromString(dict(metadata)["grpc-status-details-bin"])
-        self.details = pb.ErrorResourceInitFailed()
-        assert status.details[0].Unpack(self.details)
+        failure = pb.ErrorResourceInitFailed()
+        # Beside it, or alone, stands what a cloud refused.
+        self.details = next((failure for each in status.details if each.Unpack(failure)), None)
 
 
 @dataclass

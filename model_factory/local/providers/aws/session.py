@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import ServiceModel
 
 from model_factory.facts.aws.services import OPTIONAL, SERVICES
+from model_factory.local.providers.aws.causes import CAUSES
 from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
 from model_factory.local.providers.values import is_loopback, mapping, text
 from model_factory.local.wire import Properties, Value
@@ -218,4 +219,6 @@ def _cloud_error(service: str, operation: str, response: dict[str, Any]) -> Clou
         code=code,
         message=str(error.get("Message") or "no message"),
         status=status,
+        request_id=str(response.get("ResponseMetadata", {}).get("RequestId") or ""),
+        causes=CAUSES,
     )

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+import grpc
 import httplib2
 
 from model_factory.facts.gcp.services import OPTIONAL, SERVICES
@@ -18,12 +19,14 @@ from model_factory.local import discovery
 from model_factory.local.discovery import Document, Json
 from model_factory.local.providers.base import Call
 from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
+from model_factory.local.providers.gcp.causes import CAUSES
 from model_factory.local.providers.values import flag, is_loopback, text
 from model_factory.local.wire import Properties, Value
 
 ATTRIBUTION_LABEL: Final = "goog-pulumi-provisioned"
 REQUEST_SECONDS: Final = 150.0
 UNREACHABLE: Final = "UNREACHABLE"
+_CODES: Final[Mapping[int, str]] = {each.value[0]: each.name for each in grpc.StatusCode}
 
 with warnings.catch_warnings():
     # Google's client announces when it will drop this Python; that is for those who pin it, not for every run.
@@ -205,8 +208,18 @@ def _refusal(method: str, error: HttpError) -> CloudError:
     code = answer.get("status") or (reasons[0] if reasons else code)
     if reasons and method.startswith("compute."):
         code = reasons[0]
+    details: list[Body] = answer.get("details") or []
     kind = NotFoundError if status == 404 else CloudError
-    return kind(cloud="gcp", operation=method, code=code, message=message, status=status)
+    return kind(
+        cloud="gcp",
+        operation=method,
+        code=code,
+        message=message,
+        status=status,
+        request_id=next((str(each["requestId"]) for each in details if each.get("requestId")), ""),
+        causes=CAUSES,
+        reasons=(*(str(each["reason"]) for each in details if each.get("reason")), *reasons),
+    )
 
 
 # Calls that may have to wait their turn, and operations
@@ -263,11 +276,15 @@ def finish(call: Call[Gcp], service: str, operation: Body, *, location: str = ""
     if not error:
         return
     first: Body = error["errors"][0] if "errors" in error else error
+    code = first.get("code", "")
     raise CloudError(
         cloud="gcp",
         operation=method,
-        code=str(first.get("code", "")),
+        # Operations of some services have google.rpc.Code as a number.
+        code=_CODES.get(code, str(code)) if isinstance(code, int) else str(code),
         message=str(first.get("message", over.get("statusMessage", ""))),
+        status=int(over.get("httpErrorStatusCode", 0)),
+        causes=CAUSES,
     )
 
 

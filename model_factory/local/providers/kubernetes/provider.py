@@ -30,6 +30,7 @@ from model_factory.local.providers.errors import (
     UnsupportedError,
 )
 from model_factory.local.providers.kubernetes import objects
+from model_factory.local.providers.kubernetes.causes import CAUSES
 from model_factory.local.providers.kubernetes.changes import differences, replacing_paths
 from model_factory.local.providers.kubernetes.tokens import kind_of
 from model_factory.local.providers.provider import PROPERTY_KINDS, Provider, type_token
@@ -260,7 +261,12 @@ def _cluster_call(target: Target, call: Callable[[], R]) -> R:
 def _refuse(target: Target, error: ClusterError) -> NoReturn:
     cloud = f"kubernetes cluster {target.cluster.folder.name}"
     raise CloudError(
-        cloud=cloud, operation=error.operation, code=error.reason, message=error.message, status=error.status
+        cloud=cloud,
+        operation=error.operation,
+        code=error.reason,
+        message=error.message,
+        status=error.status,
+        causes=CAUSES,
     ) from error
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from model_factory.local.providers.aws import checks
+from model_factory.local.providers.aws.causes import CAUSES
 from model_factory.local.providers.aws.declare import declare
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api
@@ -52,6 +53,7 @@ def _create(call: Call[Aws], inputs: Properties) -> str:
             operation=f"ec2:CreateFlowLogs of {covered[0]}",
             code=str(error.get("Code", "")),
             message=str(error.get("Message", "")),
+            causes=CAUSES,
         )
     return call.created(answer["FlowLogIds"][0])
 
