@@ -67,8 +67,12 @@ class LocalStack:
         self.name = "dev"
         ports = dict(zip(DEV_PORTS, free_ports(len(DEV_PORTS)), strict=True))
         self.ports = ports
-        for file in ("Pulumi.yaml", "__main__.py"):
-            shutil.copy(ROOT / file, folder / file)
+        shutil.copy(ROOT / "__main__.py", folder)
+        # The Pulumi CLI runs the program in the project's environment: this one, since a folder of its own has none.
+        project = (ROOT / "Pulumi.yaml").read_text(encoding="utf-8")
+        assert "virtualenv: .venv\n" in project
+        project = project.replace("virtualenv: .venv\n", f"virtualenv: {sys.prefix}\n")
+        (folder / "Pulumi.yaml").write_text(project, encoding="utf-8")
         text = (ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
         for cloud, port in DEV_PORTS.items():
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{ports[cloud]}")

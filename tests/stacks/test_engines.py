@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib.util
 import shlex
 import shutil
-import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -54,14 +53,7 @@ class Pair:
         self.stacks: dict[str, LocalStack] = {}
         for engine in ENGINES:
             (folder / engine).mkdir()
-            stack = LocalStack(folder / engine)
-            # The project's environment is this one; a stack in a folder of its own has none.
-            project = stack.root / "Pulumi.yaml"
-            text = project.read_text(encoding="utf-8")
-            assert "virtualenv: .venv\n" in text
-            text = text.replace("virtualenv: .venv\n", f"virtualenv: {sys.prefix}\n")
-            project.write_text(text, encoding="utf-8")
-            self.stacks[engine] = stack
+            self.stacks[engine] = LocalStack(folder / engine)
 
     def both(self, action: Callable[[LocalStack, str], Any]) -> dict[str, Any]:
         """The answer of each, by engine; at the same time, as each waits for its clouds a good part of it."""
