@@ -60,9 +60,7 @@ def measure(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> tup
     peak_bytes = 0
     done = threading.Event()
     started = time.monotonic()
-    process = subprocess.Popen(
-        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def sample() -> None:
         nonlocal peak_bytes
@@ -154,9 +152,7 @@ def terraform(folder: Path, count: int) -> dict[str, Callable[[], tuple[float, f
         f'resource "terraform_data" "item" {{\n  count = {count}\n  input = "value ${{count.index}}"\n}}\n'
     )
     env = {**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}
-    subprocess.run(
-        ["terraform", "init", "-input=false"], cwd=folder, env=env, check=True, capture_output=True
-    )
+    subprocess.run(["terraform", "init", "-input=false"], cwd=folder, env=env, check=True, capture_output=True)
 
     def run(*arguments: str) -> tuple[float, float]:
         return measure(["terraform", *arguments, "-input=false", "-no-color"], cwd=folder, env=env)
@@ -183,9 +179,7 @@ def run_case(engine: str, count: int, repeats: int) -> list[Figure]:
         for phase in PHASES:
             runs = [phases[phase]() for _ in range(1 if phase == "up" else repeats)]
             figures.append(
-                Figure(
-                    engine, count, phase, statistics.median(s for s, _ in runs), max(mib for _, mib in runs)
-                )
+                Figure(engine, count, phase, statistics.median(s for s, _ in runs), max(mib for _, mib in runs))
             )
             print(
                 f"{engine:>13}  {count:>6,}  {phase:<9} {figures[-1].seconds:8.2f} s {figures[-1].peak_mib:8.0f} MiB",
@@ -214,9 +208,7 @@ def compare(figures: Sequence[Figure]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument(
         "--cli-counts",

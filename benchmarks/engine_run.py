@@ -16,9 +16,7 @@ from model_factory.local.providers.kubernetes.provider import KubernetesProvider
 
 def main() -> None:
     operation, folder = sys.argv[1], Path(sys.argv[2])
-    store = StackStore(
-        folder / "stacks", "bench", "dev", lambda: PassphraseCrypter("bench", new_salt("bench"))
-    )
+    store = StackStore(folder / "stacks", "bench", "dev", lambda: PassphraseCrypter("bench", new_salt("bench")))
     deployment = Deployment(Request(cast("Operation", operation)), Program("bench", "dev", folder))
     messages: list[str] = []
 

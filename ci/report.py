@@ -93,11 +93,7 @@ def drift(given: argparse.Namespace) -> None:
                 gh("PATCH", issue, body={"state": "closed", "state_reason": "completed"})
             print(f"{stack}: no drift.")
             continue
-        title = (
-            f"Drift in {stack}"
-            if found == "found"
-            else f"Drift of {stack} is not known: the nightly look failed"
-        )
+        title = f"Drift in {stack}" if found == "found" else f"Drift of {stack} is not known: the nightly look failed"
         fenced = "~~~~~~~~~~~~text\n" + report.replace("~~~", "~ ~ ~") + "\n~~~~~~~~~~~~"
         foot = f"Seen by {run}. `factory up --stack {stack}` brings back what the program says."
         said = {"title": title, "body": _body(marker, fenced, foot)}
@@ -143,9 +139,7 @@ def _stacks(text: str) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     actions = parser.add_subparsers(required=True)
     for action, own in ((comment, ("--head-owner", "--head-branch", "--head-sha")), (drift, ())):
         command = actions.add_parser(action.__name__)

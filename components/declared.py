@@ -61,9 +61,7 @@ class Declared:
                 parent=request.parent,
                 provider=request.provider,
                 dependencies=tuple(request.dependencies),
-                property_dependencies={
-                    key: tuple(each.urns) for key, each in request.propertyDependencies.items()
-                },
+                property_dependencies={key: tuple(each.urns) for key, each in request.propertyDependencies.items()},
             )
         )
 

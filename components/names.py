@@ -12,9 +12,7 @@ def fit(name: str, limit: int) -> str:
     Two long names that begin alike stay apart, and the same name always gives the same answer.
     """
     if limit < 6:
-        raise ValueError(
-            f"a limit of {limit} characters leaves no room for a name and its hash; use 6 or more"
-        )
+        raise ValueError(f"a limit of {limit} characters leaves no room for a name and its hash; use 6 or more")
     if len(name) <= limit:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:4]

@@ -44,9 +44,7 @@ def policies_table() -> str:
 def read_config(environment: str) -> Mapping[str, Mapping[str, Any]]:
     """What an environment does otherwise; nothing where it has no file."""
     file = CONFIG / f"{environment}.json"
-    return (
-        cast("Mapping[str, Mapping[str, Any]]", json.loads(file.read_text("utf-8"))) if file.is_file() else {}
-    )
+    return cast("Mapping[str, Mapping[str, Any]]", json.loads(file.read_text("utf-8"))) if file.is_file() else {}
 
 
 def level_of(policy: Policy, config: Mapping[str, Mapping[str, Any]]) -> str:

@@ -29,9 +29,7 @@ class S3WeightsBucket(pulumi.ComponentResource):
     bucket_arn: pulumi.Output[str]
     key_arn: pulumi.Output[str]
 
-    def __init__(
-        self, name: str, args: S3WeightsBucketArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: S3WeightsBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:storage:S3WeightsBucket", name, {}, opts)
         region, tags = args["region"], args["tags"]
         child = pulumi.ResourceOptions(parent=self)

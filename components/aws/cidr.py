@@ -28,9 +28,7 @@ def subnet_layout(vpc_cidr: str) -> SubnetLayout:
     try:
         vpc = IPv4Network(vpc_cidr)
     except ValueError as error:
-        raise ValueError(
-            f"VPC CIDR {vpc_cidr!r} is no IPv4 network ({error}); write one like 10.0.0.0/16"
-        ) from error
+        raise ValueError(f"VPC CIDR {vpc_cidr!r} is no IPv4 network ({error}); write one like 10.0.0.0/16") from error
     if not LARGEST_VPC_PREFIX <= vpc.prefixlen <= SMALLEST_VPC_PREFIX:
         raise ValueError(
             f"VPC CIDR {vpc_cidr} is /{vpc.prefixlen}; use /{LARGEST_VPC_PREFIX} to /{SMALLEST_VPC_PREFIX} "

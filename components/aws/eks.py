@@ -65,9 +65,7 @@ class EksCluster(pulumi.ComponentResource):
         account_id = aws.get_caller_identity_output(opts=invoke).account_id
         physical_name = fit(f"{pulumi.get_project()}-{name}", CLUSTER_NAME_LIMIT)
 
-        def role(
-            suffix: str, principal: str, policies: Sequence[str]
-        ) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+        def role(suffix: str, principal: str, policies: Sequence[str]) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
             made = aws.iam.Role(
                 fit_auto_named(f"{name}-{suffix}", ROLE_NAME_LIMIT),
                 assume_role_policy=policy_json([trust(principal)]),
@@ -78,9 +76,7 @@ class EksCluster(pulumi.ComponentResource):
                 aws.iam.RolePolicyAttachment(
                     f"{name}-{suffix}-{policy}",
                     role=made.name,
-                    policy_arn=partition.partition.apply(
-                        lambda p, policy=policy: f"arn:{p}:iam::aws:policy/{policy}"
-                    ),
+                    policy_arn=partition.partition.apply(lambda p, policy=policy: f"arn:{p}:iam::aws:policy/{policy}"),
                     opts=child,
                 )
                 for policy in policies
@@ -100,9 +96,7 @@ class EksCluster(pulumi.ComponentResource):
             # Without its key, what the cluster stored cannot be read.
             opts=pulumi.ResourceOptions(parent=self, protect=args["protect"]),
         )
-        aws.kms.Alias(
-            name, region=region, name=f"alias/{physical_name}", target_key_id=key.key_id, opts=child
-        )
+        aws.kms.Alias(name, region=region, name=f"alias/{physical_name}", target_key_id=key.key_id, opts=child)
         logs = aws.cloudwatch.LogGroup(
             name,
             region=region,
@@ -140,9 +134,7 @@ class EksCluster(pulumi.ComponentResource):
             tags={**tags, "Name": physical_name},
             # Without the policies the control plane cannot make or delete its network interfaces; without the group,
             # EKS makes one itself that never expires.
-            opts=pulumi.ResourceOptions(
-                parent=self, protect=args["protect"], depends_on=[*cluster_policies, logs]
-            ),
+            opts=pulumi.ResourceOptions(parent=self, protect=args["protect"], depends_on=[*cluster_policies, logs]),
         )
 
         def addon(
@@ -160,9 +152,7 @@ class EksCluster(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=after),
             )
 
-        node_addons = [
-            addon(addon_name, configuration, []) for addon_name, configuration in NODE_ADDONS.items()
-        ]
+        node_addons = [addon(addon_name, configuration, []) for addon_name, configuration in NODE_ADDONS.items()]
         system = EksNodePool(
             f"{name}-{SYSTEM_POOL}",
             {
@@ -182,9 +172,9 @@ class EksCluster(pulumi.ComponentResource):
         self.cluster_name = cluster.name
         self.endpoint = cluster.endpoint
         self.node_role_arn = node_role.arn
-        self.kubeconfig = pulumi.Output.all(
-            cluster.name, cluster.endpoint, cluster.certificate_authority.data
-        ).apply(lambda values: eks_kubeconfig(values[0], values[1], values[2], region=region))
+        self.kubeconfig = pulumi.Output.all(cluster.name, cluster.endpoint, cluster.certificate_authority.data).apply(
+            lambda values: eks_kubeconfig(values[0], values[1], values[2], region=region)
+        )
         self.register_outputs({"cluster_name": self.cluster_name, "endpoint": self.endpoint})
 
 

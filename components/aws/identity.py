@@ -28,9 +28,7 @@ class AwsModelIdentity(pulumi.ComponentResource):
 
     role_arn: pulumi.Output[str]
 
-    def __init__(
-        self, name: str, args: AwsModelIdentityArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: AwsModelIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:identity:AwsModelIdentity", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(

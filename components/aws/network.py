@@ -181,6 +181,4 @@ class AwsNetwork(pulumi.ComponentResource):
         self.private_subnet_ids = private
         self.public_subnet_ids = public
         self.control_plane_security_group_id = control_plane.id
-        self.register_outputs(
-            {"vpc_id": self.vpc_id, "private_subnet_ids": private, "public_subnet_ids": public}
-        )
+        self.register_outputs({"vpc_id": self.vpc_id, "private_subnet_ids": private, "public_subnet_ids": public})

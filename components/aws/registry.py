@@ -25,9 +25,7 @@ class EcrRepository(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
 
-    def __init__(
-        self, name: str, args: EcrRepositoryArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: EcrRepositoryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:registry:EcrRepository", name, {}, opts)
         repository = aws.ecr.Repository(
             name,

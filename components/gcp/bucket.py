@@ -27,9 +27,7 @@ class GcsWeightsBucket(pulumi.ComponentResource):
 
     bucket_name: pulumi.Output[str]
 
-    def __init__(
-        self, name: str, args: GcsWeightsBucketArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: GcsWeightsBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:storage:GcsWeightsBucket", name, {}, opts)
         bucket = gcp.storage.Bucket(
             fit_auto_named(name, BUCKET_NAME_LIMIT),

@@ -26,9 +26,7 @@ class GcpModelIdentity(pulumi.ComponentResource):
 
     email: pulumi.Output[str]
 
-    def __init__(
-        self, name: str, args: GcpModelIdentityArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: GcpModelIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:identity:GcpModelIdentity", name, {}, opts)
         project = args["project"]
         child = pulumi.ResourceOptions(parent=self)

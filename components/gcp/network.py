@@ -84,9 +84,7 @@ class GcpNetwork(pulumi.ComponentResource):
                 },
                 opts=child,
             )
-            router = gcp.compute.Router(
-                regional, project=project, region=ranges.region, network=network.id, opts=child
-            )
+            router = gcp.compute.Router(regional, project=project, region=ranges.region, network=network.id, opts=child)
             gcp.compute.RouterNat(
                 regional,
                 project=project,

@@ -24,9 +24,7 @@ class ArtifactRegistry(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
 
-    def __init__(
-        self, name: str, args: ArtifactRegistryArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: ArtifactRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:registry:ArtifactRegistry", name, {}, opts)
         project, region = args["project"], args["region"]
         repository = gcp.artifactregistry.Repository(

@@ -74,11 +74,7 @@ class ModelService(pulumi.ComponentResource):
             if files
             else None
         )
-        volume = (
-            weights.volume(Mounting(name, space.namespace, labels, SERVER_USER, child))
-            if weights.volume
-            else None
-        )
+        volume = weights.volume(Mounting(name, space.namespace, labels, SERVER_USER, child)) if weights.volume else None
         policy = kubernetes.networking.v1.NetworkPolicy(
             name, metadata=namespaced, spec=model_traffic(runtime, weights.egress, selector), opts=child
         )
@@ -110,9 +106,7 @@ class ModelService(pulumi.ComponentResource):
                 parent=self,
                 # Without it a Pod that starts first finds its traffic denied, and its weights out of reach.
                 depends_on=[policy],
-                custom_timeouts=pulumi.CustomTimeouts(
-                    create=f"{deadline_seconds}s", update=f"{deadline_seconds}s"
-                ),
+                custom_timeouts=pulumi.CustomTimeouts(create=f"{deadline_seconds}s", update=f"{deadline_seconds}s"),
             ),
         )
         service = kubernetes.core.v1.Service(

@@ -25,9 +25,7 @@ class ModelNamespace(pulumi.ComponentResource):
 
     namespace: pulumi.Output[str]
 
-    def __init__(
-        self, name: str, args: ModelNamespaceArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: ModelNamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:serving:ModelNamespace", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         namespace = kubernetes.core.v1.Namespace(
@@ -36,10 +34,7 @@ class ModelNamespace(pulumi.ComponentResource):
                 "name": args["namespace"],
                 "labels": {
                     **args["labels"],
-                    **{
-                        f"pod-security.kubernetes.io/{mode}": POD_SECURITY
-                        for mode in ("enforce", "audit", "warn")
-                    },
+                    **{f"pod-security.kubernetes.io/{mode}": POD_SECURITY for mode in ("enforce", "audit", "warn")},
                 },
             },
             opts=child,

@@ -87,9 +87,7 @@ def memory_quantity(gib: Decimal) -> str:
     return f"{int(gib)}Gi" if gib == int(gib) else f"{int(gib * 1024)}Mi"
 
 
-def _container(
-    model: ModelSettings, runtime: Runtime, weights: PodWeights, parts: PodParts
-) -> ContainerArgsDict:
+def _container(model: ModelSettings, runtime: Runtime, weights: PodWeights, parts: PodParts) -> ContainerArgsDict:
     values = server_values(model, weights)
     arguments = (*runtime.args, *runtime.fetches.get(model.weights.scheme, ()))
     ready = _http_probe(runtime, filled(runtime.ready_path, values))
@@ -173,9 +171,7 @@ def _mounts(model: ModelSettings, runtime: Runtime, parts: PodParts) -> list[Vol
 
 
 def _volumes(runtime: Runtime, weights: PodWeights, parts: PodParts) -> list[VolumeArgsDict]:
-    volumes: list[VolumeArgsDict] = [
-        {"name": "scratch", "empty_dir": {"size_limit": f"{weights.scratch_gib}Gi"}}
-    ]
+    volumes: list[VolumeArgsDict] = [{"name": "scratch", "empty_dir": {"size_limit": f"{weights.scratch_gib}Gi"}}]
     if parts.volume is not None:
         volumes.append(parts.volume)
     if parts.config_map is not None:

@@ -63,9 +63,7 @@ def stop(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path()) -> None:
     stopped = manager.stop(specs, session.project.root)
     if background.stop(session.project.root):
         stopped.append("providers")
-    console_for(as_json=False).print(
-        f"Stopped: {', '.join(stopped)}." if stopped else "No local cloud was running."
-    )
+    console_for(as_json=False).print(f"Stopped: {', '.join(stopped)}." if stopped else "No local cloud was running.")
 
 
 @app.command()
@@ -115,9 +113,7 @@ def reset(
 ) -> None:
     """Forget every resource in the local clouds, as if new. The stack's state is left alone: `factory refresh` then sees it all gone."""
     session, specs = _open(stack, cwd)
-    if not yes and not (
-        sys.stdin.isatty() and typer.confirm(f"Forget everything in the local clouds of {stack}?")
-    ):
+    if not yes and not (sys.stdin.isatty() and typer.confirm(f"Forget everything in the local clouds of {stack}?")):
         raise BadInputError("nothing was forgotten; agree at the prompt, or add --yes")
     manager.reset(specs)
     if (clusters := session.rendered_clusters) is not None:
@@ -203,9 +199,7 @@ def _spec(specs: Sequence[CloudSpec], cloud: str) -> CloudSpec:
     for spec in specs:
         if spec.name == cloud:
             return spec
-    raise BadInputError(
-        f"no local cloud {cloud!r}; choose {', '.join(spec.name for spec in specs)} or kubernetes"
-    )
+    raise BadInputError(f"no local cloud {cloud!r}; choose {', '.join(spec.name for spec in specs)} or kubernetes")
 
 
 def _clusters(session: Session) -> Path:
@@ -219,9 +213,7 @@ def _show(session: Session, clouds: Sequence[CloudStatus], *, as_json: bool) -> 
     clusters = _clusters(session)
     rendered = kubernetes.status(clusters)
     if as_json:
-        document = {cloud.name: {**asdict(cloud), "url": cloud.url} for cloud in clouds} | {
-            "kubernetes": rendered
-        }
+        document = {cloud.name: {**asdict(cloud), "url": cloud.url} for cloud in clouds} | {"kubernetes": rendered}
         sys.stdout.write(json.dumps(document, indent=4, default=str) + "\n")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

@@ -30,9 +30,7 @@ Planned = Annotated[
 ]
 
 
-def cost(
-    stack: StackName = DEFAULT_STACK, as_json: Json = False, planned: Planned = False, cwd: Cwd = Path()
-) -> None:
+def cost(stack: StackName = DEFAULT_STACK, as_json: Json = False, planned: Planned = False, cwd: Cwd = Path()) -> None:
     """Show what the stack costs at rest and at peak: from its state here, or without one from what its program describes."""
     session = Session.open(stack, cwd)
     basis, resources = _resources(session, planned=planned)
@@ -59,9 +57,7 @@ def _document(stack: str, basis: Basis, bill: Bill) -> dict[str, Any]:
         "total": _sums(bill.total),
         "estimated": _sums(bill.estimated),
         "clouds": {cloud: _sums(sums) for cloud, sums in bill.by_cloud.items()},
-        "owners": [
-            {"owner": owner, "cloud": cloud, **_sums(sums)} for (owner, cloud), sums in bill.by_owner.items()
-        ],
+        "owners": [{"owner": owner, "cloud": cloud, **_sums(sums)} for (owner, cloud), sums in bill.by_owner.items()],
         "lines": [_line(line) for line in bill.lines],
         "missing": [{"urn": each.urn, "what": each.what, "reason": each.reason} for each in bill.missing],
         "warnings": list(bill.warnings),
@@ -103,17 +99,13 @@ def _span(span: Span) -> dict[str, str]:
 
 def _show(console: Console, stack: str, basis: Basis, bill: Bill) -> None:
     said = "its state" if basis == "state" else "what its program describes"
-    console.print(
-        Text.assemble(("Cost of ", "bold"), (stack, "bold cyan"), f", from {said}; USD list prices")
-    )
+    console.print(Text.assemble(("Cost of ", "bold"), (stack, "bold cyan"), f", from {said}; USD list prices"))
     console.print()
     console.print(_lines(bill.lines))
     console.print()
     console.print(_parts(bill))
     if bill.estimated:
-        console.print(
-            Text(f"~ quantity assumed: {_hourly(bill.estimated.usd_per_hour)} an hour of the total", "dim")
-        )
+        console.print(Text(f"~ quantity assumed: {_hourly(bill.estimated.usd_per_hour)} an hour of the total", "dim"))
     for each in bill.missing:
         console.print(Text(f"not in the total: {each.what} of {each.name}: {each.reason}", "yellow"))
     for warning in bill.warnings:

@@ -84,11 +84,7 @@ class Display:
         if ended.outcome.ok:
             return
         failed = [step.name for step in ended.report.failed]
-        what = (
-            f"{len(failed)} of its resources failed: {', '.join(failed)}"
-            if failed
-            else "see the errors above"
-        )
+        what = f"{len(failed)} of its resources failed: {', '.join(failed)}" if failed else "see the errors above"
         review = self._review(ended)
         if policies := sorted(each.policy for each in review.judged("mandatory")):
             count = f"{len(policies)} mandatory {'policy' if len(policies) == 1 else 'policies'}"

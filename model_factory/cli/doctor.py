@@ -67,9 +67,7 @@ def _machine(cwd: Path) -> Iterator[Finding]:
         )
     pulumi = shutil.which("pulumi")
     if pulumi is None:
-        yield Finding(
-            "Pulumi CLI", "note", "not on PATH", "stacks on local clouds need none; real accounts do"
-        )
+        yield Finding("Pulumi CLI", "note", "not on PATH", "stacks on local clouds need none; real accounts do")
     else:
         version = subprocess.run([pulumi, "version"], capture_output=True, text=True, timeout=30, check=False)
         yield Finding("Pulumi CLI", "ok", version.stdout.strip() or "found")

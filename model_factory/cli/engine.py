@@ -30,9 +30,7 @@ def opened(
     """
     if state is not None:
         if wanted is EngineName.PULUMI:
-            raise BadInputError(
-                "--state previews on the local engine; leave out --engine pulumi, or leave out --state"
-            )
+            raise BadInputError("--state previews on the local engine; leave out --engine pulumi, or leave out --state")
         if refresh:
             raise BadInputError("--refresh asks the clouds, and --state asks none; leave one of them out")
         with offline(session, state) as engine:
@@ -55,6 +53,4 @@ def opened(
 def workplace(session: Session) -> Workplace:
     """Where the Pulumi CLI finds the stack."""
     passphrase = session.passphrase if session.is_local else None
-    return Workplace(
-        session.project.root.resolve(), session.project.name, session.file, session.is_local, passphrase
-    )
+    return Workplace(session.project.root.resolve(), session.project.name, session.file, session.is_local, passphrase)

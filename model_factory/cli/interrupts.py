@@ -20,9 +20,7 @@ def interrupts(console: Console) -> Generator[threading.Event]:
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if cancel.is_set():
-            os._exit(
-                128 + number
-            )  # the journal holds every step that was begun; the next run resumes from it
+            os._exit(128 + number)  # the journal holds every step that was begun; the next run resumes from it
         cancel.set()
         console.print(
             Text(

@@ -139,9 +139,7 @@ def refresh(
     show_diff: ShowDiff = False,
     preview_only: Annotated[
         bool,
-        typer.Option(
-            "--preview-only", help="Show the drift and keep nothing of it; exit code 3 if there is any."
-        ),
+        typer.Option("--preview-only", help="Show the drift and keep nothing of it; exit code 3 if there is any."),
     ] = False,
     parallel: Parallel = DEFAULT_PARALLEL,
     cwd: Cwd = Path(),
@@ -183,9 +181,7 @@ def schema(
     ] = None,
 ) -> None:
     """The JSON Schema of a stack file, for editors."""
-    text = (
-        json.dumps(json_schema(serving(find_project(Path.cwd()).root)), indent=2, ensure_ascii=False) + "\n"
-    )
+    text = json.dumps(json_schema(serving(find_project(Path.cwd()).root)), indent=2, ensure_ascii=False) + "\n"
     if file is None:
         sys.stdout.write(text)
     else:
@@ -194,9 +190,7 @@ def schema(
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
 ) -> None:
     if version:
         sys.stdout.write(f"model-factory {metadata.version('model-factory')}\n")

@@ -54,9 +54,7 @@ def offline(session: Session, state: Path | None) -> Generator[LocalEngine]:
             config.values,
             config.secret_keys,
         )
-        yield LocalEngine(
-            program, store, offline_providers(known, folder / "clusters"), assumed=known.assumed
-        )
+        yield LocalEngine(program, store, offline_providers(known, folder / "clusters"), assumed=known.assumed)
 
 
 def declared(session: Session) -> list[Resource]:

@@ -13,9 +13,7 @@ from model_factory.cli.session import EngineName
 
 DEFAULT_STACK: Final = "dev"
 
-StackName = Annotated[
-    str, typer.Option("--stack", "-s", help="The stack to work on.", envvar="FACTORY_STACK")
-]
+StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack to work on.", envvar="FACTORY_STACK")]
 Cwd = Annotated[
     Path, typer.Option("--cwd", "-C", help="Run as if started in this folder.", file_okay=False, exists=True)
 ]
@@ -25,12 +23,8 @@ Engine = Annotated[
     EngineName,
     typer.Option("--engine", help="auto: the local engine on local clouds, the Pulumi CLI on real accounts."),
 ]
-Parallel = Annotated[
-    int, typer.Option("--parallel", "-p", min=1, max=256, help="How many resources change at once.")
-]
-ShowDiff = Annotated[
-    bool, typer.Option("--diff", help="Show each changed property with its old and new value.")
-]
+Parallel = Annotated[int, typer.Option("--parallel", "-p", min=1, max=256, help="How many resources change at once.")]
+ShowDiff = Annotated[bool, typer.Option("--diff", help="Show each changed property with its old and new value.")]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print secrets in plain text.")]
 
 

@@ -32,9 +32,7 @@ def find_passphrase(work_dir: Path, *, is_local: bool) -> str:
         try:
             return Path(named).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise BadInputError(
-                f"PULUMI_CONFIG_PASSPHRASE_FILE: {named} cannot be read: {error.strerror}"
-            ) from error
+            raise BadInputError(f"PULUMI_CONFIG_PASSPHRASE_FILE: {named} cannot be read: {error.strerror}") from error
     if not is_local:
         raise BadInputError(
             "this stack's secrets need a passphrase; set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE"

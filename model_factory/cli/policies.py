@@ -54,9 +54,7 @@ def policy_packs(choice: PolicyChoice, session: Session) -> tuple[PackSource, ..
     """
     if choice.off:
         if choice.packs or choice.configs:
-            raise BadInputError(
-                "--no-policies asks none, and --policy-pack names some; leave one of them out"
-            )
+            raise BadInputError("--no-policies asks none, and --policy-pack names some; leave one of them out")
         return ()
     own = session.project.root / "policies"
     folders = choice.packs or ((own,) if (own / _MANIFEST).is_file() else ())

@@ -72,11 +72,7 @@ class Progress:
             told = self.report.add(event)
             if isinstance(told, Step):
                 self._count(told)
-            if (
-                self._live is None
-                and not self._quiet
-                and time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS
-            ):
+            if self._live is None and not self._quiet and time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS:
                 self._last_line = time.monotonic()
                 self._console.print(self._line(), highlight=False)
 

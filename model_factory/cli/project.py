@@ -41,8 +41,7 @@ class Project:
     def stacks(self) -> list[str]:
         """The stacks that have a file, by name."""
         return sorted(
-            path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-            for path in self.root.glob("Pulumi.*.yaml")
+            path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in self.root.glob("Pulumi.*.yaml")
         )
 
 
@@ -69,9 +68,7 @@ def find_project(start: Path) -> Project:
             if not file.name:
                 raise BadInputError("\n".join(map(str, file.problems)))
             return Project(folder, file)
-    raise BadInputError(
-        f"no {PROJECT_FILE} in {start} or above; run this in the project, or name it with --cwd"
-    )
+    raise BadInputError(f"no {PROJECT_FILE} in {start} or above; run this in the project, or name it with --cwd")
 
 
 def require_stack_file(project: Project, stack: str) -> Path:

@@ -54,9 +54,7 @@ RunUrl = Annotated[
 ]
 Artifact = Annotated[
     str,
-    typer.Option(
-        "--artifact", help="Link to, or name of, the whole report, for a comment that is shortened."
-    ),
+    typer.Option("--artifact", help="Link to, or name of, the whole report, for a comment that is shortened."),
 ]
 Previous = Annotated[
     Path | None,

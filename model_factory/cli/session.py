@@ -112,9 +112,7 @@ class Session:
 
     @cached_property
     def store(self) -> StackStore:
-        return StackStore(
-            self.project.work_dir / "stacks", self.project.name, self.stack, lambda: self.crypter
-        )
+        return StackStore(self.project.work_dir / "stacks", self.project.name, self.stack, lambda: self.crypter)
 
     def program_config(self) -> ProgramConfig:
         """The configuration as the program reads it.

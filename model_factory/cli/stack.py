@@ -21,9 +21,7 @@ from model_factory.local.engine.disclosure import is_stripped, without_secrets
 from model_factory.local.engine.store import list_stacks
 from model_factory.preview.outputs import print_outputs
 
-app = typer.Typer(
-    help="Show, export and import the state of a stack on the local engine.", no_args_is_help=True
-)
+app = typer.Typer(help="Show, export and import the state of a stack on the local engine.", no_args_is_help=True)
 
 File = Annotated[
     Path | None, typer.Option("--file", "-f", help="The file; without it, stdout or stdin.", dir_okay=False)
@@ -35,9 +33,7 @@ def list_(cwd: Cwd = Path(), as_json: Json = False) -> None:
     """The stacks that have a file, and whether they have state here."""
     project = find_project(cwd.resolve())
     with_state = set(list_stacks(project.work_dir / "stacks"))
-    rows = [
-        {"name": name, "hasState": name in with_state} for name in sorted({*project.stacks(), *with_state})
-    ]
+    rows = [{"name": name, "hasState": name in with_state} for name in sorted({*project.stacks(), *with_state})]
     if as_json:
         _print_json(rows)
         return

@@ -71,9 +71,7 @@ def _log_group(context: Context, resource: Resource) -> Charges:
     if gb and days:
         share = usage.share_of_logs_kept
         kept = (gb * days / 30 * share).quantize(Decimal("0.01"))
-        yield Charge(
-            "logs-stored", "logs kept", kept, f"assumes {gb:f} GB a month, kept {days:f} days at {share:.0%}"
-        )
+        yield Charge("logs-stored", "logs kept", kept, f"assumes {gb:f} GB a month, kept {days:f} days at {share:.0%}")
     elif gb:
         yield Unpriced("logs kept", "they are kept for ever, so what they cost grows without end")
 

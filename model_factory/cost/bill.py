@@ -74,9 +74,7 @@ class _Maker:
         billing = BILLING[pool.cloud]
         for number, volume in enumerate(billing.volumes(self._graph, pool.resource)):
             what = f"{volume.type} volumes of its nodes"
-            self._add_of_pool(
-                pool, f"disk:{volume.type}", what, pool.nodes * volume.gib, kind=f"volume {number}"
-            )
+            self._add_of_pool(pool, f"disk:{volume.type}", what, pool.nodes * volume.gib, kind=f"volume {number}")
         for item, what in billing.by_the_node(self._graph).items():
             self._add_of_pool(pool, item, what, pool.nodes)
 

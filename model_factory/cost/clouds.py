@@ -34,9 +34,7 @@ def _claim(context: Context, resource: Resource) -> Charges:
     place = context.graph.place_of(resource)
     disk = BILLING[place[0]].storage_classes.get(text(name)) if place is not None else None
     if disk is None:
-        yield Unpriced(
-            "volume of a claim", f"what storage class {text(name) or 'the default'} makes is not known"
-        )
+        yield Unpriced("volume of a claim", f"what storage class {text(name) or 'the default'} makes is not known")
         return
     asked = amount(resource.at("spec", "resources", "requests", "storage")) / _GIB
     yield Charge(f"disk:{disk}", f"{disk} volume", asked, "", owner_by_label(resource))

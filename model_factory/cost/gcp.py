@@ -39,9 +39,7 @@ def _cluster(context: Context, resource: Resource) -> Charges:
         gb = context.usage.gb_of_cluster_logs * (ONE if "WORKLOADS" in parts else Decimal("0.5"))
         yield Charge("logs-ingested", "logs", gb, f"assumes {gb:f} GB a month")
     if resource.at("monitoringConfig", "managedPrometheus", "enabled") is True:
-        yield Unpriced(
-            "metrics of managed Prometheus", "they bill by the sample, and how many there are is not known"
-        )
+        yield Unpriced("metrics of managed Prometheus", "they bill by the sample, and how many there are is not known")
 
 
 def _router_nat(context: Context, resource: Resource) -> Charges:

@@ -22,11 +22,7 @@ def nodes_for(offer: Offer, needs: Iterable[Need]) -> int:
     for need, _name, replicas in sorted(needs, reverse=True):
         for _ in range(replicas):
             at = next(
-                (
-                    index
-                    for index, room in enumerate(nodes)
-                    if all(n <= r for n, r in zip(need, room, strict=True))
-                ),
+                (index for index, room in enumerate(nodes) if all(n <= r for n, r in zip(need, room, strict=True))),
                 None,
             )
             if at is None:

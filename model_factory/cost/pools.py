@@ -125,25 +125,19 @@ def _placed(
     for workload in workloads:
         spec = pod_spec(workload.resource)
         admitting = [pools[each.resource.urn] for each in workload.cluster.pools if each.admits(spec)]
-        fitting = [each.resource for each in admitting if each.gpus_per_node] or [
-            each.resource for each in admitting
-        ]
+        fitting = [each.resource for each in admitting if each.gpus_per_node] or [each.resource for each in admitting]
         pool = graph.nearest(workload.resource, fitting)
         if pool is not None:
             placed.setdefault(pool.urn, []).append(workload)
         else:
             reason = (
-                "several node pools of several clusters fit"
-                if fitting
-                else "no node pool has the labels it selects"
+                "several node pools of several clusters fit" if fitting else "no node pool has the labels it selects"
             )
             lost.append((workload.resource, reason))
     return placed, lost
 
 
-def _empty(
-    graph: Graph, resource: Resource, pool: NodePool, prices: PriceTable
-) -> tuple[FilledPool, Offer | None]:
+def _empty(graph: Graph, resource: Resource, pool: NodePool, prices: PriceTable) -> tuple[FilledPool, Offer | None]:
     """The pool at its own bounds, and its machine's offer, None for what is no GPU machine that is known."""
     cloud, region = pool.cloud, graph.region_of(pool.cloud, resource)
     machine = next(iter(pool.machine_types), "")
@@ -176,16 +170,12 @@ def _is_attached(machine_type: str) -> bool:
 def _filled(pool: FilledPool, offer: Offer | None, members: Sequence[Workload]) -> FilledPool:
     if offer is None:
         machine = pool.machine_type or "machines"
-        problem = (
-            f"{len(members)} models run on {machine} of unknown size and price; nothing is charged to them"
-        )
+        problem = f"{len(members)} models run on {machine} of unknown size and price; nothing is charged to them"
         return replace(pool, problems=(problem,) if members else ())
     wanted = Span(_packed(offer, members, "idle"), _packed(offer, members, "peak"))
     least, most = pool.nodes.idle, pool.nodes.peak
     nodes = Span(min(max(wanted.idle, least), most), min(max(wanted.peak, least), most))
-    problem = (
-        f"its models need {wanted.peak} nodes at peak, and it stops at {most}; the figures stop there too"
-    )
+    problem = f"its models need {wanted.peak} nodes at peak, and it stops at {most}; the figures stop there too"
     return replace(
         pool,
         nodes=nodes,

@@ -150,9 +150,7 @@ class PulumiEngine:
 
         with _attached(place) as environment:
             command = opened.workspace.pulumi_command.command
-            code, said = _operate(
-                [command, *_arguments(request, place)], place.root, environment, take, cancel
-            )
+            code, said = _operate([command, *_arguments(request, place)], place.root, environment, take, cancel)
         cancelled = cancel.is_set()
         if code and not summary and not failures and not cancelled:
             raise PulumiError(f"pulumi {request.operation} ended with exit code {code}: {said}")
@@ -230,9 +228,7 @@ def shell_environment(place: Workplace, passphrase_file: Path) -> dict[str, str]
     if not {PASSPHRASE_VARIABLE, PASSPHRASE_FILE_VARIABLE} & os.environ.keys():
         variables[PASSPHRASE_FILE_VARIABLE] = str(passphrase_file)
     # Ours may stand there from an earlier call: they are told anew, and other packages' are kept.
-    attached = [
-        item for item in os.environ.get(VARIABLE, "").split(",") if item.partition(":")[0] not in PROVIDERS
-    ]
+    attached = [item for item in os.environ.get(VARIABLE, "").split(",") if item.partition(":")[0] not in PROVIDERS]
     ports = background.start(place.root)
     wanted = plugins_to_serve({key: text for key, text in os.environ.items() if key != VARIABLE})
     attached += [f"{name}:{ports[name]}" for name in wanted]

@@ -48,9 +48,7 @@ class Catalogue:
 @cache
 def catalogue() -> Catalogue:
     """The tables that come with this package."""
-    return without_mispriced(
-        offer for cloud in CLOUDS for offer in read_csv(cloud, table(cloud, "offers.csv"))
-    )
+    return without_mispriced(offer for cloud in CLOUDS for offer in read_csv(cloud, table(cloud, "offers.csv")))
 
 
 def read_csv(cloud: Cloud, text: str) -> list[Offer]:
@@ -79,9 +77,7 @@ def read_csv(cloud: Cloud, text: str) -> list[Offer]:
 def without_mispriced(rows: Iterable[Offer]) -> Catalogue:
     """Splits rows into offers and mispriced ones, as `model_factory.facts.tables.mispriced` tells them apart."""
     rows = sorted(rows, key=lambda row: (row.cloud, row.region, row.machine_type))
-    reasons = mispriced(
-        ((row.cloud, row.machine_type), row.usd_per_hour, row.spot_usd_per_hour) for row in rows
-    )
+    reasons = mispriced(((row.cloud, row.machine_type), row.usd_per_hour, row.spot_usd_per_hour) for row in rows)
     judged = list(zip(rows, reasons, strict=True))
     return Catalogue(
         tuple(row for row, reason in judged if not reason),

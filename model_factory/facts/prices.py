@@ -140,9 +140,7 @@ def read_prices(cloud: Cloud, text: str) -> list[Price]:
 def without_mispriced(rows: Iterable[Price]) -> tuple[list[Price], list[RejectedPrice]]:
     """Splits rows into prices and mispriced ones, as `model_factory.facts.tables.mispriced` tells them apart."""
     rows = list(rows)
-    judged = list(
-        zip(rows, mispriced(((row.cloud, row.item), row.usd, row.spot_usd) for row in rows), strict=True)
-    )
+    judged = list(zip(rows, mispriced(((row.cloud, row.item), row.usd, row.spot_usd) for row in rows), strict=True))
     return (
         [row for row, reason in judged if not reason],
         [RejectedPrice(row, reason) for row, reason in judged if reason],

@@ -21,15 +21,11 @@ def table(cloud: str, name: str) -> str:
     return resources.files("model_factory.facts").joinpath(cloud, name).read_text(encoding="utf-8")
 
 
-def read_rows(
-    cloud: str, text: str, columns: Sequence[str], make: Callable[[Mapping[str, str]], Row]
-) -> list[Row]:
+def read_rows(cloud: str, text: str, columns: Sequence[str], make: Callable[[Mapping[str, str]], Row]) -> list[Row]:
     """The rows of one table, as `make` makes them of their cells. ValueError names the line that is not as `columns` say."""
     lines = csv.DictReader(text.splitlines())
     if tuple(lines.fieldnames or ()) != tuple(columns):
-        raise ValueError(
-            f"{cloud}.csv: the columns are {lines.fieldnames}; they must be {', '.join(columns)}"
-        )
+        raise ValueError(f"{cloud}.csv: the columns are {lines.fieldnames}; they must be {', '.join(columns)}")
     rows: list[Row] = []
     for number, cells in enumerate(lines, start=2):
         try:

@@ -32,8 +32,7 @@ _OF_FOUR: Final = re.compile(r"1g\.6gb|2g\.12gb|4g\.24gb|1g\.24gb|2g\.48gb|4g\.9
 def is_accelerator(resource: str) -> bool:
     """Whether an extended resource is an accelerator or a part of one."""
     return any(
-        resource == each.resource or (each.partition and resource.startswith(each.partition))
-        for each in VENDORS
+        resource == each.resource or (each.partition and resource.startswith(each.partition)) for each in VENDORS
     )
 
 

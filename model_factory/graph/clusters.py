@@ -108,9 +108,7 @@ def clusters_of(resources: Iterable[R]) -> tuple[Cluster[R], ...]:
         if is_a(each, OBJECTS) and not is_a(each, *_CONTAINERS):
             found.setdefault(each.provider, []).append(each)
     parents = {each.urn: each.parent for each in everything}
-    return tuple(
-        Cluster(tuple(objects), _pools(everything, provider), parents) for provider, objects in found.items()
-    )
+    return tuple(Cluster(tuple(objects), _pools(everything, provider), parents) for provider, objects in found.items())
 
 
 def _pools(resources: tuple[R, ...], provider: str) -> tuple[NodePool, ...]:

@@ -14,9 +14,7 @@ def gpus_of_machine(machine_type: str) -> int:
     machine = machines().get(machine_type)
     if machine is not None:
         return machine.gpus
-    named = next(
-        (found for each in CLOUDS.values() if (found := each.gpu_machines.fullmatch(machine_type))), None
-    )
+    named = next((found for each in CLOUDS.values() if (found := each.gpu_machines.fullmatch(machine_type))), None)
     return int(named.groupdict().get("gpus") or MOST_GPUS) if named else 0
 
 

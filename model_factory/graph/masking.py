@@ -82,11 +82,7 @@ class Masker:
             if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
                 return MASK
             shown = {self.text(str(key)): self.value(item, str(key)) for key, item in value.items()}
-            if (
-                isinstance(label := value.get("name"), str)
-                and _SECRET_NAME.search(label)
-                and "value" in shown
-            ):
+            if isinstance(label := value.get("name"), str) and _SECRET_NAME.search(label) and "value" in shown:
                 shown["value"] = MASK
             return shown
         if isinstance(value, Sequence):

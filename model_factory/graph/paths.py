@@ -64,9 +64,7 @@ def contains(outer: Path, inner: Path) -> bool:
 
 def matches(path: Path, pattern: Path) -> bool:
     """Whether the path is the pattern, in which a wildcard stands for any one key or index."""
-    return len(path) == len(pattern) and all(
-        want in (WILDCARD, have) for have, want in zip(path, pattern, strict=True)
-    )
+    return len(path) == len(pattern) and all(want in (WILDCARD, have) for have, want in zip(path, pattern, strict=True))
 
 
 def value_at(properties: Any, path: Path) -> Any:

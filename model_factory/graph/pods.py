@@ -88,9 +88,7 @@ def count_of(amount: Any) -> Decimal:
 def asks_for_gpus(resource: Declared) -> bool:
     """Whether any container of a Pod asks for a GPU or a part of one."""
     spec = pod_spec(resource)
-    return any(
-        accelerators_of(each) for key in ("containers", "initContainers") for each in listed(at(spec, key))
-    )
+    return any(accelerators_of(each) for key in ("containers", "initContainers") for each in listed(at(spec, key)))
 
 
 def gpus_per_pod(resource: Declared) -> Decimal:

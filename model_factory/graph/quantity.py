@@ -17,9 +17,7 @@ _DECIMAL_SUFFIXES: Final = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
 _BINARY_SUFFIXES: Final = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _NANO: Final = Decimal("1e-9")
 _EXACT: Final = Context(prec=200)
-RULE: Final = (
-    "a quantity is a number with an optional suffix: n u m k M G T P E, Ki Mi Gi Ti Pi Ei, or e<exponent>"
-)
+RULE: Final = "a quantity is a number with an optional suffix: n u m k M G T P E, Ki Mi Gi Ti Pi Ei, or e<exponent>"
 
 Format = Literal["decimal", "binary", "exponent"]
 

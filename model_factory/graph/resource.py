@@ -10,9 +10,7 @@ from model_factory.graph.declared import needs
 from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, name_of, provider_urn
 from model_factory.graph.values import at, known, listed, mapping
 
-_GONE_AFTER: Final = frozenset(
-    {"delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace"}
-)
+_GONE_AFTER: Final = frozenset({"delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace"})
 """Steps after which the resource (or the copy they are about) is not there."""
 
 
@@ -46,8 +44,7 @@ class Resource:
             provider=str(state.get("provider") or ""),
             dependencies=tuple(map(str, listed(state.get("dependencies")))),
             property_dependencies={
-                key: tuple(map(str, listed(urns)))
-                for key, urns in mapping(state.get("propertyDependencies")).items()
+                key: tuple(map(str, listed(urns))) for key, urns in mapping(state.get("propertyDependencies")).items()
             },
         )
 
@@ -103,8 +100,6 @@ def with_providers(resources: Iterable[Resource]) -> list[Resource]:
     found = list(resources)
     providers = {each.urn: each.props for each in found if each.type.startswith(PROVIDER_TYPE_PREFIX)}
     return [
-        replace(each, provider_props=providers[urn])
-        if (urn := provider_urn(each.provider)) in providers
-        else each
+        replace(each, provider_props=providers[urn]) if (urn := provider_urn(each.provider)) in providers else each
         for each in found
     ]

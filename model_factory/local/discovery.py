@@ -94,9 +94,7 @@ def load(service: str, version: str) -> Document:
     try:
         raw: dict[str, Json] = json.loads(resource.read_bytes())
     except FileNotFoundError as error:
-        raise LookupError(
-            f"google-api-python-client has no discovery document for {service} {version}"
-        ) from error
+        raise LookupError(f"google-api-python-client has no discovery document for {service} {version}") from error
     path: str = raw["servicePath"]
     return Document(
         service=service,
@@ -213,9 +211,7 @@ class _Walk:
         enum = schema.get("enum")
         if enum is not None and value and value not in enum:
             allowed = ", ".join(enum)
-            self.violations.append(
-                Violation(path, _leaf(path), "enum", f"it must be one of {allowed}", value)
-            )
+            self.violations.append(Violation(path, _leaf(path), "enum", f"it must be one of {allowed}", value))
         pattern = schema.get("pattern")
         if pattern is not None and value and not re.fullmatch(pattern, value):
             self.violations.append(Violation(path, _leaf(path), "pattern", f"it must match {pattern}", value))

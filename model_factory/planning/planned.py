@@ -14,9 +14,7 @@ from model_factory.planning.settings.problems import PlanError, Problem, Setting
 from model_factory.planning.settings.sections import Settings
 
 
-def planned(
-    reading: Reading, offers: Iterable[Offer], *, method: Method | None = None
-) -> tuple[Settings, Plan]:
+def planned(reading: Reading, offers: Iterable[Offer], *, method: Method | None = None) -> tuple[Settings, Plan]:
     """The settings, and where its models run. SettingsError has what is wrong with the settings and what fits on no offer."""
     problems: list[Problem] = list(reading.problems)
     try:

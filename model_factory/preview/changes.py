@@ -118,8 +118,7 @@ def changes_of(report: Report) -> list[Change]:
         change_of(
             step,
             old_goes_first=step.op == LOGICAL_REPLACE
-            and order.get((step.urn, "delete-replaced"), len(order))
-            < order.get((step.urn, "create-replacement"), -1),
+            and order.get((step.urn, "delete-replaced"), len(order)) < order.get((step.urn, "create-replacement"), -1),
             component=gone_with.get(step.urn, ""),
         )
         for step in report.changed
@@ -217,9 +216,7 @@ def leaves(
             old, new = _mapping(before), _mapping(after)
             for key in dict.fromkeys([*old, *new]):
                 if old.get(key) != new.get(key):
-                    yield from leaves(
-                        (*path, key), old.get(key), new.get(key), forces=forces, depth=depth + 1
-                    )
+                    yield from leaves((*path, key), old.get(key), new.get(key), forces=forces, depth=depth + 1)
             return
         if isinstance(before, list | None) and isinstance(after, list | None):
             items, others = _list(before), _list(after)
@@ -325,7 +322,4 @@ def _list(value: Any) -> list[Any]:
 def _is_plain(*lists: Sequence[Any]) -> bool:
     """Short lists of plain values read better whole."""
     items = [item for each in lists for item in each]
-    return (
-        all(not isinstance(item, Mapping | list) for item in items)
-        and len(show_value(items)) < MAX_VALUE_CHARACTERS
-    )
+    return all(not isinstance(item, Mapping | list) for item in items) and len(show_value(items)) < MAX_VALUE_CHARACTERS

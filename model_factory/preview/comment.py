@@ -158,9 +158,7 @@ def _danger(change: Change) -> str:
     """One item of a list: what, the physical id, why. A table would not have room for the ids."""
     id_ = code(change.id) if change.id else "no physical id yet"
     op = op_of(change.op)
-    return (
-        f"- **{op.symbol} {op.planned}** {change.short_type} {code(change.name)}<br>{id_}<br>{_cause(change)}"
-    )
+    return f"- **{op.symbol} {op.planned}** {change.short_type} {code(change.name)}<br>{id_}<br>{_cause(change)}"
 
 
 def _cause(change: Change) -> str:
@@ -326,11 +324,7 @@ def _foot(review: Review, _detail: Detail) -> Iterable[str]:
 def _artifact(heading: Heading) -> str:
     if heading.artifact.startswith("https://"):
         return f"[The whole report]({heading.artifact})."
-    return (
-        f"The whole report is {code(heading.artifact)}."
-        if heading.artifact
-        else "The whole is in the run's report."
-    )
+    return f"The whole report is {code(heading.artifact)}." if heading.artifact else "The whole is in the run's report."
 
 
 def _run_mark(run: Run) -> str:

@@ -59,11 +59,7 @@ def rows(delta: Delta) -> list[Row]:
         kinds = [_kind(change.before), _kind(change.after)]
         kind = " → ".join(dict.fromkeys(each for each in kinds if each))
         found.append(_row("owner", names.get(owner, owner), " · ".join(filter(None, (cloud, kind))), change))
-    return [
-        row
-        for row in found
-        if any(amount.now not in {"", "0"} or amount.difference for amount in row.amounts)
-    ]
+    return [row for row in found if any(amount.now not in {"", "0"} or amount.difference for amount in row.amounts)]
 
 
 def headline(delta: Delta) -> str:
@@ -73,7 +69,9 @@ def headline(delta: Delta) -> str:
         return "nothing that bills"
     if not delta:
         return f"unchanged: {_both(after)}"
-    return f"{_change(before.idle, after.idle)} at rest, {_change(before.peak, after.peak)} at peak; then {_both(after)}"
+    return (
+        f"{_change(before.idle, after.idle)} at rest, {_change(before.peak, after.peak)} at peak; then {_both(after)}"
+    )
 
 
 def missing_text(missing: tuple[Missing, ...]) -> list[str]:

@@ -19,9 +19,7 @@ _STATE_KEYS_KEPT_EMPTY = frozenset({"urn", "custom", "type"})
 def digest(report: Report, *, show_same: bool = False) -> dict[str, Any]:
     """The digest as JSON-ready values; keys that the CLI omits when empty are omitted here too."""
     steps = [
-        _step(step)
-        for step in report.steps.values()
-        if show_same or step.op not in {"same", "read"} or _is_root(step)
+        _step(step) for step in report.steps.values() if show_same or step.op not in {"same", "read"} or _is_root(step)
     ]
     full = {
         "config": dict(report.config),

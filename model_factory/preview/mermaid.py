@@ -67,9 +67,7 @@ class Chart:
         lines = [f"flowchart {self.direction}", *_parts(self.parts, ids, "  ")]
         lines += [f"  {_edge(edge, ids)}" for edge in dict.fromkeys(self.edges)]
         for style in self.styles:
-            if boxes := [
-                ids[part.key] for part in _walk(self.parts) if isinstance(part, Box) and part.style == style
-            ]:
+            if boxes := [ids[part.key] for part in _walk(self.parts) if isinstance(part, Box) and part.style == style]:
                 lines.append(f"  class {','.join(boxes)} {style}")
         used = {part.style for part in _walk(self.parts)}
         lines += [f"  classDef {name} {style}" for name, style in self.styles.items() if name in used]

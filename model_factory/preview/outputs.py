@@ -64,11 +64,7 @@ def _column_place(key: str) -> tuple[int, str]:
 
 def _heading(key: str) -> str:
     """`usdPerHour` and `usd_per_hour` both as `usd per hour`."""
-    return (
-        "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in key)
-        .replace("_", " ")
-        .strip()
-    )
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in key).replace("_", " ").strip()
 
 
 def _cell(value: Any) -> Text:

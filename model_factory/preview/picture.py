@@ -83,11 +83,7 @@ def _layers(graph: Dependents) -> list[list[Node]]:
 
     def place(key: str, above: frozenset[str]) -> int:
         if key not in depth:
-            ranks = [
-                place(source, above | {key})
-                for source in sources[key]
-                if source not in above and source != key
-            ]
+            ranks = [place(source, above | {key}) for source in sources[key] if source not in above and source != key]
             depth[key] = max(ranks, default=-1) + 1
         return depth[key]
 

@@ -49,9 +49,7 @@ _COUNTED: Final[Mapping[FindingKind, str]] = {
     "remediated": "remediated",
     "not evaluated": "not evaluated",
 }
-NOT_EVALUATED_NOTE: Final = (
-    "What these check is known only during up, where they run again. None of them has passed."
-)
+NOT_EVALUATED_NOTE: Final = "What these check is known only during up, where they run again. None of them has passed."
 DRIFT_NOTE: Final = "Found in the clouds and not in the state. It was there before this change."
 
 
@@ -195,9 +193,7 @@ def _verdict(
         reasons.append(f"{count(drifted, 'resource')} differ from the state: changed outside")
     what = ", ".join(_counts(changes)) or "nothing changes"
     if violated:
-        return Verdict(
-            "blocked", f"{count(violated, 'mandatory policy violation')}: up is refused", (what, *reasons)
-        )
+        return Verdict("blocked", f"{count(violated, 'mandatory policy violation')}: up is refused", (what, *reasons))
     if errors or report.failed or report.result == "failed":
         named = [step.name for step in report.failed]
         why = f"{count(len(named), 'resource')} failed" if named else "see the errors"
@@ -208,9 +204,7 @@ def _verdict(
         return Verdict("destructive", what, tuple(reasons))
     if not changes:
         return Verdict("caution" if advised or drifted else "same", "nothing changes", tuple(reasons))
-    return Verdict(
-        "caution" if advised or drifted else "change", what, ("nothing is replaced or deleted", *reasons)
-    )
+    return Verdict("caution" if advised or drifted else "change", what, ("nothing is replaced or deleted", *reasons))
 
 
 def _counts(changes: list[Change]) -> Iterator[str]:
@@ -269,9 +263,7 @@ def _said(told: list[tuple[str, str]]) -> str:
     if len(messages) == 1:
         return messages[0]
     same = list(
-        takewhile(
-            lambda lines: len(set(lines)) == 1, zip(*(text.splitlines() for text in messages), strict=False)
-        )
+        takewhile(lambda lines: len(set(lines)) == 1, zip(*(text.splitlines() for text in messages), strict=False))
     )
     lines = [each[0] for each in same]
     for name, message in sorted(told):

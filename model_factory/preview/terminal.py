@@ -38,9 +38,7 @@ _MAX_PATHS_ON_A_LINE: Final = 4
 _MAX_NAMES: Final = 3
 
 
-def print_review(
-    console: Console, review: Review, *, show_diff: bool = False, show_same: bool = False
-) -> None:
+def print_review(console: Console, review: Review, *, show_diff: bool = False, show_same: bool = False) -> None:
     """All of a finished operation."""
     tree = _tree(review.report, show_diff=show_diff, show_same=show_same)
     if tree is not None:

@@ -169,8 +169,7 @@ def _metadata(
     tags: Iterable[str],
 ) -> _Metadata:
     schemas = {
-        key: {**each.schema, "default": each.default, "description": each.description}
-        for key, each in settings.items()
+        key: {**each.schema, "default": each.default, "description": each.description} for key, each in settings.items()
     }
     return {
         "name": name,

@@ -29,9 +29,7 @@ class Draft:
     urn: str = ""
     changed: bool = False
 
-    def child(
-        self, parent: dict[str, Any] | None, key: str, *, create: bool = False
-    ) -> dict[str, Any] | None:
+    def child(self, parent: dict[str, Any] | None, key: str, *, create: bool = False) -> dict[str, Any] | None:
         """The object under `key`: made when absent and wanted; None when absent, unknown, no object, or under nothing."""
         value = revealed(parent.get(key)) if parent is not None else None
         if value is None and create and parent is not None:
@@ -97,7 +95,5 @@ def editable(value: Any) -> Any:
         return {key: editable(each) for key, each in inside.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         members: Any = cast("Sequence[Any]", value)
-        return [
-            editable(each) for each in (members if isinstance(members, list | tuple) else members["__target"])
-        ]
+        return [editable(each) for each in (members if isinstance(members, list | tuple) else members["__target"])]
     return value

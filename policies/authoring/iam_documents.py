@@ -41,8 +41,7 @@ def is_for_everybody(statement: Props) -> bool:
     """Whether anybody at all is meant, with no condition that keeps it inside an organisation or an account."""
     principal = at(statement, "Principal")
     anybody = principal == "*" or (
-        isinstance(principal, Mapping)
-        and any("*" in _listed(each) for each in cast("Props", principal).values())
+        isinstance(principal, Mapping) and any("*" in _listed(each) for each in cast("Props", principal).values())
     )
     conditions = at(statement, "Condition")
     keys = (

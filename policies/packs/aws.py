@@ -32,11 +32,7 @@ LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
         "CKV_AWS_38",
         "CKV_AWS_39",
     ),
-    config={
-        "leastPrefix": number(
-            16, "Ranges may not be wider than this prefix; in IPv6, than twice as many bits."
-        )
-    },
+    config={"leastPrefix": number(16, "Ranges may not be wider than this prefix; in IPv6, than twice as many bits.")},
 )
 def eks_endpoint(resource: Resource, report: Report) -> None:
     """The API of an EKS cluster is reached from inside, and from outside by named ranges only."""
@@ -71,9 +67,7 @@ def eks_secrets_kms(resource: Resource, report: Report) -> None:
     if "secrets" not in encrypted:
         # What is unknown may be what is missing: then the list says so before anything is reported.
         report.finish()
-        report(
-            "Kubernetes secrets are not encrypted with a key of yours: encryptionConfig.resources lacks secrets"
-        )
+        report("Kubernetes secrets are not encrypted with a key of yours: encryptionConfig.resources lacks secrets")
     elif not at(resource.props, "encryptionConfig", "provider", "keyArn"):
         report("encryptionConfig names no key")
 
@@ -188,9 +182,7 @@ def ecr_not_public(resource: Resource, report: Report) -> None:
         return
     for statement in allowed(at(resource.props, "policy"), report):
         if is_for_everybody(statement):
-            report(
-                f"the repository policy lets everybody {', '.join(texts_of(statement, 'Action')) or 'act'}"
-            )
+            report(f"the repository policy lets everybody {', '.join(texts_of(statement, 'Action')) or 'act'}")
 
 
 @theme.resource(
@@ -209,9 +201,7 @@ def imdsv2_hop_1(resource: Resource, report: Report) -> None:
     """Instance metadata asks for a token and stops at the node, so that pods cannot take the node's role."""
     if resource.type == EksPool.type:
         if at(resource.props, "launchTemplate") is None:
-            report(
-                "without a launch template EKS makes one with a hop limit of 2: pods reach the node's role"
-            )
+            report("without a launch template EKS makes one with a hop limit of 2: pods reach the node's role")
         return
     options = "metadataOptions"
     if at(resource.props, options, "httpEndpoint") == "disabled":

@@ -67,9 +67,7 @@ def _report_ssh(rule: Props, protocol: object, sources: list[str], report: Repor
     if not public:
         return
     every = shown(protocol) in (ALL_PROTOCOLS, "all")
-    if every or (
-        protocol in ("tcp", "6") and (at(rule, "fromPort") or 0) <= SSH_PORT <= (at(rule, "toPort") or 0)
-    ):
+    if every or (protocol in ("tcp", "6") and (at(rule, "fromPort") or 0) <= SSH_PORT <= (at(rule, "toPort") or 0)):
         report(f"port {SSH_PORT} is open to {', '.join(public)}")
 
 

@@ -57,9 +57,7 @@ def monthly_budget(stack: Stack, report: Report) -> None:
                         root.urn,
                     )
                 return
-    paid = sorted(
-        each.name for each in stack.resources if (pool := node_pool(each)) is not None and pool.gpus_per_node
-    )
+    paid = sorted(each.name for each in stack.resources if (pool := node_pool(each)) is not None and pool.gpus_per_node)
     if paid:
         report(f"what the GPUs of {', '.join(paid)} cost is not told: the stack exports no usd_per_month")
 

@@ -67,11 +67,7 @@ def private_nodes(resource: Resource, report: Report) -> None:
         f"{GKE_GUIDE}/how-to/authorized-networks",
         "CKV_GCP_20",
     ),
-    config={
-        "leastPrefix": number(
-            16, "Ranges may not be wider than this prefix; in IPv6, than twice as many bits."
-        )
-    },
+    config={"leastPrefix": number(16, "Ranges may not be wider than this prefix; in IPv6, than twice as many bits.")},
 )
 def authorized_networks(resource: Resource, report: Report) -> None:
     """The API of a GKE cluster is reached from named ranges only."""
@@ -112,9 +108,7 @@ def metadata_server(resource: Resource, report: Report) -> None:
             return
     mode = at(props, "nodeConfig", "workloadMetadataConfig", "mode")
     if mode != "GKE_METADATA":
-        report(
-            f"Pods reach the node's account: workloadMetadataConfig.mode is {mode or 'missing'}, not GKE_METADATA"
-        )
+        report(f"Pods reach the node's account: workloadMetadataConfig.mode is {mode or 'missing'}, not GKE_METADATA")
 
 
 def _shield(draft: Draft) -> None:
@@ -287,11 +281,7 @@ def no_legacy_abac(resource: Resource, report: Report) -> None:
 )
 def node_account(resource: Resource, report: Report) -> None:
     """GKE nodes run as an account of their own, not as the project's default one."""
-    if (
-        resource.type == GKE_CLUSTER
-        and not has_own_nodes(resource)
-        and at(resource.props, "nodeConfig") is None
-    ):
+    if resource.type == GKE_CLUSTER and not has_own_nodes(resource) and at(resource.props, "nodeConfig") is None:
         return
     account = at(resource.props, "nodeConfig", "serviceAccount")
     if not account or account == "default" or str(account).endswith(DEFAULT_ACCOUNT):

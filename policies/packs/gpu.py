@@ -78,9 +78,7 @@ def gpu_toleration_and_selector(resource: Resource, report: Report) -> None:
         return
     with report.guard():
         if not any(_tolerates(each) for each in listed(at(spec, "tolerations"))):
-            report(
-                f"the Pod asks for GPUs and tolerates no taint {' or '.join(TAINTS)}: no GPU node takes it"
-            )
+            report(f"the Pod asks for GPUs and tolerates no taint {' or '.join(TAINTS)}: no GPU node takes it")
     with report.guard():
         affinity = at(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
         if not mapping(at(spec, "nodeSelector")) and affinity is None:
@@ -192,9 +190,7 @@ def max_replicas_fit_quota(stack: Stack, report: Report) -> None:
     for place, quota in dict(stack.config["gpuQuota"]).items():
         with report.guard():
             here = [
-                each
-                for each in pools
-                if f"{each.cloud}/{each.region or 'default'}" == place and each.gpus_per_node
+                each for each in pools if f"{each.cloud}/{each.region or 'default'}" == place and each.gpus_per_node
             ]
             wanted = sum(each.gpus_per_node * (each.most_nodes or 0) for each in here)
             if wanted > quota:
@@ -211,9 +207,7 @@ def _replicas_fit(cluster: Cluster[Resource], report: Report) -> None:
         if not each or not pools:
             continue
         spec = pod_spec(workload)
-        homes = frozenset(
-            urn for urn, pool in pools.items() if pool.gpus_per_node >= each and pool.admits(spec)
-        )
+        homes = frozenset(urn for urn, pool in pools.items() if pool.gpus_per_node >= each and pool.admits(spec))
         if not homes:
             report(
                 f"{workload.name} asks for {shown(each)} GPUs a Pod, and no pool of its cluster takes it",
@@ -230,9 +224,7 @@ def _replicas_fit(cluster: Cluster[Resource], report: Report) -> None:
         want = sum(amount for others, amount in wanted.items() if others <= homes)
         if want > have:
             names = ", ".join(sorted(pools[urn].resource.name for urn in homes))
-            report(
-                f"models on {names} may grow to {shown(want)} GPUs, and there can be {have}", last[homes].urn
-            )
+            report(f"models on {names} may grow to {shown(want)} GPUs, and there can be {have}", last[homes].urn)
 
 
 @theme.cluster(
@@ -252,9 +244,7 @@ def spot_has_fallback(cluster: Cluster[Resource], _config: Mapping[str, Any], re
         pinned = at(spec, "nodeSelector", "karpenter.sh/capacity-type") == "spot"
         if pinned or (homes and all(each.is_spot for each in homes)):
             names = ", ".join(sorted(each.resource.name for each in homes)) or "spot nodes"
-            report(
-                f"{workload.name} runs on {names} only: when spot is gone it has nowhere to go", workload.urn
-            )
+            report(f"{workload.name} runs on {names} only: when spot is gone it has nowhere to go", workload.urn)
 
 
 @theme.resource(
@@ -269,9 +259,7 @@ def spot_has_fallback(cluster: Cluster[Resource], _config: Mapping[str, Any], re
         "https://keda.sh/docs/latest/reference/scaledobject-spec/",
     ),
     config={
-        "label": Setting(
-            "model", {"type": "string"}, "The label by which an autoscaler is known to be a model's."
-        )
+        "label": Setting("model", {"type": "string"}, "The label by which an autoscaler is known to be a model's.")
     },
     tags=("cost",),
 )

@@ -146,9 +146,7 @@ def rbac_wildcard(resource: Resource, report: Report) -> None:
 
 def _rule(rule: Props) -> str:
     return "; ".join(
-        f"{key} {', '.join(str(each) for each in listed(at(rule, key)))}"
-        for key in rule
-        if listed(at(rule, key))
+        f"{key} {', '.join(str(each) for each in listed(at(rule, key)))}" for key in rule if listed(at(rule, key))
     )
 
 
@@ -241,9 +239,7 @@ def _enforce(draft: Draft) -> None:
         nsa="Pod security enforcement",
     ),
     config={
-        "level": Setting(
-            "restricted", {"type": "string", "enum": list(POD_SECURITY_LEVELS[1:])}, "The least level."
-        )
+        "level": Setting("restricted", {"type": "string", "enum": list(POD_SECURITY_LEVELS[1:])}, "The least level.")
     },
     tags=("pod-security",),
 )

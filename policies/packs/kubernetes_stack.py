@@ -64,9 +64,7 @@ def default_deny(cluster: Cluster[Resource], config: Config, report: Report) -> 
             )
         for each in mine:
             for direction in _opened(each):
-                report(
-                    f"{object_name(each)} in {namespace} allows {direction} from and to anywhere", each.urn
-                )
+                report(f"{object_name(each)} in {namespace} allows {direction} from and to anywhere", each.urn)
 
 
 def _everywhere(policy: Resource) -> bool:
@@ -122,9 +120,7 @@ def pdb_exists(cluster: Cluster[Resource], _config: Config, report: Report) -> N
 @theme.cluster(
     severity=MEDIUM,
     steps="Use maxUnavailable 1 in place of minAvailable, or keep minAvailable below the least replicas.",
-    reference=documented(
-        "Kubernetes documentation", "Disruptions", "Specifying a PodDisruptionBudget", BUDGETS_PAGE
-    ),
+    reference=documented("Kubernetes documentation", "Disruptions", "Specifying a PodDisruptionBudget", BUDGETS_PAGE),
     tags=("reliability",),
 )
 def pdb_below_min_replicas(cluster: Cluster[Resource], _config: Config, report: Report) -> None:
@@ -247,9 +243,7 @@ def dangling_service(cluster: Cluster[Resource], _config: Config, report: Report
             wanted = at(port, "targetPort")
             # Where no target is named it is the port itself, and a number may be open without being declared.
             if isinstance(wanted, str) and not wanted.isdigit() and wanted not in _port_names(behind):
-                report(
-                    f"{identity(service)} leads to port {wanted}, which no Pod behind it names", service.urn
-                )
+                report(f"{identity(service)} leads to port {wanted}, which no Pod behind it names", service.urn)
 
 
 def _port_names(workloads: list[Resource]) -> set[str]:
@@ -283,8 +277,7 @@ def topology_spread(resource: Resource, report: Report) -> None:
     keys = {str(at(each, "topologyKey")) for each in listed(at(spec, "topologySpreadConstraints"))}
     apart = at(spec, "affinity", "podAntiAffinity")
     keys |= {
-        str(at(each, "topologyKey"))
-        for each in listed(at(apart, "requiredDuringSchedulingIgnoredDuringExecution"))
+        str(at(each, "topologyKey")) for each in listed(at(apart, "requiredDuringSchedulingIgnoredDuringExecution"))
     }
     keys |= {
         str(at(each, "podAffinityTerm", "topologyKey"))

@@ -60,9 +60,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _report_missing(
-    props: Props, path: tuple[str, ...], required: list[str], what: str, report: Report
-) -> None:
+def _report_missing(props: Props, path: tuple[str, ...], required: list[str], what: str, report: Report) -> None:
     labels = at(props, *path)
     missing = [key for key in required if not at(labels, key)]
     if missing and path == ("tags",):
@@ -95,9 +93,7 @@ def _label(draft: Draft) -> None:
         "https://www.finops.org/framework/capabilities/allocation/",
     ),
     config={
-        "required": texts(
-            ("environment", "managed-by", "stack"), "Labels that everything carries that can carry any."
-        ),
+        "required": texts(("environment", "managed-by", "stack"), "Labels that everything carries that can carry any."),
         "values": Setting(
             {"managed-by": "{project}", "stack": "{stack}"},
             {"type": "object", "additionalProperties": {"type": "string"}},
@@ -127,10 +123,7 @@ def _label_made(draft: Draft, values: Mapping[str, str]) -> None:
     made = revealed(draft.props.get("tagSpecifications"))
     if not isinstance(made, list | None):
         return
-    specs = {
-        str(revealed(each.get("resourceType"))): each
-        for each in draft.children(draft.props, "tagSpecifications")
-    }
+    specs = {str(revealed(each.get("resourceType"))): each for each in draft.children(draft.props, "tagSpecifications")}
     # One that is not known yet may be the missing one, and AWS takes each kind once.
     closed = any(map(is_unknown, [*specs, *map(revealed, cast("list[object]", made or []))]))
     missing = [{"resourceType": kind, "tags": dict(values)} for kind in MADE if kind not in specs]

@@ -157,9 +157,7 @@ def drop_capabilities(container: Container) -> Iterable[str]:
     types=PODS,
     severity=MEDIUM,
     steps="Set securityContext.readOnlyRootFilesystem to true, and mount an emptyDir where the server writes.",
-    reference=nsa_cisa(
-        "Kubernetes Pod security", "Immutable container file systems", CONTEXT_PAGE, "CKV_K8S_22"
-    ),
+    reference=nsa_cisa("Kubernetes Pod security", "Immutable container file systems", CONTEXT_PAGE, "CKV_K8S_22"),
 )
 def read_only_root(container: Container) -> Iterable[str]:
     """Containers cannot change their own file system."""
@@ -247,9 +245,7 @@ def no_hostpath(resource: Resource, report: Report) -> None:
     for volume in report.items(pod_spec(resource), "volumes"):
         with report.guard():
             if at(volume, "hostPath") is not None:
-                report(
-                    f"volume {at(volume, 'name')} is a folder of the node: {at(volume, 'hostPath', 'path')}"
-                )
+                report(f"volume {at(volume, 'name')} is a folder of the node: {at(volume, 'hostPath', 'path')}")
 
 
 def _no_token(draft: Draft) -> None:

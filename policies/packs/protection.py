@@ -65,9 +65,7 @@ def protect_stateful(resource: Resource, report: Report) -> None:
         "https://csrc.nist.gov/pubs/sp/800/53/r5/upd1/final",
     ),
     config={
-        "allowed": texts(
-            ALLOWED_REGIONS, "Regions, zones and multi-regions, in lower case; * stands for anything."
-        )
+        "allowed": texts(ALLOWED_REGIONS, "Regions, zones and multi-regions, in lower case; * stands for anything.")
     },
 )
 def allowed_regions(resource: Resource, report: Report) -> None:

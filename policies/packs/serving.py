@@ -33,9 +33,7 @@ theme = Theme("serving")
 
 PROBES_PAGE = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 TERMINATION_PAGE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination"
-SCALING_PAGE = (
-    "https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#stabilization-window"
-)
+SCALING_PAGE = "https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#stabilization-window"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # How servers are told which weights to load, on the command line and in the environment.
@@ -68,9 +66,7 @@ def _be_patient(draft: Draft) -> None:
     remedy=_be_patient,
     steps="Set behavior.scaleDown.stabilizationWindowSeconds to the time a replica takes to come back, or longer.",
     reference=documented("Kubernetes documentation", "Autoscaling", "Stabilization window", SCALING_PAGE),
-    config={
-        "seconds": number(DEFAULT_STABILISATION_SECONDS, "The shortest quiet time before a replica goes.")
-    },
+    config={"seconds": number(DEFAULT_STABILISATION_SECONDS, "The shortest quiet time before a replica goes.")},
     tags=("autoscaling",),
 )
 def scale_down_stabilisation(resource: Resource, report: Report) -> None:
@@ -125,9 +121,7 @@ def startup_probe_covers_load(container: Container) -> Iterable[str]:
     types=SERVERS,
     severity=MEDIUM,
     steps="Add lifecycle.preStop (sleep: {seconds: 10}), and a terminationGracePeriodSeconds of that plus the longest request.",
-    reference=documented(
-        "Kubernetes documentation", "Pod lifecycle", "Termination of Pods", TERMINATION_PAGE
-    ),
+    reference=documented("Kubernetes documentation", "Pod lifecycle", "Termination of Pods", TERMINATION_PAGE),
     tags=("reliability",),
 )
 def drain_before_termination(resource: Resource, report: Report) -> None:
@@ -177,9 +171,7 @@ def model_revision_pinned(resource: Resource, report: Report) -> None:
             for option in options:
                 key, _, folder = option.partition("=")
                 if key == "only-dir" and _moves(folder):
-                    report(
-                        f"volume {at(volume, 'name')} mounts {folder}, which may hold other weights tomorrow"
-                    )
+                    report(f"volume {at(volume, 'name')} mounts {folder}, which may hold other weights tomorrow")
 
 
 def _pinned(container: Container) -> Iterable[str]:
@@ -249,9 +241,7 @@ def shm_sized(resource: Resource, report: Report) -> None:
                 if at(each, "mountPath") == "/dev/shm"  # noqa: S108 (inside the container)
             ]
             if not any(at(each, "emptyDir", "medium") == "Memory" for each in mounted):
-                report(
-                    f"{container.label} has 64 MiB of shared memory, which its processes exchange tensors in"
-                )
+                report(f"{container.label} has 64 MiB of shared memory, which its processes exchange tensors in")
 
 
 @theme.cluster(
@@ -264,9 +254,7 @@ def shm_sized(resource: Resource, report: Report) -> None:
         "https://sre.google/workbook/implementing-slos/",
     ),
     config={
-        "identity": texts(
-            ["model", "app.kubernetes.io/instance"], "Labels by which an objective names its model."
-        ),
+        "identity": texts(["model", "app.kubernetes.io/instance"], "Labels by which an objective names its model."),
         "objectives": texts(
             [
                 "kubernetes:monitoring.coreos.com/*:PrometheusRule",
@@ -341,9 +329,7 @@ def _labels_of(resource: Resource) -> set[tuple[str, str]]:
     types=PODS,
     severity=HIGH,
     steps="Serve PyTorch with Triton, LLMs with vLLM, ONNX with Triton's ONNX Runtime backend.",
-    reference=documented(
-        "TorchServe", "Repository", "Archived on 2025-08-07", "https://github.com/pytorch/serve"
-    ),
+    reference=documented("TorchServe", "Repository", "Archived on 2025-08-07", "https://github.com/pytorch/serve"),
     config={
         "servers": texts(
             ["*torchserve*", "*onnxruntime/server*", "*onnxruntime_server*", "*multi-model-server*"],

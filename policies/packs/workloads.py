@@ -65,9 +65,7 @@ def image_digest(container: Container) -> Iterable[str]:
     types=PODS_AND_PATCHES,
     severity=HIGH,
     steps="Name the version that was tested, and its digest.",
-    reference=nsa_cisa(
-        "Kubernetes Pod security", "Building secure container images", IMAGES_PAGE, "CKV_K8S_14"
-    ),
+    reference=nsa_cisa("Kubernetes Pod security", "Building secure container images", IMAGES_PAGE, "CKV_K8S_14"),
     tags=("supply-chain",),
 )
 def no_latest(container: Container) -> Iterable[str]:

@@ -39,17 +39,13 @@ def attached(found: Mapping[str, str]) -> dict[str, str]:
 
 
 class TestEnvironment:
-    def test_is_read_by_a_shell_and_works_at_once(
-        self, stack: LocalStack, without_cli: Mapping[str, str]
-    ) -> None:
+    def test_is_read_by_a_shell_and_works_at_once(self, stack: LocalStack, without_cli: Mapping[str, str]) -> None:
         asked = stack.factory("clouds", "env", env=without_cli)
         assert all(line.startswith("export ") for line in asked.out.splitlines())
         assert "Starting the local clouds" in asked.err
         if shutil.which("pulumi", path=without_cli["PATH"]) is None:
             assert SAID_WITHOUT_CLI in asked.err
-        shown = stack.command(
-            "bash", "-c", f"set -u\n{asked.out}\necho $PULUMI_DEBUG_PROVIDERS $AWS_ENDPOINT_URL"
-        )
+        shown = stack.command("bash", "-c", f"set -u\n{asked.out}\necho $PULUMI_DEBUG_PROVIDERS $AWS_ENDPOINT_URL")
         providers, endpoint = shown.out.split()
         assert endpoint == f"http://127.0.0.1:{stack.ports['aws']}"
         for name, port in attached({"PULUMI_DEBUG_PROVIDERS": providers}).items():
@@ -61,9 +57,7 @@ class TestEnvironment:
         self, stack: LocalStack, without_cli: Mapping[str, str]
     ) -> None:
         first = variables(stack, without_cli)
-        again = variables(
-            stack, without_cli, PULUMI_DEBUG_PROVIDERS=f"random:1,{first['PULUMI_DEBUG_PROVIDERS']}"
-        )
+        again = variables(stack, without_cli, PULUMI_DEBUG_PROVIDERS=f"random:1,{first['PULUMI_DEBUG_PROVIDERS']}")
         assert attached(again) == {"random": "1", **attached(first)}
         assert again.keys() == first.keys()
 

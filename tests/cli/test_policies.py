@@ -13,9 +13,7 @@ from model_factory.local.engine.request import PackSource
 
 
 def session(root: Path) -> Any:
-    return SimpleNamespace(
-        project=SimpleNamespace(root=root), settings=SimpleNamespace(environment="staging")
-    )
+    return SimpleNamespace(project=SimpleNamespace(root=root), settings=SimpleNamespace(environment="staging"))
 
 
 def pack(folder: Path, *environments: str) -> Path:

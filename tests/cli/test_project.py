@@ -73,9 +73,7 @@ class TestProgramConfig:
             raise AssertionError(text)
 
         assert (
-            program_config(find_project(root), read_stack_file(root / "Pulumi.dev.yaml"), never).values[
-                "shop:size"
-            ]
+            program_config(find_project(root), read_stack_file(root / "Pulumi.dev.yaml"), never).values["shop:size"]
             == "3"
         )
 

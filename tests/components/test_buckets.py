@@ -11,11 +11,7 @@ from components.gcp.bucket import GcsWeightsBucket
 
 @pytest.fixture(scope="module")
 def s3(run: Any) -> Any:
-    return run(
-        lambda: S3WeightsBucket(
-            "b", {"region": "us-east-1", "disposable": False, "protect": True, "tags": {}}
-        )
-    )
+    return run(lambda: S3WeightsBucket("b", {"region": "us-east-1", "disposable": False, "protect": True, "tags": {}}))
 
 
 class TestS3WeightsBucket:

@@ -110,9 +110,7 @@ class TestRepositoryStacks:
         assert float(costs["usd_per_hour"]["least"]) * 730 == pytest.approx(least, rel=1e-3)
 
     @pytest.mark.parametrize("stack", ["dev", "prod"])
-    def test_export_the_same_where_all_values_are_known(
-        self, stack: str, request: pytest.FixtureRequest
-    ) -> None:
+    def test_export_the_same_where_all_values_are_known(self, stack: str, request: pytest.FixtureRequest) -> None:
         recorder = request.getfixturevalue(stack)
         resources = [
             Resource(each.urn, each.type, each.inputs, parent=each.parent, provider=each.provider)

@@ -40,11 +40,7 @@ class TestDevStack:
 
     def test_outputs_name_every_cluster_registry_and_bucket(self, dev: Any) -> None:
         outputs = dev.outputs
-        assert (
-            set(outputs["clusters"])
-            == set(outputs["buckets"])
-            == {"dev-aws-us-east-1", "dev-gcp-us-central1"}
-        )
+        assert set(outputs["clusters"]) == set(outputs["buckets"]) == {"dev-aws-us-east-1", "dev-gcp-us-central1"}
         assert len(outputs["registries"]) == 6
         assert outputs["addresses"]["assistant"] == "assistant.model-assistant.svc"
         assert outputs["usd_per_hour"].keys() == {"least", "most"}
@@ -68,9 +64,7 @@ class TestDevStack:
 
     def test_the_same_input_gives_the_same_resources(self, dev: Any) -> None:
         again = run_stack("dev")
-        assert {each.urn: each.inputs for each in dev.resources} == {
-            each.urn: each.inputs for each in again.resources
-        }
+        assert {each.urn: each.inputs for each in dev.resources} == {each.urn: each.inputs for each in again.resources}
 
     def test_every_resource_is_below_a_component_but_the_regions_and_the_network(self, dev: Any) -> None:
         top = {each.type for each in dev.resources if each.parent.endswith("::model-factory-dev")}

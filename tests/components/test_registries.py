@@ -10,9 +10,7 @@ from components.gcp.registry import ArtifactRegistry
 class TestEcrRepository:
     def test_tags_cannot_move_and_images_are_encrypted_and_scanned(self, run: Any) -> None:
         seen = run(
-            lambda: EcrRepository(
-                "r", {"region": "us-east-1", "disposable": False, "protect": False, "tags": {}}
-            )
+            lambda: EcrRepository("r", {"region": "us-east-1", "disposable": False, "protect": False, "tags": {}})
         )
         inputs = seen.one(":Repository").inputs
         assert inputs["imageTagMutability"] == "IMMUTABLE"

@@ -100,9 +100,7 @@ def model(
             spec={
                 "minReplicas": least,
                 "maxReplicas": most,
-                "scaleTargetRef": {
-                    "name": meta["name"] if scaler_names_it else "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-                },
+                "scaleTargetRef": {"name": meta["name"] if scaler_names_it else "04da6b54-80e4-46f7-96ec-b56ff0331ba9"},
             },
         ),
     ]

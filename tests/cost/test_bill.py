@@ -44,9 +44,7 @@ def whole() -> list[Resource]:
         resource("aws:ecr/repository:Repository", "chat", AWS, region="us-east-1", tags={"model": "chat"}),
         resource("aws:s3/bucket:Bucket", "weights", AWS, region="us-east-1"),
         resource("gcp:artifactregistry/repository:Repository", "images", GCP, location="us-central1"),
-        resource(
-            "gcp:storage/bucket:Bucket", "weights", GCP, location="US-CENTRAL1", storageClass="STANDARD"
-        ),
+        resource("gcp:storage/bucket:Bucket", "weights", GCP, location="US-CENTRAL1", storageClass="STANDARD"),
         resource(
             "gcp:compute/routerNat:RouterNat",
             "nat",
@@ -179,19 +177,12 @@ class TestChanges:
             replace(each, inputs=each.inputs | {"instanceTypes": ["one"], "capacityType": "SPOT"})
             if each.name == "quad" and each.type.endswith("NodeGroup")
             else each
-            for each in flat(
-                eks(), node_group("quad", "four"), node_group("other", "one"), model("chat", "quad", 1, 2)
-            )
+            for each in flat(eks(), node_group("quad", "four"), node_group("other", "one"), model("chat", "quad", 1, 2))
         ]
-        before = flat(
-            eks(), node_group("quad", "four"), node_group("other", "one"), model("chat", "quad", 1, 2)
-        )
+        before = flat(eks(), node_group("quad", "four"), node_group("other", "one"), model("chat", "quad", 1, 2))
         delta = delta_of(bill(before), bill(after))
         # At rest one node either way, 3.60 → 0.40; at peak 1 of four GPUs → 2 of one, 3.60 → 0.80, and a second volume.
-        changed = [
-            (change.before and change.before.what, change.after and change.after.what)
-            for change in delta.lines
-        ]
+        changed = [(change.before and change.before.what, change.after and change.after.what) for change in delta.lines]
         assert changed == [
             ("gp3 volumes of its nodes", "gp3 volumes of its nodes"),
             ("four nodes", "one nodes"),
@@ -243,9 +234,7 @@ class TestChanges:
 
 class TestNodes:
     def test_a_pool_stops_at_its_most(self) -> None:
-        made = bill(
-            flat(eks(), node_group("one", "one", most=2), model("a", "one", 1, 4), model("b", "one", 0, 4))
-        )
+        made = bill(flat(eks(), node_group("one", "one", most=2), model("a", "one", 1, 4), model("b", "one", 0, 4)))
         nodes = next(line for line in made.lines if line.kind == "nodes")
         assert nodes.quantity == span("1", "2")
         # Eight replicas want eight GPUs of the two: four of eight each.
@@ -253,9 +242,7 @@ class TestNodes:
             "a": span("1", "1"),
             "b": span("0", "1"),
         }
-        assert made.warnings == (
-            "one: its models need 8 nodes at peak, and it stops at 2; the figures stop there too",
-        )
+        assert made.warnings == ("one: its models need 8 nodes at peak, and it stops at 2; the figures stop there too",)
 
     def test_a_pool_that_nobody_uses_costs_its_least_nodes(self) -> None:
         made = bill(flat(eks(), node_group("one", "one", least=1, most=9)))
@@ -400,9 +387,7 @@ class TestReadings:
         # Two clusters side by side under the stack, each with a pool of one name: the tree does not tell them apart.
         graph: list[Resource] = []
         for name, region in (("first", "us-east-1"), ("second", "us-east-1")):
-            cluster = replace(
-                eks(region), urn=f"urn:pulumi:dev::factory::aws:eks/cluster:Cluster::{name}", parent=""
-            )
+            cluster = replace(eks(region), urn=f"urn:pulumi:dev::factory::aws:eks/cluster:Cluster::{name}", parent="")
             provider = resource("pulumi:providers:kubernetes", name, "")
             pool = node_group(name, "one")[1]
             graph += [
@@ -431,17 +416,13 @@ class TestReadings:
             )
         )
         made = bill(graph)
-        assert [line.name for line in made.lines if any(share.owner == "a" for share in line.shares)] == [
-            "second"
-        ]
+        assert [line.name for line in made.lines if any(share.owner == "a" for share in line.shares)] == ["second"]
 
     def test_an_autoscaler_beside_scales_what_has_no_name_yet(self) -> None:
         # As programs declare it: the provider makes the name, and the autoscaler has it from there.
         component, deployment, scaler = model("a", "one", 1, 3)
         nameless = replace(deployment, inputs=deployment.inputs | {"metadata": {"namespace": "model-a"}})
-        made = bill(
-            flat(eks(), node_group("one", "one"), component, nameless, scaler, model("b", "one", 1, 2))
-        )
+        made = bill(flat(eks(), node_group("one", "one"), component, nameless, scaler, model("b", "one", 1, 2)))
         gpus = {owner: sums.gpus for (owner, _), sums in made.by_owner.items()}
         assert (gpus["a"], gpus["b"]) == (span("1", "3"), span("1", "2"))
 
@@ -460,9 +441,7 @@ class TestMissing:
         assert [(each.name, each.what, each.reason) for each in made.missing] == [
             ("odd", "strange nodes", "no price of machine:strange in us-east-1")
         ]
-        assert made.warnings == (
-            "odd: 1 models run on strange of unknown size and price; nothing is charged to them",
-        )
+        assert made.warnings == ("odd: 1 models run on strange of unknown size and price; nothing is charged to them",)
 
     def test_a_machine_without_spot_price_is_not_charged_on_demand(self) -> None:
         made = bill(flat(eks(), node_group("quad", "four", spot=True), model("a", "quad", 1, 1)))
@@ -482,9 +461,7 @@ class TestMissing:
                 resource("aws:iam/role:Role", "role"),
             ]
         )
-        assert [(each.name, each.reason) for each in made.missing] == [
-            ("db", "whether it bills is not known")
-        ]
+        assert [(each.name, each.reason) for each in made.missing] == [("db", "whether it bills is not known")]
 
     def test_a_model_that_no_pool_takes_is_named(self) -> None:
         made = bill(flat(eks(), node_group("one", "one"), model("a", "other", 1, 1)))

@@ -17,9 +17,7 @@ def need(name: str, gpus: int, replicas: int) -> Need:
     return (Decimal(gpus), Decimal(1), Decimal(4)), name, replicas
 
 
-needs = st.lists(
-    st.builds(need, st.sampled_from("abcd"), st.integers(1, 5), st.integers(0, 9)), min_size=0, max_size=5
-)
+needs = st.lists(st.builds(need, st.sampled_from("abcd"), st.integers(1, 5), st.integers(0, 9)), min_size=0, max_size=5)
 
 
 class TestNodes:

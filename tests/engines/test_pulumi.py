@@ -75,9 +75,7 @@ class Project:
 
     def configure(self, **values: str) -> None:
         text = "# this comment stays\nconfig:\n  trial:of: settings\n"
-        self.stack_file.write_text(
-            text + "".join(f'  trial:{key}: "{value}"\n' for key, value in values.items())
-        )
+        self.stack_file.write_text(text + "".join(f'  trial:{key}: "{value}"\n' for key, value in values.items()))
 
     def run(
         self,
@@ -90,9 +88,7 @@ class Project:
         self.events = []
         given = self.stack_file.read_text()
         engine = PulumiEngine(
-            Workplace(
-                self.root, "trial", read_stack_file(self.stack_file), is_local=True, passphrase=passphrase
-            )
+            Workplace(self.root, "trial", read_stack_file(self.stack_file), is_local=True, passphrase=passphrase)
         )
         try:
             return engine.run(Request(operation), emit or self.events.append, cancel)
@@ -105,9 +101,7 @@ class Project:
         return {step["urn"].rsplit("::", 1)[1]: step["op"] for step in found if step["op"] != "same"}
 
     def objects(self, cluster: str) -> dict[str, Any]:
-        found = [
-            yaml.safe_load(path.read_text()) for path in (self.root / "clouds" / cluster).glob("*/*.yaml")
-        ]
+        found = [yaml.safe_load(path.read_text()) for path in (self.root / "clouds" / cluster).glob("*/*.yaml")]
         return {obj["kind"]: obj for obj in found}
 
 
@@ -132,9 +126,7 @@ class TestTheCliDrivesOurProvider:
 
         outcome = project.run("up")
         assert (outcome.ok, outcome.changes) == (True, {"create": 11})
-        assert not any("::default" in json.dumps(event) for event in project.events), (
-            "default providers are not shown"
-        )
+        assert not any("::default" in json.dumps(event) for event in project.events), "default providers are not shown"
         assert outcome.outputs["token"] == "[secret]"
         assert outcome.outputs["eks-settings"] == project.objects("eks")["ConfigMap"]["metadata"]["name"]
         assert outcome.outputs["gke-settings"] == project.objects("gke")["ConfigMap"]["metadata"]["name"]
@@ -177,9 +169,7 @@ class TestTheCliDrivesOurProvider:
             for e in project.events
             if e.get("diagnosticEvent", {}).get("severity") == "error"
         ]
-        assert any(
-            "spec.selector.matchLabels.app: 'not a label' is not a label value" in text for text in errors
-        )
+        assert any("spec.selector.matchLabels.app: 'not a label' is not a label value" in text for text in errors)
         assert not (project.root / "clouds").exists()
 
     def test_a_program_that_fails_is_told_of_by_events(self, project: Project) -> None:
@@ -191,10 +181,7 @@ class TestTheCliDrivesOurProvider:
         cancel = threading.Event()
 
         def emit(event: dict[str, Any]) -> None:
-            if (
-                event.get("resOutputsEvent", {}).get("metadata", {}).get("type")
-                == "kubernetes:core/v1:Namespace"
-            ):
+            if event.get("resOutputsEvent", {}).get("metadata", {}).get("type") == "kubernetes:core/v1:Namespace":
                 cancel.set()
 
         assert project.run("up", emit=emit, cancel=cancel).cancelled
@@ -233,8 +220,6 @@ class TestStackFiles:
         assert list(tmp_path.iterdir()) == []
 
     def test_local_clouds_keep_their_state_in_the_project(self, tmp_path: Path) -> None:
-        environment = Workplace(
-            tmp_path, "trial", StackFile(stack="dev"), is_local=True, passphrase="x"
-        ).environment()
+        environment = Workplace(tmp_path, "trial", StackFile(stack="dev"), is_local=True, passphrase="x").environment()
         assert environment["PULUMI_BACKEND_URL"] == (tmp_path / ".factory" / "pulumi" / "state").as_uri()
         assert environment["PULUMI_CONFIG_PASSPHRASE"] == "x"

@@ -47,9 +47,7 @@ class CloudTable:
         assert {row.region for row in rows} <= CLOUDS[self.cloud].regions
 
     def test_a_machine_is_sold_once_a_region(self, rows: list[Offer]) -> None:
-        twice = [
-            key for key, count in Counter((row.region, row.machine_type) for row in rows).items() if count > 1
-        ]
+        twice = [key for key, count in Counter((row.region, row.machine_type) for row in rows).items() if count > 1]
         assert not twice
 
     def test_a_machine_is_the_same_in_every_region(self, rows: list[Offer]) -> None:
@@ -81,9 +79,7 @@ class CloudTable:
         assert all(date(2026, 1, 1) <= row.as_of <= date(2026, 12, 31) and row.source for row in rows)
 
     def test_all_accelerators_can_be_had(self) -> None:
-        assert {
-            offer.accelerator for offer in catalogue().offers if offer.cloud == self.cloud
-        } == self.accelerators
+        assert {offer.accelerator for offer in catalogue().offers if offer.cloud == self.cloud} == self.accelerators
 
     def test_offers_come_in_a_fixed_order(self) -> None:
         keys = [(each.cloud, each.region, each.machine_type) for each in catalogue().offers]
@@ -114,9 +110,7 @@ class TestGcp(CloudTable):
 
     def test_the_traps_of_the_source_are_thrown_out(self) -> None:
         thrown = {(each.offer.region, each.offer.machine_type): each.reason for each in catalogue().rejected}
-        assert thrown["us-central1", "a3-highgpu-8g"].startswith(
-            "spot 47.86592 is not below on-demand 43.06615"
-        )
+        assert thrown["us-central1", "a3-highgpu-8g"].startswith("spot 47.86592 is not below on-demand 43.06615")
         assert "under 0.7 of the dearest" in thrown["us-central1", "a2-ultragpu-1g"]
         assert {region for region, machine in thrown if machine == "a4-highgpu-8g"} == {
             "us-central1",
@@ -156,9 +150,7 @@ class TestMispricedRows:
         assert [each.offer for each in found.rejected] == [half]
 
     def test_other_machines_and_clouds_are_not_compared(self) -> None:
-        other = replace(
-            ROW, machine_type="g2-standard-4", usd_per_hour=Decimal("0.7"), spot_usd_per_hour=None
-        )
+        other = replace(ROW, machine_type="g2-standard-4", usd_per_hour=Decimal("0.7"), spot_usd_per_hour=None)
         abroad = replace(ROW, cloud="aws", usd_per_hour=Decimal(1), spot_usd_per_hour=None)
         assert set(without_mispriced([ROW, other, abroad]).offers) == {ROW, other, abroad}
 

@@ -35,9 +35,7 @@ class TestClouds:
 
 class TestVersions:
     def test_eks_takes_those_with_extended_support_or_without_an_end(self) -> None:
-        assert all(
-            version in SUPPORT or version == get_args(EksVersion)[-1] for version in get_args(EksVersion)
-        )
+        assert all(version in SUPPORT or version == get_args(EksVersion)[-1] for version in get_args(EksVersion))
 
     def test_extended_support_follows_the_standard_one(self) -> None:
         assert all(each.standard_until < each.extended_until for each in SUPPORT.values())

@@ -28,10 +28,7 @@ class TestMispricedRows:
         assert [each.price for each in rejected] == [there]
 
     def test_nothing_is_free(self) -> None:
-        assert (
-            without_mispriced([price("aws", "kms-key", "month", "0")])[1][0].reason
-            == "a price is not above 0"
-        )
+        assert without_mispriced([price("aws", "kms-key", "month", "0")])[1][0].reason == "a price is not above 0"
 
     def test_the_tables_that_come_with_the_package_have_none(self) -> None:
         own = {key: reason for key, reason in price_table().rejected.items() if key not in _gpu_machines()}
@@ -96,9 +93,7 @@ class TestFinding:
             "gcs-standard",
             "machine:e2-standard-4",
         )
-        assert all(
-            prices.find("aws", "us-east-1", item) for item in (*aws, "machine:m7i.large", "machine:g6.xlarge")
-        )
+        assert all(prices.find("aws", "us-east-1", item) for item in (*aws, "machine:m7i.large", "machine:g6.xlarge"))
         assert all(prices.find("gcp", "us-central1", item) for item in (*gcp, "machine:g2-standard-4"))
 
 
@@ -106,6 +101,5 @@ def _gpu_machines() -> set[tuple[str, str, str]]:
     from model_factory.facts.catalogue import catalogue
 
     return {
-        (each.offer.cloud, each.offer.region, f"machine:{each.offer.machine_type}")
-        for each in catalogue().rejected
+        (each.offer.cloud, each.offer.region, f"machine:{each.offer.machine_type}") for each in catalogue().rejected
     }

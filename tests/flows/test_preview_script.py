@@ -178,9 +178,7 @@ def staging(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalStack, dict[
         line for line in local[start:end].splitlines(keepends=True)
         if not line.startswith(("  gcp:project", "  gcp:region"))
     ]  # fmt: skip
-    stack.stack_file.write_text(
-        real.replace("config:\n", f"config:\n{''.join(kept).rstrip()}\n", 1), encoding="utf-8"
-    )
+    stack.stack_file.write_text(real.replace("config:\n", f"config:\n{''.join(kept).rstrip()}\n", 1), encoding="utf-8")
     try:
         stack.factory("up", "--stack", "staging", "--yes", "--json")
         state = as_in_real_accounts(stripped(stack))
@@ -211,9 +209,7 @@ class TestRealAccounts:
         assert checkout.changes["update"] == 2
         assert set(checkout.changes) == {"same", "update"}
 
-    def test_an_address_range_that_moves_replaces_the_network_and_what_stands_on_it(
-        self, checkout: Checkout
-    ) -> None:
+    def test_an_address_range_that_moves_replaces_the_network_and_what_stands_on_it(self, checkout: Checkout) -> None:
         checkout.edit("10.16.0.0/16", "10.17.0.0/16")
         ended, _ = checkout.preview()
         assert ended.returncode == 0, ended.stdout + ended.stderr

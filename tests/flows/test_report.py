@@ -107,9 +107,7 @@ class GitHub:
             self.issues.append(made)
             return 201, made
         if match := re.fullmatch(r"/issues/comments/(\d+)", path):
-            held = next(
-                each for all_ in self.comments.values() for each in all_ if each["id"] == int(match[1])
-            )
+            held = next(each for all_ in self.comments.values() for each in all_ if each["id"] == int(match[1]))
         elif match := re.fullmatch(r"/issues/(\d+)", path):
             held = next(each for each in self.issues if each["number"] == int(match[1]))
         else:
@@ -160,9 +158,7 @@ def report(
     gh.parent.mkdir(exist_ok=True)
     gh.write_text(GH, encoding="utf-8")
     gh.chmod(0o755)
-    head = (
-        ["--head-owner", "forker", "--head-branch", "topic", "--head-sha", sha] if action == "comment" else []
-    )
+    head = ["--head-owner", "forker", "--head-branch", "topic", "--head-sha", sha] if action == "comment" else []
     return subprocess.run(
         [sys.executable, str(SCRIPT), action, "--folder", str(folder),
          "--stacks", stacks, "--run-url", "https://ci.example/1", *head],
@@ -200,9 +196,7 @@ class TestComments:
         assert report(url, "comment", tmp_path, "dev").returncode == 0
         assert [(method, path) for method, path, _ in held.changes] == [("PATCH", "/issues/comments/999")]
 
-    def test_of_a_person_with_the_marker_is_not_touched(
-        self, github: tuple[GitHub, str], tmp_path: Path
-    ) -> None:
+    def test_of_a_person_with_the_marker_is_not_touched(self, github: tuple[GitHub, str], tmp_path: Path) -> None:
         held, url = github
         theirs = {"id": 1, "user": {"login": "forker", "type": "User"}, "body": f"{MARKER}\nmine"}
         held.comments[7] = [theirs.copy()]
@@ -243,9 +237,7 @@ class TestComments:
         assert "newer commit" in ended.stdout
         assert held.changes == []
 
-    def test_never_follow_a_link_out_of_the_artifact(
-        self, github: tuple[GitHub, str], tmp_path: Path
-    ) -> None:
+    def test_never_follow_a_link_out_of_the_artifact(self, github: tuple[GitHub, str], tmp_path: Path) -> None:
         held, url = github
         secret = tmp_path / "secret"
         secret.write_text("token", encoding="utf-8")

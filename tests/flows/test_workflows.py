@@ -32,9 +32,7 @@ def _jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120, check=False)
 
 
 class TestEveryWorkflow:
@@ -47,9 +45,7 @@ class TestEveryWorkflow:
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
     def test_ignores_one_finding_and_says_why(self) -> None:
-        ignored = [
-            line for file in FILES for line in file.read_text().splitlines() if "zizmor: ignore" in line
-        ]
+        ignored = [line for file in FILES for line in file.read_text().splitlines() if "zizmor: ignore" in line]
         assert len(ignored) == 1
         assert re.search(r"ignore\[dangerous-triggers\] \w+", ignored[0])
 
@@ -87,9 +83,7 @@ class TestEveryWorkflow:
             assert "secrets: inherit" not in text, file.name
 
     def test_calls_scripts_that_are_there(self) -> None:
-        called = {
-            name for file in FILES for name in re.findall(r"\bci/[\w.]+", file.read_text(encoding="utf-8"))
-        }
+        called = {name for file in FILES for name in re.findall(r"\bci/[\w.]+", file.read_text(encoding="utf-8"))}
         assert called == {"ci/preview", "ci/report.py", "ci/drift"}
         for name in called:
             assert (ROOT / name).stat().st_mode & 0o111, name

@@ -55,9 +55,7 @@ class TestRequests:
         assert asks_for_gpus(found) is bool(gpus)
 
     def test_every_unit_counts(self) -> None:
-        asked = requests_of(
-            pod(container(requests={"cpu": "500m", "memory": "1Pi"}), container(limits={"cpu": "2"}))
-        )
+        asked = requests_of(pod(container(requests={"cpu": "500m", "memory": "1Pi"}), container(limits={"cpu": "2"})))
         assert (asked.cpu, asked.memory_gib) == (Decimal("2.5"), 2**20)
 
     def test_the_larger_of_what_runs_first_and_what_stays(self) -> None:
@@ -97,9 +95,7 @@ class TestAutoscalers:
 
 
 class TestReplicas:
-    def scaled(
-        self, type_: str, name: str | None, target: str, parent: str = "", **spec: int
-    ) -> Cluster[Resource]:
+    def scaled(self, type_: str, name: str | None, target: str, parent: str = "", **spec: int) -> Cluster[Resource]:
         metadata = {"name": name} if name else {}
         workload = held(DEPLOYMENT, {"metadata": metadata, "spec": {"replicas": 7}}, "m", parent="urn:model")
         scaler = held(
@@ -155,10 +151,7 @@ class TestObjects:
 
 class TestPools:
     def of(self, provider: Resource) -> list[str]:
-        nodes = [
-            held(NODES, {}, name, property_dependencies={"clusterName": (urn(EKS, name),)})
-            for name in ("a", "b")
-        ]
+        nodes = [held(NODES, {}, name, property_dependencies={"clusterName": (urn(EKS, name),)}) for name in ("a", "b")]
         clusters = [held(EKS, {}, name) for name in ("a", "b")]
         workload = held(DEPLOYMENT, {}, "m", provider=f"{provider.urn}::id")
         return [each.resource.name for each in cluster(workload, provider, *nodes, *clusters).pools]

@@ -91,9 +91,7 @@ class TestTexts:
 
     @pytest.mark.parametrize("escaped", [False, True])
     def test_all_of_a_service_account_key(self, escaped: bool) -> None:
-        key = json.dumps(
-            {"project_id": "p1", "private_key": "k1", "type": "service_account", "client_id": "c1"}
-        )
+        key = json.dumps({"project_id": "p1", "private_key": "k1", "type": "service_account", "client_id": "c1"})
         shown = Masker().text(f"with {json.dumps(key) if escaped else key} it")
         assert not any(part in shown for part in ("p1", "k1", "c1"))
         assert shown.startswith("with ")

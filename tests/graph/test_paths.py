@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from model_factory.graph import paths
 from model_factory.graph.paths import matches, parse, to_text, value_at
 
-segments = st.lists(
-    st.integers(0, 99) | st.text(min_size=1).filter(lambda key: key != "*"), min_size=1, max_size=5
-)
+segments = st.lists(st.integers(0, 99) | st.text(min_size=1).filter(lambda key: key != "*"), min_size=1, max_size=5)
 
 
 class TestPaths:

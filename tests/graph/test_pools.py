@@ -37,9 +37,7 @@ class TestNodes:
             (GKE, {"location": "us-central1"}, 0, None),
         ],
     )
-    def test_are_counted_over_all_zones(
-        self, type_: str, props: dict[str, Any], least: int, most: int | None
-    ) -> None:
+    def test_are_counted_over_all_zones(self, type_: str, props: dict[str, Any], least: int, most: int | None) -> None:
         found = pool(type_, **props)
         assert (found.least_nodes, found.most_nodes) == (least, most)
 
@@ -73,9 +71,7 @@ class TestNodes:
             (GKE, {}, "", False),
         ],
     )
-    def test_are_somewhere_on_demand_or_spot(
-        self, type_: str, props: dict[str, Any], region: str, spot: bool
-    ) -> None:
+    def test_are_somewhere_on_demand_or_spot(self, type_: str, props: dict[str, Any], region: str, spot: bool) -> None:
         found = pool(type_, **props)
         assert (found.region, found.is_spot) == (region, spot)
 

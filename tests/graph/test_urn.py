@@ -16,9 +16,7 @@ types = st.builds("{}:{}:{}".format, words, words, words)
 
 class TestUrns:
     @given(words, words, st.lists(types, min_size=1, max_size=3), st.text(min_size=1))
-    def test_parse_gives_back_what_was_made(
-        self, stack: str, project: str, chain: list[str], name: str
-    ) -> None:
+    def test_parse_gives_back_what_was_made(self, stack: str, project: str, chain: list[str], name: str) -> None:
         parsed = Urn.parse(Urn.make(stack, project, "$".join(chain), name))
         assert parsed == Urn(stack, project, "$".join(chain), name)
         assert parsed.type == chain[-1]

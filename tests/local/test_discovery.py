@@ -59,9 +59,7 @@ class TestCheck:
 
     def test_required_fields_are_those_of_the_method(self) -> None:
         compute = discovery.load("compute", "v1")
-        assert [v.kind for v in compute.check("Network", {}, method="compute.networks.insert")[1]] == [
-            "required"
-        ]
+        assert [v.kind for v in compute.check("Network", {}, method="compute.networks.insert")[1]] == ["required"]
         assert compute.check("Network", {}, method="compute.networks.patch")[1] == []
 
     def test_an_api_that_is_not_shipped_is_named(self) -> None:

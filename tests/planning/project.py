@@ -32,9 +32,7 @@ STACK: dict[str, Any] = {
         "aws:endpoints": [dict.fromkeys(AWS_SERVICES, "http://127.0.0.1:4610")],
         "gcp:project": "model-factory-dev",
         "gcp:region": "us-central1",
-        **{
-            f"gcp:{service}CustomEndpoint": f"http://127.0.0.1:4611/{service}/v1/" for service in GCP_SERVICES
-        },
+        **{f"gcp:{service}CustomEndpoint": f"http://127.0.0.1:4611/{service}/v1/" for service in GCP_SERVICES},
         "model-factory:environment": "dev",
         "model-factory:labels": {"team": "inference"},
         "model-factory:aws": {"regions": ["us-east-1"], "kubernetesVersion": "1.35"},

@@ -93,9 +93,7 @@ def _gcp(draw: Draw, regions: list[str]) -> StackDict:
         "servicesCidr": f"10.{draw(st.integers(96, 120))}.0.0/{draw(st.integers(16, 24))}",
         "systemNodes": draw(st.integers(1, 3)),
         # Each machine of these regions is sold in one of their zones b and c.
-        "zones": [
-            f"{region}-{letter}" for region in regions for letter in draw(st.sampled_from(["abc", "bc"]))
-        ],
+        "zones": [f"{region}-{letter}" for region in regions for letter in draw(st.sampled_from(["abc", "bc"]))],
         "authorizedCidrs": draw(st.sampled_from([[], ["203.0.113.0/24"]])),
     }
     release: StackDict = {
@@ -193,9 +191,7 @@ def _break_top(key: str, *values: object) -> Break:
 
 def _break_cloud(key: str, *values: object) -> Break:
     def apply(draw: Draw, config: StackDict) -> str:
-        section = draw(
-            st.sampled_from([each for each in ("model-factory:aws", "model-factory:gcp") if each in config])
-        )
+        section = draw(st.sampled_from([each for each in ("model-factory:aws", "model-factory:gcp") if each in config]))
         config[section][key] = draw(st.sampled_from(values))
         return f"{section}.{key}"
 
@@ -226,9 +222,7 @@ def _does_not_fit(draw: Draw, config: StackDict) -> str:
 
 
 def _plain_secret(draw: Draw, config: StackDict) -> str:
-    key = draw(
-        st.sampled_from(["aws:secretKey", "gcp:accessToken", "model-factory:apiKey", "kubernetes:kubeconfig"])
-    )
+    key = draw(st.sampled_from(["aws:secretKey", "gcp:accessToken", "model-factory:apiKey", "kubernetes:kubeconfig"]))
     config[key] = draw(st.text("abcdefghij0123456789", min_size=12, max_size=40))
     return key
 

@@ -79,9 +79,7 @@ class TestProblems:
 
     def test_a_model_is_not_placed_by_a_stand_in(self, project: Project) -> None:
         """Its memory is refused, so whether it fits is not known."""
-        reading = reading_of(
-            project, put(f"{LLM}/memoryGib", "16GB"), put(f"{LLM}/machineTypes", ["g4dn.xlarge"])
-        )
+        reading = reading_of(project, put(f"{LLM}/memoryGib", "16GB"), put(f"{LLM}/machineTypes", ["g4dn.xlarge"]))
         assert reading.undecided == {"llm"}
         assert [each.key for each in refused(reading)] == ["model-factory:models.llm.memoryGib"]
 

@@ -39,14 +39,9 @@ def read(stack: dict[str, Any], root: Path) -> Settings:
 class TestValidStacks:
     @QUICK
     @given(stack=stack_files())
-    def test_are_accepted_from_the_file_and_from_the_engine_alike(
-        self, stack: dict[str, Any], tmp_path: Path
-    ) -> None:
+    def test_are_accepted_from_the_file_and_from_the_engine_alike(self, stack: dict[str, Any], tmp_path: Path) -> None:
         from_file = read(stack, tmp_path)
-        config = {
-            key: value if isinstance(value, str) else json.dumps(value)
-            for key, value in stack["config"].items()
-        }
+        config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in stack["config"].items()}
         assert from_config(config, stack="dev") == from_file
 
     @QUICK
@@ -87,9 +82,7 @@ class TestValidStacks:
 class TestBrokenStacks:
     @QUICK
     @given(broken=broken_stack_files())
-    def test_are_refused_naming_the_broken_key(
-        self, broken: tuple[dict[str, Any], str], tmp_path: Path
-    ) -> None:
+    def test_are_refused_naming_the_broken_key(self, broken: tuple[dict[str, Any], str], tmp_path: Path) -> None:
         stack, key = broken
         with pytest.raises(SettingsError) as refused:
             read(stack, tmp_path)

@@ -150,12 +150,8 @@ ATTACHMENT = Given(
     {"role": "role", "policyArn": "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"},
     "attachment",
 )
-KMS = Given(
-    "aws:kms/key:Key", {"region": "us-east-1", "enableKeyRotation": True, "tags": LABELS}, "key", protect=True
-)
-SUBNET = Given(
-    "aws:ec2/subnet:Subnet", {"region": "us-east-1", "mapPublicIpOnLaunch": False, "tags": LABELS}, "subnet"
-)
+KMS = Given("aws:kms/key:Key", {"region": "us-east-1", "enableKeyRotation": True, "tags": LABELS}, "key", protect=True)
+SUBNET = Given("aws:ec2/subnet:Subnet", {"region": "us-east-1", "mapPublicIpOnLaunch": False, "tags": LABELS}, "subnet")
 BUCKET = Given(
     "aws:s3/bucket:Bucket",
     {"region": "us-east-1", "forceDestroy": False, "tags": LABELS},
@@ -241,9 +237,7 @@ GCS = Given(
     "bucket",
     protect=True,
 )
-STACK = Given(
-    "pulumi:pulumi:Stack", {"usd_per_month": {"least": "4000.00", "most": "25000.00"}}, "model-factory-prod"
-)
+STACK = Given("pulumi:pulumi:Stack", {"usd_per_month": {"least": "4000.00", "most": "25000.00"}}, "model-factory-prod")
 GOOD = (
     EKS, NODES, TEMPLATE, INSTANCE, ECR, ECR_POLICY, GROUP, RULE, OLD_RULE, ROLE, POLICY, ATTACHMENT, KMS, SUBNET, BUCKET, VPC,
     FLOW_LOG, GKE, POOL, READER, READERS, READ_POLICY, GCS,

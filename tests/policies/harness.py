@@ -172,9 +172,7 @@ def judged(policies: Sequence[Policy], name: str, given: Given, **config: Any) -
 
 def judged_stack(policies: Sequence[Policy], name: str, resources: Sequence[Given], **config: Any) -> Verdict:
     """One stack policy's verdict on a stack."""
-    return Pack([policy_named(policies, name)], {name: config} if config else {}).analyze_stack(resources)[
-        name
-    ]
+    return Pack([policy_named(policies, name)], {name: config} if config else {}).analyze_stack(resources)[name]
 
 
 def remediated(policies: Sequence[Policy], name: str, given: Given, **config: Any) -> dict[str, Any]:

@@ -37,9 +37,7 @@ POD: Mapping[str, Any] = {
         "seccompProfile": {"type": "RuntimeDefault"},
     },
     "nodeSelector": {"model-factory/pool": "l4x1-on-demand"},
-    "tolerations": [
-        {"key": "nvidia.com/gpu", "operator": "Equal", "value": "present", "effect": "NoSchedule"}
-    ],
+    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Equal", "value": "present", "effect": "NoSchedule"}],
     "topologySpreadConstraints": [
         {
             "maxSkew": 1,
@@ -90,9 +88,7 @@ POD: Mapping[str, Any] = {
 }
 
 
-def kubernetes(
-    kind: str, props: Mapping[str, Any], name: str = "assistant", provider: str = CLUSTER
-) -> Given:
+def kubernetes(kind: str, props: Mapping[str, Any], name: str = "assistant", provider: str = CLUSTER) -> Given:
     """A Kubernetes object: `apps/v1:Deployment`."""
     group, _, what = kind.partition(":")
     return Given(
@@ -125,9 +121,7 @@ DEPLOYMENT_PATCH = kubernetes(
     "apps/v1:DeploymentPatch",
     {"metadata": {"name": "assistant"}, "spec": {"template": {"spec": {"containers": [{"name": "server"}]}}}},
 )
-SERVICE_ACCOUNT = kubernetes(
-    "core/v1:ServiceAccount", {"metadata": metadata(), "automountServiceAccountToken": False}
-)
+SERVICE_ACCOUNT = kubernetes("core/v1:ServiceAccount", {"metadata": metadata(), "automountServiceAccountToken": False})
 SPACE = kubernetes(
     "core/v1:Namespace",
     {
@@ -194,9 +188,7 @@ SCALED_OBJECT = kubernetes(
             "minReplicaCount": 0,
             "maxReplicaCount": 4,
             "advanced": {
-                "horizontalPodAutoscalerConfig": {
-                    "behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}}
-                }
+                "horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}}}
             },
         },
     },
@@ -241,9 +233,7 @@ MONITOR = kubernetes(
     "monitoring.coreos.com/v1:PodMonitor",
     {"metadata": metadata(), "spec": {"selector": {"matchLabels": SELECTOR}}},
 )
-OBJECTIVE = kubernetes(
-    "monitoring.coreos.com/v1:PrometheusRule", {"metadata": metadata(), "spec": {"groups": []}}
-)
+OBJECTIVE = kubernetes("monitoring.coreos.com/v1:PrometheusRule", {"metadata": metadata(), "spec": {"groups": []}})
 TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
 EKS = Given("aws:eks/cluster:Cluster", {"name": "dev", "version": "1.36"}, "dev-aws-us-east-1")
 GKE = Given("gcp:container/cluster:Cluster", {"name": "dev"}, "dev-gcp-us-central1")
@@ -288,17 +278,13 @@ KARPENTER_POOL = kubernetes(
             "template": {
                 "spec": {
                     "taints": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
-                    "requirements": [
-                        {"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["g6"]}
-                    ],
+                    "requirements": [{"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["g6"]}],
                 }
             },
         },
     },
 )
-PROVIDER = Given(
-    "pulumi:providers:kubernetes", {"renderYamlToDirectory": "rendered"}, CLUSTER, dependencies=[EKS.urn]
-)
+PROVIDER = Given("pulumi:providers:kubernetes", {"renderYamlToDirectory": "rendered"}, CLUSTER, dependencies=[EKS.urn])
 STACK = (
     EKS,
     EKS_POOL,

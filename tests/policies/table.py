@@ -45,9 +45,7 @@ class Remedies(EachCheck):
     REMEDIABLE: ClassVar[frozenset[str]]
 
     def test_passes_what_it_mended(self, remediable: Case) -> None:
-        mended = replace(
-            remediable.broken, props=remediated(self.POLICIES, remediable.policy, remediable.broken)
-        )
+        mended = replace(remediable.broken, props=remediated(self.POLICIES, remediable.policy, remediable.broken))
         assert judged(self.POLICIES, remediable.policy, mended).passed
 
     def test_mends_nothing_that_is_right_or_not_known(self, remediable: Case) -> None:
@@ -58,9 +56,7 @@ class Remedies(EachCheck):
 
     def test_remedies_are_those_that_were_asked_for(self) -> None:
         mending = {
-            each.name
-            for each in self.POLICIES
-            if isinstance(each, ResourceValidationPolicy) and each.has_remediation()
+            each.name for each in self.POLICIES if isinstance(each, ResourceValidationPolicy) and each.has_remediation()
         }
         assert mending == self.REMEDIABLE
 

@@ -99,9 +99,7 @@ CASES = [
     Case("kms-rotation", KMS, "enableKeyRotation", GONE, "never rotated"),
     Case("private-subnets", SUBNET, "mapPublicIpOnLaunch", True, "mapPublicIpOnLaunch is on"),
     Case("private-subnets", INSTANCE, "associatePublicIpAddress", True, "public address"),
-    Case(
-        "private-subnets", TEMPLATE, "networkInterfaces.0.associatePublicIpAddress", "true", "public address"
-    ),
+    Case("private-subnets", TEMPLATE, "networkInterfaces.0.associatePublicIpAddress", "true", "public address"),
 ]
 
 
@@ -194,15 +192,11 @@ class TestStars:
             assert judged(POLICIES, "iam-no-star", attached).violations
 
     def test_documents_of_keys_are_left_alone(self) -> None:
-        assert judged(
-            POLICIES, "iam-no-star", changed(KMS, "policy", document(Action="kms:*"))
-        ).not_applicable
+        assert judged(POLICIES, "iam-no-star", changed(KMS, "policy", document(Action="kms:*"))).not_applicable
 
 
 class TestKeys:
-    @pytest.mark.parametrize(
-        ("key", "value"), [("customerMasterKeySpec", "RSA_2048"), ("keyUsage", "SIGN_VERIFY")]
-    )
+    @pytest.mark.parametrize(("key", "value"), [("customerMasterKeySpec", "RSA_2048"), ("keyUsage", "SIGN_VERIFY")])
     def test_what_aws_cannot_rotate_is_not_asked_to(self, key: str, value: str) -> None:
         given = changed(changed(KMS, "enableKeyRotation", False), key, value)
         assert judged(POLICIES, "kms-rotation", given).passed

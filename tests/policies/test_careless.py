@@ -130,9 +130,7 @@ class TestCarelessStack:
 class TestRemedies:
     def test_mend_what_they_can_and_each_only_its_own(self) -> None:
         mending = {
-            each.name
-            for each in POLICIES
-            if isinstance(each, ResourceValidationPolicy) and each.has_remediation()
+            each.name for each in POLICIES if isinstance(each, ResourceValidationPolicy) and each.has_remediation()
         }
         changed = {name for given in STACK for name in Pack(POLICIES).remediate(given)[1]}
         assert changed <= mending

@@ -66,9 +66,7 @@ def thing(*parts: object, name: str = "subject") -> Given:
 class TestResourceChecks:
     def test_known_values_pass_or_fail(self) -> None:
         assert judged(PACK, "small-parts", thing({"name": "a", "size": 2})).passed
-        assert judged(PACK, "small-parts", thing({"name": "a", "size": 4})).violations == (
-            "part a is too large",
-        )
+        assert judged(PACK, "small-parts", thing({"name": "a", "size": 4})).violations == ("part a is too large",)
 
     def test_an_unknown_is_not_evaluated_and_hides_no_violation(self) -> None:
         verdict = judged(PACK, "small-parts", thing({"name": "a", "size": UNKNOWN}, {"name": "b", "size": 9}))

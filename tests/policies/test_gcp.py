@@ -24,9 +24,7 @@ ACCOUNT = "nodeConfig.serviceAccount"
 DEFAULT = "123456-compute@developer.gserviceaccount.com"
 
 CASES = [
-    Case(
-        "private-nodes", GKE, "privateClusterConfig", GONE, "privateClusterConfig.enablePrivateNodes is off"
-    ),
+    Case("private-nodes", GKE, "privateClusterConfig", GONE, "privateClusterConfig.enablePrivateNodes is off"),
     Case("private-nodes", GKE, "privateClusterConfig.enablePrivateNodes", False, "public addresses"),
     Case("private-nodes", POOL, "networkConfig.enablePrivateNodes", False, "this pool"),
     Case("authorized-networks", GKE, NETS, GONE, "whole internet"),
@@ -53,9 +51,7 @@ CASES = [
     Case("binary-authorization", GKE, "binaryAuthorization.evaluationMode", "DISABLED", "is DISABLED"),
     Case("registry-not-public", READER, "member", "allUsers", "allUsers may roles/artifactregistry.reader"),
     Case("registry-not-public", READERS, "members.1", "allAuthenticatedUsers", "allAuthenticatedUsers may"),
-    Case(
-        "registry-not-public", READ_POLICY, "policyData", WIDE, "allUsers may roles/artifactregistry.reader"
-    ),
+    Case("registry-not-public", READ_POLICY, "policyData", WIDE, "allUsers may roles/artifactregistry.reader"),
     Case("no-legacy-abac", GKE, "enableLegacyAbac", True, "enableLegacyAbac"),
     Case("node-account", POOL, ACCOUNT, GONE, "none is given"),
     Case("node-account", POOL, ACCOUNT, "default", "default account (default)"),

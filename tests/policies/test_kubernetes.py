@@ -52,9 +52,7 @@ CASES = [
         [{"name": "fetch", "image": "fetch:1"}],
         "container fetch",
     ),
-    Case(
-        "no-latest", DEPLOYMENT, f"{C}.image", "registry.example.test:5000/assistant", "whatever its latest"
-    ),
+    Case("no-latest", DEPLOYMENT, f"{C}.image", "registry.example.test:5000/assistant", "whatever its latest"),
     Case("no-latest", DEPLOYMENT, f"{C}.image", "assistant:latest", "whatever its latest"),
     Case("registry-allowlist", DEPLOYMENT, f"{C}.image", f"vllm/vllm-openai:1@{DIGEST}", "not allowed"),
     Case(
@@ -126,9 +124,7 @@ CASES = [
         "is not set",
         f"{P}.securityContext",
     ),
-    Case(
-        "seccomp", DEPLOYMENT, f"{C}.securityContext.seccompProfile", {"type": "Unconfined"}, "is Unconfined"
-    ),
+    Case("seccomp", DEPLOYMENT, f"{C}.securityContext.seccompProfile", {"type": "Unconfined"}, "is Unconfined"),
     *(
         Case("no-host-namespaces", DEPLOYMENT, f"{P}.{key}", True, f"{key} is true")
         for key in ("hostPID", "hostIPC", "hostNetwork")
@@ -162,9 +158,7 @@ CASES = [
         "default",
         "default service account",
     ),
-    Case(
-        "no-default-service-account", DEPLOYMENT, f"{P}.serviceAccountName", GONE, "default service account"
-    ),
+    Case("no-default-service-account", DEPLOYMENT, f"{P}.serviceAccountName", GONE, "default service account"),
     Case("no-default-namespace", SERVICE, "metadata.namespace", "default", "namespace default"),
     Case("no-default-namespace", DEPLOYMENT, "metadata.namespace", GONE, "namespace default"),
     Case(
@@ -174,9 +168,7 @@ CASES = [
         {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}},
         "HF_TOKEN from secret hub",
     ),
-    Case(
-        "no-secret-in-env", DEPLOYMENT, f"{C}.envFrom", [{"secretRef": {"name": "all"}}], "all of secret all"
-    ),
+    Case("no-secret-in-env", DEPLOYMENT, f"{C}.envFrom", [{"secretRef": {"name": "all"}}], "all of secret all"),
     Case(
         "no-secret-in-env",
         DEPLOYMENT,
@@ -250,9 +242,7 @@ class TestPods:
         assert "a container runs" in judged(POLICIES, "image-digest", given).violations[0]
 
     def test_jobs_need_no_probes(self) -> None:
-        job = Given(
-            "kubernetes:batch/v1:Job", {"spec": {"template": {"spec": {"containers": [{"name": "x"}]}}}}
-        )
+        job = Given("kubernetes:batch/v1:Job", {"spec": {"template": {"spec": {"containers": [{"name": "x"}]}}}})
         assert judged(POLICIES, "readiness", job).not_applicable
 
     def test_a_pod_that_ends_needs_no_probes(self) -> None:

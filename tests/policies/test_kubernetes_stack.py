@@ -33,9 +33,7 @@ STACK_POLICIES = [each.name for each in POLICIES if each.name != "topology-sprea
 CASES = [
     Case("default-deny", DENY, "spec.podSelector", {"matchLabels": {"a": "b"}}, "denies Ingress and Egress"),
     Case("default-deny", DENY, "spec.policyTypes", ["Ingress"], "denies Egress"),
-    Case(
-        "default-deny", DENY, "metadata.namespace", "elsewhere", f"namespace {NAMESPACE} has no NetworkPolicy"
-    ),
+    Case("default-deny", DENY, "metadata.namespace", "elsewhere", f"namespace {NAMESPACE} has no NetworkPolicy"),
     Case("default-deny", ALLOW, "spec.ingress", [{}], "allow in model-assistant allows Ingress"),
     Case(
         "default-deny",
@@ -109,9 +107,7 @@ class TestClusters:
         assert verdict("pdb-exists", with_(elsewhere)).violations
 
     def test_an_unknown_in_one_cluster_hides_nothing_of_another(self) -> None:
-        unknown = replace(
-            changed(BUDGET, "spec.selector.matchLabels", UNKNOWN), provider="other", name="unknown"
-        )
+        unknown = replace(changed(BUDGET, "spec.selector.matchLabels", UNKNOWN), provider="other", name="unknown")
         bare = replace(DEPLOYMENT, provider="other", name="unknown")
         found = verdict("pdb-exists", [*with_(without=[BUDGET]), unknown, bare])
         assert len(found.violations) == 1

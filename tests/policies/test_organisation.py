@@ -39,9 +39,7 @@ LABEL_CASES = [
     Case("cost-labels", POOL, "nodeConfig.resourceLabels.stack", GONE, "it lacks the labels stack"),
     Case("cost-labels", POOL, "nodeConfig", GONE, "it lacks the labels"),
     Case("cost-labels", TEMPLATE, SPEC, GONE, "each instance it makes lacks the labels"),
-    Case(
-        "cost-labels", TEMPLATE, f"{SPEC}.1.tags.stack", GONE, "each volume it makes lacks the labels stack"
-    ),
+    Case("cost-labels", TEMPLATE, f"{SPEC}.1.tags.stack", GONE, "each volume it makes lacks the labels stack"),
     Case("cost-labels", TEMPLATE, f"{SPEC}.1.resourceType", "spot-instances-request", "each volume"),
 ]
 CASES = [
@@ -88,9 +86,7 @@ class TestLabels:
         assert mended["tags"] == {"environment": "dev", "managed-by": "model-factory", "stack": "test"}
 
     def test_the_sum_of_tags_that_providers_go_by_has_them_too(self) -> None:
-        given = changed(
-            changed(BUCKET, "tags", {"environment": "dev"}), "tagsAll", {"environment": "dev", "org": "x"}
-        )
+        given = changed(changed(BUCKET, "tags", {"environment": "dev"}), "tagsAll", {"environment": "dev", "org": "x"})
         mended = remediated(POLICIES, "cost-labels", given)
         assert mended["tagsAll"] == {**mended["tags"], "org": "x"}
         bare = remediated(POLICIES, "cost-labels", changed(BUCKET, "tags", GONE), values=OURS)
@@ -117,9 +113,7 @@ class TestLabels:
 
     def test_which_ones_are_needed_is_configured(self) -> None:
         assert judged(POLICIES, "cost-labels", BUCKET, required=["owner"]).violations
-        assert judged(
-            POLICIES, "cost-labels", changed(BUCKET, "tags", {"owner": "x"}), required=["owner"]
-        ).passed
+        assert judged(POLICIES, "cost-labels", changed(BUCKET, "tags", {"owner": "x"}), required=["owner"]).passed
 
 
 class TestProtection:
@@ -150,9 +144,7 @@ class TestRegions:
         assert unknown.not_evaluated
 
     def test_providers_themselves_are_judged(self) -> None:
-        assert judged(
-            POLICIES, "allowed-regions", Given("pulumi:providers:gcp", {"region": "me-west1"})
-        ).violations
+        assert judged(POLICIES, "allowed-regions", Given("pulumi:providers:gcp", {"region": "me-west1"})).violations
 
     def test_which_ones_are_allowed_is_configured(self) -> None:
         assert judged(POLICIES, "allowed-regions", EKS, allowed=["eu-*"]).violations
@@ -191,9 +183,7 @@ class TestBudget:
         assert "30,003 USD" in said
         assert judged_stack(POLICIES, "monthly-budget", [changed(stack, COST, "29000")]).passed
 
-    @pytest.mark.parametrize(
-        "props", [{}, {"clusters": {}}, {COST: "much"}, {COST: {"most": "NaN"}}, {COST: True}]
-    )
+    @pytest.mark.parametrize("props", [{}, {"clusters": {}}, {COST: "much"}, {COST: {"most": "NaN"}}, {COST: True}])
     def test_gpus_whose_cost_nobody_tells_do_not_pass(self, props: dict[str, Any]) -> None:
         verdict = judged_stack(POLICIES, "monthly-budget", [replace(STACK, props=props), NODES, POOL])
         assert len(verdict.violations) == 1
@@ -219,10 +209,7 @@ class TestVersionSkew:
     def test_the_one_behind_is_named(self) -> None:
         old = changed(EKS, "version", "1.33")
         verdict = judged_stack(POLICIES, "cross-cloud-version-skew", [old, GKE])
-        assert (
-            "Kubernetes 1.33 is more than 1 minor versions behind the newest cluster's 1.35"
-            in verdict.violations[0]
-        )
+        assert "Kubernetes 1.33 is more than 1 minor versions behind the newest cluster's 1.35" in verdict.violations[0]
         assert verdict.urns == (EKS.urn,)
         assert judged_stack(POLICIES, "cross-cloud-version-skew", [old, GKE], minorVersions=2).passed
 

@@ -107,9 +107,7 @@ class TestCarelessStack:
     def test_it_breaks_every_check(self) -> None:
         policies = [each for theme in OURS for each in THEMES[theme]]
         pack = Pack(policies)
-        broken = {
-            name for given in CARELESS for name, verdict in pack.analyze(given).items() if verdict.violations
-        }
+        broken = {name for given in CARELESS for name, verdict in pack.analyze(given).items() if verdict.violations}
         broken |= {name for name, verdict in pack.analyze_stack(CARELESS).items() if verdict.violations}
         assert broken == {each.name for each in policies}
         assert len(broken) >= 40

@@ -20,9 +20,7 @@ def found(stack: str) -> tuple[Found, Found, Found]:
     """(policy, resource) that are violated where that stops an `up`, violated otherwise, and not evaluated."""
     pack = Pack(POLICIES, read_config(stack))
     verdicts = [
-        (name, given.name, verdict)
-        for given in declared(stack)
-        for name, verdict in pack.analyze(given).items()
+        (name, given.name, verdict) for given in declared(stack) for name, verdict in pack.analyze(given).items()
     ] + [(name, "", verdict) for name, verdict in pack.analyze_stack(made(stack)).items()]
     violated = [each for each in verdicts if each[2].violations]
     stopping = [each for each in violated if set(each[2].levels) - {analyzer_pb2.ADVISORY}]
@@ -59,6 +57,4 @@ class TestExamples:
     def test_nothing_is_mended_that_the_program_wrote(self) -> None:
         for stack in ("prod", "staging", "dev"):
             pack = Pack(POLICIES, read_config(stack))
-            assert {
-                given.name: pack.remediate(given)[1] for given in declared(stack) if pack.remediate(given)[1]
-            } == {}
+            assert {given.name: pack.remediate(given)[1] for given in declared(stack) if pack.remediate(given)[1]} == {}

@@ -83,9 +83,7 @@ CASES = [
     Case("pool-gpu-limit", KARPENTER_POOL, "spec.limits", GONE, "spec.limits names none"),
     Case("pool-gpu-limit", KARPENTER_POOL, f"spec.limits.{GPU}", "64", "64 GPUs"),
     Case("sku-allowlist", EKS_POOL, "instanceTypes", ["x2idn.32xlarge"], "x2idn.32xlarge is not one"),
-    Case(
-        "sku-allowlist", GKE_POOL, "nodeConfig.machineType", "m3-ultramem-128", "m3-ultramem-128 is not one"
-    ),
+    Case("sku-allowlist", GKE_POOL, "nodeConfig.machineType", "m3-ultramem-128", "m3-ultramem-128 is not one"),
     Case(
         "scale-to-zero-outside-production",
         EKS_POOL,
@@ -114,9 +112,7 @@ CASES = [
         30,
         "may take 300 s to load",
     ),
-    Case(
-        "startup-probe-covers-load", DEPLOYMENT, f"{C}.startupProbe", {"httpGet": {}}, "may take 30 s to load"
-    ),
+    Case("startup-probe-covers-load", DEPLOYMENT, f"{C}.startupProbe", {"httpGet": {}}, "may take 30 s to load"),
     Case("drain-before-termination", DEPLOYMENT, f"{C}.lifecycle", GONE, "no preStop"),
     Case(
         "drain-before-termination",
@@ -177,9 +173,7 @@ CASES = [
     Case("archived-runtime", DEPLOYMENT, f"{C}.image", "pytorch/torchserve:0.12", "runs pytorch/torchserve"),
 ]
 STACK_CASES = [
-    Case(
-        "max-replicas-fit-quota", AUTOSCALER, "spec.maxReplicas", 5, "may grow to 5 GPUs, and there can be 4"
-    ),
+    Case("max-replicas-fit-quota", AUTOSCALER, "spec.maxReplicas", 5, "may grow to 5 GPUs, and there can be 4"),
     Case(
         "max-replicas-fit-quota",
         EKS_POOL,
@@ -271,9 +265,7 @@ class TestQuantities:
     @pytest.mark.parametrize(("replicas", "gpus"), [(28, ""), (29, "4.14")])
     def test_parts_that_a_gpu_was_divided_in_count_as_parts(self, replicas: int, gpus: str) -> None:
         part = changed(DEPLOYMENT, f"{C}.resources", {"limits": {"nvidia.com/mig-1g.10gb": 1}})
-        found = stacked(
-            "max-replicas-fit-quota", with_(part, changed(AUTOSCALER, "spec.maxReplicas", replicas))
-        )
+        found = stacked("max-replicas-fit-quota", with_(part, changed(AUTOSCALER, "spec.maxReplicas", replicas)))
         assert [f"may grow to {gpus} GPUs" in each for each in found.violations] == ([True] if gpus else [])
 
     @pytest.mark.parametrize("amount", ["500m", "1500m"])
@@ -313,9 +305,7 @@ class TestPlaces:
         }
         affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
         roaming = changed(changed(DEPLOYMENT, f"{P}.nodeSelector", GONE), f"{P}.affinity", affinity)
-        spot = changed(
-            changed(EKS_POOL, "capacityType", "SPOT"), "labels", {"model-factory/pool": "l4x1-spot"}
-        )
+        spot = changed(changed(EKS_POOL, "capacityType", "SPOT"), "labels", {"model-factory/pool": "l4x1-spot"})
         resources = [*with_(roaming, changed(AUTOSCALER, "spec.maxReplicas", 8)), replace(spot, name="spot")]
         assert stacked("max-replicas-fit-quota", resources).passed
         assert stacked("spot-has-fallback", resources).passed
@@ -370,16 +360,12 @@ class TestServers:
         assert judged(POLICIES, "drain-before-termination", given).passed
 
     def test_other_servers_need_less_time(self) -> None:
-        given = changed(
-            changed(DEPLOYMENT, f"{C}.command", ["tritonserver"]), f"{C}.startupProbe.failureThreshold", 30
-        )
+        given = changed(changed(DEPLOYMENT, f"{C}.command", ["tritonserver"]), f"{C}.startupProbe.failureThreshold", 30)
         given = changed(given, f"{C}.image", "triton:1")
         assert judged(POLICIES, "startup-probe-covers-load", given).passed
 
     def test_one_gpu_and_one_process_need_no_shared_memory(self) -> None:
-        given = changed(
-            changed(DEPLOYMENT, f"{C}.volumeMounts", []), f"{C}.command", ["tensorflow_model_server"]
-        )
+        given = changed(changed(DEPLOYMENT, f"{C}.volumeMounts", []), f"{C}.command", ["tensorflow_model_server"])
         given = changed(given, f"{C}.image", "serving:1")
         assert judged(POLICIES, "shm-sized", given).passed
         assert judged(POLICIES, "shm-sized", changed(given, f"{C}.resources.limits.{GPU}", "2")).violations

@@ -15,9 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "policies.md"
 
 class TestPage:
     def test_is_what_the_packs_give_today(self) -> None:
-        assert DOCS.read_text("utf-8") == policies_table(), (
-            "run `python -m policies.table --write docs/policies.md`"
-        )
+        assert DOCS.read_text("utf-8") == policies_table(), "run `python -m policies.table --write docs/policies.md`"
 
     def test_has_every_check_once(self) -> None:
         page = policies_table()
@@ -33,9 +31,7 @@ class TestPage:
         assert len(re.findall(r"^## ", policies_table(), re.MULTILINE)) == len(THEMES)
 
     def test_tells_where_an_environment_differs(self) -> None:
-        row = next(
-            line for line in policies_table().splitlines() if line.startswith("| [`protect-stateful`]")
-        )
+        row = next(line for line in policies_table().splitlines() if line.startswith("| [`protect-stateful`]"))
         assert "mandatory; disabled in dev; advisory in staging" in row
 
 

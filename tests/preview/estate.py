@@ -119,9 +119,7 @@ def _region(states: States, cloud: str, machine: str) -> str:
 
 
 def _model(states: States, region: str, cloud: str, name: str, model: Model) -> None:
-    service = _add(
-        states, "model-factory:serving:ModelService", f"dev-{cloud}-{name}", {}, region, custom=False
-    )
+    service = _add(states, "model-factory:serving:ModelService", f"dev-{cloud}-{name}", {}, region, custom=False)
     provider = next(urn for urn in states if urn.endswith(f"pulumi:providers:kubernetes::dev-{cloud}"))
     space = {"metadata": {"name": f"model-{name}"}}
     meta = {"name": name, "namespace": f"model-{name}"}

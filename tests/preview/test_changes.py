@@ -21,9 +21,7 @@ def lines(change: Change) -> list[tuple[str, str, str, str]]:
 
 class TestDifferences:
     def test_a_path_is_told_with_both_values(self) -> None:
-        (change,) = changes(
-            step("update", old={"a": {"b": 1}}, new={"a": {"b": 2}}, detailedDiff={"a.b": SET})
-        )
+        (change,) = changes(step("update", old={"a": {"b": 1}}, new={"a": {"b": 2}}, detailedDiff={"a.b": SET}))
         assert lines(change) == [("a.b", "update", "1", "2")]
 
     def test_a_changed_object_is_told_by_its_leaves(self) -> None:
@@ -39,9 +37,7 @@ class TestDifferences:
 
     def test_json_in_a_text_is_looked_into(self) -> None:
         old, new = '{"Statement":[{"Action":"s3:Get*"}]}', '{"Statement":[{"Action":"s3:*"}]}'
-        (change,) = changes(
-            step("update", old={"policy": old}, new={"policy": new}, detailedDiff={"policy": SET})
-        )
+        (change,) = changes(step("update", old={"policy": old}, new={"policy": new}, detailedDiff={"policy": SET}))
         assert lines(change) == [("policy.Statement[0].Action", "update", '"s3:Get*"', '"s3:*"')]
 
     def test_a_secret_that_changes_is_told_without_its_value(self) -> None:
@@ -115,8 +111,7 @@ class TestGroups:
 
     def test_different_values_stay_apart(self) -> None:
         events = [
-            step("update", name=f"n{at}", old={"v": 0}, new={"v": at + 1}, detailedDiff={"v": SET})
-            for at in range(3)
+            step("update", name=f"n{at}", old={"v": 0}, new={"v": at + 1}, detailedDiff={"v": SET}) for at in range(3)
         ]
         assert len(grouped(changes(*events))) == 3
 

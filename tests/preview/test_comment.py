@@ -63,9 +63,7 @@ class TestItsPlace:
 
 class TestOrder:
     def test_verdict_dangers_policies_changes(self) -> None:
-        text = markdown(
-            reviewed(step("delete", old={}), step("create", name="c", new={}), policy("mandatory", "x"))
-        )
+        text = markdown(reviewed(step("delete", old={}), step("create", name="c", new={}), policy("mandatory", "x")))
         parts = ["### 🛑", "replaced and deleted", "mandatory policies violated", "dev: changes"]
         assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
 

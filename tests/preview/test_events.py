@@ -53,9 +53,7 @@ class TestSteps:
         assert [s.op for s in report.changed] == ["replace"]
 
     def test_unchanged_and_read_resources_are_no_change(self) -> None:
-        report = Report.of(
-            [step("resourcePreEvent", op, urn=f"{POOL}{op}") for op in ("same", "read", "refresh")]
-        )
+        report = Report.of([step("resourcePreEvent", op, urn=f"{POOL}{op}") for op in ("same", "read", "refresh")])
         assert report.changed == []
 
     def test_a_refresh_becomes_what_it_found(self) -> None:
@@ -97,9 +95,7 @@ class TestDiagnostics:
                 },
             ]
         )
-        assert [(note.severity, note.message, note.urn) for note in report.diagnostics] == [
-            ("error", "boom", POOL)
-        ]
+        assert [(note.severity, note.message, note.urn) for note in report.diagnostics] == [("error", "boom", POOL)]
 
     def test_the_summary_gives_the_counts(self) -> None:
         report = Report.of(

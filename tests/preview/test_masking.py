@@ -73,9 +73,7 @@ class TestUnmarked:
         assert MASK in text
         assert [secret for secret in self.PLANTED if secret in text] == []
         for told in ("cannot clone with", "the cloud refused key", "no-tokens"):
-            assert told in text or (form, told) == ("json", "no-tokens"), (
-                "what is told apart from secrets stays"
-            )
+            assert told in text or (form, told) == ("json", "no-tokens"), "what is told apart from secrets stays"
 
     def test_are_in_no_line_of_progress(self) -> None:
         out = io.StringIO()
@@ -104,9 +102,7 @@ class TestNothingLeaks:
         type_ = DEPLOYMENT
         found = reviewed(
             step("create", name="a", new={"note": f"x {PLANTED}"}),
-            step(
-                "update", type_, "b", {"v": 1, "env": PLANTED}, {"v": 2, "env": f"{PLANTED}2"}, diffs=["env"]
-            ),
+            step("update", type_, "b", {"v": 1, "env": PLANTED}, {"v": 2, "env": f"{PLANTED}2"}, diffs=["env"]),
             step("delete", name=f"{PLANTED}", old={}, id=f"id-{PLANTED}"),
             step(
                 "replace",

@@ -41,9 +41,7 @@ class TestVerdict:
 
 class TestJudgements:
     def test_one_policy_says_the_same_of_many_once(self) -> None:
-        found = reviewed(
-            *[policy("mandatory", "x", "why", urn("a:b:C", f"n{at}"), "high") for at in range(3)]
-        )
+        found = reviewed(*[policy("mandatory", "x", "why", urn("a:b:C", f"n{at}"), "high") for at in range(3)])
         assert [(each.policy, each.resources) for each in found.judgements] == [("x", ("n0", "n1", "n2"))]
 
     def test_what_it_says_of_each_stands_with_its_name_and_what_is_the_same_once(self) -> None:
@@ -90,9 +88,7 @@ class TestJudgements:
         assert reviewed(event, event).policy_sentence == "4 passed"
 
 
-CLUSTER = step(
-    "replace", "aws:eks/cluster:Cluster", "cluster", {"n": 1}, {"n": 2}, keys=["n"], id="cluster-77ab"
-)
+CLUSTER = step("replace", "aws:eks/cluster:Cluster", "cluster", {"n": 1}, {"n": 2}, keys=["n"], id="cluster-77ab")
 POOL = step(
     "same",
     "aws:eks/nodeGroup:NodeGroup",
@@ -112,9 +108,7 @@ class TestDependents:
         graph = dependents_of(Report.of([CLUSTER, POOL, OTHER]))
         assert graph is not None
         assert [(node.name, node.tone) for node in graph.nodes] == [("cluster", "replace"), ("pool", "same")]
-        assert graph.edges == (
-            (urn("aws:eks/cluster:Cluster", "cluster"), urn("aws:eks/nodeGroup:NodeGroup", "pool")),
-        )
+        assert graph.edges == ((urn("aws:eks/cluster:Cluster", "cluster"), urn("aws:eks/nodeGroup:NodeGroup", "pool")),)
 
     def test_dependencies_that_an_engine_tells_are_taken(self) -> None:
         told = step("same", "a:b:C", "told", {}, {}, dependencies=[urn("aws:eks/cluster:Cluster", "cluster")])
@@ -165,21 +159,16 @@ class TestDependents:
             events.append(step("create", "model-factory:x:Part", f"part{part}", new={}, custom=False))
             before = [urn("aws:s3/bucket:Bucket", f"b{part - 1}-0")] if part else []
             events.extend(
-                step("create", name=f"b{part}-{at}", new={}, parent=component, dependencies=before)
-                for at in range(30)
+                step("create", name=f"b{part}-{at}", new={}, parent=component, dependencies=before) for at in range(30)
             )
         graph = dependents_of(Report.of(events))
         assert graph is not None
-        assert [(node.name, node.members) for node in graph.nodes] == [
-            (f"Part part{at}", 30) for at in range(3)
-        ]
+        assert [(node.name, node.members) for node in graph.nodes] == [(f"Part part{at}", 30) for at in range(3)]
         assert len(graph.edges) == 2
 
     def test_labels_cannot_leave_their_quotes(self) -> None:
         first = step("create", name='x"]; click', new={})
-        second = step(
-            "create", name="b<script>", new={}, dependencies=[urn("aws:s3/bucket:Bucket", 'x"]; click')]
-        )
+        second = step("create", name="b<script>", new={}, dependencies=[urn("aws:s3/bucket:Bucket", 'x"]; click')])
         events = [first, second]
         graph = dependents_of(Report.of(events))
         assert graph is not None

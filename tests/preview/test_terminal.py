@@ -72,9 +72,7 @@ class TestChangeTree:
         assert "[forced by: instanceTypes]" in shown(EVENTS)
 
     def test_the_diff_shows_old_and_new_values(self) -> None:
-        assert 'instanceTypes[0]: "g6.xlarge" → "g6.2xlarge"  (forces replacement)' in shown(
-            EVENTS, show_diff=True
-        )
+        assert 'instanceTypes[0]: "g6.xlarge" → "g6.2xlarge"  (forces replacement)' in shown(EVENTS, show_diff=True)
 
     def test_no_colours_in_a_pipe(self) -> None:
         out = io.StringIO()

@@ -107,9 +107,7 @@ def policy_broken() -> list[Event]:
     """More replicas than there is money for, and a pool that nobody tainted."""
     return [
         *events(estate(), estate({**MODELS, "detector": Model("aws", 1, 9)})),
-        policy(
-            "mandatory", "max-hourly-cost", "Costs more than $10 an hour.\nAsk for less.", severity="high"
-        ),
+        policy("mandatory", "max-hourly-cost", "Costs more than $10 an hour.\nAsk for less.", severity="high"),
         policy("advisory", "gpu-pool-is-tainted", "A CPU Pod may take a GPU's place.", POOL),
         policy("advisory", "spot-has-fallback", "can't run policy 'spot-has-fallback' during preview: no"),
         error("preview failed"),
@@ -195,9 +193,7 @@ class TestWhatTheyTell:
         found = review("machine-replaced")
         assert found.dependents is not None
         drawn = {node.key: node.name for node in found.dependents.nodes}
-        assert [(drawn[a], drawn[b]) for a, b in found.dependents.edges] == [
-            ("dev-aws-l4", "dev-aws-detector")
-        ]
+        assert [(drawn[a], drawn[b]) for a, b in found.dependents.edges] == [("dev-aws-l4", "dev-aws-detector")]
         for text in (markdown(found), page(found)):
             assert "dev-aws-detector" in text.partition("what changes, and what depends on it")[2]
 
@@ -212,11 +208,7 @@ class TestWhatTheyTell:
     def test_a_moved_model_costs_less_in_the_one_cloud_and_more_in_the_other(self) -> None:
         cost = review("model-moved").cost
         assert cost is not None
-        assert (
-            cost.clouds["aws"].difference.usd_per_hour.idle
-            > 0
-            > cost.clouds["gcp"].difference.usd_per_hour.idle
-        )
+        assert cost.clouds["aws"].difference.usd_per_hour.idle > 0 > cost.clouds["gcp"].difference.usd_per_hour.idle
         assert set(cost.models) >= {("classifier", "aws"), ("classifier", "gcp")}
 
     def test_a_destroyed_cluster_stands_before_what_ran_in_it(self) -> None:

@@ -62,9 +62,7 @@ def _aws() -> None:
 
 def _gcp() -> None:
     network = gcp.compute.Network("network", auto_create_subnetworks=False)
-    subnet = gcp.compute.Subnetwork(
-        "subnet", network=network.id, region="asia-southeast1", ip_cidr_range="10.1.0.0/20"
-    )
+    subnet = gcp.compute.Subnetwork("subnet", network=network.id, region="asia-southeast1", ip_cidr_range="10.1.0.0/20")
     cluster = gcp.container.Cluster(
         "gke",
         location="asia-southeast1",
@@ -80,9 +78,7 @@ def _gcp() -> None:
         location="asia-southeast1",
         node_config={"machine_type": "e2-standard-4"},
     )
-    images = gcp.artifactregistry.Repository(
-        "images", location="us-central1", repository_id="images", format="DOCKER"
-    )
+    images = gcp.artifactregistry.Repository("images", location="us-central1", repository_id="images", format="DOCKER")
     gcp.artifactregistry.RepositoryIamMember(
         "everybody",
         location="us-central1",

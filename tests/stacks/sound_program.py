@@ -15,9 +15,7 @@ from tests.policies import objects
 from tests.policies.objects import DEPLOYMENT, LABELS, NAMESPACE, SPACE
 
 cluster = k8s.Provider("cluster", render_yaml_to_directory=".factory/clouds/kubernetes/cluster")
-space = k8s.core.v1.Namespace(
-    "space", metadata=SPACE.props["metadata"], opts=pulumi.ResourceOptions(provider=cluster)
-)
+space = k8s.core.v1.Namespace("space", metadata=SPACE.props["metadata"], opts=pulumi.ResourceOptions(provider=cluster))
 there = pulumi.ResourceOptions(provider=cluster, depends_on=[space])
 
 

@@ -38,8 +38,7 @@ def armed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 def stack(armed: LocalStack) -> Iterator[LocalStack]:
     """`armed`, its files put back afterwards; fails the test that made a call."""
     kept = {
-        path: path.read_bytes()
-        for path in (armed.stack_file, armed.root / "__main__.py", armed.root / "Pulumi.yaml")
+        path: path.read_bytes() for path in (armed.stack_file, armed.root / "__main__.py", armed.root / "Pulumi.yaml")
     }
     yield armed
     for path, content in kept.items():
@@ -132,10 +131,7 @@ class TestStackFile:
         stack.edit(break_three)
         refused(
             stack,
-            *(
-                f"Pulumi.dev.yaml:{line_of(stack, text)}:"
-                for text in ("16GB", "p95LatencyMs: -1", "10.0.0.0/33")
-            ),
+            *(f"Pulumi.dev.yaml:{line_of(stack, text)}:" for text in ("16GB", "p95LatencyMs: -1", "10.0.0.0/33")),
         )
 
 
@@ -144,9 +140,7 @@ class TestPassphrase:
         text = stack.stack_file.read_text()
         salt = "v1:fozI5u6B030=:v1:F+6ZduKKd8G0/V7L:PGMFeIzwobWRKmEAzUdaQHqC5mMRIQ=="
         secret = "  aws:token:\n    secure: v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAA\n"
-        stack.stack_file.write_text(
-            f"encryptionsalt: {salt}\n" + text.replace("config:\n", f"config:\n{secret}", 1)
-        )
+        stack.stack_file.write_text(f"encryptionsalt: {salt}\n" + text.replace("config:\n", f"config:\n{secret}", 1))
         refused(stack, "passphrase", env={"PULUMI_CONFIG_PASSPHRASE": "not it"})
 
 
@@ -196,9 +190,7 @@ class TestProgram:
 
     def test_two_resources_of_one_name_are_refused(self, stack: LocalStack) -> None:
         (stack.root / "__main__.py").write_text(
-            "import pulumi\n"
-            "for _ in range(2):\n"
-            "    pulumi.ComponentResource('model-factory:test:Part', 'same')\n"
+            "import pulumi\nfor _ in range(2):\n    pulumi.ComponentResource('model-factory:test:Part', 'same')\n"
         )
         refused(stack, "Duplicate resource URN", "same")
 

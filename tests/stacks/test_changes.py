@@ -77,9 +77,9 @@ class TestMachineType:
         assert {op: n for op, n in ended["changeSummary"].items() if op != "same"} == {"replace": 1}
         after = set(eks.list_nodegroups(clusterName=cluster)["nodegroups"])
         (new,), (old,) = after - before, before - after
-        assert eks.describe_nodegroup(clusterName=cluster, nodegroupName=new)["nodegroup"][
-            "instanceTypes"
-        ] == ["g6.2xlarge"]
+        assert eks.describe_nodegroup(clusterName=cluster, nodegroupName=new)["nodegroup"]["instanceTypes"] == [
+            "g6.2xlarge"
+        ]
         assert old != new
 
     def test_updates_the_gke_pool_in_place(self, stack: LocalStack) -> None:
@@ -122,9 +122,7 @@ class TestDrift:
 
     def test_an_object_changed_in_a_cluster_is_seen_and_repaired(self, stack: LocalStack) -> None:
         stack.factory("up", "--yes")
-        file = next(
-            (stack.root / ".factory" / "clouds" / "kubernetes").rglob("*deployment*image-classifier*")
-        )
+        file = next((stack.root / ".factory" / "clouds" / "kubernetes").rglob("*deployment*image-classifier*"))
         text = file.read_text()
         file.write_text(text.replace("RuntimeDefault", "Unconfined"))
         refreshed = stack.factory("refresh", "--yes", "--json").json["changeSummary"]

@@ -76,9 +76,7 @@ class TestRemedies:
         tags = stack.aws("ecr").list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
         assert labels.items() <= {each["Key"]: each["Value"] for each in tags}.items()
 
-        (version,) = stack.aws("ec2").describe_launch_template_versions(Versions=["$Latest"])[
-            "LaunchTemplateVersions"
-        ]
+        (version,) = stack.aws("ec2").describe_launch_template_versions(Versions=["$Latest"])["LaunchTemplateVersions"]
         made = {
             each["ResourceType"]: {tag["Key"]: tag["Value"] for tag in each["Tags"]}
             for each in version["LaunchTemplateData"]["TagSpecifications"]

@@ -204,9 +204,7 @@ class TestStateTravels:
         exported = stack.root / "exported.json"
         stack.factory("stack", "export", "--file", str(exported))
         by_hand(stack, "pulumi", "stack", "import", "-s", "dev", "--file", str(exported))
-        shown = by_hand(
-            stack, "pulumi", "preview", "-s", "dev", "--json", "--show-sames", "--expect-no-changes"
-        ).json
+        shown = by_hand(stack, "pulumi", "preview", "-s", "dev", "--json", "--show-sames", "--expect-no-changes").json
         assert set(shown["changeSummary"]) == {"same"}
         ours = stack.factory("preview", "--json", "--show-same").json
         assert_same_previews({"local": ours, "pulumi": shown})

@@ -70,9 +70,7 @@ class Judged:
         self._config.write_text(json.dumps({"all": "advisory", **settings}), encoding="utf-8")
         crypter = PassphraseCrypter("judged", new_salt("judged"))
         self._project = find_project(folder)
-        self._store = StackStore(
-            folder / ".factory" / "stacks", self._project.name, self.stack.name, lambda: crypter
-        )
+        self._store = StackStore(folder / ".factory" / "stacks", self._project.name, self.stack.name, lambda: crypter)
 
     def start(self) -> None:
         at_once = [replace(each, transition_seconds=0.0) for each in self.stack.specs]
@@ -87,9 +85,7 @@ class Judged:
                     self._project.name,
                     self.stack.name,
                     self.stack.root,
-                    program_config(
-                        self._project, read_stack_file(self.stack.stack_file), lambda text: text
-                    ).values,
+                    program_config(self._project, read_stack_file(self.stack.stack_file), lambda text: text).values,
                 ),
             ),
             store=self._store,
@@ -139,14 +135,10 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
 class TestCarelessResources:
     @pytest.mark.parametrize("name", [each for each in NAMES if each not in NOT_BROKEN])
     @pytest.mark.parametrize("operation", ["preview", "up"])
-    def test_they_break_it(
-        self, careless: Mapping[Operation, Verdicts], operation: Operation, name: str
-    ) -> None:
+    def test_they_break_it(self, careless: Mapping[Operation, Verdicts], operation: Operation, name: str) -> None:
         assert name in careless[operation].broken
 
-    def test_what_they_cannot_break_is_named_with_its_reason(
-        self, careless: Mapping[Operation, Verdicts]
-    ) -> None:
+    def test_what_they_cannot_break_is_named_with_its_reason(self, careless: Mapping[Operation, Verdicts]) -> None:
         assert set(NAMES) - careless["up"].broken == NOT_BROKEN.keys()
 
     def test_nothing_is_left_open_once_all_is_known(self, careless: Mapping[Operation, Verdicts]) -> None:

@@ -55,18 +55,14 @@ class TestKilled:
         self, lived: tuple[LocalStack, Held, Held], entries: int
     ) -> None:
         stack, empty, whole = lived
-        assert stack.kill_after(entries, "up", "--yes", "--skip-preview"), (
-            "the run was over before it could be killed"
-        )
+        assert stack.kill_after(entries, "up", "--yes", "--skip-preview"), "the run was over before it could be killed"
         stack.factory("up", "--yes", "--skip-preview")
         assert stack.held() == whole
         stack.factory("destroy", "--yes")
         assert stack.held() == empty
 
     @pytest.mark.parametrize("entries", [3, 40, 120])
-    def test_a_killed_destroy_is_finished_by_the_next(
-        self, lived: tuple[LocalStack, Held, Held], entries: int
-    ) -> None:
+    def test_a_killed_destroy_is_finished_by_the_next(self, lived: tuple[LocalStack, Held, Held], entries: int) -> None:
         stack, empty, _ = lived
         stack.factory("up", "--yes", "--skip-preview")
         assert stack.kill_after(entries, "destroy", "--yes"), "the run was over before it could be killed"
@@ -93,9 +89,7 @@ class TestInterrupted:
 
 
 class TestCloudErrors:
-    def test_a_refusal_halfway_names_resource_cloud_and_cause_and_keeps_the_rest(
-        self, small_stack: LocalStack
-    ) -> None:
+    def test_a_refusal_halfway_names_resource_cloud_and_cause_and_keeps_the_rest(self, small_stack: LocalStack) -> None:
         stack = small_stack
         stack.factory(
             "clouds", "fault", "aws", "eks:CreateNodegroup", "--error", "ResourceLimitExceededException", "--status", "400",

@@ -70,9 +70,7 @@ class Bench:
         self.place = place
         self.project = find_project(place.root)
         crypter = PassphraseCrypter("generated", new_salt("generated"))
-        self.store = StackStore(
-            place.root / ".factory" / "stacks", self.project.name, place.name, lambda: crypter
-        )
+        self.store = StackStore(place.root / ".factory" / "stacks", self.project.name, place.name, lambda: crypter)
         self.messages: list[str] = []
 
     def run(self, operation: Operation) -> Result:

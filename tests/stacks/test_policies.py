@@ -76,11 +76,7 @@ class OwnPolicies(LocalStack):
             yaml.dump(document, out)
 
     def program(self, *, replicas: int = 1, privileged: bool = False) -> None:
-        text = (
-            textwrap.dedent(DEPLOYMENT)
-            .replace("REPLICAS", str(replicas))
-            .replace("PRIVILEGED", str(privileged))
-        )
+        text = textwrap.dedent(DEPLOYMENT).replace("REPLICAS", str(replicas)).replace("PRIVILEGED", str(privileged))
         (self.root / "__main__.py").write_text(text, encoding="utf-8")
         (self.root / "policies" / "config" / "dev.json").write_text(ONLY, encoding="utf-8")
 
@@ -116,9 +112,7 @@ class TestTheProjectsOwn:
 
 class TestACarelessChange:
     @pytest.mark.parametrize("arguments", [("up", "--yes"), ("up", "--yes", "--skip-preview")])
-    def test_it_is_stopped_before_anything_is_changed(
-        self, own: OwnPolicies, arguments: tuple[str, ...]
-    ) -> None:
+    def test_it_is_stopped_before_anything_is_changed(self, own: OwnPolicies, arguments: tuple[str, ...]) -> None:
         own.program()
         own.factory("up", "--yes")
         before = own.deployment()

@@ -31,9 +31,7 @@ class Watched:
         self.stack = stack
         self.site, self.log = folder / "site", folder / "opened"
         self.site.mkdir()
-        (self.site / "sitecustomize.py").write_text(
-            WATCH.format(files=FILES, log=str(self.log)), encoding="utf-8"
-        )
+        (self.site / "sitecustomize.py").write_text(WATCH.format(files=FILES, log=str(self.log)), encoding="utf-8")
 
     def opened(self, *arguments: str) -> Counter[tuple[str, str]]:
         """How often each process of the command opened each file."""

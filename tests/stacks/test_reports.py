@@ -31,9 +31,7 @@ def test_comment_page_and_digest_come_of_one_run(stack: LocalStack, tmp_path: Pa
         "--json-file",
         str(out / "c.json"),
     )
-    first = stack.factory(
-        "preview", *files, "--json", "--commit", "abc1234", "--run-url", "https://ci.example.com/1"
-    )
+    first = stack.factory("preview", *files, "--json", "--commit", "abc1234", "--run-url", "https://ci.example.com/1")
     comment = (out / "c.md").read_text(encoding="utf-8")
     assert is_comment_of(comment, "model-factory", "dev")
     assert len(comment.encode()) <= MAX_BYTES

@@ -71,9 +71,7 @@ def sealed(stack: LocalStack) -> LocalStack:
     ciphertext = PassphraseCrypter(PASSPHRASE, salt).encrypt(PLANTED)
     text = stack.stack_file.read_text(encoding="utf-8")
     secret = f"config:\n  aws:token:\n    secure: {ciphertext}\n"
-    stack.stack_file.write_text(
-        f"encryptionsalt: {salt}\n" + text.replace("config:\n", secret, 1), encoding="utf-8"
-    )
+    stack.stack_file.write_text(f"encryptionsalt: {salt}\n" + text.replace("config:\n", secret, 1), encoding="utf-8")
     write_program(stack, "1")
     return stack
 
@@ -163,9 +161,7 @@ def test_what_nobody_marked_is_struck_from_every_output(stack: LocalStack, engin
     said = [stack.factory(*command, "--engine", engine) for command in commands]
     if engine == "local":
         said += [stack.factory("stack", "output"), stack.factory("stack", "output", "--json")]
-    (stack.root / "__main__.py").write_text(
-        f"{CARELESS}\nraise ValueError('refused {TOKEN}')\n", encoding="utf-8"
-    )
+    (stack.root / "__main__.py").write_text(f"{CARELESS}\nraise ValueError('refused {TOKEN}')\n", encoding="utf-8")
     said.append(stack.factory("up", "--yes", "--engine", engine, check=False))
     assert said[-1].code == 1
     assert "refused [secret]" in said[-1].out + said[-1].err

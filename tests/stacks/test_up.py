@@ -62,9 +62,7 @@ class TestAws:
         gpu = {(group["instanceTypes"][0], group["capacityType"]) for group in groups if group.get("taints")}
         assert gpu == planned
 
-    def test_the_network_spans_three_zones_with_a_public_and_a_private_subnet_each(
-        self, up: LocalStack
-    ) -> None:
+    def test_the_network_spans_three_zones_with_a_public_and_a_private_subnet_each(self, up: LocalStack) -> None:
         ec2 = up.aws("ec2")
         (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])["Vpcs"]
         subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"]
@@ -74,9 +72,7 @@ class TestAws:
         assert len(by_zone) == 3
         assert all(kinds == {True, False} for kinds in by_zone.values()) or len(subnets) == 6
 
-    def test_each_model_has_a_scanned_and_immutable_repository(
-        self, up: LocalStack, outputs: dict[str, Any]
-    ) -> None:
+    def test_each_model_has_a_scanned_and_immutable_repository(self, up: LocalStack, outputs: dict[str, Any]) -> None:
         repositories = up.aws("ecr").describe_repositories()["repositories"]
         listed = {url for name, url in outputs["registries"].items() if name.startswith("dev-aws")}
         assert {repository["repositoryUri"] for repository in repositories} == listed
@@ -84,9 +80,7 @@ class TestAws:
         assert all(repository["imageTagMutability"].startswith("IMMUTABLE") for repository in repositories)
         assert all(repository["imageScanningConfiguration"]["scanOnPush"] for repository in repositories)
 
-    def test_the_bucket_is_private_encrypted_and_versioned(
-        self, up: LocalStack, outputs: dict[str, Any]
-    ) -> None:
+    def test_the_bucket_is_private_encrypted_and_versioned(self, up: LocalStack, outputs: dict[str, Any]) -> None:
         s3 = up.aws("s3")
         bucket = outputs["buckets"]["dev-aws-us-east-1"]
         assert [each["Name"] for each in s3.list_buckets()["Buckets"]] == [bucket]
@@ -116,11 +110,7 @@ class TestGcp:
     ) -> None:
         container = up.gcp("container", "v1")
         listed = (
-            container.projects()
-            .locations()
-            .clusters()
-            .list(parent="projects/model-factory-dev/locations/-")
-            .execute()
+            container.projects().locations().clusters().list(parent="projects/model-factory-dev/locations/-").execute()
         )
         pools = listed["clusters"][0]["nodePools"]
         assert {pool["status"] for pool in pools} == {"RUNNING"}
@@ -135,9 +125,7 @@ class TestGcp:
     def test_a_docker_repository_stands(self, up: LocalStack) -> None:
         client = up.gcp("artifactregistry", "v1")
         parent = "projects/model-factory-dev/locations/us-central1"
-        (repository,) = (
-            client.projects().locations().repositories().list(parent=parent).execute()["repositories"]
-        )
+        (repository,) = client.projects().locations().repositories().list(parent=parent).execute()["repositories"]
         assert repository["format"] == "DOCKER"
 
     def test_the_bucket_is_private_and_versioned(self, up: LocalStack, outputs: dict[str, Any]) -> None:
@@ -166,10 +154,7 @@ class TestClusters:
 
     def test_every_model_asks_for_gpus_and_meets_the_restricted_standard(self, up: LocalStack) -> None:
         deployments = [
-            item
-            for objects in up.rendered().values()
-            for (kind, _), item in objects.items()
-            if kind == "Deployment"
+            item for objects in up.rendered().values() for (kind, _), item in objects.items() if kind == "Deployment"
         ]
         assert len(deployments) >= 4
         for deployment in deployments:

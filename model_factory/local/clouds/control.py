@@ -67,9 +67,7 @@ class Fault:
         if not 400 <= self.status <= 599:
             raise ControlError(f"fault status {self.status} is not an HTTP error; use 400 to 599")
         if self.count < ALWAYS or self.skip < 0:
-            raise ControlError(
-                f"fault count {self.count} or skip {self.skip} is negative; use count -1 for always"
-            )
+            raise ControlError(f"fault count {self.count} or skip {self.skip} is negative; use count -1 for always")
 
     @classmethod
     def parse(cls, value: object) -> Fault:

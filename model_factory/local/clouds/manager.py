@@ -77,9 +77,7 @@ class CloudStatus:
         return f"http://{HOST}:{self.port}"
 
 
-def start(
-    specs: Sequence[CloudSpec], root: Path, *, timeout_seconds: float = START_SECONDS
-) -> list[CloudStatus]:
+def start(specs: Sequence[CloudSpec], root: Path, *, timeout_seconds: float = START_SECONDS) -> list[CloudStatus]:
     """Start those that do not run, all at once; return when each answers.
 
     Raises PortBusyError where another program (or another project's cloud) has the port, LocalCloudError with the end of the
@@ -115,9 +113,7 @@ def status(specs: Sequence[CloudSpec], root: Path) -> list[CloudStatus]:
     for spec in specs:
         answer = _ask(spec)
         ours = answer is not None and answer.data == str(spec.data(root))
-        statuses.append(
-            answer if answer is not None and ours else CloudStatus(spec.name, spec.port, running=False)
-        )
+        statuses.append(answer if answer is not None and ours else CloudStatus(spec.name, spec.port, running=False))
     return statuses
 
 
@@ -248,9 +244,7 @@ def _wait_ready(spec: CloudSpec, root: Path, process: psutil.Process | None, dea
                 f"local cloud {spec.name} did not answer in time at {spec.url}:\n{daemon.log_tail(spec.directory(root))}"
             )
         time.sleep(POLL_SECONDS)
-    raise LocalCloudError(
-        f"local cloud {spec.name} ended while starting:\n{daemon.log_tail(spec.directory(root))}"
-    )
+    raise LocalCloudError(f"local cloud {spec.name} ended while starting:\n{daemon.log_tail(spec.directory(root))}")
 
 
 def _stop_process(spec: CloudSpec, root: Path) -> bool:

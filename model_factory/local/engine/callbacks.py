@@ -63,12 +63,8 @@ class Callbacks:
     ) -> tuple[Properties, str, str]:
         """The arguments, provider and version of a call after all transforms."""
         for callback in self._invokes:
-            options = resource_pb2.TransformInvokeOptions(
-                provider=provider, version=version, plugin_download_url=url
-            )
-            request = resource_pb2.TransformInvokeRequest(
-                token=token, args=wire.encode(args), options=options
-            )
+            options = resource_pb2.TransformInvokeOptions(provider=provider, version=version, plugin_download_url=url)
+            request = resource_pb2.TransformInvokeRequest(token=token, args=wire.encode(args), options=options)
             response = resource_pb2.TransformInvokeResponse.FromString(await self._call(callback, request))
             if response.HasField("args"):
                 args = wire.decode(response.args)

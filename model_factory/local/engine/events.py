@@ -54,17 +54,13 @@ class EventSink:
         self._emit = emit
         self._sequence = 0
         # As Pulumi: very short secrets would strike half of every message.
-        self._secrets = sorted(
-            {text for text in secrets if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True
-        )
+        self._secrets = sorted({text for text in secrets if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True)
         self._shown: dict[int, tuple[object, dict[str, Any]]] = {}
         self.errors = 0
 
     def prelude(self, config: Mapping[str, str], secret_keys: Iterable[str]) -> None:
         hidden = frozenset(secret_keys)
-        self._send(
-            "preludeEvent", {"config": {key: MASK if key in hidden else text for key, text in config.items()}}
-        )
+        self._send("preludeEvent", {"config": {key: MASK if key in hidden else text for key, text in config.items()}})
 
     def diagnostic(
         self,
@@ -105,17 +101,13 @@ class EventSink:
         self._send("resOutputsEvent", body)
 
     def failed(self, step: Step, status: int, steps: int) -> None:
-        self._send(
-            "resOpFailedEvent", {"metadata": self._metadata(step, step.op), "status": status, "steps": steps}
-        )
+        self._send("resOpFailedEvent", {"metadata": self._metadata(step, step.op), "status": status, "steps": steps})
 
     def policy_load(self) -> None:
         """A policy pack begins to load."""
         self._send("policyLoadEvent", {})
 
-    def violation(
-        self, urn: str, pack: PackName, policy: str, message: str, level: str, severity: str
-    ) -> None:
+    def violation(self, urn: str, pack: PackName, policy: str, message: str, level: str, severity: str) -> None:
         """What a policy says of a resource. `level`: mandatory or advisory; `severity` may be empty. A check that met an unknown value
         says why under `notEvaluated`, our addition to Pulumi's event."""
         body: dict[str, Any] = {
@@ -205,9 +197,7 @@ class EventSink:
         if state.dependencies:
             shown["dependencies"] = list(state.dependencies)
         if state.property_dependencies:
-            shown["propertyDependencies"] = {
-                key: list(urns) for key, urns in state.property_dependencies.items()
-            }
+            shown["propertyDependencies"] = {key: list(urns) for key, urns in state.property_dependencies.items()}
         for key, flag in (
             ("custom", state.custom), ("delete", state.delete), ("protect", state.protect),
             ("external", state.external), ("retainOnDelete", state.retain_on_delete),
@@ -225,9 +215,7 @@ class EventSink:
         known = self._shown.get(id(properties))
         if known is not None and known[0] is properties:
             return known[1]
-        shown = {
-            key: _show(value, self.strike if self._secrets else _as_is) for key, value in properties.items()
-        }
+        shown = {key: _show(value, self.strike if self._secrets else _as_is) for key, value in properties.items()}
         if len(self._shown) >= 512:  # about the steps in flight; older ones are not asked for again
             self._shown.clear()
         self._shown[id(properties)] = (properties, shown)
@@ -260,10 +248,7 @@ def _show(value: Value, strike: Callable[[str], str]) -> Any:
 
 def _show_asset(asset: Asset, strike: Callable[[str], str]) -> dict[str, Any]:
     """As Pulumi: the text of an asset is left out, its hash identifies it."""
-    fields = {
-        key: "<contents elided>" if key == "text" else _show(item, strike)
-        for key, item in asset.fields.items()
-    }
+    fields = {key: "<contents elided>" if key == "text" else _show(item, strike) for key, item in asset.fields.items()}
     return {wire.SIGNATURE_KEY: asset.signature, **fields}
 
 

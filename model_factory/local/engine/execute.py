@@ -100,9 +100,7 @@ class Executor:
         if not self._calls_provider(step):
             return await self._perform(step, journalled=False)
         async with self._slots:
-            return await self._perform(
-                step, journalled=step.op not in (Op.READ, Op.READ_REPLACEMENT, Op.REFRESH)
-            )
+            return await self._perform(step, journalled=step.op not in (Op.READ, Op.READ_REPLACEMENT, Op.REFRESH))
 
     async def idle(self) -> None:
         """Wait until no step is under way."""
@@ -127,9 +125,7 @@ class Executor:
             if step.op.deletes:
                 self._check_protection(step)
             if self._journal is not None and journalled:
-                number = await self._journal.begin_async(
-                    _journal_op(step), old=step.row or step.old, new=step.new
-                )
+                number = await self._journal.begin_async(_journal_op(step), old=step.row or step.old, new=step.new)
             done = await self._apply(step)
         except InitFailedError as failure:
             done = self._half_done(step, failure)
@@ -172,9 +168,7 @@ class Executor:
     def _count(self, step: Step) -> None:
         if not step.op.logical or _is_internal(step):
             return
-        if step.op is Op.READ and (
-            step.old is None or step.new is None or step.old.outputs == step.new.outputs
-        ):
+        if step.op is Op.READ and (step.old is None or step.new is None or step.old.outputs == step.new.outputs):
             return
         self.changes[step.op.value] += 1
 
@@ -229,9 +223,7 @@ class Executor:
         if step.op.deletes and self._calls_provider(step):
             provider = self._provider(state)
             seconds = (state.custom_timeouts or _NO_TIMEOUTS).delete
-            await self.call(
-                lambda: provider.delete(state.urn, state.id, state.inputs, state.outputs, seconds)
-            )
+            await self.call(lambda: provider.delete(state.urn, state.id, state.inputs, state.outputs, seconds))
         return step
 
     async def _same(self, step: Step) -> Step:
@@ -294,9 +286,7 @@ class Executor:
             raise PlanError(new.urn, f"resource '{new.id}' does not exist")
         old = step.old
         modified = new.modified if old is not None and old.outputs == found.outputs else now()
-        return replace(
-            step, new=_with_secrets(replace(new, id=found.id, outputs=found.outputs, modified=modified))
-        )
+        return replace(step, new=_with_secrets(replace(new, id=found.id, outputs=found.outputs, modified=modified)))
 
     def _provider(self, state: ResourceState) -> ProviderInstance:
         reference = state.provider
@@ -329,9 +319,7 @@ def _journal_op(step: Step) -> JournalOp:
 
 def _is_internal(step: Step) -> bool:
     """Steps that users did not ask for and are not shown."""
-    return step.op is Op.REMOVE_PENDING_REPLACE or (
-        step.state.is_provider and step.state.name.startswith("default")
-    )
+    return step.op is Op.REMOVE_PENDING_REPLACE or (step.state.is_provider and step.state.name.startswith("default"))
 
 
 def _with_secrets(state: ResourceState) -> ResourceState:

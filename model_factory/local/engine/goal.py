@@ -170,9 +170,7 @@ def options_of(goal: Goal) -> resource_pb2.TransformResourceOptions:
     return options
 
 
-def transformed(
-    goal: Goal, inputs: Properties, options: resource_pb2.TransformResourceOptions | None
-) -> Goal:
+def transformed(goal: Goal, inputs: Properties, options: resource_pb2.TransformResourceOptions | None) -> Goal:
     """The goal after a transform answered. Dependencies follow the outputs inside the inputs."""
     options = options if options is not None else options_of(goal)
     label = goal.label
@@ -221,13 +219,10 @@ def settle(goal: Goal, *, rebuild: bool) -> Goal:
     else:
         dependencies = frozenset(goal.dependencies)
         per_property = {
-            key: tuple(sorted(urns | set(goal.property_dependencies.get(key, ()))))
-            for key, urns in found.items()
+            key: tuple(sorted(urns | set(goal.property_dependencies.get(key, ())))) for key, urns in found.items()
         }
     inputs = {key: _plain(value) for key, value in goal.inputs.items()}
-    return replace(
-        goal, inputs=inputs, dependencies=tuple(sorted(dependencies)), property_dependencies=per_property
-    )
+    return replace(goal, inputs=inputs, dependencies=tuple(sorted(dependencies)), property_dependencies=per_property)
 
 
 def _has_outputs(value: Value) -> bool:

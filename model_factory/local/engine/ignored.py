@@ -8,9 +8,7 @@ from model_factory.graph.paths import WILDCARD, Path, parse
 from model_factory.local.wire import Properties, Secret, Value
 
 
-def reset(
-    news: Mapping[str, Value], olds: Mapping[str, Value], ignored: Iterable[str]
-) -> tuple[Properties, list[str]]:
+def reset(news: Mapping[str, Value], olds: Mapping[str, Value], ignored: Iterable[str]) -> tuple[Properties, list[str]]:
     """`news` with the values at the ignored paths taken back from `olds`, and the paths where that is impossible.
 
     Impossible are paths through parts that were added or removed. The arguments are left as they are. A value that was
@@ -67,9 +65,7 @@ def _reset_index(new: Value, old: Value, index: int, rest: Path, hidden: bool) -
         return new, not isinstance(new, list) and not isinstance(old, list)
     if index >= len(new) or index >= len(old):
         return new, index >= len(new) and index >= len(old)
-    fresh, done = (
-        (_reset(new[index], old[index], rest, hidden)) if rest else (_hide(old[index], hidden), True)
-    )
+    fresh, done = (_reset(new[index], old[index], rest, hidden)) if rest else (_hide(old[index], hidden), True)
     return [*new[:index], fresh, *new[index + 1 :]], done
 
 

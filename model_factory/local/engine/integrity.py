@@ -59,9 +59,7 @@ def _verify_own(state: ResourceState, project: str, stack: str) -> None:
 def _missing(snapshot: Snapshot, state: ResourceState, kind: str, urn: str) -> StateError:
     known = {other.reference if kind == "provider" else other.urn for other in snapshot.resources}
     problem = "comes after it" if urn in known else "is not in the state"
-    return StateError(
-        state.urn, f"{kind} {urn}", f"{problem}; what a resource needs stands before it", _RESTORE
-    )
+    return StateError(state.urn, f"{kind} {urn}", f"{problem}; what a resource needs stands before it", _RESTORE)
 
 
 def settle(

@@ -62,9 +62,7 @@ class Journal:
             raise
         return number
 
-    async def begin_async(
-        self, op: Op, *, old: ResourceState | None = None, new: ResourceState | None = None
-    ) -> int:
+    async def begin_async(self, op: Op, *, old: ResourceState | None = None, new: ResourceState | None = None) -> int:
         """As `begin`, without blocking the event loop."""
         number, written = self._begin(op, old, new)
         try:
@@ -92,9 +90,7 @@ class Journal:
         with self._lock:
             self._append(Entry("end", number, row=begun.row, ok=ok, state=new), text)
             if new is not None:
-                self._keep(
-                    new, number if begun.row is None or begun.op.endswith("-replacement") else begun.row
-                )
+                self._keep(new, number if begun.row is None or begun.op.endswith("-replacement") else begun.row)
 
     def record(self, op: Op, *, old: ResourceState | None = None, new: ResourceState | None = None) -> None:
         """A change without a provider call, in one entry: a component created or deleted, `same` with changed metadata, a
@@ -130,9 +126,7 @@ class Journal:
         """
         text = self._encode(new)
         with self._lock:
-            index = next(
-                (i for i, other in enumerate(self._base.pending_operations) if other is operation), None
-            )
+            index = next((i for i, other in enumerate(self._base.pending_operations) if other is operation), None)
             if index is None:
                 raise ValueError(
                     f"{operation.type} {operation.resource.urn} is no pending operation of this journal's base"
@@ -159,9 +153,7 @@ class Journal:
         """Stop without folding. The next `load` folds what is on disk."""
         self._appender.close()
 
-    def _begin(
-        self, op: Op, old: ResourceState | None, new: ResourceState | None
-    ) -> tuple[int, Future[None]]:
+    def _begin(self, op: Op, old: ResourceState | None, new: ResourceState | None) -> tuple[int, Future[None]]:
         text = self._encode(new)
         with self._lock:
             row = self._checked_row(op, old, new)
@@ -191,9 +183,7 @@ class Journal:
         return "" if state is None else dumps(self._codec.encode_resource(state))
 
     def _checked_row(self, op: Op, old: ResourceState | None, new: ResourceState | None) -> int | None:
-        if (old is None and op in _NEEDS_OLD and not (op == "same" and new)) or (
-            new is None and op in _NEEDS_NEW
-        ):
+        if (old is None and op in _NEEDS_OLD and not (op == "same" and new)) or (new is None and op in _NEEDS_NEW):
             raise ValueError(f"{op} needs {'old' if old is None and op in _NEEDS_OLD else 'new'}")
         return None if old is None else self._row(old)
 
@@ -206,9 +196,7 @@ class Journal:
             row = self._ledger.live_row(state.urn)
         if row is None:
             key = (state.urn, state.id, state.delete)
-            row = next(
-                (number for number, other in rows.items() if (other.urn, other.id, other.delete) == key), None
-            )
+            row = next((number for number, other in rows.items() if (other.urn, other.id, other.delete) == key), None)
         if row is None:
             raise ValueError(f"{state.urn} (id {state.id or 'none'}) is not in the state")
         return row

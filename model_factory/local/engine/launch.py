@@ -71,9 +71,7 @@ async def _watch(process: asyncio.subprocess.Process, sink: EventSink, stopped: 
         (process.stderr, "info#err"),
     ]
     streams = [
-        asyncio.ensure_future(_forward(stream, severity, sink))
-        for stream, severity in sources
-        if stream is not None
+        asyncio.ensure_future(_forward(stream, severity, sink)) for stream, severity in sources if stream is not None
     ]
     ended = asyncio.ensure_future(process.wait())
     stop = asyncio.ensure_future(stopped.wait())
@@ -144,9 +142,7 @@ def _environment(program: Program) -> dict[str, str]:
     merged = {key: value for key, value in {**os.environ, **program.env}.items() if key not in _UNWANTED}
     merged["PULUMI_CONFIG"] = json.dumps(dict(program.config))
     merged["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(sorted(program.secret_keys))
-    merged["PYTHONPATH"] = os.pathsep.join(
-        part for part in (str(_OUR_ROOT), merged.get("PYTHONPATH", "")) if part
-    )
+    merged["PYTHONPATH"] = os.pathsep.join(part for part in (str(_OUR_ROOT), merged.get("PYTHONPATH", "")) if part)
     return merged
 
 
@@ -208,9 +204,7 @@ class _DirectStub:
 
         def call(request: Any) -> Any:
             try:
-                return asyncio.run_coroutine_threadsafe(
-                    method(request, _DirectContext()), self._loop
-                ).result()
+                return asyncio.run_coroutine_threadsafe(method(request, _DirectContext()), self._loop).result()
             except (CancelledError, RuntimeError) as error:
                 raise DirectCallError(grpc.StatusCode.UNAVAILABLE, "the engine has ended") from error
 

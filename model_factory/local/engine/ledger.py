@@ -105,9 +105,7 @@ class Ledger:
             self._put(entry.row, replace(self._rows[entry.row], outputs=entry.outputs))
         else:
             if entry.row is None or self._carried.pop(entry.row, None) is None:
-                raise ValueError(
-                    f"entry {entry.number} settles pending operation {entry.row}, which does not exist"
-                )
+                raise ValueError(f"entry {entry.number} settles pending operation {entry.row}, which does not exist")
             if entry.state is not None:
                 self._adopt(entry.number, entry.state)
 
@@ -137,11 +135,7 @@ class Ledger:
         an object that no state knows."""
         if not self._carried:
             return
-        urns = {
-            state.urn
-            for state in (entry.state, None if entry.row is None else self._rows[entry.row])
-            if state
-        }
+        urns = {state.urn for state in (entry.state, None if entry.row is None else self._rows[entry.row]) if state}
         for index, operation in list(self._carried.items()):
             if operation.type != "creating" and operation.resource.urn in urns:
                 del self._carried[index]

@@ -115,9 +115,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 additional_secret_outputs=tuple(request.additionalSecretOutputs),
                 source_position=source_position(request, self._root),
             )  # fmt: skip
-            goal = replace(
-                settle(goal, rebuild=False), provider=goal.provider or self._run.inherited(goal).provider
-            )
+            goal = replace(settle(goal, rebuild=False), provider=goal.provider or self._run.inherited(goal).provider)
             state = await self._run.read(goal, request.id)
         except (ResourceError, ValueError) as error:
             return await self._refuse(context, error)
@@ -142,25 +140,19 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         except UnsupportedError as error:
             return await self._refuse(context, error)
         except ResourceError as error:
-            return await context.abort(
-                grpc.StatusCode.UNKNOWN, f"invocation of {token} returned an error: {error}"
-            )
+            return await context.abort(grpc.StatusCode.UNKNOWN, f"invocation of {token} returned an error: {error}")
         except StoppedError:
             return await _stopped(context)
         keep = request.acceptResources or token == "pulumi:pulumi:getResource"  # noqa: S105 - a function's name
         fields: dict[str, Any] = {"return": wire.encode(outputs, keep_outputs=False, keep_resources=keep)}
-        fields["failures"] = [
-            {"property": failure.property, "reason": failure.reason} for failure in failures
-        ]
+        fields["failures"] = [{"property": failure.property, "reason": failure.reason} for failure in failures]
         return resource_pb2.ResourceInvokeResponse(**fields)
 
     async def RegisterStackTransform(self, request: callback_pb2.Callback, context: Any) -> empty_pb2.Empty:
         self._callbacks.add_stack_transform(request)
         return empty_pb2.Empty()
 
-    async def RegisterStackInvokeTransform(
-        self, request: callback_pb2.Callback, context: Any
-    ) -> empty_pb2.Empty:
+    async def RegisterStackInvokeTransform(self, request: callback_pb2.Callback, context: Any) -> empty_pb2.Empty:
         self._callbacks.add_invoke_transform(request)
         return empty_pb2.Empty()
 
@@ -171,9 +163,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     async def Call(self, request: resource_pb2.ResourceCallRequest, context: Any) -> Any:
         return await self._refuse(context, UnsupportedError(f"calls of resource methods ({request.tok})"))
 
-    async def RegisterResourceHook(
-        self, request: resource_pb2.RegisterResourceHookRequest, context: Any
-    ) -> Any:
+    async def RegisterResourceHook(self, request: resource_pb2.RegisterResourceHookRequest, context: Any) -> Any:
         return await self._refuse(context, UnsupportedError(f"resource hooks ({request.name})"))
 
     async def RegisterErrorHook(self, request: resource_pb2.RegisterErrorHookRequest, context: Any) -> Any:
@@ -213,9 +203,7 @@ class EngineService(engine_pb2_grpc.EngineServicer):
             self._sink.diagnostic(severity, request.message, request.urn, ephemeral=request.ephemeral)
         return empty_pb2.Empty()
 
-    async def RequirePulumiVersion(
-        self, request: Any, context: Any
-    ) -> engine_pb2.RequirePulumiVersionResponse:
+    async def RequirePulumiVersion(self, request: Any, context: Any) -> engine_pb2.RequirePulumiVersionResponse:
         """The SDK's own version rules here; there is no CLI whose version could be too old."""
         return engine_pb2.RequirePulumiVersionResponse()
 

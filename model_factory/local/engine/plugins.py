@@ -188,9 +188,7 @@ class ProviderInstance:
         )  # fmt: skip
         return _diff(self._call("Diff", request))
 
-    def create(
-        self, urn: str, inputs: Properties, timeout_seconds: float, *, preview: bool
-    ) -> tuple[str, Properties]:
+    def create(self, urn: str, inputs: Properties, timeout_seconds: float, *, preview: bool) -> tuple[str, Properties]:
         """The id and outputs; in a preview the id is empty and what is not known yet is unknown or absent."""
         if preview and not self.known:
             return "", {}
@@ -202,9 +200,7 @@ class ProviderInstance:
         )  # fmt: skip
         response = self._call("Create", request)
         if not preview and not response.id:
-            raise ProviderCallError(
-                grpc.StatusCode.UNKNOWN, f"the provider returned no id from Create of {urn}"
-            )
+            raise ProviderCallError(grpc.StatusCode.UNKNOWN, f"the provider returned no id from Create of {urn}")
         return response.id, self._marked(wire.decode(response.properties), inputs)
 
     def update(
@@ -221,9 +217,7 @@ class ProviderInstance:
         )  # fmt: skip
         return self._marked(wire.decode(self._call("Update", request).properties), news)
 
-    def delete(
-        self, urn: str, id_: str, inputs: Properties, outputs: Properties, timeout_seconds: float
-    ) -> None:
+    def delete(self, urn: str, id_: str, inputs: Properties, outputs: Properties, timeout_seconds: float) -> None:
         request = provider_pb2.DeleteRequest(
             id=id_, urn=urn, name=name_of(urn), type=type_of(urn), properties=self._encode(outputs),
             old_inputs=self._encode(inputs), timeout=timeout_seconds,

@@ -45,12 +45,8 @@ class Policies:
     policies: the run has failed for them. Events have told of each.
     """
 
-    def __init__(
-        self, deployment: Deployment, sink: EventSink, find: Callable[[str], ResourceState | None]
-    ) -> None:
-        self._packs = [
-            PolicyPack(source, deployment, self._heard) for source in deployment.request.policy_packs
-        ]
+    def __init__(self, deployment: Deployment, sink: EventSink, find: Callable[[str], ResourceState | None]) -> None:
+        self._packs = [PolicyPack(source, deployment, self._heard) for source in deployment.request.policy_packs]
         self._dry_run = deployment.request.previews
         self._sink = sink
         self._find = find
@@ -105,9 +101,7 @@ class Policies:
             response = self._asked(lambda pack=pack: pack.analyze(request))
             found = [self._violation(pack, state.urn, diagnostic) for diagnostic in response.diagnostics]
             broken += [policy for policy, level in found if level == "mandatory"]
-            self._summary(
-                "analyze", pack, state.urn, (policy for policy, _ in found), response.not_applicable
-            )
+            self._summary("analyze", pack, state.urn, (policy for policy, _ in found), response.not_applicable)
         if broken:
             message = f"forbidden by {_listed(broken)}"
             if not self._dry_run:
@@ -128,9 +122,7 @@ class Policies:
                     for key, value in wire.decode(remediation.properties).items()
                 }
             except ValueError as error:
-                raise PolicyError(
-                    state.urn, f"{pack.label}: the remediation {policy} gave {error}"
-                ) from error
+                raise PolicyError(state.urn, f"{pack.label}: the remediation {policy} gave {error}") from error
             self._sink.remediation(state.urn, _name(pack), policy, inputs, mended)
             inputs = mended
         failed = (remediation.policyName for remediation in response.remediations)
@@ -207,9 +199,7 @@ class Policies:
     async def _asked_aside(self, ask: Callable[[], Any]) -> Any:
         return await asyncio.to_thread(self._asked, ask)
 
-    def _violation(
-        self, pack: PolicyPack, urn: str, diagnostic: analyzer_pb2.AnalyzeDiagnostic
-    ) -> tuple[str, str]:
+    def _violation(self, pack: PolicyPack, urn: str, diagnostic: analyzer_pb2.AnalyzeDiagnostic) -> tuple[str, str]:
         """Tell of it. The policy's name, and the level that counts."""
         policy = diagnostic.policyName
         level = _LEVELS[diagnostic.enforcementLevel]
@@ -226,9 +216,7 @@ class Policies:
     ) -> None:  # fmt: skip
         failing = set(failed)
         other = failing | {item.policy_name for item in not_applicable}
-        wanted = (
-            analyzer_pb2.POLICY_TYPE_STACK if kind == "analyzeStack" else analyzer_pb2.POLICY_TYPE_RESOURCE
-        )
+        wanted = analyzer_pb2.POLICY_TYPE_STACK if kind == "analyzeStack" else analyzer_pb2.POLICY_TYPE_RESOURCE
         passed = [
             policy.name
             for policy in pack.info.policies

@@ -59,9 +59,7 @@ def read_policy_config(file: Path) -> dict[str, PolicySetting]:
     mistakes: list[str] = []
     for policy, value in cast("dict[str, Any]", document).items():
         if policy == "environments" and isinstance(value, list):
-            mistakes.append(
-                "environments: not supported by the local engine; use the Pulumi CLI (--engine pulumi)"
-            )
+            mistakes.append("environments: not supported by the local engine; use the Pulumi CLI (--engine pulumi)")
             continue
         try:
             settings[policy] = _setting(value)
@@ -81,8 +79,7 @@ def reconcile(
     """
     schemas = {policy.name: _schema(policy) for policy in info.policies}
     result = {
-        policy.name: PolicySetting(policy.enforcementLevel, _defaults(schemas[policy.name]))
-        for policy in info.policies
+        policy.name: PolicySetting(policy.enforcementLevel, _defaults(schemas[policy.name])) for policy in info.policies
     }
     initial = {
         name: PolicySetting(config.enforcementLevel, _plain(config.properties))

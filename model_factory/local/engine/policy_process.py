@@ -55,9 +55,7 @@ class PolicyPack:
     Every call blocks. A pack that ends, raises or refuses gives PolicyError. `say` takes what it prints, on threads of ours.
     """
 
-    def __init__(
-        self, source: PackSource, deployment: Deployment, say: Callable[[Stream, str], None]
-    ) -> None:
+    def __init__(self, source: PackSource, deployment: Deployment, say: Callable[[Stream, str], None]) -> None:
         self._source = source
         self._program = deployment.program
         self._dry_run = deployment.request.previews
@@ -133,9 +131,7 @@ class PolicyPack:
         self._ask("ConfigureStack", request, wait_for_ready=True, timeout=_START_SECONDS)
         self.info = self._ask("GetAnalyzerInfo", empty_pb2.Empty())
         if self._source.config is not None and not self.info.supportsConfig:
-            raise PolicyError(
-                "", f"{self.label} takes no configuration, and {self._source.config} is given for it"
-            )
+            raise PolicyError("", f"{self.label} takes no configuration, and {self._source.config} is given for it")
         self.settings = reconcile(self.info, given, self._source.config)
         if self.info.supportsConfig:
             self._ask("Configure", to_request(self.settings))
@@ -206,9 +202,7 @@ class PolicyPack:
         try:
             line = self._first_lines.get(timeout=_START_SECONDS)
         except Empty as error:
-            raise PolicyError(
-                "", f"{self.label} does not serve after {_START_SECONDS:.0f} s{self._said()}"
-            ) from error
+            raise PolicyError("", f"{self.label} does not serve after {_START_SECONDS:.0f} s{self._said()}") from error
         if line is not None and line.strip().isdigit():
             self._listen()
             return int(line)
@@ -280,9 +274,7 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
         raise PolicyError("", f"{file}: policy packs of runtime {name!r}: not supported by the local engine, which runs those in "
                           "python; use the Pulumi CLI (--engine pulumi)")  # fmt: skip
     if manifest.get("main"):
-        raise PolicyError(
-            "", f"{file}: `main`: not supported by the local engine; put __main__.py beside {file.name}"
-        )
+        raise PolicyError("", f"{file}: `main`: not supported by the local engine; put __main__.py beside {file.name}")
     return manifest
 
 

@@ -45,9 +45,7 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     threading.Thread(target=_end_with_engine, args=(options.lifeline,), name="lifeline", daemon=True).start()
     tune_sdk()
-    pulumi.runtime.set_all_config(
-        pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
-    )
+    pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
     pulumi.runtime.configure(
         settings.Settings(
             monitor=options.monitor, engine=options.engine, project=options.project, stack=options.stack,
@@ -98,11 +96,7 @@ def user_traceback(error: BaseException, program: str) -> str:
         return "".join(traceback.format_exception_only(error))
     frames = traceback.extract_tb(error.__traceback__)
     own = next(
-        (
-            index
-            for index, frame in enumerate(frames)
-            if program and frame.filename.startswith(program + os.sep)
-        ),
+        (index for index, frame in enumerate(frames) if program and frame.filename.startswith(program + os.sep)),
         0,
     )
     return "".join(traceback.format_exception(error, limit=own - len(frames)))

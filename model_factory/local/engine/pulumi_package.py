@@ -46,21 +46,15 @@ class Builtins(ProviderInstance):
     def check(
         self, urn: str, olds: Properties | None, news: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
-        raise UnsupportedError(
-            f"resources of the package pulumi other than stack references that are read ({urn})"
-        )
+        raise UnsupportedError(f"resources of the package pulumi other than stack references that are read ({urn})")
 
-    def delete(
-        self, urn: str, id_: str, inputs: Properties, outputs: Properties, timeout_seconds: float
-    ) -> None:
+    def delete(self, urn: str, id_: str, inputs: Properties, outputs: Properties, timeout_seconds: float) -> None:
         """Nothing exists outside the state."""
 
     def read(self, urn: str, id_: str, inputs: Properties, state: Properties) -> Read:
         name = inputs.get("name")
         if not isinstance(name, str):
-            raise ProviderCallError(
-                grpc.StatusCode.INVALID_ARGUMENT, "a stack reference needs the name of a stack"
-            )
+            raise ProviderCallError(grpc.StatusCode.INVALID_ARGUMENT, "a stack reference needs the name of a stack")
         return Read(id_, inputs, self._reference(name))
 
     def adopt(self, type_: str, urn: str, inputs: Properties) -> str | None:

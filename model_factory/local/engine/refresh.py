@@ -106,9 +106,7 @@ class Surveyor:
             reasons = failure.reasons
         if not found.id:
             return None
-        return replace(
-            wanted, id=found.id, outputs=found.outputs, init_errors=reasons, created=now(), modified=now()
-        )
+        return replace(wanted, id=found.id, outputs=found.outputs, init_errors=reasons, created=now(), modified=now())
 
     def _take_in(self, made: ResourceState) -> None:
         old = self._by_urn.get(made.urn)

@@ -29,9 +29,7 @@ _INTERNAL: Final = "__internal"
 class Registry:
     """Instances by reference. An instance that `check` made waits under its URN until create, update or same configures it."""
 
-    def __init__(
-        self, factories: Mapping[str, Factory], builtins: ProviderInstance, *, preview: bool
-    ) -> None:
+    def __init__(self, factories: Mapping[str, Factory], builtins: ProviderInstance, *, preview: bool) -> None:
         self._factories = factories
         self._builtins = builtins
         self._preview = preview
@@ -72,9 +70,7 @@ class Registry:
     def replaces(self, old: ResourceState, new: ResourceState) -> bool:
         """Whether resources must be replaced when they move from one provider to another."""
         instance = self._instances.get(new.reference) or self._make(new.type)
-        return instance.diff_config(
-            new.urn, old.id, _shown(old.inputs), old.outputs, _shown(new.inputs)
-        ).replaces
+        return instance.diff_config(new.urn, old.id, _shown(old.inputs), old.outputs, _shown(new.inputs)).replaces
 
     def create(self, urn: str, type_: str, inputs: Properties) -> tuple[str, Properties]:
         id_ = UNKNOWN_ID if self._preview else str(uuid.uuid4())
@@ -113,9 +109,7 @@ class Registry:
 
 def default_name(version: str) -> str:
     """Pulumi's name of a default provider: `default_7_51_1`."""
-    return "_".join(
-        ["default", *(part for part in version.replace("-", ".").replace("+", ".").split(".") if part)]
-    )
+    return "_".join(["default", *(part for part in version.replace("-", ".").replace("+", ".").split(".") if part)])
 
 
 def with_version(inputs: Mapping[str, Value], version: str) -> Properties:
@@ -137,6 +131,4 @@ def default_goal(package: str, version: str, config: Mapping[str, str], secret_k
             inputs[name] = Secret(text) if key in secret_keys else text
     if version:
         inputs = with_version(inputs, version)
-    return Goal(
-        type=f"{PROVIDER_TYPE_PREFIX}{package}", name=default_name(version), custom=True, inputs=inputs
-    )
+    return Goal(type=f"{PROVIDER_TYPE_PREFIX}{package}", name=default_name(version), custom=True, inputs=inputs)

@@ -93,9 +93,7 @@ class Run:
         if not goal.custom:
             return replace(goal, providers={**parent.providers, **goal.providers})
         if not goal.provider and not goal.is_provider:
-            return replace(
-                goal, provider=goal.providers.get(goal.package) or parent.providers.get(goal.package, "")
-            )
+            return replace(goal, provider=goal.providers.get(goal.package) or parent.providers.get(goal.package, ""))
         return goal
 
     async def register(self, goal: Goal) -> Registered:
@@ -240,9 +238,7 @@ class Run:
             return
         unknown = [key for key, value in goal.inputs.items() if wire.is_unknown(value)]
         if unknown:
-            raise PlanError(
-                "", f"inputs {', '.join(unknown)} of {goal.label} are not known outside a preview"
-            )
+            raise PlanError("", f"inputs {', '.join(unknown)} of {goal.label} are not known outside a preview")
 
     def _refused(self, error: Exception, goal: Goal) -> None:
         if isinstance(error, StoppedError):
@@ -258,9 +254,7 @@ class Run:
         urn = main.urn
         self._goals[urn] = goal
         failed = self._executor.failed_urns
-        if failed and any(
-            reference in failed or reference in self._skipped for _, reference in main.new.references()
-        ):
+        if failed and any(reference in failed or reference in self._skipped for _, reference in main.new.references()):
             self._skipped.add(urn)
             return Registered(main.new, "skipped")
         done: Step | None = None
@@ -284,9 +278,7 @@ class Run:
 
     # -- what the planner asks -----------------------------------------------------------------------------------------
 
-    def check(
-        self, state: ResourceState, olds: Properties | None, news: Properties, seed: bytes
-    ) -> Properties:
+    def check(self, state: ResourceState, olds: Properties | None, news: Properties, seed: bytes) -> Properties:
         if state.is_provider:
             checked, failures = self._registry.check(state, olds, news)
         else:
@@ -298,9 +290,7 @@ class Run:
     def judged(self, state: ResourceState) -> Properties:
         return state.inputs if self._policies is None else self._policies.resource(state)
 
-    def diff(
-        self, old: ResourceState, new: ResourceState, news: Properties, ignore_changes: Sequence[str]
-    ) -> Diff:
+    def diff(self, old: ResourceState, new: ResourceState, news: Properties, ignore_changes: Sequence[str]) -> Diff:
         if old.is_provider:
             return self._registry.diff(replace(old, urn=new.urn), news)
         instance = self._instance(new.provider)

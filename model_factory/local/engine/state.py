@@ -146,9 +146,7 @@ def encode_snapshot(snapshot: Snapshot, codec: Codec) -> JsonObject:
         | {"refreshBeforeUpdate" for state in snapshot.resources if state.refresh_before_update}
     )
     manifest = snapshot.manifest
-    deployment: JsonObject = {
-        "manifest": {"time": manifest.time, "magic": manifest.magic, "version": manifest.version}
-    }
+    deployment: JsonObject = {"manifest": {"time": manifest.time, "magic": manifest.magic, "version": manifest.version}}
     if manifest.plugins:
         deployment["manifest"]["plugins"] = list(manifest.plugins)
     if snapshot.secrets_provider:
@@ -186,9 +184,7 @@ def decode_snapshot(document: object, codec: Codec) -> Snapshot:
             for index, item in enumerate(resources)
         ),
         pending_operations=tuple(
-            _decode_operation(
-                _object(item, f"pending_operations[{index}]"), codec, f"pending_operations[{index}]"
-            )
+            _decode_operation(_object(item, f"pending_operations[{index}]"), codec, f"pending_operations[{index}]")
             for index, item in enumerate(operations)
         ),
         manifest=manifest,
@@ -249,9 +245,7 @@ def _decode_manifest(document: Mapping[str, Any]) -> Manifest:
 def _decode_operation(document: Mapping[str, Any], codec: Codec, where: str) -> Operation:
     kind = document.get("type")
     if kind not in _OPERATIONS:
-        raise StateError(
-            f"{where}.type", kind, f"a pending operation is one of {', '.join(_OPERATIONS)}", _RESTORE
-        )
+        raise StateError(f"{where}.type", kind, f"a pending operation is one of {', '.join(_OPERATIONS)}", _RESTORE)
     resource = _object(document.get("resource"), f"{where}.resource")
     return Operation(codec.decode_resource(resource, f"{where}.resource"), kind)
 

@@ -31,12 +31,8 @@ from model_factory.local.wire import Properties
 class Answers(Protocol):
     """What the planner asks about one resource. Each may raise what the provider raised, or PlanError for invalid inputs."""
 
-    def check(
-        self, state: ResourceState, olds: Properties | None, news: Properties, seed: bytes
-    ) -> Properties: ...
-    def diff(
-        self, old: ResourceState, new: ResourceState, news: Properties, ignore_changes: Sequence[str]
-    ) -> Diff: ...
+    def check(self, state: ResourceState, olds: Properties | None, news: Properties, seed: bytes) -> Properties: ...
+    def diff(self, old: ResourceState, new: ResourceState, news: Properties, ignore_changes: Sequence[str]) -> Diff: ...
     def judged(self, state: ResourceState) -> Properties: ...
     def provider_replaces(self, old_reference: str, new_reference: str) -> bool: ...
     def warn(self, urn: str, message: str) -> None: ...
@@ -46,9 +42,7 @@ class Answers(Protocol):
 class Planner:
     """Turns goals into steps over one base state, and remembers what it has decided."""
 
-    def __init__(
-        self, resources: Sequence[ResourceState], project: str, stack: str, *, preview: bool
-    ) -> None:
+    def __init__(self, resources: Sequence[ResourceState], project: str, stack: str, *, preview: bool) -> None:
         self._resources = tuple(resources)
         self._olds = {resource.urn: resource for resource in resources if not resource.delete}
         self._project = project
@@ -75,12 +69,7 @@ class Planner:
     def superseded(self, old: ResourceState) -> None:
         """The replacement of this base state exists now, so the old copy is to be deleted at the end."""
         base = self._olds.get(old.urn)
-        if (
-            base is not None
-            and not base.external
-            and not base.pending_replacement
-            and id(base) not in self._gone
-        ):
+        if base is not None and not base.external and not base.pending_replacement and id(base) not in self._gone:
             self._superseded[id(base)] = base
 
     # -- registrations -------------------------------------------------------------------------------------------------
@@ -104,9 +93,7 @@ class Planner:
                 )
         if goal.custom:
             news = goal.inputs if fresh else new.inputs
-            new = replace(
-                new, inputs=answers.check(new, None if fresh or old is None else old.inputs, news, seed)
-            )
+            new = replace(new, inputs=answers.check(new, None if fresh or old is None else old.inputs, news, seed))
         new = replace(new, inputs=answers.judged(new))
         if old is None:
             self._created.add(urn)
@@ -198,18 +185,14 @@ class Planner:
         urn = new.urn
         diff = self._diff(goal, old, new, answers)
         try:
-            diff = apply_replace_on_changes(
-                diff, goal.replace_on_changes, has_init_errors=bool(old.init_errors)
-            )
+            diff = apply_replace_on_changes(diff, goal.replace_on_changes, has_init_errors=bool(old.init_errors))
         except ValueError as error:
             raise PlanError(urn, f"option replaceOnChanges of {goal.label}: {error}") from error
         if not diff.changed and not old.pending_replacement:
             self._operated.add(urn)
             if old.init_errors:
                 # Unchanged, but it never became ready: an empty update goes on waiting for it.
-                return (
-                    Step(Op.UPDATE, old, new, detailed=diff.detailed, ignore_changes=goal.ignore_changes),
-                )
+                return (Step(Op.UPDATE, old, new, detailed=diff.detailed, ignore_changes=goal.ignore_changes),)
             return (Step(Op.SAME, old, new),)
         if not diff.replaces and not old.pending_replacement:
             self._operated.add(urn)
@@ -275,9 +258,7 @@ class Planner:
     ) -> tuple[Step, ...]:
         whole = Step(Op.REPLACE, old, new, diff.replace_keys, diff.changed_keys, diff.detailed)
         create = replace(whole, op=Op.CREATE_REPLACEMENT)
-        delete_first = (
-            diff.delete_before_replace if goal.delete_before_replace is None else goal.delete_before_replace
-        )
+        delete_first = diff.delete_before_replace if goal.delete_before_replace is None else goal.delete_before_replace
         if old.pending_replacement:
             # The old object went in an earlier run, which was interrupted before the new one came.
             return (whole, create)
@@ -323,17 +304,13 @@ class Planner:
                 found.append((candidate, ()))
         return found
 
-    def _replaced_with(
-        self, state: ResourceState, going: set[str], answers: Answers
-    ) -> tuple[str, ...] | None:
+    def _replaced_with(self, state: ResourceState, going: set[str], answers: Answers) -> tuple[str, ...] | None:
         """The keys that force this dependent's replacement when the resources in `going` are replaced; None if nothing does."""
         if not state.custom or state.external:
             return None
         if state.provider and provider_urn(state.provider) in going:
             return ()
-        touched = [
-            key for key in state.inputs if going.intersection(state.property_dependencies.get(key, ()))
-        ]
+        touched = [key for key in state.inputs if going.intersection(state.property_dependencies.get(key, ()))]
         if not touched:
             return None
         news = with_unknown(state.inputs, touched)

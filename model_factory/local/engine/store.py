@@ -318,9 +318,7 @@ def _lock_file(path: Path, stack: str) -> int:
 def _read_owner(path: Path) -> Owner | None:
     try:
         document = json.loads(path.read_bytes())
-        return Owner(
-            int(document["pid"]), str(document["user"]), str(document["host"]), str(document["since"])
-        )
+        return Owner(int(document["pid"]), str(document["user"]), str(document["host"]), str(document["since"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
@@ -362,9 +360,7 @@ def _provider_of(document: object) -> Mapping[str, Any] | None:
     if not isinstance(document, dict):
         return None
     deployment = cast("JsonObject", document).get("deployment")
-    provider = (
-        cast("JsonObject", deployment).get("secrets_providers") if isinstance(deployment, dict) else None
-    )
+    provider = cast("JsonObject", deployment).get("secrets_providers") if isinstance(deployment, dict) else None
     return cast("JsonObject", provider) if isinstance(provider, dict) else None
 
 
@@ -379,8 +375,6 @@ def _dump(document: JsonObject) -> bytes:
 def _dump_part(value: object) -> str:
     if isinstance(value, list) and value:
         return (
-            "[\n"
-            + ",\n".join(json.dumps(item, separators=(",", ":")) for item in cast("list[object]", value))
-            + "\n]"
+            "[\n" + ",\n".join(json.dumps(item, separators=(",", ":")) for item in cast("list[object]", value)) + "\n]"
         )
     return json.dumps(value, separators=(",", ":"))

@@ -62,9 +62,7 @@ class Call(Generic[S]):
         while (answer := probe()) is None:
             left = self.deadline - time.monotonic()
             if left <= 0:
-                raise WaitError(
-                    f"{what}: not done within the time-out; raise customTimeouts if the cloud is slow"
-                )
+                raise WaitError(f"{what}: not done within the time-out; raise customTimeouts if the cloud is slow")
             if self.cancelled.wait(min(pause, left)):
                 raise CancelledError(f"{what}: cancelled while waiting")
             pause = min(pause * 1.5, LONGEST_WAIT_SECONDS)
@@ -146,9 +144,7 @@ def _project(path: tuple[str | int, ...], asked: Value, found: Value, rules: Rul
         # A map (tags) is reported whole; of an object only what was asked for, as the cloud fills in the rest.
         kept = {key: _project((*path, key), value, found.get(key), rules) for key, value in asked.items()}
         whole = path[0] in rules.owned
-        return {
-            key: value for key, value in ({**found, **kept} if whole else kept).items() if value is not None
-        }
+        return {key: value for key, value in ({**found, **kept} if whole else kept).items() if value is not None}
     if isinstance(asked, list) and isinstance(found, list) and len(asked) == len(found):
         pairs = enumerate(zip(asked, found, strict=True))
         return [_project((*path, index), old, new, rules) for index, (old, new) in pairs]

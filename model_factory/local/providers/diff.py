@@ -66,11 +66,7 @@ def is_same(path: Path, old: Value, new: Value, rules: Rules) -> bool:
     for pattern, equivalent in rules.equivalent.items():
         if matches(path, parse(pattern)):
             return equivalent(old, new)
-    if (
-        isinstance(old, list)
-        and isinstance(new, list)
-        and any(matches(path, parse(p)) for p in rules.unordered)
-    ):
+    if isinstance(old, list) and isinstance(new, list) and any(matches(path, parse(p)) for p in rules.unordered):
         return sorted(old, key=repr) == sorted(new, key=repr)
     return False
 
@@ -96,9 +92,7 @@ def _changes(path: Path, old: Value, new: Value, rules: Rules) -> Iterator[Chang
     elif old is None:
         yield Change(path, "add", _replaces(path, new, rules), old, new)
     else:
-        yield Change(
-            path, "update", _replaces(path, new if isinstance(old, Unknown) else old, rules), old, new
-        )
+        yield Change(path, "update", _replaces(path, new if isinstance(old, Unknown) else old, rules), old, new)
 
 
 def _listed(path: Path, patterns: tuple[str, ...] | frozenset[str]) -> bool:
@@ -123,6 +117,4 @@ def _replaces(path: Path, value: Value, rules: Rules) -> bool:
 
 def _is_block(path: Path, patterns: frozenset[str]) -> bool:
     """A listed path with listed paths below it is a block, whose own properties speak for themselves."""
-    return any(
-        len(parsed) > len(path) and matches(path, parsed[: len(path)]) for parsed in map(parse, patterns)
-    )
+    return any(len(parsed) > len(path) and matches(path, parsed[: len(path)]) for parsed in map(parse, patterns))

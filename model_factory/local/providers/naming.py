@@ -31,9 +31,7 @@ class AutoName:
     ) -> list[Failure]:
         """Fill the name in, keeping the one `olds` was given. Recorded in `__defaults`, so that later runs know
         whose name it is."""
-        if inputs.get(self.property) is not None or any(
-            inputs.get(key) is not None for key in self.conflicts
-        ):
+        if inputs.get(self.property) is not None or any(inputs.get(key) is not None for key in self.conflicts):
             return []
         old_defaults = olds.get(DEFAULTS_KEY)
         if isinstance(old_defaults, list) and self.property in old_defaults and self.property in olds:

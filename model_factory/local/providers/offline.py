@@ -173,9 +173,7 @@ class OfflineKubernetes(Offline[Target], KubernetesProvider):
                 RENDER: folder,
             }
         )
-        return Target(
-            Cluster(Path(folder)), target.namespace, target.mutable_config_maps, target.mutable_secrets
-        )
+        return Target(Cluster(Path(folder)), target.namespace, target.mutable_config_maps, target.mutable_secrets)
 
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
         """As pulumi-kubernetes: another active cluster, or one not known yet, replaces what stands in it."""

@@ -90,22 +90,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
     def CheckConfig(self, request: provider_pb2.CheckRequest, context: Any) -> provider_pb2.CheckResponse:
         news = wire.decode(request.news)
         failures = self.check_config(_bare(news))
-        return provider_pb2.CheckResponse(
-            inputs=wire.encode(news), failures=[_failure(item) for item in failures]
-        )
+        return provider_pb2.CheckResponse(inputs=wire.encode(news), failures=[_failure(item) for item in failures])
 
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
         olds = wire.decode(request.old_inputs) or wire.decode(request.olds)
         news = wire.decode(request.news)
-        changed = sorted(
-            key for key in {*olds, *news} if wire.reveal(olds.get(key)) != wire.reveal(news.get(key))
-        )
+        changed = sorted(key for key in {*olds, *news} if wire.reveal(olds.get(key)) != wire.reveal(news.get(key)))
         kind = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(changes=kind, diffs=changed)
 
-    def Configure(
-        self, request: provider_pb2.ConfigureRequest, context: Any
-    ) -> provider_pb2.ConfigureResponse:
+    def Configure(self, request: provider_pb2.ConfigureRequest, context: Any) -> provider_pb2.ConfigureResponse:
         def run() -> provider_pb2.ConfigureResponse:
             self._cloud = self.configure(_bare(wire.decode(request.args)))
             return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
@@ -122,9 +116,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         def run() -> provider_pb2.CheckResponse:
             declared = self._type(request)
             olds, news = wire.decode(request.olds), wire.decode(request.news)
-            inputs, failures = self.checked(
-                declared, request.urn, request.name, olds, news, request.randomSeed
-            )
+            inputs, failures = self.checked(declared, request.urn, request.name, olds, news, request.randomSeed)
             failed = [_failure(item) for item in failures]
             return provider_pb2.CheckResponse(inputs=wire.encode(inputs), failures=failed)
 
@@ -155,9 +147,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             declared = self._type(request)
             olds = wire.decode(request.old_inputs) or wire.decode(request.olds)
             news = wire.decode(request.news)
-            return _diff_response(
-                declared, news, self.changes(declared, olds, news, tuple(request.ignoreChanges))
-            )
+            return _diff_response(declared, news, self.changes(declared, olds, news, tuple(request.ignoreChanges)))
 
         return self._guard(context, run)
 
@@ -229,9 +219,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             call = self._call(declared, request, bare, "update")
             actual = declared.read(call, request.id, bare)
             if actual is None:
-                raise WaitError(
-                    f"{request.id} is gone from the cloud; refresh, then run again to create it anew"
-                )
+                raise WaitError(f"{request.id} is gone from the cloud; refresh, then run again to create it anew")
             if declared.update is None:
                 raise UnsupportedError(f"{declared.token} cannot be changed in place")
             object_id = request.id
@@ -310,9 +298,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
     def _type(self, request: Any) -> ResourceType[S]:
         return self.resource_type(type_token(request))
 
-    def _call(
-        self, declared: ResourceType[S], request: Any, inputs: Mapping[str, Value], operation: str
-    ) -> Call[S]:
+    def _call(self, declared: ResourceType[S], request: Any, inputs: Mapping[str, Value], operation: str) -> Call[S]:
         cloud = self.session(self._configured(), inputs)
         seconds = declared.rules.timeout_seconds(operation, float(getattr(request, "timeout", 0) or 0))
         return Call(
@@ -388,9 +374,7 @@ def _failure(failure: Failure) -> provider_pb2.CheckFailure:
     return provider_pb2.CheckFailure(property=failure.property, reason=failure.reason)
 
 
-def _diff_response(
-    declared: ResourceType[Any], news: Properties, changes: list[Change]
-) -> provider_pb2.DiffResponse:
+def _diff_response(declared: ResourceType[Any], news: Properties, changes: list[Change]) -> provider_pb2.DiffResponse:
     if not changes:
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE, hasDetailedDiff=True)
     rules = declared.rules
@@ -405,9 +389,7 @@ def _diff_response(
         deleteBeforeReplace=bool(replaces) and delete_first,
         hasDetailedDiff=True,
         detailedDiff={
-            change.text: provider_pb2.PropertyDiff(
-                kind=PROPERTY_KINDS[change.kind, change.replaces], inputDiff=True
-            )
+            change.text: provider_pb2.PropertyDiff(kind=PROPERTY_KINDS[change.kind, change.replaces], inputDiff=True)
             for change in changes
         },
     )

@@ -64,9 +64,7 @@ def load_rules(path: Path) -> dict[str, Rules]:
 def _rules(facts: dict[str, Any]) -> Rules:
     computed: dict[str, list[str]] | list[str] = facts.get("computed", [])
     names = (
-        [*computed.get("output", []), *computed.get("optionalComputed", [])]
-        if isinstance(computed, dict)
-        else computed
+        [*computed.get("output", []), *computed.get("optionalComputed", [])] if isinstance(computed, dict) else computed
     )
     auto_name: AutoName | None = None
     if "autoName" in facts:

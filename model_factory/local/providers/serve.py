@@ -100,17 +100,13 @@ def serve(
 
 
 def _start(stack: ExitStack, name: str, port: int, provider: Callable[[], Any]) -> int:
-    server: Any = grpc.server(
-        ThreadPoolExecutor(_WORKERS, thread_name_prefix=f"{name}-provider"), options=_OPTIONS
-    )
+    server: Any = grpc.server(ThreadPoolExecutor(_WORKERS, thread_name_prefix=f"{name}-provider"), options=_OPTIONS)
     servicer: Any = PerConnection(provider)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     try:
         bound = int(server.add_insecure_port(f"127.0.0.1:{port}"))
     except RuntimeError as error:
-        raise OSError(
-            f"cannot serve the {name} provider on 127.0.0.1:{port}; is the port taken? ({error})"
-        ) from error
+        raise OSError(f"cannot serve the {name} provider on 127.0.0.1:{port}; is the port taken? ({error})") from error
     server.start()
     stack.callback(lambda: server.stop(_STOP_SECONDS).wait())
     return bound

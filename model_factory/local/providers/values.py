@@ -74,11 +74,7 @@ def plain(value: Value) -> Value:
 
 def plain_properties(properties: Mapping[str, Value]) -> Properties:
     """`plain` for a whole set of properties."""
-    return {
-        key: plain(value)
-        for key, value in properties.items()
-        if value is not None and not key.startswith("__")
-    }
+    return {key: plain(value) for key, value in properties.items() if value is not None and not key.startswith("__")}
 
 
 def mark_secrets(value: Value, marked: Value) -> Value:

@@ -157,9 +157,7 @@ def hourly_price(offer: Offer, capacity_type: CapacityType) -> Decimal:
     if capacity_type == "on-demand":
         return offer.usd_per_hour
     if offer.spot_usd_per_hour is None:
-        raise ValueError(
-            f"{offer.machine_type} in {offer.region} has no spot price; place the model on-demand"
-        )
+        raise ValueError(f"{offer.machine_type} in {offer.region} has no spot price; place the model on-demand")
     return offer.spot_usd_per_hour
 
 
@@ -226,9 +224,7 @@ def _placement(settings: Settings, choice: Choice, pool: str) -> Placement:
     need = need_of(settings, model)
     per_node = replicas_per_node(offer, need)
     if per_node < 1:
-        raise ValueError(
-            f"{model.name} was placed on {offer.machine_type} in {offer.region}, which does not fit it"
-        )
+        raise ValueError(f"{model.name} was placed on {offer.machine_type} in {offer.region}, which does not fit it")
     price = hourly_price(offer, choice.capacity_type)
     return Placement(
         model=model,

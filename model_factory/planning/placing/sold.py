@@ -31,9 +31,7 @@ def gpu_system_machines(settings: Settings, offers: Sequence[Offer]) -> Iterator
         machine = section.system_machine_type
         if any(offer.machine_type == machine for offer in offers):
             example = type(section).model_fields["system_machine_type"].default
-            message = (
-                f"{machine} is a GPU machine, and the system nodes need none; write one such as {example}"
-            )
+            message = f"{machine} is a GPU machine, and the system nodes need none; write one such as {example}"
             yield settings.where.problem((section.key(), "systemMachineType"), message)
 
 

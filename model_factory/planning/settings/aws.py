@@ -37,9 +37,9 @@ class AwsSettings(CloudSettings, frozen=True):
     """Machine of the node group that carries everything but models."""
     system_nodes_total: Annotated[int, Within(1, 50)] = Field(2, alias="systemNodes")
     """Nodes of that group."""
-    vpc_cidr: Annotated[
-        PrivateCidr, sized(16, 20, "each of three zones gets a public and a private subnet")
-    ] = "10.0.0.0/16"
+    vpc_cidr: Annotated[PrivateCidr, sized(16, 20, "each of three zones gets a public and a private subnet")] = (
+        "10.0.0.0/16"
+    )
     """Range of the first region's network; further regions take the ranges of the same size that follow it."""
     service_cidr: Annotated[PrivateCidr, sized(12, 24, "every Service gets an address")] = "172.20.0.0/16"
     """Range of Kubernetes Services, inside the clusters only."""

@@ -46,8 +46,6 @@ def version_skew(sections: Sections) -> Iterator[Finding]:
     for other in settings[1:]:
         first = settings[0]
         if first.kubernetes_version != other.kubernetes_version:
-            versions = (
-                f"{first.kubernetes_version} on {first.CLOUD}, {other.kubernetes_version} on {other.CLOUD}"
-            )
+            versions = f"{first.kubernetes_version} on {first.CLOUD}, {other.kubernetes_version} on {other.CLOUD}"
             message = f"clusters differ: {versions}; the same minor version is easier to run"
             yield (other.key(), "kubernetesVersion"), message

@@ -37,8 +37,7 @@ _IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)
 _QUANTITY: Final = r"^[0-9]+(\.[0-9]+)?m?$"
 _MEMORY_WITH_UNIT: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT])(i?)[bB]?\s*$")
 _PRIVATE: Final = tuple(
-    ipaddress.IPv4Network(block)
-    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+    ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
 _RESERVED_LABELS: Final = frozenset({"environment", "managed-by", "model", "stack"})
 
@@ -90,11 +89,7 @@ def _integer(value: object) -> int:
         raise refuse("whole", f"{value} is not a whole number; write {int(value)}")
     if isinstance(value, bool) or not isinstance(value, int):
         shown = show(value)
-        whole = (
-            f"; write {math.ceil(value)}"
-            if isinstance(value, float) and math.isfinite(value) and value > 0
-            else ""
-        )
+        whole = f"; write {math.ceil(value)}" if isinstance(value, float) and math.isfinite(value) and value > 0 else ""
         raise refuse("whole", f"{shown} is not a whole number{whole or '; write digits only'}")
     return value
 
@@ -130,17 +125,13 @@ def _image(value: str) -> str:
     name, _, digest = value.partition("@")
     tag = name.rpartition(":")[2] if ":" in name.rpartition("/")[2] else ""
     if digest:
-        raise refuse(
-            "image", f"{value!r} is not name@sha256:<64 hex digits>; copy the digest from the registry"
-        )
+        raise refuse("image", f"{value!r} is not name@sha256:<64 hex digits>; copy the digest from the registry")
     if tag == "latest" or not tag:
         raise refuse(
             "image",
             f"{value!r} changes under a running model ({tag or 'no tag'}, no digest); pin it as name@sha256:<64 hex digits>",
         )
-    raise refuse(
-        "image", f"{value!r} has no digest, and a tag can move; pin it as {name}@sha256:<64 hex digits>"
-    )
+    raise refuse("image", f"{value!r} has no digest, and a tag can move; pin it as {name}@sha256:<64 hex digits>")
 
 
 def _label_key(value: str) -> str:
@@ -176,9 +167,7 @@ def _cidr(value: str) -> str:
                 else f"{ipaddress.IPv4Address(value)}/32"
             )
         except ValueError:
-            raise refuse(
-                "cidr", f"{value!r} is not an IPv4 range ({broken}); write it as 10.0.0.0/16"
-            ) from broken
+            raise refuse("cidr", f"{value!r} is not an IPv4 range ({broken}); write it as 10.0.0.0/16") from broken
         raise refuse(
             "cidr",
             f"{value!r} is not an IPv4 range: bits are set beyond the prefix, or it has none; write {nearest}",
@@ -248,9 +237,7 @@ AmountOrNone = Annotated[
 Cpu = Annotated[
     str,
     BeforeValidator(_cpu),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "pattern": _QUANTITY}, {"type": "number", "exclusiveMinimum": 0}]}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _QUANTITY}, {"type": "number", "exclusiveMinimum": 0}]}),
 ]
 Image = Annotated[
     str, BeforeValidator(_text), AfterValidator(_image), WithJsonSchema({"type": "string", "pattern": _IMAGE})
@@ -267,9 +254,7 @@ LabelValue = Annotated[
     AfterValidator(_label_value),
     WithJsonSchema({"type": "string", "pattern": _LABEL_VALUE}),
 ]
-_CIDR_SCHEMA: Final = WithJsonSchema(
-    {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"}
-)
+_CIDR_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"})
 PrivateCidr = Annotated[str, BeforeValidator(_text), AfterValidator(_private_cidr), _CIDR_SCHEMA]
 AllowedCidr = Annotated[str, BeforeValidator(_text), AfterValidator(_allowed_cidr), _CIDR_SCHEMA]
 ProjectId = Annotated[str, BeforeValidator(_text), AfterValidator(_project_id)]
@@ -287,9 +272,7 @@ class Within:
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.check)
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
     def check(self, value: object) -> int:
@@ -311,9 +294,7 @@ class Among:
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.check)
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "integer", "enum": list(self.allowed)}
 
     def check(self, value: object) -> int:
@@ -321,7 +302,5 @@ class Among:
         number = _integer(value)
         if number not in self.allowed:
             nearest = min(self.allowed, key=lambda known: (abs(known - number), known))
-            raise refuse(
-                "choice", f"{number} is not one of {', '.join(map(str, self.allowed))}; write {nearest}"
-            )
+            raise refuse("choice", f"{number} is not one of {', '.join(map(str, self.allowed))}; write {nearest}")
         return number

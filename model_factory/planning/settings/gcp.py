@@ -55,9 +55,7 @@ class GcpSettings(CloudSettings, frozen=True):
     """Pods."""
     services_cidr: Annotated[PrivateCidr, sized(16, 24, "every Service gets an address")] = "10.96.0.0/20"
     """Services."""
-    control_plane_cidr: Annotated[PrivateCidr, sized(28, 28, "GKE takes it for the control plane")] = (
-        "172.16.0.0/28"
-    )
+    control_plane_cidr: Annotated[PrivateCidr, sized(28, 28, "GKE takes it for the control plane")] = "172.16.0.0/28"
     """Control plane of a private cluster."""
     release_channel: GkeChannel = "REGULAR"
     """GKE's release channel."""

@@ -79,9 +79,7 @@ def read_files(file: StackFile, project: ProjectFile, serving: Serving) -> Readi
     if name and name != PROJECT:
         message = f"{name!r} is another project; this program is {PROJECT}"
         problems = (*problems, Problem(project.file, 1, "name", message))
-    return read_config(
-        file.config, serving, file, project=name or PROJECT, stack=file.stack, problems=problems
-    )
+    return read_config(file.config, serving, file, project=name or PROJECT, stack=file.stack, problems=problems)
 
 
 def read_config(
@@ -121,9 +119,7 @@ def read_config(
         environment=environment,
         sections={cloud: section.value for cloud, section in sections.items()},
         models=tuple(
-            ModelSettings.model_construct(
-                None, **{**dict(model), "name": name, "clouds": model.clouds or clouds}
-            )
+            ModelSettings.model_construct(None, **{**dict(model), "name": name, "clouds": model.clouds or clouds})
             for name, model in sorted(models.items())
         ),
         labels=dict(sorted(labels.items())),

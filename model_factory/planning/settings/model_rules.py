@@ -96,9 +96,7 @@ def _runtime(place: KeyPath, model: Checked[ModelConfig], serving: Serving) -> I
             )
 
 
-def _weights(
-    place: KeyPath, model: Checked[ModelConfig], serving: Serving, sections: Sections
-) -> Iterator[Finding]:
+def _weights(place: KeyPath, model: Checked[ModelConfig], serving: Serving, sections: Sections) -> Iterator[Finding]:
     weights = model.value.weights
     route = serving.routes.get(weights.scheme)
     if route is None or not weights.path.strip("/") or re.search(r"\s", weights.path):

@@ -48,9 +48,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(name.lower(), list(lowered), n=5, cutoff=0.6)
     swapped = [each for each in found if sorted(each) == sorted(name.lower())]
     begun = [
-        each
-        for each in lowered
-        if min(len(each), len(name)) >= 3 and each[: len(name)] == name.lower()[: len(each)]
+        each for each in lowered if min(len(each), len(name)) >= 3 and each[: len(name)] == name.lower()[: len(each)]
     ]
     likely = swapped or found or begun
     return lowered[likely[0]] if likely else ""
@@ -60,9 +58,7 @@ def instead(name: str, known: Sequence[str]) -> str:
     """The remedy for a wrong name: the nearest right one, or all when they are few."""
     if close := nearest(name, known):
         return f"write {close}"
-    return (
-        f"choose from {', '.join(sorted(known))}" if len(known) <= 12 else "see the schema for what there is"
-    )
+    return f"choose from {', '.join(sorted(known))}" if len(known) <= 12 else "see the schema for what there is"
 
 
 def shown(path: Sequence[str | int]) -> str:

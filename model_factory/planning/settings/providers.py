@@ -92,9 +92,7 @@ def on_loopback(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return (
-            parts.scheme in {"http", "https"}
-            and bool(_LOOPBACK.match(parts.hostname or ""))
-            and parts.port is not None
+            parts.scheme in {"http", "https"} and bool(_LOOPBACK.match(parts.hostname or "")) and parts.port is not None
         )
     except ValueError:
         return False

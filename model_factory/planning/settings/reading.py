@@ -41,9 +41,7 @@ class Checked(Generic[Covariant]):
         return self.wrong.isdisjoint(fields)
 
 
-def check(
-    kind: type[V], raw: object, path: KeyPath, stand_ins: Mapping[str, Any]
-) -> tuple[Checked[V], list[Finding]]:
+def check(kind: type[V], raw: object, path: KeyPath, stand_ins: Mapping[str, Any]) -> tuple[Checked[V], list[Finding]]:
     """Validates `raw` as `kind`. `stand_ins` are valid raw values of the required fields, used where the user's are not."""
     raw = decoded(raw)
     try:
@@ -147,9 +145,7 @@ def _inner(kind: type[BaseModel] | None, loc: Sequence[str | int]) -> type[BaseM
 
 def _known(kind: type[BaseModel] | None, loc: Sequence[str | int]) -> list[str]:
     owner = _inner(kind, loc[:-1])
-    return (
-        sorted(field.alias or name for name, field in owner.model_fields.items()) if owner is not None else []
-    )
+    return sorted(field.alias or name for name, field in owner.model_fields.items()) if owner is not None else []
 
 
 def _description(kind: type[BaseModel] | None, loc: Sequence[str | int]) -> str:

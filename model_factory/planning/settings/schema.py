@@ -51,9 +51,7 @@ def json_schema(serving: Serving) -> dict[str, Any]:
                 "type": "object",
                 "description": "Settings of the stack, and of the providers.",
                 "properties": _ours() | _providers(),
-                "patternProperties": {
-                    "^gcp:[A-Za-z0-9]+CustomEndpoint$": {"type": "string", "format": "uri"}
-                },
+                "patternProperties": {"^gcp:[A-Za-z0-9]+CustomEndpoint$": {"type": "string", "format": "uri"}},
                 "required": [f"{PROJECT}:environment", f"{PROJECT}:models"],
                 "anyOf": [{"required": [section.key()]} for section in SECTIONS.values()],
                 "additionalProperties": False,
@@ -83,8 +81,7 @@ def _ours() -> dict[str, Any]:
         "additionalProperties": {"$ref": "#/$defs/ModelConfig"},
     }
     sections = {
-        name: {"anyOf": [{"$ref": f"#/$defs/{kind.__name__}"}, {"type": "null"}]}
-        for name, kind in _SECTIONS.items()
+        name: {"anyOf": [{"$ref": f"#/$defs/{kind.__name__}"}, {"type": "null"}]} for name, kind in _SECTIONS.items()
     }
     keys = {
         **sections,
@@ -97,10 +94,7 @@ def _ours() -> dict[str, Any]:
 
 def _providers() -> dict[str, Any]:
     exact: dict[str, Any] = {
-        **{
-            f"{cloud}:region": {"type": "string", "enum": sorted(facts.regions)}
-            for cloud, facts in CLOUDS.items()
-        },
+        **{f"{cloud}:region": {"type": "string", "enum": sorted(facts.regions)} for cloud, facts in CLOUDS.items()},
         "aws:endpoints": {
             "type": "array",
             "items": {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}},
@@ -125,11 +119,7 @@ def _name_regions(definitions: dict[str, Any]) -> None:
 def _plain(node: Any) -> Any:
     """Without the titles that pydantic makes from class and field names (they repeat the key), and with Decimal defaults as numbers."""
     if isinstance(node, dict):
-        kept = {
-            key: _plain(value)
-            for key, value in node.items()
-            if not (key == "title" and isinstance(value, str))
-        }
+        kept = {key: _plain(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}
         if kept.get("type") == "number" and isinstance(kept.get("default"), str):
             kept["default"] = float(kept["default"])
         return kept

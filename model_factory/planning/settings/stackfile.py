@@ -76,10 +76,7 @@ def read_stack_file(path: Path) -> StackFile:
     name = path.name
     reader = _Reader(name)
     stack = name.removeprefix("Pulumi.").removesuffix(".yaml").removesuffix(".yml")
-    if (
-        not (name.startswith("Pulumi.") and name.endswith((".yaml", ".yml")))
-        or not 0 < len(stack) <= _STACK_NAME_MAX
-    ):
+    if not (name.startswith("Pulumi.") and name.endswith((".yaml", ".yml"))) or not 0 < len(stack) <= _STACK_NAME_MAX:
         reader.report((), 0, "is not a stack file; its name is Pulumi.<stack>.yaml")
     root = reader.read(path)
     values, lines = reader.mapping(root, ()), reader.lines
@@ -163,11 +160,7 @@ class _Reader:
         try:
             self.text = text = path.read_text(encoding="utf-8")
         except FileNotFoundError as missing:
-            there = (
-                sorted(each.name for each in path.parent.glob("Pulumi.*.yaml"))
-                if path.parent.is_dir()
-                else []
-            )
+            there = sorted(each.name for each in path.parent.glob("Pulumi.*.yaml")) if path.parent.is_dir() else []
             remedy = f"there is {', '.join(there)}" if there else "write one, or go to the project's folder"
             raise self.fail(0, f"does not exist; {remedy}") from missing
         except (OSError, UnicodeDecodeError) as broken:
@@ -196,9 +189,7 @@ class _Reader:
             key = str(key_node.value)
             place = (*path, key)
             if key in values:
-                self.report(
-                    _told(place), line, f"is there twice, first on line {self.lines[place]}; keep one"
-                )
+                self.report(_told(place), line, f"is there twice, first on line {self.lines[place]}; keep one")
                 continue
             self.lines[place] = line
             values[key] = self.value(value_node, place)

@@ -203,9 +203,7 @@ class Architecture:
     def _networks(self, region: Resource, own: Sequence[Resource]) -> list[str]:
         """The networks within the region's component, or else those whose subnets it uses."""
         inside = [each for each in own if each.type in _NETWORKS]
-        shared = [
-            each for each in self.resources if each.type in _NETWORKS and each.name.startswith(_stem(region))
-        ]
+        shared = [each for each in self.resources if each.type in _NETWORKS and each.name.startswith(_stem(region))]
         return [each.name for each in inside or shared]
 
 

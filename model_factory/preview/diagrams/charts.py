@@ -35,10 +35,7 @@ def diagrams(architecture: Architecture, settings: Settings) -> Mapping[str, str
         "clusters.md": _page(
             head,
             f"Inside the clusters of {settings.stack}",
-            [
-                (f"{each.name} ({each.cluster} {each.version})".strip(), cluster_chart(each, models))
-                for each in regions
-            ],
+            [(f"{each.name} ({each.cluster} {each.version})".strip(), cluster_chart(each, models)) for each in regions],
         ),
         "serving.md": _page(
             head,
@@ -92,12 +89,8 @@ def cluster_chart(region: Region, models: Mapping[str, ModelSettings]) -> Chart:
 def serving_chart(region: Region, model: Model, asked: ModelSettings | None) -> Chart:
     """The way of a request, and what a replica needs before it can answer."""
     pool = next((each for each in region.pools if each.name == model.pool), None)
-    callers = [
-        Node(f"client {label}", ["clients", label], "round") for label in model.clients if not _watches(label)
-    ]
-    watchers = [
-        Node(f"client {label}", ["metrics", label], "round") for label in model.clients if _watches(label)
-    ]
+    callers = [Node(f"client {label}", ["clients", label], "round") for label in model.clients if not _watches(label)]
+    watchers = [Node(f"client {label}", ["metrics", label], "round") for label in model.clients if _watches(label)]
     server = Node(
         "server",
         [
@@ -149,16 +142,13 @@ def _region_box(region: Region, models: Mapping[str, ModelSettings]) -> Box:
         for each in region.models
     ]
     cluster = Box(f"{region.name} cluster", f"{region.cluster} {region.version}".strip(), [*served, *pools])
-    stores = [
-        Node(f"{region.name} bucket {each}", ["weights", each], "store", "store") for each in region.buckets
-    ]
+    stores = [Node(f"{region.name} bucket {each}", ["weights", each], "store", "store") for each in region.buckets]
     count = len(region.registries)
     images = region.registries[0] if count == 1 else f"{count} repositories"
     registry = Node(f"{region.name} registry", ["images", images], "store", "store")
     network = Box(
         f"{region.name} network",
-        f"network {', '.join(region.networks)}"
-        + (f": zones {', '.join(region.zones)}" if region.zones else ""),
+        f"network {', '.join(region.networks)}" + (f": zones {', '.join(region.zones)}" if region.zones else ""),
         [cluster],
     )
     return Box(
@@ -194,9 +184,7 @@ def _namespace_box(model: Model, asked: ModelSettings | None) -> Box:
     if model.scaler:
         nodes.append(Node(f"{model.name} scaler", [model.scaler, model.replicas], style="control"))
     if model.max_unavailable:
-        nodes.append(
-            Node(f"{model.name} budget", ["PodDisruptionBudget", f"at most {model.max_unavailable} down"])
-        )
+        nodes.append(Node(f"{model.name} budget", ["PodDisruptionBudget", f"at most {model.max_unavailable} down"]))
     drawn = {"Service", "Deployment", model.scaler, "PodDisruptionBudget", "Namespace"}
     others: dict[str, int] = {}
     for kind in model.kinds:

@@ -21,13 +21,8 @@ class TestPrivateSubnets:
             assert route["natGatewayId"] == f"net-nat-{number}-id"
             public = network.one(":Subnet", f"net-public-{number}").inputs
             private = network.one(":Subnet", f"net-private-{number}").inputs
-            assert (
-                network.one(":NatGateway", f"net-nat-{number}").inputs["subnetId"]
-                == f"net-public-{number}-id"
-            )
-            assert (
-                public["availabilityZone"] == private["availabilityZone"] == f"us-east-1{'abc'[number - 1]}"
-            )
+            assert network.one(":NatGateway", f"net-nat-{number}").inputs["subnetId"] == f"net-public-{number}-id"
+            assert public["availabilityZone"] == private["availabilityZone"] == f"us-east-1{'abc'[number - 1]}"
 
     def test_have_no_route_to_the_internet_gateway(self, network: Any) -> None:
         through = [route.name for route in network.of(":Route") if "gatewayId" in route.inputs]

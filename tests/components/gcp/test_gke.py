@@ -136,9 +136,7 @@ class TestNodePool:
     @pytest.mark.parametrize(
         ("zones", "each"), [((), 2), (("us-central1-a",), 4), (("us-central1-a", "us-central1-c"), 2)]
     )
-    def test_the_first_nodes_are_shared_out_over_the_zones(
-        self, run: Any, zones: tuple[str, ...], each: int
-    ) -> None:
+    def test_the_first_nodes_are_shared_out_over_the_zones(self, run: Any, zones: tuple[str, ...], each: int) -> None:
         assert node_pool(run, zones=zones, initial=4).inputs["initialNodeCount"] == each
 
     def test_nodes_are_shielded_and_hide_their_metadata(self, run: Any) -> None:

@@ -8,9 +8,7 @@ from model_factory.planning.placing.plan import Pool
 
 
 def pool(least: int, most: int) -> Pool:
-    return Pool(
-        "l4x1-spot", "aws", "us-east-1", "g6.xlarge", "l4", 1, "spot", max_nodes=most, min_nodes=least
-    )
+    return Pool("l4x1-spot", "aws", "us-east-1", "g6.xlarge", "l4", 1, "spot", max_nodes=most, min_nodes=least)
 
 
 class TestGpuPools:

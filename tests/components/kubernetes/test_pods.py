@@ -70,9 +70,7 @@ class TestRestrictedPods:
         assert not pod["automountServiceAccountToken"]
 
     def test_every_mount_has_its_volume(self, pod: dict[str, Any], server: dict[str, Any]) -> None:
-        assert {mount["name"] for mount in server["volumeMounts"]} == {
-            volume["name"] for volume in pod["volumes"]
-        }
+        assert {mount["name"] for mount in server["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
 
 
 class TestGpus:
@@ -139,15 +137,11 @@ class TestServices:
 class TestNamespaces:
     def test_admit_restricted_pods_only(self, dev: Any) -> None:
         for namespace in dev.of("core/v1:Namespace"):
-            assert (
-                namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-            )
+            assert namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
     def test_deny_all_traffic_by_default(self, dev: Any) -> None:
         denying = [
-            each
-            for each in dev.of("networking.k8s.io/v1:NetworkPolicy")
-            if not each.inputs["spec"]["podSelector"]
+            each for each in dev.of("networking.k8s.io/v1:NetworkPolicy") if not each.inputs["spec"]["podSelector"]
         ]
         assert len(denying) == 5
         for each in denying:

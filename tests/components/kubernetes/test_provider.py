@@ -5,12 +5,9 @@ from typing import Any
 
 class TestClusterProviders:
     def test_each_cluster_of_a_local_stack_has_a_folder_of_its_own(self, dev: Any) -> None:
-        folders = {
-            each.name: each.inputs["renderYamlToDirectory"] for each in dev.of("pulumi:providers:kubernetes")
-        }
+        folders = {each.name: each.inputs["renderYamlToDirectory"] for each in dev.of("pulumi:providers:kubernetes")}
         assert folders == {
-            name: f".factory/clouds/kubernetes/{name}"
-            for name in ("dev-aws-us-east-1", "dev-gcp-us-central1")
+            name: f".factory/clouds/kubernetes/{name}" for name in ("dev-aws-us-east-1", "dev-gcp-us-central1")
         }
 
     def test_come_after_their_cluster(self, dev: Any) -> None:
@@ -46,6 +43,4 @@ class TestModels:
         labels = [group.inputs["labels"]["model-factory/pool"] for group in dev.of(":NodeGroup")]
         labels += [pool.inputs["nodeConfig"]["labels"]["model-factory/pool"] for pool in dev.of(":NodePool")]
         for deployment in dev.of("apps/v1:Deployment"):
-            assert (
-                deployment.inputs["spec"]["template"]["spec"]["nodeSelector"]["model-factory/pool"] in labels
-            )
+            assert deployment.inputs["spec"]["template"]["spec"]["nodeSelector"]["model-factory/pool"] in labels

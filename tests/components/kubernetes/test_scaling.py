@@ -54,9 +54,7 @@ class TestAutoscaler:
 
 class TestScalingOfTheDevStack:
     def test_each_deployment_has_one_autoscaler_and_it_exists(self, dev: Any) -> None:
-        targets = [
-            each.inputs["spec"]["scaleTargetRef"]["name"] for each in dev.of(":HorizontalPodAutoscaler")
-        ]
+        targets = [each.inputs["spec"]["scaleTargetRef"]["name"] for each in dev.of(":HorizontalPodAutoscaler")]
         assert sorted(targets) == sorted(f"{each.name}-0000000" for each in dev.of("apps/v1:Deployment"))
 
     def test_budgets_hold_at_any_number_of_replicas(self, dev: Any) -> None:

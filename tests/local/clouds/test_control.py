@@ -142,9 +142,7 @@ class TestStatusAndReset:
             "transition_seconds",
         } <= set(status)
 
-    def test_reset_forgets_resources_faults_and_latency_and_keeps_the_transition_time(
-        self, controls: Controls
-    ) -> None:
+    def test_reset_forgets_resources_faults_and_latency_and_keeps_the_transition_time(self, controls: Controls) -> None:
         put(controls, "faults", [{"operation": "a", "error": "Boom"}])
         put(controls, "latency", {"milliseconds": 5})
         put(controls, "transition", {"seconds": 7})

@@ -117,9 +117,7 @@ class TestStart:
             manager.start([spec], tmp_path)
         assert manager.stop([spec], tmp_path) == []
 
-    def test_one_that_stays_silent_is_given_up_and_stopped(
-        self, spec: CloudSpec, source: Path, tmp_path: Path
-    ) -> None:
+    def test_one_that_stays_silent_is_given_up_and_stopped(self, spec: CloudSpec, source: Path, tmp_path: Path) -> None:
         behave(source, "import time; time.sleep(60)")
         with pytest.raises(LocalCloudError, match="did not answer in time"):
             manager.start([spec], tmp_path, timeout_seconds=0.5)
@@ -127,18 +125,14 @@ class TestStart:
 
 
 class TestPorts:
-    def test_a_port_that_another_program_holds_is_named_with_its_holder(
-        self, spec: CloudSpec, tmp_path: Path
-    ) -> None:
+    def test_a_port_that_another_program_holds_is_named_with_its_holder(self, spec: CloudSpec, tmp_path: Path) -> None:
         with (
             socket.create_server(("127.0.0.1", spec.port)),
             pytest.raises(PortBusyError, match=f"{os.getpid()}"),
         ):
             manager.start([spec], tmp_path)
 
-    def test_another_projects_cloud_is_neither_used_nor_stopped(
-        self, spec: CloudSpec, tmp_path: Path
-    ) -> None:
+    def test_another_projects_cloud_is_neither_used_nor_stopped(self, spec: CloudSpec, tmp_path: Path) -> None:
         other = tmp_path / "other"
         (status,) = manager.start([spec], other)
         try:
@@ -151,18 +145,14 @@ class TestPorts:
         finally:
             manager.stop([spec], other)
 
-    def test_a_cloud_that_runs_on_another_port_is_not_started_twice(
-        self, spec: CloudSpec, tmp_path: Path
-    ) -> None:
+    def test_a_cloud_that_runs_on_another_port_is_not_started_twice(self, spec: CloudSpec, tmp_path: Path) -> None:
         manager.start([spec], tmp_path)
         with pytest.raises(LocalCloudError, match=f"on port {spec.port}"):
             manager.start([CloudSpec("fake", spec.port + 1)], tmp_path)
 
 
 class TestStop:
-    def test_a_cloud_whose_record_was_removed_is_stopped_all_the_same(
-        self, spec: CloudSpec, tmp_path: Path
-    ) -> None:
+    def test_a_cloud_whose_record_was_removed_is_stopped_all_the_same(self, spec: CloudSpec, tmp_path: Path) -> None:
         (status,) = manager.start([spec], tmp_path)
         (spec.directory(tmp_path) / "process.json").unlink()
         assert manager.stop([spec], tmp_path) == ["fake"]
@@ -183,9 +173,7 @@ class TestStop:
     ) -> None:
         path = source / "model_factory" / "local" / "clouds" / "fake" / "__main__.py"
         path.write_text(
-            path.read_text().replace(
-                "lambda *_: threading.Thread(target=server.shutdown).start()", "signal.SIG_IGN"
-            )
+            path.read_text().replace("lambda *_: threading.Thread(target=server.shutdown).start()", "signal.SIG_IGN")
         )
         monkeypatch.setattr(manager, "STOP_SECONDS", 0.3)
         (status,) = manager.start([spec], tmp_path)

@@ -86,16 +86,12 @@ class MemoryProvider(provider_pb2_grpc.ResourceProviderServicer):
         if news.get("diffUnknown"):
             return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_UNKNOWN)
         keys = [
-            key
-            for key in {**olds, **news}
-            if reveal(olds.get(key)) != reveal(news.get(key)) or _unknown(news.get(key))
+            key for key in {**olds, **news} if reveal(olds.get(key)) != reveal(news.get(key)) or _unknown(news.get(key))
         ]
         replaces = [key for key in keys if key.startswith("forceNew") or key == "autoName"]
         kind = provider_pb2.PropertyDiff.Kind
         detailed = {
-            key: provider_pb2.PropertyDiff(
-                kind=kind.UPDATE_REPLACE if key in replaces else kind.UPDATE, inputDiff=True
-            )
+            key: provider_pb2.PropertyDiff(kind=kind.UPDATE_REPLACE if key in replaces else kind.UPDATE, inputDiff=True)
             for key in keys
         }
         some = provider_pb2.DiffResponse.DIFF_SOME if keys else provider_pb2.DiffResponse.DIFF_NONE
@@ -141,9 +137,7 @@ class MemoryProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse()
         outputs = {key: value for key, value in found.items() if key not in ("name", "urn")}
         inputs = {key: value for key, value in outputs.items() if key != "computed"}
-        return provider_pb2.ReadResponse(
-            id=request.id, properties=wire.encode(outputs), inputs=wire.encode(inputs)
-        )
+        return provider_pb2.ReadResponse(id=request.id, properties=wire.encode(outputs), inputs=wire.encode(inputs))
 
     def Invoke(self, request: Any, context: Any) -> Any:
         args = wire.decode(request.args)
@@ -202,9 +196,7 @@ class _Working:
             if self.cloud.delay_seconds:
                 time.sleep(self.cloud.delay_seconds)
             if reveal(self.inputs.get("fail")) == self.method.lower():
-                self.context.abort(
-                    grpc.StatusCode.INVALID_ARGUMENT, f"the cloud refused to {self.method.lower()} it"
-                )
+                self.context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"the cloud refused to {self.method.lower()} it")
         except BaseException:
             self._leave()
             raise

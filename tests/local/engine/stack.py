@@ -59,9 +59,7 @@ class Bench:
         self.events = []
         options = {"in_process": program, **options}
         asked = {key: options.pop(key) for key in _OF_THE_REQUEST & options.keys()}
-        deployment = Deployment(
-            Request(operation, **asked), Program("project", self.stack, self.root, **options)
-        )
+        deployment = Deployment(Request(operation, **asked), Program("project", self.stack, self.root, **options))
         providers = {"test": lambda: MemoryProvider(self.cloud)}
         return run(
             deployment,
@@ -92,13 +90,9 @@ class Bench:
 
     def steps(self) -> list[tuple[str, str]]:
         """(operation, name) of each step that was begun, stack and providers left out."""
-        metadata = [
-            event["resourcePreEvent"]["metadata"] for event in self.events if "resourcePreEvent" in event
-        ]
+        metadata = [event["resourcePreEvent"]["metadata"] for event in self.events if "resourcePreEvent" in event]
         return [
-            (item["op"], item["urn"].rsplit("::", 1)[-1])
-            for item in metadata
-            if not item["type"].startswith("pulumi:")
+            (item["op"], item["urn"].rsplit("::", 1)[-1]) for item in metadata if not item["type"].startswith("pulumi:")
         ]
 
     def messages(self, severity: str) -> list[str]:

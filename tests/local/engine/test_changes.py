@@ -148,9 +148,7 @@ class TestDeleteBeforeReplaceCascade:
     def test_a_dependent_that_is_gone_from_the_program_is_deleted_once(self, bench: Bench) -> None:
         bench.up(self.program("a"))
         bench.cloud.calls.clear()
-        bench.up(
-            lambda: void(Thing("base", {"forceNewZone": "b"}, ResourceOptions(delete_before_replace=True)))
-        )
+        bench.up(lambda: void(Thing("base", {"forceNewZone": "b"}, ResourceOptions(delete_before_replace=True))))
         assert sorted(bench.cloud.made("Delete")) == ["after", "base", "loose", "tied"]
         assert bench.cloud.names() == {"base"}
         assert set(bench.resources()) == {"base"}
@@ -283,9 +281,8 @@ class TestIgnoreChanges:
     def test_an_impossible_path_is_told(self, bench: Bench) -> None:
         bench.up(one({"rules": [{"port": 1}]}))
         bench.up(one({"rules": []}, ignore_changes=["rules[0].port"]))
-        assert (
-            "cannot ignore changes in added or removed elements of the path: rules[0].port"
-            in bench.messages("warning")
+        assert "cannot ignore changes in added or removed elements of the path: rules[0].port" in bench.messages(
+            "warning"
         )
 
 
@@ -293,9 +290,7 @@ class TestAliases:
     def test_a_renamed_resource_keeps_its_object(self, bench: Bench) -> None:
         bench.up(one({}))
         before = bench.resources()["one"]
-        outcome = bench.up(
-            lambda: void(Thing("two", {}, ResourceOptions(aliases=[pulumi.Alias(name="one")])))
-        )
+        outcome = bench.up(lambda: void(Thing("two", {}, ResourceOptions(aliases=[pulumi.Alias(name="one")]))))
         assert not outcome.changed
         after = bench.resources()
         assert set(after) == {"two"}

@@ -67,10 +67,7 @@ class TestWithoutSecrets:
 
     def test_drops_operations_that_only_a_cloud_could_settle(self) -> None:
         pending = [{"resource": {}, "type": "creating"}]
-        assert (
-            "pending_operations"
-            not in without_secrets(document({}, pending_operations=pending))["deployment"]
-        )
+        assert "pending_operations" not in without_secrets(document({}, pending_operations=pending))["deployment"]
 
     def test_leaves_what_it_was_given_alone(self) -> None:
         given_ = document({"a": marked(ciphertext="v1:x")})

@@ -90,9 +90,7 @@ class TestShape:
 
     def test_a_preview_is_marked_as_planning(self, bench: Bench) -> None:
         bench.preview(lambda: program("a"))
-        marks = [
-            event["resourcePreEvent"].get("planning") for event in bench.events if "resourcePreEvent" in event
-        ]
+        marks = [event["resourcePreEvent"].get("planning") for event in bench.events if "resourcePreEvent" in event]
         assert marks == [True] * 3
         summary = bench.events[-2]["summaryEvent"]
         assert (summary["isPreview"], summary["result"]) == (True, "succeeded")
@@ -100,16 +98,8 @@ class TestShape:
 
     def test_each_step_has_a_begin_and_an_end(self, bench: Bench) -> None:
         bench.up(lambda: program("a"))
-        begun = [
-            event["resourcePreEvent"]["metadata"]["urn"]
-            for event in bench.events
-            if "resourcePreEvent" in event
-        ]
-        ended = {
-            event["resOutputsEvent"]["metadata"]["urn"]
-            for event in bench.events
-            if "resOutputsEvent" in event
-        }
+        begun = [event["resourcePreEvent"]["metadata"]["urn"] for event in bench.events if "resourcePreEvent" in event]
+        ended = {event["resOutputsEvent"]["metadata"]["urn"] for event in bench.events if "resOutputsEvent" in event}
         assert set(begun) == ended
         assert len(begun) == len(set(begun)) == 3
 

@@ -184,9 +184,7 @@ class TestProgramError:
             ("import pulumi\npulumi.Output.from_input(1).apply(lambda _: 1 / 0)\n", "ZeroDivisionError"),
         ],
     )
-    def test_what_was_wrong_is_the_failure(
-        self, bench: Bench, tmp_path: Path, source: str, said: str
-    ) -> None:
+    def test_what_was_wrong_is_the_failure(self, bench: Bench, tmp_path: Path, source: str, said: str) -> None:
         (tmp_path / "__main__.py").write_text(source)
         ((_, message),) = bench.run("preview", chain(), in_process=None).failures
         assert said in message
@@ -269,9 +267,7 @@ class TestInterruptedRun:
             del bench.cloud.objects[lost.id]
         begun = replace(lost, id="", outputs={})
         others = tuple(state for state in snapshot.resources if state is not lost)
-        self.write(
-            bench, replace(snapshot, resources=others, pending_operations=(Operation(begun, "creating"),))
-        )
+        self.write(bench, replace(snapshot, resources=others, pending_operations=(Operation(begun, "creating"),)))
 
     def write(self, bench: Bench, snapshot: Snapshot) -> None:
         with bench.store.lock():
@@ -312,9 +308,7 @@ class TestInterruptedRun:
     def test_an_interrupted_replacement_keeps_the_old_copy_until_it_is_deleted(self, bench: Bench) -> None:
         bench.up(lambda: void(Thing("one", {"forceNewZone": "a"})))
         old = bench.resources()["one"]
-        new = replace(
-            old, id="", outputs={}, inputs={**old.inputs, "forceNewZone": "b", "autoName": "one-new"}
-        )
+        new = replace(old, id="", outputs={}, inputs={**old.inputs, "forceNewZone": "b", "autoName": "one-new"})
         bench.cloud.objects["id-new"] = {
             "name": "one",
             "urn": old.urn,
@@ -328,9 +322,7 @@ class TestInterruptedRun:
         assert bench.resources()["one"].id == "id-new"
 
     @pytest.mark.parametrize("kind", ["updating", "deleting"])
-    def test_a_change_that_the_program_took_back_is_found_and_undone(
-        self, bench: Bench, kind: OperationType
-    ) -> None:
+    def test_a_change_that_the_program_took_back_is_found_and_undone(self, bench: Bench, kind: OperationType) -> None:
         """Killed after the cloud had done it; the program then asks for what the state says already."""
         bench.up(self.program)
         snapshot = bench.store.load()
@@ -363,9 +355,7 @@ class TestInterruptedRun:
         assert state.pending_replacement
         assert not bench.cloud.objects
         bench.cloud.calls.clear()
-        bench.up(
-            lambda: void(Thing("one", {"forceNewZone": "b"}, ResourceOptions(delete_before_replace=True)))
-        )
+        bench.up(lambda: void(Thing("one", {"forceNewZone": "b"}, ResourceOptions(delete_before_replace=True))))
         assert bench.cloud.made("Delete") == []
         assert bench.cloud.names() == {"one"}
         assert not bench.up(lambda: void(Thing("one", {"forceNewZone": "b"}))).changed

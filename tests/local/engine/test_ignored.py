@@ -28,7 +28,5 @@ class TestReset:
         ("new", "old", "path"),
         [({}, {"a": {"b": 1}}, "a.b"), ({"a": [1]}, {"a": []}, "a[0]"), ({"a": 1}, {"a": {"b": 1}}, "a.b")],
     )
-    def test_added_and_removed_parts_are_told(
-        self, new: dict[str, Value], old: dict[str, Value], path: str
-    ) -> None:
+    def test_added_and_removed_parts_are_told(self, new: dict[str, Value], old: dict[str, Value], path: str) -> None:
         assert ignored.reset(new, old, [path])[1] == [path]

@@ -52,13 +52,9 @@ class TestVerify:
     def test_a_live_urn_stands_once(self) -> None:
         with pytest.raises(StateError, match="twice"):
             check(stack(), provider(), thing("a", id="1"), thing("a", id="2"))
-        check(
-            stack(), provider(), thing("a", delete=True, id="1"), thing("a", delete=True, id="2"), thing("a")
-        )
+        check(stack(), provider(), thing("a", delete=True, id="1"), thing("a", delete=True, id="2"), thing("a"))
 
-    @pytest.mark.parametrize(
-        "name", ["urn:pulumi:prod::shop::a:b:C::x", "urn:pulumi:dev::else::a:b:C::x", "nonsense"]
-    )
+    @pytest.mark.parametrize("name", ["urn:pulumi:prod::shop::a:b:C::x", "urn:pulumi:dev::else::a:b:C::x", "nonsense"])
     def test_a_foreign_urn_is_refused(self, name: str) -> None:
         with pytest.raises(StateError):
             check(replace(thing("a"), urn=name))
@@ -135,9 +131,7 @@ class TestMending:
 
     def test_children_of_what_is_gone_go_to_the_grandparent(self) -> None:
         child = thing("c", parent=urn("b"))
-        mended = settle(
-            [stack(), provider(), child], renamed={}, parents={urn("b"): urn("a"), urn("a"): STACK_URN}
-        )[-1]
+        mended = settle([stack(), provider(), child], renamed={}, parents={urn("b"): urn("a"), urn("a"): STACK_URN})[-1]
         assert mended.parent == STACK_URN
 
     def test_references_follow_a_rename(self) -> None:
@@ -152,7 +146,5 @@ class TestMending:
 
     def test_renames_in_a_circle_end(self) -> None:
         renamed = {urn("a"): urn("b"), urn("b"): urn("a")}
-        mended = settle(
-            [stack(), provider(), thing("x", dependencies=(urn("a"),))], renamed=renamed, parents={}
-        )[-1]
+        mended = settle([stack(), provider(), thing("x", dependencies=(urn("a"),))], renamed=renamed, parents={})[-1]
         assert mended.dependencies == ()

@@ -140,9 +140,7 @@ class Walk:
 
     def replace(self) -> None:
         old = self.pick()
-        self.begin(
-            "create-replacement", old, replace(old, id="", pending_replacement=False, **self.needs(old.urn))
-        )
+        self.begin("create-replacement", old, replace(old, id="", pending_replacement=False, **self.needs(old.urn)))
 
     def delete_first(self) -> None:
         old = self.pick()
@@ -156,9 +154,7 @@ class Walk:
 
     def needed(self, state: ResourceState) -> bool:
         states = [*self.live.values(), *self.old, *(s for _, o, n in self.open.values() for s in (o, n) if s)]
-        return any(
-            name == state.urn for other in states if other is not state for _, name in other.references()
-        )
+        return any(name == state.urn for other in states if other is not state for _, name in other.references())
 
     def refresh(self) -> None:
         old = self.pick()
@@ -219,9 +215,7 @@ class TestEveryPrefix:
     @given(st.data())
     def test_is_a_valid_state(self, data: st.DataObject) -> None:
         open_create = Operation(thing("lost", id="", inputs={"s": Secret(1)}), "creating")
-        base = Snapshot(
-            (stack(), provider(), thing("r0"), thing("r1", dependencies=(urn("r0"),))), (open_create,)
-        )
+        base = Snapshot((stack(), provider(), thing("r0"), thing("r1", dependencies=(urn("r0"),))), (open_create,))
         with TemporaryDirectory() as folder:
             path = Path(folder, "dev.journal")
             journal = new_journal(path, base)
@@ -327,9 +321,7 @@ class TestStories:
         journal = new_journal(path, Snapshot((stack(), provider(), a)))
         journal.record("refresh", old=a, new=(drifted := replace(a, outputs={"x": 1})))
         journal.record("same", old=drifted, new=(again := replace(drifted, protect=True)))
-        journal.end(
-            journal.begin("update", old=again, new=again), ok=True, new=replace(again, inputs={"x": 2})
-        )
+        journal.end(journal.begin("update", old=again, new=again), ok=True, new=replace(again, inputs={"x": 2}))
         assert journal.finish().resources[2] == replace(a, outputs={"x": 1}, protect=True, inputs={"x": 2})
 
     def test_a_replacement_made_in_this_run_can_be_replaced_again(self, path: Path) -> None:
@@ -467,9 +459,7 @@ class TestDisk:
 
     def test_waiting_for_the_disk_does_not_block_the_loop(self, path: Path) -> None:
         async def run(journal: Journal) -> list[int]:
-            waiting = [
-                asyncio.ensure_future(journal.begin_async("create", new=thing(f"n{i}"))) for i in range(20)
-            ]
+            waiting = [asyncio.ensure_future(journal.begin_async("create", new=thing(f"n{i}"))) for i in range(20)]
             cancelled = waiting.pop()
             await asyncio.sleep(0)
             cancelled.cancel()
@@ -498,9 +488,7 @@ class TestDisk:
         monkeypatch.setattr(os, "write", limited)
         return iter([state])
 
-    def test_a_full_disk_starts_nothing_and_loses_nothing(
-        self, path: Path, full: Iterator[list[bool]]
-    ) -> None:
+    def test_a_full_disk_starts_nothing_and_loses_nothing(self, path: Path, full: Iterator[list[bool]]) -> None:
         disk = next(full)
         journal = new_journal(path)
         journal.end(journal.begin("create", new=thing("a")), ok=True, new=thing("a"))
@@ -547,9 +535,7 @@ class TestDamage:
             entries(path)
 
     def test_another_format_is_refused(self, path: Path) -> None:
-        data = (
-            journal_file.header_line(HEADER).partition(b" ")[2][:-1].replace(b'"journal":1', b'"journal":2')
-        )
+        data = journal_file.header_line(HEADER).partition(b" ")[2][:-1].replace(b'"journal":1', b'"journal":2')
         path.write_bytes(b"%08x %b\n" % (zlib.crc32(data), data))
         with pytest.raises(StateError, match="format"):
             entries(path)

@@ -131,9 +131,7 @@ class TestLevels:
 
     def test_every_pack_is_asked(self, bench: Judged) -> None:
         bench.ask(SMALL)
-        bench.ask(
-            "policies = [resource('named', lambda args, report: report('no') if args.name == 'b' else None)]"
-        )
+        bench.ask("policies = [resource('named', lambda args, report: report('no') if args.name == 'b' else None)]")
         assert not bench.preview(sizes(a=11, b=1)).ok
         assert bench.findings() == [("mandatory", "small", "a"), ("mandatory", "named", "b")]
 
@@ -168,9 +166,7 @@ class TestRemediation:
         assert bench.preview(sizes(a=11)).ok
         (told,) = bench.said("policyRemediationEvent")
         assert (told["policyName"], told["before"]["size"], told["after"]["size"]) == ("small", 11, 10)
-        (summary,) = [
-            item for item in bench.said("policyRemediateSummaryEvent") if item["resourceUrn"].endswith("::a")
-        ]
+        (summary,) = [item for item in bench.said("policyRemediateSummaryEvent") if item["resourceUrn"].endswith("::a")]
         assert summary["failed"] == ["small"]
 
     def test_a_second_up_changes_nothing(self, bench: Judged) -> None:
@@ -316,8 +312,7 @@ class TestStackPolicies:
 
     def test_they_are_asked_in_a_preview_that_breaks_others(self, bench: Judged) -> None:
         bench.ask(
-            self.COUNT
-            + "\n    policies = [stack('few', few, EnforcementLevel.ADVISORY), resource('small', small)]"
+            self.COUNT + "\n    policies = [stack('few', few, EnforcementLevel.ADVISORY), resource('small', small)]"
         )
         assert not bench.preview(sizes(a=11, b=1, c=1)).ok
         assert ("advisory", "few", "project-dev") in bench.findings()
@@ -366,9 +361,7 @@ class TestWhatPacksSee:
             Thing("second", {"ref": first, "__own": "x"}, pulumi.ResourceOptions(protect=True))
 
         bench.up(program)
-        found = {
-            item["resourceUrn"][-6:]: item["message"].split("\n")[1] for item in bench.said("policyEvent")
-        }
+        found = {item["resourceUrn"][-6:]: item["message"].split("\n")[1] for item in bench.said("policyEvent")}
         first = bench.resources()["first"].id
         assert found["second"] == f"['autoName', 'ref'] {first} True default"
 
@@ -414,9 +407,7 @@ class TestSecrets:
         """)
         outcome = bench.run("up", self.program)
         assert outcome.failures[0][1] == "policy pack trial failed: cannot read [secret]"
-        assert any("in broken" in message for message in bench.messages("info#err")), (
-            "its author is told where"
-        )
+        assert any("in broken" in message for message in bench.messages("info#err")), "its author is told where"
         assert "hunter2" not in str(bench.events)
 
 
@@ -476,9 +467,7 @@ class TestBrokenPack:
     def test_one_that_ends_in_the_middle(self, bench: Judged) -> None:
         bench.ask("import os\npolicies = [resource('ends', things(lambda a, r: os._exit(9)))]")
         assert not bench.run("up", sizes(a=1)).ok
-        assert (
-            bench.messages("error")[0] == "policy pack trial ended with exit code 9 in the middle of the run"
-        )
+        assert bench.messages("error")[0] == "policy pack trial ended with exit code 9 in the middle of the run"
         assert bench.cloud.made("Create") == []
 
 

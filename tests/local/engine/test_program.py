@@ -133,9 +133,7 @@ class TestPreview:
 
         assert bench.preview(program).ok
         assert seen == []
-        shown = [
-            event["resourcePreEvent"]["metadata"] for event in bench.events if "resourcePreEvent" in event
-        ]
+        shown = [event["resourcePreEvent"]["metadata"] for event in bench.events if "resourcePreEvent" in event]
         second = next(item for item in shown if item["urn"].endswith("::second"))
         assert second["new"]["inputs"]["of"] == "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
@@ -152,9 +150,7 @@ class TestPreview:
 
 
 class TestProviders:
-    def test_the_default_provider_is_named_after_its_version_and_takes_the_configuration(
-        self, bench: Bench
-    ) -> None:
+    def test_the_default_provider_is_named_after_its_version_and_takes_the_configuration(self, bench: Bench) -> None:
         def program() -> None:
             Thing("one", {}, ResourceOptions(version="7.51.1"))
 
@@ -207,9 +203,7 @@ class TestProviders:
         assert bench.resources()["one"].id != id_
 
     def test_default_providers_may_be_disabled(self, bench: Bench) -> None:
-        outcome = bench.run(
-            "up", lambda: void(Thing("one")), config={"pulumi:disable-default-providers": '["*"]'}
-        )
+        outcome = bench.run("up", lambda: void(Thing("one")), config={"pulumi:disable-default-providers": '["*"]'})
         assert "pass an explicit provider" in outcome.failures[0][1]
 
     def test_destroy_configures_providers_from_the_state(self, bench: Bench) -> None:
@@ -281,9 +275,7 @@ class TestFunctions:
 class TestRead:
     def test_a_read_object_is_external_and_never_deleted(self, bench: Bench) -> None:
         bench.cloud.objects["id-x"] = {"name": "x", "urn": "", "size": 3}
-        outcome = bench.up(
-            lambda: pulumi.export("size", Thing("x", {"size": None}, ResourceOptions(id="id-x")).size)
-        )  # type: ignore[attr-defined]
+        outcome = bench.up(lambda: pulumi.export("size", Thing("x", {"size": None}, ResourceOptions(id="id-x")).size))  # type: ignore[attr-defined]
         state = bench.resources()["x"]
         assert (state.external, state.id, outcome.outputs["size"]) == (True, "id-x", 3)
         assert bench.destroy().changes == {"discard": 1, "delete": 1}
@@ -388,9 +380,7 @@ class TestTransforms:
 class TestTimeouts:
     def test_custom_timeouts_reach_the_provider_and_the_state(self, bench: Bench) -> None:
         seen: list[float] = []
-        bench.cloud.on_request = lambda method, request: (
-            seen.append(request.timeout) if method == "Create" else None
-        )
+        bench.cloud.on_request = lambda method, request: seen.append(request.timeout) if method == "Create" else None
         options = ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create="1h30m", delete="10s"))
         bench.up(lambda: void(Thing("one", {}, options)))
         assert seen == [5400.0]
@@ -415,9 +405,7 @@ UNSUPPORTED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Thing(
             "one",
             {},
-            ResourceOptions(
-                hooks=pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("h", lambda _: None)])
-            ),
+            ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("h", lambda _: None)])),
         ),
         "resource hooks",
     ),
@@ -466,9 +454,7 @@ class TestManyStacksInOneProcess:
         for thread in threads:
             thread.join()
         outputs = [
-            next(
-                state.outputs for state in bench.store.load().resources if state.type == "pulumi:pulumi:Stack"
-            )
+            next(state.outputs for state in bench.store.load().resources if state.type == "pulumi:pulumi:Stack")
             for bench in benches
         ]
         assert outputs == [{"stack": f"stack-{index}"} for index in range(3)]

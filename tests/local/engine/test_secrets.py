@@ -40,16 +40,12 @@ class TestRefusals:
         with pytest.raises(SecretsError, match="PULUMI_CONFIG_PASSPHRASE"):
             new_salt("")
 
-    @pytest.mark.parametrize(
-        "salt", ["", "v1", "v2:a:b", "v1:fozI5u6B030=", "v1:???:v1:a:b", "v1:fozI5u6B030=:v9:x:y"]
-    )
+    @pytest.mark.parametrize("salt", ["", "v1", "v2:a:b", "v1:fozI5u6B030=", "v1:???:v1:a:b", "v1:fozI5u6B030=:v9:x:y"])
     def test_malformed_salt(self, salt: str) -> None:
         with pytest.raises(SecretsError):
             PassphraseCrypter("password", salt).encrypt("x")
 
-    @pytest.mark.parametrize(
-        "value", ["", "v1:", "v2:YQ==:YQ==", "v1:YQ==:YQ==", "v1:!:!", "v1:F+6ZduKKd8G0/V7L:"]
-    )
+    @pytest.mark.parametrize("value", ["", "v1:", "v2:YQ==:YQ==", "v1:YQ==:YQ==", "v1:!:!", "v1:F+6ZduKKd8G0/V7L:"])
     def test_malformed_value(self, value: str) -> None:
         with pytest.raises(SecretsError):
             CRYPTER.decrypt(value)

@@ -52,9 +52,7 @@ leaves: st.SearchStrategy[Value] = (
 )
 values: st.SearchStrategy[Value] = st.recursive(
     leaves,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3) | st.builds(Secret, inner)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3) | st.builds(Secret, inner),
     max_leaves=8,
 )
 
@@ -105,10 +103,7 @@ class TestRoundTrip:
     @given(st.dictionaries(keys, values, max_size=4))
     def test_values(self, properties: dict[str, Value]) -> None:
         for codec in (CODEC, SHOWING):
-            assert (
-                codec.decode_properties(json.loads(json.dumps(codec.encode_properties(properties))))
-                == properties
-            )
+            assert codec.decode_properties(json.loads(json.dumps(codec.encode_properties(properties)))) == properties
 
     @pytest.mark.parametrize("codec", [CODEC, SHOWING])
     def test_every_field(self, codec: Codec) -> None:
@@ -124,9 +119,7 @@ class TestRoundTrip:
         assert CODEC.encode_resource(CODEC.decode_resource(document)) == document
 
     def test_outputs_keep_their_value_and_secrecy(self) -> None:
-        encoded = CODEC.encode_properties(
-            {"a": Output(1, secret=True), "b": Output([2]), "c": Output(wire.UNKNOWN)}
-        )
+        encoded = CODEC.encode_properties({"a": Output(1, secret=True), "b": Output([2]), "c": Output(wire.UNKNOWN)})
         assert CODEC.decode_properties(encoded) == {"a": Secret(1), "b": [2], "c": wire.UNKNOWN}
 
     def test_not_a_number(self) -> None:
@@ -248,9 +241,7 @@ class TestPulumiCli:
                 json.loads(pulumi("stack", "export", *arguments)),
                 Codec(lambda: PassphraseCrypter(passphrase, salt)),
             )
-            assert [without_noise(state) for state in back.resources] == [
-                without_noise(s) for s in ours.resources
-            ]
+            assert [without_noise(state) for state in back.resources] == [without_noise(s) for s in ours.resources]
 
 
 def without_noise(state: ResourceState) -> ResourceState:

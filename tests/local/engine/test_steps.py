@@ -36,11 +36,7 @@ def state(name: str, *dependencies: str, **fields: object) -> ResourceState:
         dependencies=tuple(map(urn, dependencies)),
         provider=PROVIDER,
     )
-    return (
-        base
-        if not fields
-        else ResourceState(**{**{key: getattr(base, key) for key in base.__slots__}, **fields})
-    )  # type: ignore[arg-type]
+    return base if not fields else ResourceState(**{**{key: getattr(base, key) for key in base.__slots__}, **fields})  # type: ignore[arg-type]
 
 
 @dataclass
@@ -49,17 +45,13 @@ class FixedAnswers:
 
     told: list[str] = field(default_factory=list)
 
-    def check(
-        self, state: ResourceState, olds: Properties | None, news: Properties, seed: bytes
-    ) -> Properties:
+    def check(self, state: ResourceState, olds: Properties | None, news: Properties, seed: bytes) -> Properties:
         return news
 
     def judged(self, state: ResourceState) -> Properties:
         return state.inputs
 
-    def diff(
-        self, old: ResourceState, new: ResourceState, news: Properties, ignore_changes: Sequence[str]
-    ) -> Diff:
+    def diff(self, old: ResourceState, new: ResourceState, news: Properties, ignore_changes: Sequence[str]) -> Diff:
         diff = compare(old.inputs, news)
         forced = tuple(key for key in diff.changed_keys if key.startswith("force"))
         return Diff(changed=diff.changed, changed_keys=diff.changed_keys, replace_keys=forced)
@@ -92,9 +84,7 @@ def ops(steps: Sequence[Step]) -> list[tuple[str, str]]:
 class TestRegister:
     def test_the_four_outcomes(self) -> None:
         olds = [state("same"), state("updated"), state("replaced"), state("gone")]
-        steps = planned(
-            olds, goal("same"), goal("updated", {"a": 1}), goal("replaced", {"force": 1}), goal("new")
-        )
+        steps = planned(olds, goal("same"), goal("updated", {"a": 1}), goal("replaced", {"force": 1}), goal("new"))
         assert ops(steps) == [
             ("same", "same"), ("update", "updated"), ("create-replacement", "replaced"), ("replace", "replaced"),
             ("create", "new"), ("delete", "gone"),
@@ -167,9 +157,7 @@ class TestBlockers:
 
 
 class TestDurations:
-    @pytest.mark.parametrize(
-        ("text", "seconds"), [("30s", 30), ("1h30m", 5400), ("1.5h", 5400), ("250ms", 0.25)]
-    )
+    @pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("1h30m", 5400), ("1.5h", 5400), ("250ms", 0.25)])
     def test_go_durations(self, text: str, seconds: float) -> None:
         assert seconds_of(text) == seconds
 

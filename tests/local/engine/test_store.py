@@ -48,9 +48,7 @@ def cut_short(store: StackStore) -> None:
     """Leave a journal as a killed run would: one resource made, one begun."""
     with store.lock():
         journal = store.journal(store.load())
-        journal.end(
-            journal.begin("create", new=thing("b", id="")), ok=True, new=thing("b", outputs={"s": Secret(1)})
-        )
+        journal.end(journal.begin("create", new=thing("b", id="")), ok=True, new=thing("b", outputs={"s": Secret(1)}))
         journal.begin("create", new=thing("c", id=""))
         journal.abandon()
 
@@ -120,9 +118,7 @@ class TestWriting:
         assert {path.name for path in filled.root.iterdir()} == {"dev.json", "dev.journal"}
         assert names(filled.load()) == ["a", "b"]
 
-    def test_replacing_a_file_is_all_or_nothing(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_replacing_a_file_is_all_or_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "x"
         replace_file(path, b"old")
         with monkeypatch.context() as patched:
@@ -339,10 +335,7 @@ class TestExportAndImport:
         with pytest.raises(SecretsError, match="does not fit"):
             StackStore(tmp_path, PROJECT, STACK, lambda: PassphraseCrypter("two", salt)).load()
         # The rescue route needs no passphrase.
-        assert (
-            StackStore(tmp_path, PROJECT, STACK, lambda: PassphraseCrypter("two", salt)).export()["version"]
-            == 3
-        )
+        assert StackStore(tmp_path, PROJECT, STACK, lambda: PassphraseCrypter("two", salt)).export()["version"] == 3
 
 
 class TestStackReferences:

@@ -70,9 +70,7 @@ class Run:
                 if state.urn not in live:
                     journal.record("create", new=state)
             with ThreadPoolExecutor(3) as workers:
-                for done in [
-                    workers.submit(self.reach, journal, live.get(urn(n)), n, v) for n, v in self.goal.items()
-                ]:
+                for done in [workers.submit(self.reach, journal, live.get(urn(n)), n, v) for n, v in self.goal.items()]:
                     done.result()
             for state in reversed(journal.current().resources):
                 if state.delete or (state.type == "cloud:index:Thing" and state.name not in self.goal):

@@ -16,9 +16,7 @@ from model_factory.local.wire import Properties
 class AbortedError(Exception):
     """What a context raises when a servicer aborts; `details` are those of a partial failure."""
 
-    def __init__(
-        self, code: grpc.StatusCode, message: str, details: pb.ErrorResourceInitFailed | None
-    ) -> None:
+    def __init__(self, code: grpc.StatusCode, message: str, details: pb.ErrorResourceInitFailed | None) -> None:
         super().__init__(message)
         self.code = code
         self.details = details
@@ -72,9 +70,7 @@ class ProviderEngine:
         response = self.provider.Check(request, Context())
         return wire.decode(response.inputs), {each.property: each.reason for each in response.failures}
 
-    def checked(
-        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
-    ) -> Properties:
+    def checked(self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it") -> Properties:
         inputs, failures = self.check(token, news, olds, name=name)
         assert failures == {}
         return inputs

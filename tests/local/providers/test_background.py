@@ -54,9 +54,7 @@ class TestServer:
         process.wait()
         assert version(background.start(root)["kubernetes"])
 
-    def test_one_that_cannot_start_shows_the_end_of_its_log(
-        self, root: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_one_that_cannot_start_shows_the_end_of_its_log(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(background, "PROVIDERS", ("aws", "azure"))
         with pytest.raises(ServerError, match="'azure' is not NAME or NAME=PORT"):
             background.start(root)

@@ -242,9 +242,7 @@ class TestLife:
         inputs = checked(toys, {"size": 1})
         name, outputs = created(toys, inputs)
         toys.shelf[name] |= {"size": 5, "tags": {"new": "1"}}
-        request = pb.ReadRequest(
-            id=name, urn=URN, inputs=wire.encode(inputs), properties=wire.encode(outputs)
-        )
+        request = pb.ReadRequest(id=name, urn=URN, inputs=wire.encode(inputs), properties=wire.encode(outputs))
         response = toys.Read(request, Context())
         assert wire.decode(response.inputs) == {**inputs, "size": 5, "tags": {"new": "1"}}
         assert wire.decode(response.properties)["serial"] == 7
@@ -305,9 +303,7 @@ class TestLife:
         assert len(asked) < 10
 
     def test_invoke_answers_with_a_result(self, toys: Toys) -> None:
-        response = toys.Invoke(
-            pb.InvokeRequest(tok="toy:index/f:f", args=wire.encode({"of": "all"})), Context()
-        )
+        response = toys.Invoke(pb.InvokeRequest(tok="toy:index/f:f", args=wire.encode({"of": "all"})), Context())
         assert wire.decode(getattr(response, "return")) == {"count": 0, "asked": "all"}
 
 

@@ -53,8 +53,6 @@ def test_a_reason_says_more_than_the_code_beside_it() -> None:
 
 
 def test_a_remedy_names_the_call_that_wants_a_permission() -> None:
-    error = CloudError(
-        cloud="aws", operation="eks:CreateCluster", code="AccessDenied", message="no", causes=AWS
-    )
+    error = CloudError(cloud="aws", operation="eks:CreateCluster", code="AccessDenied", message="no", causes=AWS)
     assert error.refusal is not None
     assert "do eks:CreateCluster" in error.refusal.remedy

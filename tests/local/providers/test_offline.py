@@ -68,9 +68,7 @@ class TestChecks:
 
     def test_refuse_a_region_that_is_none(self) -> None:
         instance = ProviderInstance("aws", offline_providers(Known(), Path("/nowhere"))["aws"]())
-        _, failures = instance.check_config(
-            "urn:pulumi:s::p::pulumi:providers:aws::x", {}, {"region": "mars-1"}
-        )
+        _, failures = instance.check_config("urn:pulumi:s::p::pulumi:providers:aws::x", {}, {"region": "mars-1"})
         assert [failure.property for failure in failures] == ["region"]
 
 
@@ -97,9 +95,7 @@ class TestKnown:
         known = Known()
         aws = made("aws", known)
         aws.invoke("aws:index/getCallerIdentity:getCallerIdentity", {}, preview=True)
-        aws.invoke(
-            "aws:index/getAvailabilityZones:getAvailabilityZones", {"region": "us-east-2"}, preview=True
-        )
+        aws.invoke("aws:index/getAvailabilityZones:getAvailabilityZones", {"region": "us-east-2"}, preview=True)
         assert known.assumed == {
             "the AWS account is 000000000000",
             "the zones of us-east-2 are us-east-2a, us-east-2b, us-east-2c",
@@ -114,9 +110,7 @@ class TestUndisclosedSecrets:
     @staticmethod
     def differs(old: Properties, new: Properties) -> bool | None:
         instance = made("kubernetes")
-        old, new = (
-            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}, **each} for each in (old, new)
-        )
+        old, new = ({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}, **each} for each in (old, new))
         return instance.diff(SECRET, "default/x", old, old, new, []).changed
 
     def test_count_as_unchanged_where_the_program_still_gives_a_secret(self) -> None:

@@ -45,13 +45,9 @@ class TestServing:
     def test_an_engine_can_attach_shake_hands_and_ask_for_the_version(self) -> None:
         with serve({"kubernetes": 0}) as served, connected(served.ports["kubernetes"]) as stub:
             stub.Attach(plugin_pb2.PluginAttach(address="127.0.0.1:1"))
-            assert stub.Handshake(
-                provider_pb2.ProviderHandshakeRequest(engine_address="127.0.0.1:1")
-            ).accept_secrets
+            assert stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address="127.0.0.1:1")).accept_secrets
             assert stub.GetPluginInfo(empty_pb2.Empty()).version == "4.34.2"
-            assert served.environment == {
-                "PULUMI_DEBUG_PROVIDERS": f"kubernetes:{served.ports['kubernetes']}"
-            }
+            assert served.environment == {"PULUMI_DEBUG_PROVIDERS": f"kubernetes:{served.ports['kubernetes']}"}
 
     def test_each_connection_is_configured_on_its_own(self, tmp_path: Path) -> None:
         with serve({"kubernetes": 0}, root=tmp_path) as served:
@@ -65,9 +61,7 @@ class TestServing:
             "gke",
         ]
 
-    def test_a_handshake_makes_a_provider_that_no_earlier_run_has_configured_or_cancelled(
-        self, tmp_path: Path
-    ) -> None:
+    def test_a_handshake_makes_a_provider_that_no_earlier_run_has_configured_or_cancelled(self, tmp_path: Path) -> None:
         # To the server, a port that the system gives out again is the same connection.
         with serve({"kubernetes": 0}, root=tmp_path) as served, connected(served.ports["kubernetes"]) as stub:
             configure(stub, "clouds/eks")
@@ -84,9 +78,7 @@ class TestServing:
             configure(stub, "clouds/eks")
             with ThreadPoolExecutor(16) as pool:
                 names = [f"c{number}" for number in range(64)]
-                assert list(pool.map(lambda name: create(stub, name), names)) == [
-                    f"default/{name}" for name in names
-                ]
+                assert list(pool.map(lambda name: create(stub, name), names)) == [f"default/{name}" for name in names]
         assert len(list(tmp_path.glob("clouds/eks/*/*.yaml"))) == 64
 
     def test_what_a_provider_refuses_arrives_with_its_code_and_words(self) -> None:

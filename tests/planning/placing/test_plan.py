@@ -55,9 +55,7 @@ class TestCheapestFit:
             {
                 **STACK["config"],
                 "model-factory:aws": {"regions": ["us-east-1", "us-east-2"]},
-                "model-factory:models": {
-                    "llm": {**STACK["config"]["model-factory:models"]["llm"], "clouds": []}
-                },
+                "model-factory:models": {"llm": {**STACK["config"]["model-factory:models"]["llm"], "clouds": []}},
             },
         )
         (placed,) = plan(both, OFFERS).placements
@@ -77,8 +75,7 @@ class TestCheapestFit:
             if offer.machine_type in {"g6.xlarge", "g6.12xlarge"} and offer.region == "us-east-1"
         ]
         cheap_large = [
-            replace(each, usd_per_hour=Decimal(2)) if each.machine_type == "g6.12xlarge" else each
-            for each in offers
+            replace(each, usd_per_hour=Decimal(2)) if each.machine_type == "g6.12xlarge" else each for each in offers
         ]
         assert (
             planned({"m": {"replicas": {"min": 1, "max": 4}}}, cheap_large).placements[0].offer.machine_type
@@ -99,9 +96,7 @@ class TestCheapestFit:
             "nearest is g4dn.xlarge in us-east-1: it has 16 GiB a GPU of the 20 needed"
         )
         assert second.startswith("model-factory:models.c.gpuMemoryGib: ")
-        assert second.endswith(
-            "nearest is g4dn.xlarge in us-east-1: it leaves 12.8 GiB of memory of the 13 needed"
-        )
+        assert second.endswith("nearest is g4dn.xlarge in us-east-1: it leaves 12.8 GiB of memory of the 13 needed")
 
 
 class TestPools:
@@ -111,12 +106,8 @@ class TestPools:
         assert before.pools == after.pools
 
     def test_another_machine_type_keeps_the_name(self) -> None:
-        before, after = (
-            planned({"m": {"machineTypes": [machine]}}) for machine in ("g6.xlarge", "g6.2xlarge")
-        )
-        assert (
-            [pool.name for pool in before.pools] == [pool.name for pool in after.pools] == ["l4x1-on-demand"]
-        )
+        before, after = (planned({"m": {"machineTypes": [machine]}}) for machine in ("g6.xlarge", "g6.2xlarge"))
+        assert [pool.name for pool in before.pools] == [pool.name for pool in after.pools] == ["l4x1-on-demand"]
         assert [pool.machine_type for pool in after.pools] == ["g6.2xlarge"]
 
     def test_two_machine_types_with_the_same_gpus_have_two_names(self) -> None:
@@ -186,9 +177,7 @@ class TestZones:
         with pytest.raises(SettingsError) as refused:
             self.gcp("us-east4-b")
         assert "fits on no machine in us-east4" in str(refused.value)
-        assert "sold in us-east4-a, us-east4-c only, and the zones chosen are us-east4-b" in str(
-            refused.value
-        )
+        assert "sold in us-east4-a, us-east4-c only, and the zones chosen are us-east4-b" in str(refused.value)
 
     def test_another_accelerator_is_taken_where_the_zones_sell_it(self) -> None:
         (pool,) = self.gcp("us-east4-b", accelerators=[]).pools

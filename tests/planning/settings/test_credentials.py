@@ -63,14 +63,10 @@ class TestCredentialsInPlainText:
     def test_dummies_are_fine_on_local_clouds_only(self, project: Project) -> None:
         project.load(put("aws:accessKey", "test"), put("aws:secretKey", "test"))
         real = [drop(key) for key in STACK["config"] if key.endswith(("CustomEndpoint", ":endpoints"))]
-        assert [each.key for each in project.problems(put("aws:secretKey", "test"), *real)] == [
-            "aws:secretKey"
-        ]
+        assert [each.key for each in project.problems(put("aws:secretKey", "test"), *real)] == ["aws:secretKey"]
 
     def test_ordinary_settings_are_not_suspected(self, project: Project) -> None:
-        project.load(
-            put("model-factory:models/llm/args", ["--max-num-batched-tokens=8192", "--tokenizer=auto"])
-        )
+        project.load(put("model-factory:models/llm/args", ["--max-num-batched-tokens=8192", "--tokenizer=auto"]))
 
     def test_decrypted_configuration_is_not_searched(self) -> None:
         from_config({**STACK["config"], "aws:secretKey": "decrypted"})

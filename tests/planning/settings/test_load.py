@@ -211,11 +211,7 @@ class TestEveryBadInputIsRefused:
 
     @pytest.mark.parametrize(
         "case",
-        [
-            case
-            for case in REFUSED
-            if case not in {"missing models", "cloud not set up", "endpoints not in a list"}
-        ],
+        [case for case in REFUSED if case not in {"missing models", "cloud not set up", "endpoints not in a list"}],
     )
     def test_one_mistake_is_told_once(self, project: Project, case: str) -> None:
         assert len(project.problems(REFUSED[case][0])) == 1, "a mistake must not cause messages elsewhere"
@@ -229,9 +225,7 @@ class TestMessages:
             for number, text in enumerate(project.stack_file.read_text().splitlines(), start=1)
             if text.strip() == "replicas:"
         )
-        assert (
-            str(problem) == f"Pulumi.dev.yaml:{line}: {LLM_KEY}.replicas: min 5 is above max 2; set min ≤ max"
-        )
+        assert str(problem) == f"Pulumi.dev.yaml:{line}: {LLM_KEY}.replicas: min 5 is above max 2; set min ≤ max"
 
     def test_all_at_once_in_the_order_of_the_file(self, project: Project) -> None:
         problems = project.problems(
@@ -267,9 +261,7 @@ class TestMessages:
 class TestAnotherProjectsFile:
     def test_a_foreign_stack_file(self, project: Project) -> None:
         problems = project.problems_of_text("config:\n  aws:region: us-east-1\n  web-shop:instances: 3\n")
-        assert any(
-            each.key == "web-shop:instances" and "project web-shop" in each.message for each in problems
-        )
+        assert any(each.key == "web-shop:instances" and "project web-shop" in each.message for each in problems)
 
     def test_the_program_refuses_a_file_with_a_broken_frame_too(self, project: Project) -> None:
         project.stack_file.write_text(project.write() + "  aws:region: us-east-1\n")
@@ -299,10 +291,7 @@ class TestValid:
 
     def test_the_same_from_what_an_engine_hands_over(self, project: Project) -> None:
         settings = project.load()
-        config = {
-            key: value if isinstance(value, str) else json.dumps(value)
-            for key, value in STACK["config"].items()
-        }
+        config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in STACK["config"].items()}
         assert from_config(config, stack="dev") == settings
 
     def test_the_region_of_the_provider_is_home(self, project: Project) -> None:
@@ -323,9 +312,7 @@ class TestValid:
 
     def test_real_accounts_have_no_local_part(self, project: Project) -> None:
         config = {
-            key: value
-            for key, value in STACK["config"].items()
-            if not key.endswith(("CustomEndpoint", ":endpoints"))
+            key: value for key, value in STACK["config"].items() if not key.endswith(("CustomEndpoint", ":endpoints"))
         }
         project.write_stack({"config": config})
         assert not from_config(config, stack="prod").is_local

@@ -40,9 +40,7 @@ class TestValues:
         }
 
     def test_secure_values_stay_opaque(self, project: Project) -> None:
-        project.stack_file.write_text(
-            "config:\n  aws:secretKey:\n    secure: v1:abc\n  a:b: [{secure: v1:x}]\n"
-        )
+        project.stack_file.write_text("config:\n  aws:secretKey:\n    secure: v1:abc\n  a:b: [{secure: v1:x}]\n")
         file = read_stack_file(project.stack_file)
         assert file.config == {"aws:secretKey": Secure(), "a:b": [Secure()]}
         assert "abc" not in repr(file)
@@ -91,9 +89,7 @@ class TestRefusals:
 
     def test_a_missing_file_names_those_that_are_there(self, project: Project) -> None:
         project.write()
-        with pytest.raises(
-            SettingsError, match=r"Pulumi.prod.yaml: does not exist; there is Pulumi.dev.yaml"
-        ):
+        with pytest.raises(SettingsError, match=r"Pulumi.prod.yaml: does not exist; there is Pulumi.dev.yaml"):
             read_stack_file(project.root / "Pulumi.prod.yaml")
 
     def test_a_file_of_another_name(self, tmp_path: Path) -> None:

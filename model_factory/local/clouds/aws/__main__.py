@@ -19,9 +19,7 @@ HOST = "127.0.0.1"
 
 def main() -> int:
     """Serves until SIGTERM or SIGINT; then answers the calls under way and returns 0."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model_factory.local.clouds.aws", description=main.__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m model_factory.local.clouds.aws", description=main.__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="directory that keeps the state")
     parser.add_argument(

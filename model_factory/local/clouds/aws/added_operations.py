@@ -37,9 +37,7 @@ def _associate_kms_key(call: Call) -> None:
     request: Any = call.request.get_json(force=True)
     group, key = _log_group(call), request["kmsKeyId"]
     if key_state(call.region, key) != "Enabled":
-        raise AwsError(
-            "InvalidParameterException", f"The specified KMS key does not exist or is not allowed: {key}"
-        )
+        raise AwsError("InvalidParameterException", f"The specified KMS key does not exist or is not allowed: {key}")
     group.kms_key_id = key
 
 
@@ -51,9 +49,7 @@ def _client_ids(call: Call) -> tuple[list[str], str]:
     arn = call.request.values.get("OpenIDConnectProviderArn", "")
     provider = backends("iam", "global").open_id_providers.get(arn)
     if provider is None:
-        raise AwsError(
-            "NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}", HTTPStatus.NOT_FOUND
-        )
+        raise AwsError("NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}", HTTPStatus.NOT_FOUND)
     return provider.client_id_list, call.request.values.get("ClientID", "")
 
 

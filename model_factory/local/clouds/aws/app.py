@@ -260,8 +260,7 @@ def _kept(environ: Environ) -> Environ:
     kept = {
         key: value
         for key, value in environ.items()
-        if (key in _KEPT or key.startswith("HTTP_") or key == "moto.preserved_header_names")
-        and key not in _DROPPED
+        if (key in _KEPT or key.startswith("HTTP_") or key == "moto.preserved_header_names") and key not in _DROPPED
     }
     authorization = kept.get("HTTP_AUTHORIZATION")
     if authorization:

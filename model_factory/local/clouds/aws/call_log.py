@@ -32,9 +32,7 @@ class CallLog:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise CallLogError(
-                f"another local AWS has {directory}; stop it, or take another directory"
-            ) from error
+            raise CallLogError(f"another local AWS has {directory}; stop it, or take another directory") from error
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
     def read(self) -> list[Entry]:
@@ -56,9 +54,7 @@ class CallLog:
                     f"{self.path}:{number}: not a recorded call ({error}); remove the file to start empty"
                 ) from error
             if not isinstance(entry, dict):
-                raise CallLogError(
-                    f"{self.path}:{number}: not a recorded call; remove the file to start empty"
-                )
+                raise CallLogError(f"{self.path}:{number}: not a recorded call; remove the file to start empty")
             entries.append(entry)
         header = entries.pop(0)
         if header.get("format") != FORMAT:
@@ -76,9 +72,7 @@ class CallLog:
         line = _line(entry)
         held = os.fstat(self._file)
         if held.st_nlink == 0:
-            raise CallLogError(
-                f"{self.path} was removed under the running cloud; stop it with `factory clouds stop`"
-            )
+            raise CallLogError(f"{self.path} was removed under the running cloud; stop it with `factory clouds stop`")
         before = held.st_size
         try:
             written = os.write(self._file, line)

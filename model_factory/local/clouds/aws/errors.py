@@ -22,9 +22,7 @@ class NotImplementedHereError(AwsError):
     """The local cloud does not do this: answered with status 501, which no SDK retries."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(
-            "NotImplemented", f"the local AWS does not implement {what}", HTTPStatus.NOT_IMPLEMENTED
-        )
+        super().__init__("NotImplemented", f"the local AWS does not implement {what}", HTTPStatus.NOT_IMPLEMENTED)
 
 
 @dataclass(frozen=True, slots=True)

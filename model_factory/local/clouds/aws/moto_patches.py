@@ -71,18 +71,14 @@ def _delete_subnet(call: Call, users: Users) -> None:
 def _delete_security_group(call: Call, users: Users) -> None:
     id_ = _value(call, "GroupId")
     ec2 = backends("ec2", call.region)
-    interfaces = [
-        interface.id for interface in ec2.enis.values() if id_ in {group.id for group in interface.group_set}
-    ]
+    interfaces = [interface.id for interface in ec2.enis.values() if id_ in {group.id for group in interface.group_set}]
     _in_use("security group", id_, [*groups_naming(call.region, id_), *interfaces, *users(call.region, id_)])
 
 
 def _delete_vpc(call: Call, users: Users) -> None:
     id_ = _value(call, "VpcId")
     ec2 = backends("ec2", call.region)
-    gateways = [
-        gateway.id for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == id_
-    ]
+    gateways = [gateway.id for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == id_]
     groups = [group.id for group in ec2.groups.get(id_, {}).values() if not group.is_default]
     nat_gateways = [gateway.id for gateway in _live_gateways(ec2) if gateway.vpc_id == id_]
     _in_use("vpc", id_, [*gateways, *groups, *nat_gateways, *users(call.region, id_)])
@@ -104,9 +100,7 @@ def _release_address(call: Call, _users: Users) -> None:
     id_ = _value(call, "AllocationId")
     for address in backends("ec2", call.region).addresses:
         if address.allocation_id == id_ and address.association_id:
-            raise AwsError(
-                "InvalidIPAddress.InUse", f"Address {id_} is in use by {address.network_interface_id}."
-            )
+            raise AwsError("InvalidIPAddress.InUse", f"Address {id_} is in use by {address.network_interface_id}.")
 
 
 def _create_nat_gateway(call: Call, _users: Users) -> None:
@@ -160,9 +154,7 @@ def _put_bucket_policy(call: Call, _users: Users) -> None:
     try:
         document = json.loads(call.request.get_data(cache=True))
     except ValueError as error:
-        raise AwsError(
-            "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'"
-        ) from error
+        raise AwsError("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'") from error
     block = bucket.public_access_block
     if block is not None and block.block_public_policy and _is_public(document):
         raise AwsError(

@@ -101,10 +101,7 @@ def groups_naming(region: str, group_id: str) -> list[str]:
     """The other security groups with a rule that names this one."""
     groups = backends("ec2", region).groups.values()
     return [
-        group.id
-        for by_id in groups
-        for group in by_id.values()
-        if group.id != group_id and group_id in _named(group)
+        group.id for by_id in groups for group in by_id.values() if group.id != group_id and group_id in _named(group)
     ]
 
 
@@ -124,9 +121,7 @@ def create_cluster_security_group(region: str, cluster: str, vpc_id: str, digits
         vpc_id=vpc_id,
         tags={"Name": name, f"kubernetes.io/cluster/{cluster}": "owned", "aws:eks:cluster-name": cluster},
     )
-    ec2.authorize_security_group_ingress(
-        group.id, "-1", None, None, [], source_groups=[{"GroupId": group.id}]
-    )
+    ec2.authorize_security_group_ingress(group.id, "-1", None, None, [], source_groups=[{"GroupId": group.id}])
     return group.id
 
 
@@ -137,17 +132,13 @@ def delete_cluster_security_group(region: str, group_id: str) -> None:
         ec2.delete_security_group(group_id=group_id)
 
 
-def launch_template(
-    region: str, *, id_: str | None, name: str | None, version: str | None
-) -> LaunchTemplate | None:
+def launch_template(region: str, *, id_: str | None, name: str | None, version: str | None) -> LaunchTemplate | None:
     """The template at that version; None where there is no such template or no such version."""
     ec2 = backends("ec2", region)
     found = ec2.launch_templates.get(id_ or ec2.launch_template_name_to_ids.get(name))
     if found is None:
         return None
-    number = {None: found.default_version_number, "$Default": found.default_version_number}.get(
-        version, version
-    )
+    number = {None: found.default_version_number, "$Default": found.default_version_number}.get(version, version)
     number = found.latest_version_number if number == "$Latest" else number
     if not str(number).isdecimal() or not 1 <= int(number) <= found.latest_version_number:
         return None

@@ -35,9 +35,7 @@ def _ec2(ec2: Any) -> dict[str, int]:
     defaults = {vpc.id for vpc in ec2.vpcs.values() if vpc.is_default}
     tables = [table for table in ec2.route_tables.values() if table.main_association_id is None]
     groups = [group for by_id in ec2.groups.values() for group in by_id.values() if not group.is_default]
-    subnets = [
-        subnet for zone in ec2.subnets.values() for subnet in zone.values() if subnet.vpc_id not in defaults
-    ]
+    subnets = [subnet for zone in ec2.subnets.values() for subnet in zone.values() if subnet.vpc_id not in defaults]
     return {
         "ec2:vpc": len(ec2.vpcs) - len(defaults),
         "ec2:subnet": len(subnets),
@@ -51,9 +49,7 @@ def _ec2(ec2: Any) -> dict[str, int]:
 
 
 def _iam(iam: Any) -> dict[str, int]:
-    own = [
-        policy for policy in iam.managed_policies.values() if not policy.arn.startswith("arn:aws:iam::aws:")
-    ]
+    own = [policy for policy in iam.managed_policies.values() if not policy.arn.startswith("arn:aws:iam::aws:")]
     return {
         "iam:role": len(iam.roles),
         "iam:policy": len(own),
@@ -64,11 +60,7 @@ def _iam(iam: Any) -> dict[str, int]:
 
 
 def _kms(kms: Any) -> dict[str, int]:
-    keys = [
-        key
-        for key in kms.keys.values()
-        if key.key_state != "PendingDeletion" and key.key_manager == "CUSTOMER"
-    ]
+    keys = [key for key in kms.keys.values() if key.key_state != "PendingDeletion" and key.key_manager == "CUSTOMER"]
     return {"kms:key": len(keys), "kms:alias": sum(len(key.aliases) for key in keys)}
 
 

@@ -73,9 +73,7 @@ def resolve(environ: dict[str, Any]) -> Call:
     scope = _scope(environ)
     if scope is None:
         if request.values.get("Action") not in _UNSIGNED_STS:
-            raise AwsError(
-                "MissingAuthenticationToken", "the request is not signed, so it names no service", 403
-            )
+            raise AwsError("MissingAuthenticationToken", "the request is not signed, so it names no service", 403)
         scope = ("sts", "us-east-1")  # as unsigned calls go to the global endpoint
     service, region = scope
     if service not in SERVICES:
@@ -84,9 +82,7 @@ def resolve(environ: dict[str, Any]) -> Call:
         operation, parameters = _match(service, request)
     except HTTPException as error:
         asked = (
-            request.values.get("Action")
-            or request.headers.get("X-Amz-Target")
-            or f"{request.method} {request.path}"
+            request.values.get("Action") or request.headers.get("X-Amz-Target") or f"{request.method} {request.path}"
         )
         raise NotImplementedHereError(f"{service}: {asked}") from error
     if service == "s3" and _S3_NOT_HERE.search(operation.name):

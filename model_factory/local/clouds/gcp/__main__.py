@@ -40,9 +40,7 @@ def main() -> None:
         prog="python -m model_factory.local.clouds.gcp", description="The local Google Cloud, on loopback."
     )
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="directory that keeps the state over restarts"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="directory that keeps the state over restarts")
     parser.add_argument(
         "--transition-seconds",
         type=float,

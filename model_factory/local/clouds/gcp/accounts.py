@@ -21,14 +21,10 @@ def find_account(call: Call, name: str) -> Stored:
     project, identity = match.groups()
     if "@" in identity:
         domain = identity.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
-        found = call.cloud.store.get(
-            f"iam/projects/{domain if project == '-' else project}/serviceAccounts/{identity}"
-        )
+        found = call.cloud.store.get(f"iam/projects/{domain if project == '-' else project}/serviceAccounts/{identity}")
     else:
         prefix = "iam/projects/*" if project == "-" else f"iam/projects/{project}"
-        found = next(
-            (s for s in call.cloud.store.children(prefix, ACCOUNT) if s.body["uniqueId"] == identity), None
-        )
+        found = next((s for s in call.cloud.store.children(prefix, ACCOUNT) if s.body["uniqueId"] == identity), None)
     if found is None:
         raise errors.not_found(f"Unknown service account: {identity}")
     return found
@@ -94,9 +90,7 @@ def patch(call: Call) -> Body:
 
 def _switch(call: Call, disabled: bool) -> Body:
     stored = find_account(call, call.parameter("name"))
-    body = {k: v for k, v in stored.body.items() if k != "disabled"} | (
-        {"disabled": True} if disabled else {}
-    )
+    body = {k: v for k, v in stored.body.items() if k != "disabled"} | ({"disabled": True} if disabled else {})
     call.cloud.put(stored.key, ACCOUNT, body)
     return {}
 

@@ -62,9 +62,7 @@ async def serve(cloud: Cloud, routes: Routes, request: Request) -> Response:
     upload = raw_path.startswith(("/upload/", "/resumable/upload/"))
     matches = routes.match(request.method, raw_path.removeprefix("/resumable").removeprefix("/upload"))
     if not matches:
-        return _error(
-            ApiError(404, "NOT_FOUND", f"The requested URL {raw_path} was not found on this server."), ""
-        )
+        return _error(ApiError(404, "NOT_FOUND", f"The requested URL {raw_path} was not found on this server."), "")
     match = _choose(cloud, matches)
     method = match.method
     delay = cloud.controls.delay_seconds(method.id)
@@ -148,9 +146,7 @@ def _query(match: Match, text: str) -> Mapping[str, str]:
                 f"Invalid value at '{canonical}' (TYPE_{str(parameter.get('format', kind)).upper()}), \"{value}\""
             )
         if "enum" in parameter and value not in parameter["enum"]:
-            raise errors.invalid(
-                f"Invalid value at '{canonical}' ({', '.join(parameter['enum'])}), \"{value}\""
-            )
+            raise errors.invalid(f"Invalid value at '{canonical}' ({', '.join(parameter['enum'])}), \"{value}\"")
         result[canonical] = value
     if result.get("fields", "*") != "*":
         raise errors.not_implemented("partial answers (fields)")
@@ -165,9 +161,7 @@ def _query(match: Match, text: str) -> Mapping[str, str]:
             and match.method.service in _PARAMETER_PATTERN_SERVICES
             and not re.fullmatch(pattern, value)
         ):
-            raise errors.invalid(
-                f"Invalid value for field '{name}': '{value}'. Must be a match of regex '{pattern}'"
-            )
+            raise errors.invalid(f"Invalid value for field '{name}': '{value}'. Must be a match of regex '{pattern}'")
     return result
 
 

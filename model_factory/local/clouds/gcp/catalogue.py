@@ -85,8 +85,7 @@ ACCELERATOR_ZONES: Final[Mapping[str, frozenset[str]]] = {
     ),
     "nvidia-tesla-v100": _zones("us-central1:abcf us-east1:bc us-west1:ab europe-west4:abc asia-east1:c"),
     "nvidia-tesla-p100": _zones(
-        "us-central1:cf us-east1:bc us-west1:ab europe-west1:bd europe-west4:a asia-east1:ac "
-        "australia-southeast1:b"
+        "us-central1:cf us-east1:bc us-west1:ab europe-west1:bd europe-west4:a asia-east1:ac australia-southeast1:b"
     ),
     "nvidia-tesla-p4": _zones(
         "us-central1:ac us-east4:abc us-west2:bc northamerica-northeast1:abc europe-west4:bc "

@@ -74,15 +74,11 @@ def canonical_links(cloud: Cloud, value: Json, own: str) -> Json:
             if stored is None:
                 raise errors.not_found(not_found_message(key))
             if not stored.ready:
-                raise errors.invalid(
-                    f"The resource '{key.removeprefix('compute/')}' is not ready", "resourceNotReady"
-                )
+                raise errors.invalid(f"The resource '{key.removeprefix('compute/')}' is not ready", "resourceNotReady")
             return link(key)
         return value
     if isinstance(value, dict):
-        return {
-            k: v if k.startswith("selfLink") else canonical_links(cloud, v, own) for k, v in value.items()
-        }
+        return {k: v if k.startswith("selfLink") else canonical_links(cloud, v, own) for k, v in value.items()}
     if isinstance(value, list):
         return [canonical_links(cloud, v, own) for v in value]
     return value
@@ -103,16 +99,12 @@ def complete_network(call: Call, key: str, body: Body, old: Body) -> Body:
         raise errors.invalid("A custom-mode network cannot be switched to auto mode.", "invalid")
     mtu = body.get("mtu", 1460)
     if not 1300 <= mtu <= 8896:
-        raise errors.invalid(
-            f"Invalid value for field 'resource.mtu': '{mtu}'. Must be between 1300 and 8896."
-        )
+        raise errors.invalid(f"Invalid value for field 'resource.mtu': '{mtu}'. Must be between 1300 and 8896.")
     body.setdefault("routingConfig", {}).setdefault("routingMode", "REGIONAL")
     body["routingConfig"].setdefault("bgpBestPathSelectionMode", "LEGACY")
     body.setdefault("networkFirewallPolicyEnforcementOrder", "AFTER_CLASSIC_FIREWALL")
     body.pop("subnetworks", None)
-    body["selfLinkWithId"] = (
-        f"{COMPUTE_ROOT}projects/{call.parameter('project')}/global/networks/{body['id']}"
-    )
+    body["selfLinkWithId"] = f"{COMPUTE_ROOT}projects/{call.parameter('project')}/global/networks/{body['id']}"
     return body
 
 
@@ -138,9 +130,7 @@ def complete_subnetwork(call: Call, key: str, body: Body, old: Body) -> Body:
             raise errors.invalid(
                 f"Invalid value for field '{field}.rangeName': '{secondary['rangeName']}'. It is used twice."
             )
-        mine.append(
-            (secondary["rangeName"], cidr(secondary.get("ipCidrRange", ""), field, shortest=4, longest=29))
-        )
+        mine.append((secondary["rangeName"], cidr(secondary.get("ipCidrRange", ""), field, shortest=4, longest=29)))
     _refuse_overlaps(call.cloud, key, network, mine)
     body["region"] = link(key.rsplit("/", 2)[0])
     body["gatewayAddress"] = str(primary.network_address + 1)
@@ -161,9 +151,7 @@ def _refuse_overlaps(cloud: Cloud, key: str, network: str, mine: list[tuple[str,
     for index, (name, range_) in enumerate(mine):
         for other_name, other in mine[:index]:
             if range_.overlaps(other):
-                raise errors.invalid(
-                    f"Invalid IPCidrRange: {range_} ({name}) conflicts with {other} ({other_name})."
-                )
+                raise errors.invalid(f"Invalid IPCidrRange: {range_} ({name}) conflicts with {other} ({other_name}).")
     for user in cloud.store.users(network):
         stored = cloud.store.get(user)
         if user == key or stored is None or stored.kind != "compute.subnetworks":
@@ -207,15 +195,11 @@ def complete_router(call: Call, key: str, body: Body, old: Body) -> Body:
         if not nat.get("name"):
             raise errors.invalid(f"Required field '{field}.name' not specified", "required")
         if nat["name"] in names:
-            raise errors.invalid(
-                f"Invalid value for field '{field}.name': '{nat['name']}'. NAT names must be unique."
-            )
+            raise errors.invalid(f"Invalid value for field '{field}.name': '{nat['name']}'. NAT names must be unique.")
         names.add(nat["name"])
         source = nat.get("sourceSubnetworkIpRangesToNat")
         if source not in _NAT_SOURCES:
-            raise errors.invalid(
-                f"Required field '{field}.sourceSubnetworkIpRangesToNat' not specified", "required"
-            )
+            raise errors.invalid(f"Required field '{field}.sourceSubnetworkIpRangesToNat' not specified", "required")
         if (source == "LIST_OF_SUBNETWORKS") != bool(nat.get("subnetworks")):
             raise errors.invalid(
                 f"Invalid value for field '{field}.subnetworks': they go with LIST_OF_SUBNETWORKS, and only with it."
@@ -252,9 +236,7 @@ def complete_firewall(call: Call, key: str, body: Body, old: Body) -> Body:
             try:
                 ipaddress.ip_network(range_)
             except ValueError as error:
-                raise errors.invalid(
-                    f"Invalid value for field 'resource.{name}': '{range_}'. {error}."
-                ) from error
+                raise errors.invalid(f"Invalid value for field 'resource.{name}': '{range_}'. {error}.") from error
     for rule in [*body.get("allowed", []), *body.get("denied", [])]:
         for port in rule.get("ports", []):
             if not re.fullmatch(r"\d{1,5}(-\d{1,5})?", port):
@@ -370,9 +352,7 @@ def _register(collection: Collection) -> None:
         key = f"{place(call)}/{call.parameter(parameter)}"
         stored = call.cloud.require(key)
         if not stored.ready:
-            raise errors.invalid(
-                f"The resource '{key.removeprefix('compute/')}' is not ready", "resourceNotReady"
-            )
+            raise errors.invalid(f"The resource '{key.removeprefix('compute/')}' is not ready", "resourceNotReady")
         check_fingerprint(collection, call.body, stored.body)
         replaced = call.method.endswith(".update")
         kept = {k: stored.body[k] for k in ("id", "kind", "name", "creationTimestamp", "selfLink")}

@@ -52,9 +52,7 @@ _UPDATE_TARGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "desiredGcfsConfig": ("nodePoolDefaults", "nodeConfigDefaults", "gcfsConfig"),
 }
 """Where a `desired…` field goes when its name does not say it. The others go to the field of that name in Cluster or NetworkConfig."""
-_REPLACED_WHOLE: Final = frozenset(
-    {"locations", "masterAuthorizedNetworksConfig", "loggingConfig", "monitoringConfig"}
-)
+_REPLACED_WHOLE: Final = frozenset({"locations", "masterAuthorizedNetworksConfig", "loggingConfig", "monitoringConfig"})
 
 
 def cluster_key(call: Call) -> str:
@@ -130,9 +128,7 @@ def _complete(call: Call, key: str, project: str, location: str, cluster: Body) 
         raise errors.invalid(f'Location "{strangers[0]}" is not a zone of region {region}.')
     cluster.setdefault("loggingService", "logging.googleapis.com/kubernetes")
     cluster.setdefault("monitoringService", "monitoring.googleapis.com/kubernetes")
-    cluster.setdefault(
-        "loggingConfig", {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS", "WORKLOADS"]}}
-    )
+    cluster.setdefault("loggingConfig", {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS", "WORKLOADS"]}})
     cluster.setdefault("monitoringConfig", {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]}})
     cluster.setdefault("databaseEncryption", {"state": "DECRYPTED"})
     cluster.setdefault("shieldedNodes", {"enabled": True})
@@ -149,9 +145,7 @@ def _complete(call: Call, key: str, project: str, location: str, cluster: Body) 
 
 def pick_version(channel: str, wanted: str) -> str:
     """A full version for "", "latest", "-", a prefix such as 1.35, or itself. Raises ApiError for one the channel lacks."""
-    offered = VERSIONS.get(channel) or tuple(
-        dict.fromkeys(v for versions in VERSIONS.values() for v in versions)
-    )
+    offered = VERSIONS.get(channel) or tuple(dict.fromkeys(v for versions in VERSIONS.values() for v in versions))
     if wanted in ("", "-", "latest"):
         return offered[0] if wanted == "latest" else DEFAULT_VERSIONS.get(channel, offered[0])
     for version in offered:
@@ -238,13 +232,9 @@ def _complete_private(call: Call, key: str, cluster: Body, private: Body, addres
         try:
             range_ = ipaddress.IPv4Network(block)
         except ValueError as error:
-            raise errors.invalid(
-                f'Invalid value for field "master_ipv4_cidr_block": "{block}": {error}.'
-            ) from error
+            raise errors.invalid(f'Invalid value for field "master_ipv4_cidr_block": "{block}": {error}.') from error
         if range_.prefixlen != 28:
-            raise errors.invalid(
-                f'Invalid value for field "master_ipv4_cidr_block": "{block}": it must be a /28.'
-            )
+            raise errors.invalid(f'Invalid value for field "master_ipv4_cidr_block": "{block}": it must be a /28.')
         _refuse_control_plane_overlap(call, key, cluster, range_)
         cluster["privateClusterConfig"]["privateEndpoint"] = str(range_.network_address + 2)
     private.setdefault("privateEndpoint", "10.128.255.2")
@@ -277,9 +267,7 @@ def _initial_pools(call: Call, key: str, cluster: Body) -> list[Body]:
     given: list[Body] = cluster.pop("nodePools", [])
     count = cluster.get("initialNodeCount", 0)
     if given and (count or cluster.get("nodeConfig")):
-        raise errors.invalid(
-            "cluster.initial_node_count and cluster.node_config do not go with cluster.node_pools."
-        )
+        raise errors.invalid("cluster.initial_node_count and cluster.node_config do not go with cluster.node_pools.")
     if not given and not cluster.get("autopilot", {}).get("enabled"):
         if count < 1:
             raise errors.invalid("Cluster.initial_node_count must be greater than zero.")
@@ -331,9 +319,7 @@ def delete(call: Call) -> Body:
     call.cloud.require(key)
     _refuse_busy(call, key)
     call.cloud.merge(key, {"status": "STOPPING"})
-    return start_container(
-        call, "DELETE_CLUSTER", key, Effect(remove=(key,)), Effect(merge={key: {"status": "ERROR"}})
-    )
+    return start_container(call, "DELETE_CLUSTER", key, Effect(remove=(key,)), Effect(merge={key: {"status": "ERROR"}}))
 
 
 def _start_change(call: Call, kind: str, changes: Mapping[str, Json]) -> Body:
@@ -414,9 +400,7 @@ def set_labels(call: Call) -> Body:
     if call.body.get("labelFingerprint") != cluster["labelFingerprint"]:
         raise errors.precondition("Labels could not be set due to fingerprint mismatch.")
     labels = call.body.get("resourceLabels", {})
-    return _start_change(
-        call, "UPDATE_CLUSTER", {"resourceLabels": labels, "labelFingerprint": digest(labels)}
-    )
+    return _start_change(call, "UPDATE_CLUSTER", {"resourceLabels": labels, "labelFingerprint": digest(labels)})
 
 
 @handles("container.projects.locations.clusters.setMaintenancePolicy")

@@ -195,9 +195,7 @@ class Cloud:
 
     # Operations
 
-    def start(
-        self, key: str, subject: str, body: Body, effect: Effect, *, share: float = 1.0
-    ) -> StoredOperation:
+    def start(self, key: str, subject: str, body: Body, effect: Effect, *, share: float = 1.0) -> StoredOperation:
         """Write an operation that is due after `share` of the transition time."""
         due = self.clock() + self.controls.transition_seconds * share
         operation = StoredOperation(key, subject, due, False, body, effect)
@@ -276,9 +274,7 @@ def page(
 ) -> Body:
     """One page of `items`, filtered as the call asks, with `nextPageToken` where more follow."""
     selected = [visible(item) for item in items if matches(item, call.query.get("filter", ""))]
-    size = (
-        next((int(call.query[name]) for name in size_names if call.query.get(name, "").isdigit()), 0) or 500
-    )
+    size = next((int(call.query[name]) for name in size_names if call.query.get(name, "").isdigit()), 0) or 500
     start = _token_offset(call.query.get("pageToken", ""))
     body: Body = {}
     chunk = selected[start : start + size]

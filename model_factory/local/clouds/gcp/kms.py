@@ -36,9 +36,7 @@ def create_ring(call: Call) -> Body:
     parent = call.parameter("parent")
     location = parent.rpartition("/")[2]
     if location not in catalogue.REGIONS and location not in _LOCATIONS:
-        raise errors.not_found(
-            f"The request concerns location '{location}' but was sent to location 'global'."
-        )
+        raise errors.not_found(f"The request concerns location '{location}' but was sent to location 'global'.")
     key = f"cloudkms/{parent}/keyRings/{_identifier(call, 'keyRingId')}"
     if call.cloud.store.get(key) is not None:
         raise errors.exists(f"KeyRing {key.removeprefix('cloudkms/')} already exists.")

@@ -59,9 +59,7 @@ def complete_pool(call: Call, cluster_key: str, cluster: Body, given: Body) -> B
     pool["config"] = config
     pool.setdefault("initialNodeCount", 0)
     if pool["initialNodeCount"] < 0:
-        raise errors.invalid(
-            'Invalid value for field "node_pool.initial_node_count": it must not be negative.'
-        )
+        raise errors.invalid('Invalid value for field "node_pool.initial_node_count": it must not be negative.')
     if "autoscaling" in pool:
         pool["autoscaling"] = complete_autoscaling(pool["autoscaling"])
     pool["management"] = {"autoRepair": True, "autoUpgrade": True, **pool.get("management", {})}
@@ -72,15 +70,11 @@ def complete_pool(call: Call, cluster_key: str, cluster: Body, given: Body) -> B
         raise errors.invalid("Auto_upgrade must be true when release_channel is set.")
     pool["upgradeSettings"] = {"maxSurge": 1, "strategy": "SURGE", **pool.get("upgradeSettings", {})}
     pool.setdefault("version", cluster["currentMasterVersion"])
-    pool.setdefault(
-        "maxPodsConstraint", dict(cluster.get("defaultMaxPodsConstraint", {"maxPodsPerNode": "110"}))
-    )
+    pool.setdefault("maxPodsConstraint", dict(cluster.get("defaultMaxPodsConstraint", {"maxPodsPerNode": "110"})))
     pool["podIpv4CidrSize"] = 24
     policy = cluster.get("ipAllocationPolicy", {})
     network = dict(pool.get("networkConfig", {}))
-    network.setdefault(
-        "enablePrivateNodes", bool(cluster.get("privateClusterConfig", {}).get("enablePrivateNodes"))
-    )
+    network.setdefault("enablePrivateNodes", bool(cluster.get("privateClusterConfig", {}).get("enablePrivateNodes")))
     if policy.get("clusterSecondaryRangeName"):
         network.setdefault("podRange", policy["clusterSecondaryRangeName"])
         network.setdefault("podIpv4CidrBlock", policy.get("clusterIpv4CidrBlock", ""))
@@ -125,9 +119,7 @@ def complete_config(call: Call, config: Body, cluster: Body, zones: list[str]) -
     project = cluster["selfLink"].split("/projects/")[1].split("/")[0]
     ours = account.endswith(f"@{project}.iam.gserviceaccount.com")
     if ours and call.cloud.store.get(f"iam/projects/{project}/serviceAccounts/{account}") is None:
-        raise errors.invalid(
-            f'The user does not have access to service account "{account}": it does not exist.'
-        )
+        raise errors.invalid(f'The user does not have access to service account "{account}": it does not exist.')
     region = catalogue.region_of(cluster["location"])
     strangers = [zone for zone in zones if catalogue.ZONES.get(zone) != region]
     if strangers:
@@ -159,9 +151,7 @@ def check_machine(config: Body, zones: list[str]) -> None:
                     f"Machine type {machine.name} has {machine.accelerator_count} {machine.accelerator}, not {count} {type_}."
                 )
         elif type_ not in catalogue.ATTACHABLE.get(machine.family, frozenset()):
-            raise errors.invalid(
-                f"Accelerator type {type_} cannot be attached to machine type {machine.name}."
-            )
+            raise errors.invalid(f"Accelerator type {type_} cannot be attached to machine type {machine.name}.")
         elif count not in catalogue.ATTACHABLE_COUNTS[type_]:
             raise errors.invalid(f"{count} is not a valid count of {type_} for machine type {machine.name}.")
     if machine.accelerator and not accelerators:
@@ -207,14 +197,12 @@ def shortage(call: Call, pool: Body, nodes: int) -> Body | None:
         metric = catalogue.QUOTA_METRICS[type_]
         if config.get("spot") or config.get("preemptible"):
             metric = f"PREEMPTIBLE_{metric}"
-        limit = (
-            (call.cloud.store.setting("quotas") or {})
-            .get(region, {})
-            .get(metric, catalogue.DEFAULT_GPU_QUOTA)
-        )
+        limit = (call.cloud.store.setting("quotas") or {}).get(region, {}).get(metric, catalogue.DEFAULT_GPU_QUOTA)
         wanted = nodes * each * len(zones)
         if wanted > limit:
-            message = f"Quota '{metric}' exceeded. Limit: {float(limit)} in region {region}. Requested: {float(wanted)}."
+            message = (
+                f"Quota '{metric}' exceeded. Limit: {float(limit)} in region {region}. Requested: {float(wanted)}."
+            )
             return {
                 "code": 8,
                 "reason": "QUOTA_EXCEEDED",
@@ -291,9 +279,7 @@ def get(call: Call) -> Body:
 def get_instance_group(call: Call) -> Body:
     """The instance group of one zone of a pool: only its size."""
     project, zone, name = (call.parameter(p) for p in ("project", "zone", "instanceGroupManager"))
-    url = (
-        f"https://www.googleapis.com/compute/v1/projects/{project}/zones/{zone}/instanceGroupManagers/{name}"
-    )
+    url = f"https://www.googleapis.com/compute/v1/projects/{project}/zones/{zone}/instanceGroupManagers/{name}"
     for stored in call.cloud.store.children(f"container/projects/{project}/*", NODE_POOL):
         if url in stored.body["instanceGroupUrls"]:
             return {
@@ -302,18 +288,14 @@ def get_instance_group(call: Call) -> Body:
                 "selfLink": url,
                 "targetSize": stored.body["_size"],
             }
-    raise errors.not_found(
-        f"The resource 'projects/{project}/zones/{zone}/instanceGroupManagers/{name}' was not found"
-    )
+    raise errors.not_found(f"The resource 'projects/{project}/zones/{zone}/instanceGroupManagers/{name}' was not found")
 
 
 @handles("container.projects.locations.clusters.nodePools.list")
 def list_(call: Call) -> Body:
     cluster_key = f"container/{call.parameter('parent')}"
     call.cloud.require(cluster_key)
-    return {
-        "nodePools": [visible(stored.body) for stored in call.cloud.store.children(cluster_key, NODE_POOL)]
-    }
+    return {"nodePools": [visible(stored.body) for stored in call.cloud.store.children(cluster_key, NODE_POOL)]}
 
 
 @handles("container.projects.locations.clusters.nodePools.delete")
@@ -327,9 +309,7 @@ def delete(call: Call) -> Body:
     )
 
 
-def _start_change(
-    call: Call, kind: str, change: Callable[[Body, Body], Body], *, nodes: int | None = None
-) -> Body:
+def _start_change(call: Call, kind: str, change: Callable[[Body, Body], Body], *, nodes: int | None = None) -> Body:
     """Refuse or start a change: `change(pool, cluster)` gives the fields that hold once it is done."""
     key = pool_key(call)
     stored = call.cloud.require(key)
@@ -355,9 +335,7 @@ def _start_change(
 @handles("container.projects.locations.clusters.nodePools.update")
 def update(call: Call) -> Body:
     given = {
-        k: v
-        for k, v in call.body.items()
-        if k not in ("name", "projectId", "zone", "clusterId", "nodePoolId", "etag")
+        k: v for k, v in call.body.items() if k not in ("name", "projectId", "zone", "clusterId", "nodePoolId", "etag")
     }
     if not given:
         raise errors.invalid("At least one field of the node pool must be updated.")
@@ -381,9 +359,7 @@ def update(call: Call) -> Body:
             _fit_accelerators(config)
         locations = changes.get("locations", pool["locations"])
         changes["config"] = complete_config(call, config, cluster, locations)
-        changes["instanceGroupUrls"] = instance_groups(
-            pool_key(call).split("/nodePools/")[0], pool["name"], locations
-        )
+        changes["instanceGroupUrls"] = instance_groups(pool_key(call).split("/nodePools/")[0], pool["name"], locations)
         return changes
 
     return _start_change(call, "UPGRADE_NODES" if "nodeVersion" in given else "UPDATE_CLUSTER", change)

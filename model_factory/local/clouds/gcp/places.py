@@ -12,9 +12,7 @@ from model_factory.local.clouds.gcp.operations import COMPUTE_ROOT
 
 def _region(call: Call, name: str) -> Body:
     if name not in catalogue.REGIONS:
-        raise errors.not_found(
-            f"The resource 'projects/{call.parameter('project')}/regions/{name}' was not found"
-        )
+        raise errors.not_found(f"The resource 'projects/{call.parameter('project')}/regions/{name}' was not found")
     limits: Mapping[str, float] = (call.cloud.store.setting("quotas") or {}).get(name, {})
     project = f"projects/{call.parameter('project')}"
     return {
@@ -32,9 +30,7 @@ def _region(call: Call, name: str) -> Body:
 
 def _zone(call: Call, name: str) -> Body:
     if name not in catalogue.ZONES:
-        raise errors.not_found(
-            f"The resource 'projects/{call.parameter('project')}/zones/{name}' was not found"
-        )
+        raise errors.not_found(f"The resource 'projects/{call.parameter('project')}/zones/{name}' was not found")
     base = f"{COMPUTE_ROOT}projects/{call.parameter('project')}"
     region = f"{base}/regions/{catalogue.ZONES[name]}"
     return {

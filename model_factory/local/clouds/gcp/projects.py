@@ -36,9 +36,7 @@ def _service(call: Call, name: str) -> tuple[str, str]:
 
 
 def _state(cloud: Cloud, project: str, host: str) -> Body:
-    disabled = host in cloud.disabled_services(project) or host.partition(".")[0] in cloud.disabled_services(
-        project
-    )
+    disabled = host in cloud.disabled_services(project) or host.partition(".")[0] in cloud.disabled_services(project)
     return {
         "name": f"projects/{cloud.project_number(project)}/services/{host}",
         "config": {"name": host},

@@ -72,17 +72,13 @@ def get(call: Call) -> Body:
 @handles("artifactregistry.projects.locations.repositories.list")
 def list_(call: Call) -> Body:
     parent = f"artifactregistry/{call.parameter('parent')}"
-    return page(
-        call, [stored.body for stored in call.cloud.store.children(parent, REPOSITORY)], "repositories"
-    )
+    return page(call, [stored.body for stored in call.cloud.store.children(parent, REPOSITORY)], "repositories")
 
 
 @handles("artifactregistry.projects.locations.repositories.patch")
 def patch(call: Call) -> Body:
     old = _require(call)
-    fields = [
-        f for f in call.match.document.schema("Repository")["properties"] if f not in ("name", "createTime")
-    ]
+    fields = [f for f in call.match.document.schema("Repository")["properties"] if f not in ("name", "createTime")]
     body = apply_mask(old, call.body, call.query.get("updateMask"), fields)
     changed = next((field for field in _IMMUTABLE if body.get(field) != old.get(field)), None)
     if changed:

@@ -123,9 +123,7 @@ def complete(body: Body, now: str) -> Body:
 
 
 def _bucket(call: Call, parameter: str = "bucket") -> Stored:
-    return call.cloud.require(
-        f"storage/b/{call.parameter(parameter)}", "The specified bucket does not exist."
-    )
+    return call.cloud.require(f"storage/b/{call.parameter(parameter)}", "The specified bucket does not exist.")
 
 
 def _check_generation(call: Call, body: Body) -> None:

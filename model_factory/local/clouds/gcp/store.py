@@ -104,17 +104,13 @@ class Store:
 
     def counts(self) -> dict[str, int]:
         with self._lock:
-            return dict(
-                self._database.execute("SELECT kind, COUNT(*) FROM resource GROUP BY kind ORDER BY kind")
-            )
+            return dict(self._database.execute("SELECT kind, COUNT(*) FROM resource GROUP BY kind ORDER BY kind"))
 
     # Resources
 
     def get(self, key: str) -> Stored | None:
         with self._lock:
-            row = self._database.execute(
-                "SELECT key, kind, ready, body FROM resource WHERE key = ?", (key,)
-            ).fetchone()
+            row = self._database.execute("SELECT key, kind, ready, body FROM resource WHERE key = ?", (key,)).fetchone()
         return None if row is None else _stored(row)
 
     def children(self, parent: str, kind: str) -> list[Stored]:
@@ -169,9 +165,7 @@ class Store:
     def users(self, target: str) -> list[str]:
         """The keys of resources that refer to `target`."""
         with self._lock:
-            rows = self._database.execute(
-                "SELECT source FROM reference WHERE target = ? ORDER BY source", (target,)
-            )
+            rows = self._database.execute("SELECT source FROM reference WHERE target = ? ORDER BY source", (target,))
             return [row[0] for row in rows]
 
     # Operations
@@ -263,6 +257,4 @@ def _stored(row: tuple[str, str, int, str]) -> Stored:
 def _operation(row: tuple[str, str, float, int, str, str]) -> StoredOperation:
     key, subject, due, done, body, effect = row
     raw = json.loads(effect)
-    return StoredOperation(
-        key, subject, due, bool(done), json.loads(body), Effect(raw["merge"], tuple(raw["remove"]))
-    )
+    return StoredOperation(key, subject, due, bool(done), json.loads(body), Effect(raw["merge"], tuple(raw["remove"])))

@@ -59,9 +59,7 @@ class Reference:
         """The object's file, relative to the cluster's folder."""
         version = self.api_version.replace("/", "_").replace(":", "_")
         name = f"{version}-{self.kind.lower()}-{self.namespace or 'default'}-{self.name}.yaml"
-        is_crd = (
-            self.kind == "CustomResourceDefinition" and group_of(self.api_version) == "apiextensions.k8s.io"
-        )
+        is_crd = self.kind == "CustomResourceDefinition" and group_of(self.api_version) == "apiextensions.k8s.io"
         return Path(CRDS if is_crd else MANIFESTS) / name
 
     def __str__(self) -> str:
@@ -108,9 +106,7 @@ class Cluster:
         reference = self._begin(Reference.of(obj), "update")
         found = self._load(reference)
         for field in _changed_immutable_fields(found or {}, obj):
-            raise _refused(
-                reference, "update", "Invalid", 422, f"{reference} is invalid: {field}: field is immutable"
-            )
+            raise _refused(reference, "update", "Invalid", 422, f"{reference} is invalid: {field}: field is immutable")
         self._write(reference, obj, "update")
 
     def delete(self, reference: Reference) -> bool:
@@ -178,9 +174,7 @@ def _parse(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise ClusterError(
-            "read", "InternalError", 500, f"{path}: {error}; correct or delete the file"
-        ) from error
+        raise ClusterError("read", "InternalError", 500, f"{path}: {error}; correct or delete the file") from error
 
 
 def _refused(reference: Reference, verb: str, reason: str, status: int, message: str) -> ClusterError:
@@ -191,9 +185,7 @@ def _changed_immutable_fields(old: Mapping[str, Any], new: Mapping[str, Any]) ->
     if not old:
         return
     reference = Reference.of(new)
-    for field in immutable_fields(
-        reference.api_version, reference.kind, immutable=old.get("immutable") is True
-    ):
+    for field in immutable_fields(reference.api_version, reference.kind, immutable=old.get("immutable") is True):
         before, after = _at(old, field), _at(new, field)
         kept = after is None and field == "spec.clusterIP"
         if before != after and not kept:

@@ -75,9 +75,7 @@ def set_latency(root: Path, milliseconds: float, operation: str | None = None) -
         if operation is None:
             changed = replace(plans, milliseconds=milliseconds, operations=others if milliseconds else {})
         else:
-            changed = replace(
-                plans, operations={**others, operation: milliseconds} if milliseconds else others
-            )
+            changed = replace(plans, operations={**others, operation: milliseconds} if milliseconds else others)
         _write(root, changed)
     return changed.document()["latency"]
 
@@ -121,9 +119,7 @@ def cluster_folders(root: Path) -> list[Path]:
     """The rendered clusters under a root, by name."""
     if not root.is_dir():
         return []
-    return sorted(
-        path for path in root.iterdir() if any((path / part).is_dir() for part in (CRDS, MANIFESTS))
-    )
+    return sorted(path for path in root.iterdir() if any((path / part).is_dir() for part in (CRDS, MANIFESTS)))
 
 
 def _count(folder: Path) -> Counter[str]:

@@ -47,16 +47,12 @@ def container(body: Object, path: Path) -> Iterator[Violation]:
     mounted: set[object] = set()
     for index, mount in enumerate(_objects(body, "volumeMounts")):
         if mount.get("mountPath") in mounted:
-            yield Violation(
-                (*path, "volumeMounts", index, "mountPath"), f"{mount.get('mountPath')!r} is mounted twice"
-            )
+            yield Violation((*path, "volumeMounts", index, "mountPath"), f"{mount.get('mountPath')!r} is mounted twice")
         mounted.add(mount.get("mountPath"))
     for index, variable in enumerate(_objects(body, "env")):
         where, text = (*path, "env", index), variable.get("name")
         if isinstance(text, str) and not _VARIABLE.fullmatch(text):
-            yield Violation(
-                (*where, "name"), f"{text!r} is not a variable name: letters, digits, '-', '_' and '.'"
-            )
+            yield Violation((*where, "name"), f"{text!r} is not a variable name: letters, digits, '-', '_' and '.'")
         if variable.get("value") and variable.get("valueFrom"):
             yield Violation((*where, "valueFrom"), "give value or valueFrom, not both")
 

@@ -52,9 +52,7 @@ def identity(obj: Object) -> Iterator[Violation]:
             yield Violation(("metadata", "name"), reason)
     if isinstance(namespace, str):
         reason = (
-            DNS_LABEL.broken_by(namespace)
-            if is_namespaced(kind)
-            else f"a {kind} belongs to no namespace; leave it out"
+            DNS_LABEL.broken_by(namespace) if is_namespaced(kind) else f"a {kind} belongs to no namespace; leave it out"
         )
         if reason:
             yield Violation(("metadata", "namespace"), reason)
@@ -81,9 +79,7 @@ def label_selector(selector: Object, path: Path) -> Iterator[Violation]:
         elif operator in ("Exists", "DoesNotExist") and values:
             yield Violation((*where, "values"), f"operator {operator} takes no values")
         elif operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
-            yield Violation(
-                (*where, "operator"), f"must be In, NotIn, Exists or DoesNotExist, not {operator!r}"
-            )
+            yield Violation((*where, "operator"), f"must be In, NotIn, Exists or DoesNotExist, not {operator!r}")
 
 
 def workload(kind: str) -> Check:
@@ -109,16 +105,12 @@ def workload(kind: str) -> Check:
         strategy = _mapping(spec, "strategy")
         rolling = _mapping(strategy, "rollingUpdate")
         if strategy.get("type") == "Recreate" and rolling:
-            yield Violation(
-                (*path, "strategy", "rollingUpdate"), "is only for type RollingUpdate, not Recreate"
-            )
+            yield Violation((*path, "strategy", "rollingUpdate"), "is only for type RollingUpdate, not Recreate")
         if str(rolling.get("maxUnavailable", "1")) in ("0", "0%") and str(rolling.get("maxSurge", "1")) in (
             "0",
             "0%",
         ):
-            yield Violation(
-                (*path, "strategy", "rollingUpdate", "maxUnavailable"), "must not be 0 while maxSurge is 0"
-            )
+            yield Violation((*path, "strategy", "rollingUpdate", "maxUnavailable"), "must not be 0 while maxSurge is 0")
 
     return check
 

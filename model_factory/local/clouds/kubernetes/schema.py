@@ -61,9 +61,7 @@ class Catalogue:
     """The kinds of one Kubernetes version."""
 
     def __init__(self, version: str = KUBERNETES_VERSION) -> None:
-        folder = (
-            resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}.0-local-strict"
-        )
+        folder = resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}.0-local-strict"
         document: dict[str, Any] = json.loads((folder / "_definitions.json").read_text())
         self.version = version
         self.definitions: dict[str, Definition] = document["$defs"]
@@ -106,9 +104,7 @@ class Catalogue:
         validator = self._validators.get(definition_name)
         if validator is None:
             schema = {"$ref": f"kubernetes{_PREFIX}{definition_name}"}
-            validator = self._validators[definition_name] = Draft202012Validator(
-                schema, registry=self._registry
-            )
+            validator = self._validators[definition_name] = Draft202012Validator(schema, registry=self._registry)
         return validator
 
 
@@ -127,9 +123,7 @@ def _violations(error: ValidationError) -> Iterator[Violation]:
         for key in instance:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
-                yield Violation(
-                    (*path, key), "unknown field" + (f"; did you mean {near[0]}?" if near else "")
-                )
+                yield Violation((*path, key), "unknown field" + (f"; did you mean {near[0]}?" if near else ""))
     elif error.validator == "required" and isinstance(instance, dict):
         for key in rule:
             if key not in instance:

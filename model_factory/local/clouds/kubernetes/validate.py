@@ -79,9 +79,7 @@ PORTS: Final = frozenset({
     (_CORE + "HTTPGetAction", "port"), (_CORE + "TCPSocketAction", "port"), (_CORE + "GRPCAction", "port"),
 })  # fmt: skip
 _SINGLE_SUCCESS: Final = ("livenessProbe", "startupProbe")
-_LISTED: Final = frozenset(definition for definition, _ in CHOICES) | frozenset(
-    definition for definition, _ in PORTS
-)
+_LISTED: Final = frozenset(definition for definition, _ in CHOICES) | frozenset(definition for definition, _ in PORTS)
 
 
 class Validator:
@@ -155,9 +153,7 @@ class Validator:
         fields = self._fields.get(id(body))
         if fields is None:
             properties: Mapping[str, Definition] = body.get("properties", {})
-            fields = self._fields[id(body)] = {
-                key: field for key, field in properties.items() if _leads_on(field)
-            }
+            fields = self._fields[id(body)] = {key: field for key, field in properties.items() if _leads_on(field)}
         rest = body.get("additionalProperties")
         for key in value:
             field = fields.get(key)

@@ -47,9 +47,7 @@ def tags(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
         elif len(value) > _TAG_VALUE_MAX:
             yield Failure(path, f"value of {len(value)} characters; AWS takes at most {_TAG_VALUE_MAX}")
     if len(mapping(inputs, "tagsAll")) >= _TAGS_MAX:
-        yield Failure(
-            "tags", f"{len(mapping(inputs, 'tagsAll'))} tags; AWS takes {_TAGS_MAX}, one of them is ours"
-        )
+        yield Failure("tags", f"{len(mapping(inputs, 'tagsAll'))} tags; AWS takes {_TAGS_MAX}, one of them is ours")
 
 
 def cidr(*paths: str, low: int = 0, high: int = 32) -> Check:
@@ -125,9 +123,7 @@ def instance_types(path: str) -> Check:
 def one_of(path: str, *allowed: str | int) -> Check:
     """One of a fixed set of values that the model leaves open."""
     said = ", ".join(map(str, allowed))
-    return _each(
-        (path,), lambda _, value: "" if value in allowed else f"{value!r} is not allowed; one of {said}"
-    )
+    return _each((path,), lambda _, value: "" if value in allowed else f"{value!r} is not allowed; one of {said}")
 
 
 def pattern(path: str, expression: str, meaning: str) -> Check:
@@ -138,9 +134,7 @@ def pattern(path: str, expression: str, meaning: str) -> Check:
 
 def between(path: str, low: int, high: int) -> Check:
     """A number in a range that the model leaves open."""
-    return _each(
-        (path,), lambda _, value: "" if low <= value <= high else f"{value} is outside {low} to {high}"
-    )
+    return _each((path,), lambda _, value: "" if low <= value <= high else f"{value} is outside {low} to {high}")
 
 
 def json_text(path: str) -> Check:
@@ -182,9 +176,7 @@ def policy_faults(document: Value, *, trust: bool) -> Iterable[str]:
     if policy.get("Version", "2012-10-17") not in ("2012-10-17", "2008-10-17"):
         yield f"Version {policy['Version']!r} is unknown; use 2012-10-17"
     statements: Any = policy["Statement"]
-    for index, statement in enumerate(
-        cast("list[Any]", statements if isinstance(statements, list) else [statements])
-    ):
+    for index, statement in enumerate(cast("list[Any]", statements if isinstance(statements, list) else [statements])):
         yield from (f"Statement[{index}] {fault}" for fault in _statement_faults(statement, trust=trust))
 
 

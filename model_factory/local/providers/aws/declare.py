@@ -99,9 +99,7 @@ def declare(
             want = {key: str(value) for key, value in mapping(change.new, "tagsAll").items()}
             have = mapping(change.old, "tagsAll")
             added = {key: value for key, value in want.items() if have.get(key) != value}
-            tagger(
-                call.cloud, {**change.old, "id": change.id}, added, [key for key in have if key not in want]
-            )
+            tagger(call.cloud, {**change.old, "id": change.id}, added, [key for key in have if key not in want])
         return update(call, change) if update else None
 
     return ResourceType[Aws](
@@ -129,9 +127,7 @@ def _tag_outputs(aws: Aws, found: Mapping[str, Value], inputs: Properties) -> Pr
     }
     asked = mapping(inputs, "tags")
     default = aws.config.default_tags
-    own: Properties = {
-        key: value for key, value in everything.items() if key in asked or default.get(key) != value
-    }
+    own: Properties = {key: value for key, value in everything.items() if key in asked or default.get(key) != value}
     return {"tagsAll": everything, **({"tags": own} if own or "tags" in inputs else {})}
 
 
@@ -186,8 +182,7 @@ def as_tag_list(tags: Mapping[str, Value]) -> list[dict[str, str]]:
 def from_tag_list(tags: Iterable[Mapping[str, Any]] | None) -> Properties:
     """The reverse; services differ in the case of the keys."""
     return {
-        str(tag.get("Key", tag.get("TagKey"))): str(tag.get("Value", tag.get("TagValue", "")))
-        for tag in tags or ()
+        str(tag.get("Key", tag.get("TagKey"))): str(tag.get("Value", tag.get("TagValue", ""))) for tag in tags or ()
     }
 
 

@@ -16,10 +16,7 @@ from model_factory.local.wire import Properties, Value
 
 def availability_zones(aws: Aws, arguments: Properties) -> Properties:
     """The zones of a region, sorted by name."""
-    filters = [
-        {"Name": text(item, "name"), "Values": texts(item, "values")}
-        for item in objects(arguments, "filters")
-    ]
+    filters = [{"Name": text(item, "name"), "Values": texts(item, "values")} for item in objects(arguments, "filters")]
     state = text(arguments, "state")
     if state:
         filters.append({"Name": "state", "Values": [state]})
@@ -78,9 +75,7 @@ def policy_document(_aws: Aws, arguments: Properties) -> Properties:
     merged = ("sourceJson", "overrideJson", "sourcePolicyDocuments", "overridePolicyDocuments")
     given = [key for key in merged if arguments.get(key)]
     if given:
-        raise ProviderError(
-            f"getPolicyDocument: {', '.join(given)} is not done by the local provider; give statements"
-        )
+        raise ProviderError(f"getPolicyDocument: {', '.join(given)} is not done by the local provider; give statements")
     version = text(arguments, "version", "2012-10-17")
     document: dict[str, Any] = {"Version": version}
     if text(arguments, "policyId"):

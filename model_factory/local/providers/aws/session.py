@@ -52,11 +52,7 @@ def read_config(config: Properties) -> AwsConfig:
         if not url and service in OPTIONAL:
             continue
         if not is_loopback(url):
-            said = (
-                f"aws:endpoints gives {url!r} for {service}"
-                if url
-                else f"aws:endpoints names no {service} endpoint"
-            )
+            said = f"aws:endpoints gives {url!r} for {service}" if url else f"aws:endpoints names no {service} endpoint"
             raise ConfigurationError(
                 f"{said}: the local provider only talks to loopback; use the Pulumi CLI for real accounts"
             )
@@ -76,9 +72,7 @@ def read_config(config: Properties) -> AwsConfig:
 def known_regions() -> frozenset[str]:
     """All regions of all partitions, as botocore's endpoint data lists them."""
     session = botocore.session.Session()
-    names = (
-        session.get_available_regions("ec2", partition) for partition in session.get_available_partitions()
-    )
+    names = (session.get_available_regions("ec2", partition) for partition in session.get_available_partitions())
     return frozenset(region for regions in names for region in regions)
 
 
@@ -96,11 +90,7 @@ def _structured(value: Value) -> Value:
 def _endpoints(value: Value) -> dict[str, str]:
     blocks = value if isinstance(value, list) else [value]
     return {
-        key: str(url)
-        for block in blocks
-        if isinstance(block, dict)
-        for key, url in block.items()
-        if url is not None
+        key: str(url) for block in blocks if isinstance(block, dict) for key, url in block.items() if url is not None
     }
 
 

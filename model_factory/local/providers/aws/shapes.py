@@ -142,19 +142,14 @@ class _Writer:
             return self.fail(path, f"{value!r} is no map")
         for key in value:
             self.scalar(cast("Shape", shape.key), key, (*path, key))
-        return {
-            key: self.value(cast("Shape", shape.value), item, (*path, key), names)
-            for key, item in value.items()
-        }
+        return {key: self.value(cast("Shape", shape.value), item, (*path, key), names) for key, item in value.items()}
 
     def scalar(self, shape: Shape, value: Value, path: Path) -> Any:
         kind = shape.type_name
         if kind == "boolean":
             if value in ("true", "false"):  # Pulumi has AWS's nullable booleans as text.
                 return value == "true"
-            return (
-                value if isinstance(value, bool) else self.fail(path, f"{value!r} is neither true nor false")
-            )
+            return value if isinstance(value, bool) else self.fail(path, f"{value!r} is neither true nor false")
         if kind in ("integer", "long"):
             if isinstance(value, bool) or not isinstance(value, int):
                 return self.fail(path, f"{value!r} is no whole number")

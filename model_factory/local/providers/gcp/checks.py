@@ -71,9 +71,7 @@ def at_most(low: str, high: str) -> Check:
         lows, highs = list(_at(inputs, parse(low), "")), list(_at(inputs, parse(high), ""))
         for (where, least), (_, most) in zip(lows, highs, strict=False):
             if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
-                yield Failure(
-                    where, f"is {least}, above {high} {most}; give a minimum that is not above the maximum"
-                )
+                yield Failure(where, f"is {least}, above {high} {most}; give a minimum that is not above the maximum")
 
     return check
 
@@ -90,9 +88,7 @@ def labels(name: str) -> Check:
                     "is no label key: lowercase letters, digits, - and _, a letter first, at most 63",
                 )
             elif isinstance(value, str) and not re.fullmatch(LABEL_VALUE, value):
-                yield Failure(
-                    f"{name}.{key}", f"is {value!r}: lowercase letters, digits, - and _, at most 63"
-                )
+                yield Failure(f"{name}.{key}", f"is {value!r}: lowercase letters, digits, - and _, at most 63")
 
     return check
 

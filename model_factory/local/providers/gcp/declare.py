@@ -100,9 +100,7 @@ def declare(
         known = {key: value for key, value in inputs.items() if key not in ours}
         yield from unknown_properties(known_shape(api), known, token)
         if inputs.get("deletionPolicy", "DELETE") not in ("DELETE", ""):
-            yield Failure(
-                "deletionPolicy", f"is {inputs['deletionPolicy']!r}; the local provider knows DELETE only"
-            )
+            yield Failure("deletionPolicy", f"is {inputs['deletionPolicy']!r}; the local provider knows DELETE only")
         yield from schema_failures(cloud, api, known)
         for one in checks:
             yield from one(cloud, inputs)
@@ -143,9 +141,7 @@ def declare(
                 return None
             found = completed
         kept = {key: value for key, value in inputs.items() if key in ours and key not in found}
-        asked = {
-            key: value for key, value in inputs.items() if key in {f.name for f in api.shape if not f.output}
-        }
+        asked = {key: value for key, value in inputs.items() if key in {f.name for f in api.shape if not f.output}}
         filled = fill_silent(asked, found)
         return {**(filled if isinstance(filled, dict) else found), **kept}
 
@@ -204,9 +200,7 @@ def patch(call: Call[Gcp], api: Api, change: Update, names: Iterable[str]) -> No
             if each.name not in change.new:
                 _set_null(body, each.path)
     if api.fingerprinted:
-        body["fingerprint"] = call.cloud.call(f"{api.methods}.get", **api.parameters(change.id)).get(
-            "fingerprint"
-        )
+        body["fingerprint"] = call.cloud.call(f"{api.methods}.get", **api.parameters(change.id)).get("fingerprint")
     method = f"{api.methods}.patch"
     settle(call, api, patiently(call, method, body=body, **parameters), change.id, method)
 
@@ -229,13 +223,10 @@ def differs(path: tuple[str | int, ...], asked: Value, found: Value, before: Val
     if isinstance(asked, dict) and isinstance(found, dict):
         earlier = before if isinstance(before, dict) else {}
         return any(
-            differs((*path, key), asked.get(key), found.get(key), earlier.get(key), rules)
-            for key in {*asked, *earlier}
+            differs((*path, key), asked.get(key), found.get(key), earlier.get(key), rules) for key in {*asked, *earlier}
         )
     if isinstance(asked, list) and isinstance(found, list) and len(asked) == len(found):
-        earlier_items = (
-            before if isinstance(before, list) and len(before) == len(asked) else [None] * len(asked)
-        )
+        earlier_items = before if isinstance(before, list) and len(before) == len(asked) else [None] * len(asked)
         items = zip(asked, found, earlier_items, strict=True)
         return any(differs((*path, i), *values, rules) for i, values in enumerate(items))
     return True

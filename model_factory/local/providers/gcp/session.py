@@ -267,11 +267,7 @@ def finish(call: Call[Gcp], service: str, operation: Body, *, location: str = ""
         current = _current(call.cloud, service, operation, location)
         return current if current.get("status") == "DONE" or current.get("done") else None
 
-    over = (
-        operation
-        if operation.get("done") or operation.get("status") == "DONE"
-        else call.wait(ended, what=method)
-    )
+    over = operation if operation.get("done") or operation.get("status") == "DONE" else call.wait(ended, what=method)
     error: Body | None = over.get("error")
     if not error:
         return

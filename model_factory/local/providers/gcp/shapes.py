@@ -53,9 +53,7 @@ def outputs(*names: str) -> Shape:
     return tuple(Field(name, output=True) for name in names)
 
 
-def to_api(
-    shape: Shape, properties: Mapping[str, Value], only: Iterable[str] | None = None
-) -> dict[str, Json]:
+def to_api(shape: Shape, properties: Mapping[str, Value], only: Iterable[str] | None = None) -> dict[str, Json]:
     """The message for the given properties (`only` some of them). Unknown values stay in it as they are."""
     wanted = None if only is None else frozenset(only)
     body: dict[str, Json] = {}

@@ -56,9 +56,7 @@ _REPLACING: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 _MISSING: Final = object()
 
 
-def replacing_paths(
-    obj: Mapping[str, Any], *, mutable_config_maps: bool, mutable_secrets: bool
-) -> tuple[str, ...]:
+def replacing_paths(obj: Mapping[str, Any], *, mutable_config_maps: bool, mutable_secrets: bool) -> tuple[str, ...]:
     """The paths whose change replaces this object. By default the data of ConfigMaps and Secrets is among them."""
     kind, group = str(obj.get("kind", "")), group_of(str(obj.get("apiVersion", "")))
     paths = ("metadata.name", "metadata.namespace", *_REPLACING.get((group, kind), ()))

@@ -131,9 +131,7 @@ def pruned(source: Any, shape: Any) -> Any:
         return {key: pruned(value, shape[key]) for key, value in source.items() if key in shape}
     if isinstance(source, list) and isinstance(shape, list):
         # Items beyond the shape are drift, not defaults: a list is asked for whole.
-        return [
-            pruned(item, shape[index]) if index < len(shape) else item for index, item in enumerate(source)
-        ]
+        return [pruned(item, shape[index]) if index < len(shape) else item for index, item in enumerate(source)]
     return source
 
 

@@ -90,9 +90,7 @@ class KubernetesProvider(Provider[Target]):
         return Target(
             Cluster((self._root or Path.cwd()) / folder),
             namespace=text(config, "namespace") or "default",
-            mutable_config_maps=_switch(
-                config, "enableConfigMapMutable", "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE"
-            ),
+            mutable_config_maps=_switch(config, "enableConfigMapMutable", "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE"),
             mutable_secrets=_switch(config, "enableSecretMutable", "PULUMI_K8S_ENABLE_SECRET_MUTABLE"),
             always_render=flag(config, "alwaysRender"),
             upsert=_switch(config, "upsertExistingObjects", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"),
@@ -150,9 +148,7 @@ class KubernetesProvider(Provider[Target]):
                 new, mutable_config_maps=target.mutable_config_maps, mutable_secrets=target.mutable_secrets
             )
             changes = [
-                change
-                for change in differences(before, new, replacing)
-                if not change.is_within(request.ignoreChanges)
+                change for change in differences(before, new, replacing) if not change.is_within(request.ignoreChanges)
             ]
             return _diff_response(changes, Reference.of(live), new, always=target.always_render)
 
@@ -165,9 +161,7 @@ class KubernetesProvider(Provider[Target]):
                 return provider_pb2.CreateResponse(properties=wire.encode(inputs))
             target, obj = self._configured(), self._known(inputs)
             reference = Reference.of(obj)
-            _cluster_call(
-                target, lambda: target.cluster.update(obj) if target.upsert else target.cluster.create(obj)
-            )
+            _cluster_call(target, lambda: target.cluster.update(obj) if target.upsert else target.cluster.create(obj))
             state = objects.state(obj, obj, inputs, request.urn, {})
             return provider_pb2.CreateResponse(id=objects.object_id(reference), properties=wire.encode(state))
 
@@ -186,9 +180,7 @@ class KubernetesProvider(Provider[Target]):
             old_inputs, recorded = wire.decode(request.inputs), wire.decode(request.properties)
             live = objects.normal(found, self._checker)
             asked = objects.bare(old_inputs)
-            inputs = (
-                objects.pruned(live, asked) if asked else {k: v for k, v in live.items() if k != "status"}
-            )
+            inputs = objects.pruned(live, asked) if asked else {k: v for k, v in live.items() if k != "status"}
             marked = old_inputs or recorded
             return provider_pb2.ReadResponse(
                 id=objects.object_id(reference),
@@ -276,9 +268,7 @@ def _diff_response(
     replaces = [change.text for change in changes if change.replaces]
     wanted = Reference.of(new)
     # The new object would stand in the old one's place, which must be free first.
-    same_place = (wanted.name, wanted.namespace) == (live.name, live.namespace) and not objects.is_autonamed(
-        new
-    )
+    same_place = (wanted.name, wanted.namespace) == (live.name, live.namespace) and not objects.is_autonamed(new)
     some = provider_pb2.DiffResponse.DIFF_SOME if changes or always else provider_pb2.DiffResponse.DIFF_NONE
     return provider_pb2.DiffResponse(
         changes=some,
@@ -296,9 +286,7 @@ def _diff_response(
 
 def _generated_name(metadata: Mapping[str, Any]) -> list[str]:
     if metadata.get("generateName"):
-        return [
-            "metadata.generateName: not supported when objects are rendered; leave the name out for an auto-name"
-        ]
+        return ["metadata.generateName: not supported when objects are rendered; leave the name out for an auto-name"]
     return []
 
 

@@ -41,9 +41,7 @@ def kind_of(token: str) -> tuple[str, str]:
             ("List", "stands for several objects; give each its own resource"),
         ):
             if kind.endswith(suffix) and _is_known(api_version, kind.removesuffix(suffix)):
-                raise UnsupportedError(
-                    f"the local kubernetes provider has no {token}: it {why}, or {_CLI}"
-                ) from error
+                raise UnsupportedError(f"the local kubernetes provider has no {token}: it {why}, or {_CLI}") from error
         raise UnsupportedError(f"the local kubernetes provider has no {token}: {error}") from error
     return api_version, kind
 

@@ -80,9 +80,7 @@ class Aws:
         vpc = ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
         prefix = ".".join(cidr.split(".")[:2])
         subnets = [
-            ec2.create_subnet(
-                VpcId=vpc, CidrBlock=f"{prefix}.{index}.0/24", AvailabilityZone=f"{region}{zone}"
-            )
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"{prefix}.{index}.0/24", AvailabilityZone=f"{region}{zone}")
             for index, zone in enumerate("abc")
         ]
         return vpc, [answer["Subnet"]["SubnetId"] for answer in subnets]
@@ -112,9 +110,7 @@ class Aws:
         created = self.eks.create_nodegroup(clusterName=cluster, nodegroupName=name, **arguments)["nodegroup"]
         return self.wait_nodegroup(cluster, name) if wait else created
 
-    def wait_nodegroup(
-        self, cluster: str = "models", name: str = "gpu", status: str = "ACTIVE"
-    ) -> dict[str, Any]:
+    def wait_nodegroup(self, cluster: str = "models", name: str = "gpu", status: str = "ACTIVE") -> dict[str, Any]:
         return self.wait(
             lambda: self.eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"], status
         )

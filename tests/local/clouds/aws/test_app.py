@@ -216,9 +216,7 @@ class TestFaults:
         assert aws.control("GET", "faults") == []
 
     def test_a_faulted_call_is_not_done(self, aws: Any) -> None:
-        aws.control(
-            "PUT", "faults", [{"operation": "ecr:Create*", "error": "ServerException", "status": 500}]
-        )
+        aws.control("PUT", "faults", [{"operation": "ecr:Create*", "error": "ServerException", "status": 500}])
         with pytest.raises(ClientError):
             aws.ecr.create_repository(repositoryName="llm")
         assert aws.ecr.describe_repositories()["repositories"] == []

@@ -30,9 +30,7 @@ class TestAddons:
 
         addon = aws.wait(describe, "ACTIVE")
         values = '{"env": {"ENABLE_PREFIX_DELEGATION": "true"}}'
-        update = aws.eks.update_addon(clusterName="models", addonName="vpc-cni", configurationValues=values)[
-            "update"
-        ]
+        update = aws.eks.update_addon(clusterName="models", addonName="vpc-cni", configurationValues=values)["update"]
         assert update["type"] == "AddonUpdate"
         assert aws.wait(describe, "ACTIVE")["configurationValues"] == values
         found = aws.eks.describe_update(name="models", addonName="vpc-cni", updateId=update["id"])["update"]
@@ -79,17 +77,13 @@ class TestAddons:
         assert addon["podIdentityAssociations"] == [association["associationArn"]]
         assert association["ownerArn"] == addon["addonArn"]
         with pytest.raises(ClientError, match="belongs to the add-on"):
-            aws.eks.delete_pod_identity_association(
-                clusterName="models", associationId=association["associationId"]
-            )
+            aws.eks.delete_pod_identity_association(clusterName="models", associationId=association["associationId"])
 
 
 class TestAccessEntries:
     def test_an_entry_takes_policies_and_gives_them_back(self, aws: Any) -> None:
         role = aws.role("ec2.amazonaws.com", "team")
-        entry = aws.eks.create_access_entry(
-            clusterName="models", principalArn=role, kubernetesGroups=["serving"]
-        )
+        entry = aws.eks.create_access_entry(clusterName="models", principalArn=role, kubernetesGroups=["serving"])
         assert entry["accessEntry"]["username"].endswith("assumed-role/team/{{SessionName}}")
         scope = {"type": "namespace", "namespaces": ["models"]}
         arguments = {"clusterName": "models", "principalArn": role}
@@ -146,9 +140,7 @@ class TestAccessEntries:
     def test_a_cluster_without_the_api_mode_has_no_entries(self, aws: Any) -> None:
         network = aws.eks.describe_cluster(name="models")["cluster"]["resourcesVpcConfig"]
         role = "arn:aws:iam::123456789012:role/eks"
-        aws.eks.create_cluster(
-            name="old", roleArn=role, resourcesVpcConfig={"subnetIds": network["subnetIds"]}
-        )
+        aws.eks.create_cluster(name="old", roleArn=role, resourcesVpcConfig={"subnetIds": network["subnetIds"]})
         aws.wait_cluster("old")
         with pytest.raises(ClientError, match="authentication mode"):
             aws.eks.create_access_entry(clusterName="old", principalArn=role)
@@ -158,9 +150,7 @@ class TestPodIdentity:
     def test_an_association_comes_changes_and_goes(self, aws: Any) -> None:
         role, other = aws.role("pods.eks.amazonaws.com"), aws.role("pods.eks.amazonaws.com", "other")
         pod = {"namespace": "models", "serviceAccount": "llm"}
-        made = aws.eks.create_pod_identity_association(clusterName="models", roleArn=role, **pod)[
-            "association"
-        ]
+        made = aws.eks.create_pod_identity_association(clusterName="models", roleArn=role, **pod)["association"]
         key = {"clusterName": "models", "associationId": made["associationId"]}
         assert aws.eks.describe_pod_identity_association(**key)["association"]["roleArn"] == role
         aws.eks.update_pod_identity_association(**key, roleArn=other)
@@ -202,7 +192,5 @@ def test_lists_come_in_pages(aws: Any) -> None:
     rest = aws.eks.list_addons(clusterName="models", maxResults=2, nextToken=first["nextToken"])
     assert sorted(first["addons"] + rest["addons"]) == ["coredns", "kube-proxy", "vpc-cni"]
     assert "nextToken" not in rest
-    paginator = aws.eks.get_paginator("list_addons").paginate(
-        clusterName="models", PaginationConfig={"PageSize": 1}
-    )
+    paginator = aws.eks.get_paginator("list_addons").paginate(clusterName="models", PaginationConfig={"PageSize": 1})
     assert len(list(paginator)) == 3

@@ -27,9 +27,7 @@ class TestClusterLife:
             aws.wait(lambda: aws.eks.describe_cluster(name="models")["cluster"], "GONE")
         assert code(error) == "ResourceNotFoundException"
         groups = aws.ec2.describe_security_groups()["SecurityGroups"]
-        assert cluster["resourcesVpcConfig"]["clusterSecurityGroupId"] not in {
-            group["GroupId"] for group in groups
-        }
+        assert cluster["resourcesVpcConfig"]["clusterSecurityGroupId"] not in {group["GroupId"] for group in groups}
 
     def test_the_waiter_of_boto3_is_satisfied(self, aws: Any) -> None:
         aws.cluster(wait=False)
@@ -39,9 +37,7 @@ class TestClusterLife:
         assert "endpoint" not in aws.cluster(wait=False)
         cluster = aws.wait_cluster()
         assert cluster["endpoint"].startswith("https://")
-        assert cluster["identity"]["oidc"]["issuer"].startswith(
-            "https://oidc.eks.us-east-1.amazonaws.com/id/"
-        )
+        assert cluster["identity"]["oidc"]["issuer"].startswith("https://oidc.eks.us-east-1.amazonaws.com/id/")
         pem = base64.b64decode(cluster["certificateAuthority"]["data"])
         certificate = x509.load_pem_x509_certificate(pem)
         key = certificate.public_key()
@@ -266,9 +262,7 @@ class TestClusterUpdates:
             ({"resourcesVpcConfig": {"endpointPublicAccess": False}}, "cannot be false"),
         ],
     )
-    def test_a_change_that_changes_nothing_or_cannot_be_is_refused(
-        self, aws: Any, change: Any, said: str
-    ) -> None:
+    def test_a_change_that_changes_nothing_or_cannot_be_is_refused(self, aws: Any, change: Any, said: str) -> None:
         aws.cluster(accessConfig={"authenticationMode": "API"})
         with pytest.raises(ClientError, match=said):
             aws.eks.update_cluster_config(name="models", **change)

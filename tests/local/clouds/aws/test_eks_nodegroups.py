@@ -45,9 +45,7 @@ class TestNodegroupLife:
         assert group["launchTemplate"] == {"id": id_, "name": "gpu", "version": "1"}
         assert group["capacityType"] == "SPOT"
         assert "diskSize" not in group
-        aws.ec2.create_launch_template_version(
-            LaunchTemplateId=id_, LaunchTemplateData={"EbsOptimized": True}
-        )
+        aws.ec2.create_launch_template_version(LaunchTemplateId=id_, LaunchTemplateData={"EbsOptimized": True})
         update = aws.eks.update_nodegroup_version(
             clusterName="models", nodegroupName="gpu", launchTemplate={"id": id_, "version": "2"}
         )["update"]
@@ -130,9 +128,7 @@ class TestNodegroupReferences:
         aws.control("PUT", "transition", {"seconds": 30})
         role = aws.role("eks.amazonaws.com", "second")
         network = aws.eks.describe_cluster(name="models")["cluster"]["resourcesVpcConfig"]
-        aws.eks.create_cluster(
-            name="second", roleArn=role, resourcesVpcConfig={"subnetIds": network["subnetIds"]}
-        )
+        aws.eks.create_cluster(name="second", roleArn=role, resourcesVpcConfig={"subnetIds": network["subnetIds"]})
         with pytest.raises(ClientError, match="not in ACTIVE status") as error:
             aws.nodegroup("second", wait=False)
         assert code(error) == "InvalidRequestException"
@@ -168,9 +164,7 @@ class TestNodegroupUpdates:
     def test_a_size_that_contradicts_the_others_is_refused(self, aws: Any) -> None:
         aws.nodegroup()
         with pytest.raises(ClientError, match="Minimum capacity 2"):
-            aws.eks.update_nodegroup_config(
-                clusterName="models", nodegroupName="gpu", scalingConfig={"minSize": 2}
-            )
+            aws.eks.update_nodegroup_config(clusterName="models", nodegroupName="gpu", scalingConfig={"minSize": 2})
 
     def test_one_update_at_a_time(self, aws: Any) -> None:
         aws.nodegroup()
@@ -204,9 +198,7 @@ class TestCapacity:
         seed = {"region": "us-east-1", "instanceType": "g6.xlarge", "capacityType": "SPOT", "available": 0}
         aws.control("POST", "seed", {"capacity": [seed]})
         role = aws.nodegroup(name="on-demand")["nodeRole"]
-        aws.nodegroup(
-            name="two", nodeRole=role, capacityType="SPOT", instanceTypes=["g6.xlarge", "g5.xlarge"]
-        )
+        aws.nodegroup(name="two", nodeRole=role, capacityType="SPOT", instanceTypes=["g6.xlarge", "g5.xlarge"])
         none = {"minSize": 0, "maxSize": 3, "desiredSize": 0}
         aws.nodegroup(name="none", nodeRole=role, capacityType="SPOT", scalingConfig=none)
 

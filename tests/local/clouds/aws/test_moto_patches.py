@@ -56,9 +56,7 @@ class TestNatGateways:
         for name in ("one", "two"):
             address = aws.ec2.allocate_address(Domain="vpc")["AllocationId"]
             tags = [{"ResourceType": "natgateway", "Tags": [{"Key": "name", "Value": name}]}]
-            gateway = aws.ec2.create_nat_gateway(
-                SubnetId=subnets[0], AllocationId=address, TagSpecifications=tags
-            )
+            gateway = aws.ec2.create_nat_gateway(SubnetId=subnets[0], AllocationId=address, TagSpecifications=tags)
             made[name] = gateway["NatGateway"]["NatGatewayId"]
         found = aws.ec2.describe_nat_gateways(Filter=[{"Name": "tag:name", "Values": ["two"]}])["NatGateways"]
         assert [gateway["NatGatewayId"] for gateway in found] == [made["two"]]
@@ -103,11 +101,7 @@ class TestIam:
             {"Statement": [{"Effect": "Maybe", "Principal": {"Service": "a"}, "Action": "sts:AssumeRole"}]},
             {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]},
             {"Statement": [{"Effect": "Allow", "Principal": {"Service": "a"}}]},
-            {
-                "Statement": [
-                    {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*"}
-                ]
-            },
+            {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*"}]},
         ],
     )
     def test_a_malformed_trust_policy_is_refused(self, aws: Any, document: Any) -> None:
@@ -151,9 +145,7 @@ class TestAdditions:
         aws.logs.disassociate_kms_key(logGroupName="g")
         assert "kmsKeyId" not in aws.logs.describe_log_groups()["logGroups"][0]
         with pytest.raises(ClientError) as error:
-            aws.logs.associate_kms_key(
-                logGroupName="g", kmsKeyId="arn:aws:kms:us-east-1:123456789012:key/none"
-            )
+            aws.logs.associate_kms_key(logGroupName="g", kmsKeyId="arn:aws:kms:us-east-1:123456789012:key/none")
         assert code(error) == "InvalidParameterException"
 
     def test_an_identity_provider_takes_and_leaves_a_client(self, aws: Any) -> None:

@@ -61,9 +61,7 @@ class World:
         if scope[0] == "global":
             call = compute.globalOperations().wait(project=PROJECT, operation=operation["name"])
         else:
-            call = compute.regionOperations().wait(
-                project=PROJECT, region=scope[1], operation=operation["name"]
-            )
+            call = compute.regionOperations().wait(project=PROJECT, region=scope[1], operation=operation["name"])
         return call.execute()
 
     def container_done(self, operation: dict[str, Any], location: str = "us-central1") -> dict[str, Any]:
@@ -81,9 +79,7 @@ class World:
         """A custom-mode network with a subnetwork `sub` that has ranges `pods` and `services`."""
         compute = self.api("compute")
         self.compute_done(
-            compute.networks()
-            .insert(project=PROJECT, body={"name": name, "autoCreateSubnetworks": False})
-            .execute()
+            compute.networks().insert(project=PROJECT, body={"name": name, "autoCreateSubnetworks": False}).execute()
         )
         body = {
             "name": "sub",
@@ -94,9 +90,7 @@ class World:
                 {"rangeName": "services", "ipCidrRange": "10.8.0.0/20"},
             ],
         }
-        self.compute_done(
-            compute.subnetworks().insert(project=PROJECT, region="us-central1", body=body).execute()
-        )
+        self.compute_done(compute.subnetworks().insert(project=PROJECT, region="us-central1", body=body).execute())
         return f"projects/{PROJECT}/global/networks/{name}"
 
     def cluster(self, name: str = "c", **fields: Any) -> str:

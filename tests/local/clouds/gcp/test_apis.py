@@ -37,10 +37,7 @@ class TestRouting:
         if service == "compute":
             assert api.networks().get(project=PROJECT, network="net").execute()["name"] == "net"
         else:
-            assert (
-                api.projects().locations().clusters().get(name=f"{PARENT}/clusters/c").execute()["name"]
-                == "c"
-            )
+            assert api.projects().locations().clusters().get(name=f"{PARENT}/clusters/c").execute()["name"] == "c"
 
     def test_snake_case_is_taken_for_query_and_body(self, world: Any) -> None:
         url = f"/artifactregistry/v1/{PARENT}/repositories?repository_id=models"
@@ -53,15 +50,11 @@ class TestRouting:
         }
 
     def test_what_is_not_implemented_says_so(self, world: Any, refused: Refused) -> None:
-        error = refused(
-            lambda: world.api("compute").instances().list(project=PROJECT, zone="us-central1-a").execute()
-        )
+        error = refused(lambda: world.api("compute").instances().list(project=PROJECT, zone="us-central1-a").execute())
         assert error.status_code == 501
         assert "compute.instances.list" in reason(error)
 
-    def test_zonal_paths_of_container_are_refused_by_name_or_served(
-        self, world: Any, refused: Refused
-    ) -> None:
+    def test_zonal_paths_of_container_are_refused_by_name_or_served(self, world: Any, refused: Refused) -> None:
         zonal = world.api("container").projects().zones().clusters()
         error = refused(lambda: zonal.list(projectId=PROJECT, zone="us-central1-a").execute())
         assert "container.projects.zones.clusters.list" in reason(error)
@@ -81,9 +74,7 @@ class TestChecking:
             ({}, "Required field 'resource.name' not specified"),
         ],
     )
-    def test_bodies_are_checked_against_the_schema(
-        self, world: Any, refused: Refused, body: Any, said: str
-    ) -> None:
+    def test_bodies_are_checked_against_the_schema(self, world: Any, refused: Refused, body: Any, said: str) -> None:
         error = refused(lambda: world.api("compute").networks().insert(project=PROJECT, body=body).execute())
         assert error.status_code == 400
         assert said in reason(error)
@@ -118,10 +109,7 @@ class TestCompute:
     def test_objects_have_id_link_and_time(self, world: Any) -> None:
         world.network()
         seen = world.api("compute").networks().get(project=PROJECT, network="net").execute()
-        assert (
-            seen["selfLink"]
-            == f"https://www.googleapis.com/compute/v1/projects/{PROJECT}/global/networks/net"
-        )
+        assert seen["selfLink"] == f"https://www.googleapis.com/compute/v1/projects/{PROJECT}/global/networks/net"
         assert seen["subnetworks"][0].endswith("/regions/us-central1/subnetworks/sub")
         assert int(seen["id"]) > 0
         assert seen["creationTimestamp"].endswith("Z")
@@ -135,9 +123,7 @@ class TestCompute:
             ("10.1.0.0/30", "/4 to /29"),
         ],
     )
-    def test_ranges_must_fit_and_not_overlap(
-        self, world: Any, refused: Refused, cidr: str, said: str
-    ) -> None:
+    def test_ranges_must_fit_and_not_overlap(self, world: Any, refused: Refused, cidr: str, said: str) -> None:
         network = world.network()
         body = {"name": "other", "network": network, "ipCidrRange": cidr}
         subnetworks = world.api("compute").subnetworks()
@@ -182,9 +168,7 @@ class TestCompute:
         compute = world.api("compute")
         compute.networks().insert(project=PROJECT, body={"name": "slow"}).execute()
         body = {"name": "r", "network": f"projects/{PROJECT}/global/networks/slow"}
-        error = refused(
-            lambda: compute.routers().insert(project=PROJECT, region="us-central1", body=body).execute()
-        )
+        error = refused(lambda: compute.routers().insert(project=PROJECT, region="us-central1", body=body).execute())
         assert json.loads(error.content)["error"]["errors"][0]["reason"] == "resourceNotReady"
 
     def test_lists_are_paged_and_filtered(self, world: Any) -> None:
@@ -192,9 +176,7 @@ class TestCompute:
         for name in ("a", "b", "c"):
             world.compute_done(compute.networks().insert(project=PROJECT, body={"name": name}).execute())
         first = compute.networks().list(project=PROJECT, maxResults=2).execute()
-        second = (
-            compute.networks().list(project=PROJECT, maxResults=2, pageToken=first["nextPageToken"]).execute()
-        )
+        second = compute.networks().list(project=PROJECT, maxResults=2, pageToken=first["nextPageToken"]).execute()
         assert [n["name"] for n in first["items"] + second["items"]] == ["a", "b", "c"]
         assert "nextPageToken" not in second
         only = compute.networks().list(project=PROJECT, filter='name = "b"').execute()["items"]
@@ -203,14 +185,10 @@ class TestCompute:
     def test_an_auto_mode_network_brings_and_takes_its_subnetworks(self, world: Any) -> None:
         compute = world.api("compute")
         world.compute_done(
-            compute.networks()
-            .insert(project=PROJECT, body={"name": "auto", "autoCreateSubnetworks": True})
-            .execute()
+            compute.networks().insert(project=PROJECT, body={"name": "auto", "autoCreateSubnetworks": True}).execute()
         )
         assert (
-            compute.subnetworks()
-            .get(project=PROJECT, region="us-east1", subnetwork="auto")
-            .execute()["gatewayAddress"]
+            compute.subnetworks().get(project=PROJECT, region="us-east1", subnetwork="auto").execute()["gatewayAddress"]
         )
         world.compute_done(compute.networks().delete(project=PROJECT, network="auto").execute())
         assert world.control("GET", "status")["resources"] == {}
@@ -218,16 +196,13 @@ class TestCompute:
     def test_zones_say_what_they_sell(self, world: Any) -> None:
         compute = world.api("compute")
         machines = (
-            compute.machineTypes()
-            .list(project=PROJECT, zone="us-central1-a", filter="name=g2-standard-4")
-            .execute()
+            compute.machineTypes().list(project=PROJECT, zone="us-central1-a", filter="name=g2-standard-4").execute()
         )
         assert machines["items"][0]["accelerators"] == [
             {"guestAcceleratorType": "nvidia-l4", "guestAcceleratorCount": 1}
         ]
         names = {
-            a["name"]
-            for a in compute.acceleratorTypes().list(project=PROJECT, zone="us-central1-f").execute()["items"]
+            a["name"] for a in compute.acceleratorTypes().list(project=PROJECT, zone="us-central1-f").execute()["items"]
         }
         assert "nvidia-l4" not in names
         world.control("POST", "seed", {"quotas": {"us-central1": {"NVIDIA_L4_GPUS": 2}}})
@@ -249,9 +224,7 @@ class TestContainer:
         assert seen["locations"] == ["us-central1-a", "us-central1-b", "us-central1-c"]
         assert [pool["name"] for pool in seen["nodePools"]] == ["default-pool"]
         assert seen["currentNodeCount"] == 3
-        authority = x509.load_pem_x509_certificate(
-            base64.b64decode(seen["masterAuth"]["clusterCaCertificate"])
-        )
+        authority = x509.load_pem_x509_certificate(base64.b64decode(seen["masterAuth"]["clusterCaCertificate"]))
         assert authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
     @pytest.mark.parametrize(
@@ -351,10 +324,7 @@ class TestContainer:
         group = changed["instanceGroupUrls"][0].rpartition("/")[2]
         groups = world.api("compute").instanceGroupManagers()
         assert (
-            groups.get(project=PROJECT, zone="us-central1-a", instanceGroupManager=group).execute()[
-                "targetSize"
-            ]
-            == 2
+            groups.get(project=PROJECT, zone="us-central1-a", instanceGroupManager=group).execute()["targetSize"] == 2
         )
 
     @pytest.mark.parametrize(
@@ -411,9 +381,7 @@ class TestContainer:
     def test_a_deleted_cluster_takes_its_pools(self, world: Any) -> None:
         world.network()
         name = world.cluster()
-        world.container_done(
-            world.api("container").projects().locations().clusters().delete(name=name).execute()
-        )
+        world.container_done(world.api("container").projects().locations().clusters().delete(name=name).execute())
         assert "container.nodePools" not in world.control("GET", "status")["resources"]
 
 
@@ -440,9 +408,7 @@ class TestIdentity:
         binding = {"role": "roles/viewer", "members": ["user:a@b.c"]}
         projects.setIamPolicy(resource=PROJECT, body={"policy": {**old, "bindings": [binding]}}).execute()
         error = refused(
-            lambda: projects.setIamPolicy(
-                resource=PROJECT, body={"policy": {**old, "bindings": []}}
-            ).execute()
+            lambda: projects.setIamPolicy(resource=PROJECT, body={"policy": {**old, "bindings": []}}).execute()
         )
         assert error.status_code == 409
 
@@ -466,9 +432,9 @@ class TestIdentity:
         member = f"serviceAccount:{PROJECT}.svc.id.goog[models/vllm]"
         body = {"policy": {"bindings": [{"role": "roles/iam.workloadIdentityUser", "members": [member]}]}}
         accounts = world.api("iam").projects().serviceAccounts()
-        assert accounts.setIamPolicy(resource=account["name"], body=body).execute()["bindings"][0][
-            "members"
-        ] == [member]
+        assert accounts.setIamPolicy(resource=account["name"], body=body).execute()["bindings"][0]["members"] == [
+            member
+        ]
 
     def test_a_deleted_accounts_bindings_are_marked(self, world: Any) -> None:
         account = self.account(world)
@@ -484,9 +450,7 @@ class TestStores:
     def test_bucket_names_are_the_whole_worlds(self, world: Any, refused: Refused) -> None:
         world.control("POST", "seed", {"projects": ["another"]})
         buckets = world.api("storage").buckets()
-        made = buckets.insert(
-            project=PROJECT, body={"name": "weights-1", "location": "us-central1"}
-        ).execute()
+        made = buckets.insert(project=PROJECT, body={"name": "weights-1", "location": "us-central1"}).execute()
         assert (made["location"], made["locationType"], made["metageneration"]) == (
             "US-CENTRAL1",
             "region",
@@ -501,21 +465,15 @@ class TestStores:
         buckets.insert(project=PROJECT, body={"name": "weights-1", "labels": {"a": "1", "b": "2"}}).execute()
         seen = buckets.patch(bucket="weights-1", body={"labels": {"a": None, "c": "3"}}).execute()
         assert seen["labels"] == {"b": "2", "c": "3"}
-        stale = refused(
-            lambda: buckets.patch(bucket="weights-1", ifMetagenerationMatch="1", body={}).execute()
-        )
+        stale = refused(lambda: buckets.patch(bucket="weights-1", ifMetagenerationMatch="1", body={}).execute())
         assert stale.status_code == 412
 
-    def test_objects_come_back_byte_for_byte_and_hold_their_bucket(
-        self, world: Any, refused: Refused
-    ) -> None:
+    def test_objects_come_back_byte_for_byte_and_hold_their_bucket(self, world: Any, refused: Refused) -> None:
         storage = world.api("storage")
         storage.buckets().insert(project=PROJECT, body={"name": "weights-1"}).execute()
         data = bytes(range(256))
         target = f"{world.url}/upload/storage/v1/b/weights-1/o?uploadType=media&name=llm%2Fmodel.bin"
-        response, _ = world.connection.request(
-            target, "POST", data, {"content-type": "application/octet-stream"}
-        )
+        response, _ = world.connection.request(target, "POST", data, {"content-type": "application/octet-stream"})
         assert response.status == 200
         assert storage.objects().get_media(bucket="weights-1", object="llm/model.bin").execute() == data
         assert storage.objects().list(bucket="weights-1", delimiter="/").execute()["prefixes"] == ["llm/"]
@@ -523,15 +481,9 @@ class TestStores:
         storage.objects().delete(bucket="weights-1", object="llm/model.bin").execute()
         storage.buckets().delete(bucket="weights-1").execute()
 
-    def test_a_repository_is_made_by_an_operation_and_patched_by_mask(
-        self, world: Any, refused: Refused
-    ) -> None:
+    def test_a_repository_is_made_by_an_operation_and_patched_by_mask(self, world: Any, refused: Refused) -> None:
         api = world.api("artifactregistry").projects().locations()
-        operation = (
-            api.repositories()
-            .create(parent=PARENT, repositoryId="models", body={"format": "DOCKER"})
-            .execute()
-        )
+        operation = api.repositories().create(parent=PARENT, repositoryId="models", body={"format": "DOCKER"}).execute()
         assert operation["done"] is False
         deadline = time.monotonic() + 5
         while not (current := api.operations().get(name=operation["name"]).execute())["done"]:

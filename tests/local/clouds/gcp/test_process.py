@@ -67,9 +67,7 @@ class TestProcess:
         with running(port, tmp_path, 10) as process:
             compute = networks(port, http)
             operation = (
-                compute.networks()
-                .insert(project=PROJECT, body={"name": "n", "autoCreateSubnetworks": False})
-                .execute()
+                compute.networks().insert(project=PROJECT, body={"name": "n", "autoCreateSubnetworks": False}).execute()
             )
             assert operation["status"] == "RUNNING"
             process.send_signal(signal.SIGKILL)

@@ -48,9 +48,7 @@ class TestLayout:
         assert crd.file.parts[0] == "0-crd"
 
     def test_text_that_other_readers_take_for_numbers_is_quoted(self, cluster: Cluster) -> None:
-        cluster.create(
-            config_map(exponent="1e3", octal="0o17", date="2026-01-01", flag="yes", lines="a\nb\n")
-        )
+        cluster.create(config_map(exponent="1e3", octal="0o17", date="2026-01-01", flag="yes", lines="a\nb\n"))
         text = next(cluster.folder.glob("1-manifest/*")).read_text()
         assert "exponent: '1e3'" in text
         assert "octal: '0o17'" in text

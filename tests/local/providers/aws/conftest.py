@@ -143,9 +143,7 @@ def world(engine: Engine) -> dict[str, Made]:
                 {
                     "Effect": "Allow",
                     "Action": ["sts:AssumeRole", "sts:TagSession"],
-                    "Principal": {
-                        "Service": [f"{name}.amazonaws.com" for name in ("eks", "ec2", "pods.eks")]
-                    },
+                    "Principal": {"Service": [f"{name}.amazonaws.com" for name in ("eks", "ec2", "pods.eks")]},
                 }
             ],
         }

@@ -201,8 +201,7 @@ class TestDrift:
         assert drift["imageTagMutability"] == "MUTABLE"
         engine.update(made, made.inputs)
         assert (
-            ecr.describe_repositories(repositoryNames=[made.id])["repositories"][0]["imageTagMutability"]
-            == "IMMUTABLE"
+            ecr.describe_repositories(repositoryNames=[made.id])["repositories"][0]["imageTagMutability"] == "IMMUTABLE"
         )
         engine.delete(made)
 
@@ -214,9 +213,7 @@ class TestDrift:
         }
         trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-        made = engine.create(
-            ROLE, {"assumeRolePolicy": trust, "permissionsBoundary": boundary}, name="bounded"
-        )
+        made = engine.create(ROLE, {"assumeRolePolicy": trust, "permissionsBoundary": boundary}, name="bounded")
         engine.client("iam").delete_role_permissions_boundary(RoleName=made.id)
         drift = wire.decode(engine.read(made).inputs)
         assert "permissionsBoundary" not in drift
@@ -229,12 +226,8 @@ class TestDrift:
             "Action": "sts:AssumeRole",
             "Principal": {"Service": "ec2.amazonaws.com"},
         }
-        made = engine.create(
-            ROLE, {"assumeRolePolicy": json.dumps({"Version": "2012-10-17", "Statement": statement})}
-        )
-        same = json.dumps(
-            {"Statement": [{**statement, "Action": ["sts:AssumeRole"]}], "Version": "2012-10-17"}
-        )
+        made = engine.create(ROLE, {"assumeRolePolicy": json.dumps({"Version": "2012-10-17", "Statement": statement})})
+        same = json.dumps({"Statement": [{**statement, "Action": ["sts:AssumeRole"]}], "Version": "2012-10-17"})
         engine.client("iam").update_assume_role_policy(RoleName=made.id, PolicyDocument=same)
         assert wire.decode(engine.read(made).inputs) == made.inputs
         engine.delete(made)
@@ -257,12 +250,8 @@ class TestErrors:
             engine.create(REPOSITORY, {}, name="refused")
         assert caught.value.details is None
 
-    def test_a_half_made_object_is_handed_over_and_finished_by_update(
-        self, engine: Any, aborted: Any
-    ) -> None:
-        fault = [
-            {"operation": "ec2:ModifyVpcAttribute", "error": "InvalidState", "status": 400, "message": "busy"}
-        ]
+    def test_a_half_made_object_is_handed_over_and_finished_by_update(self, engine: Any, aborted: Any) -> None:
+        fault = [{"operation": "ec2:ModifyVpcAttribute", "error": "InvalidState", "status": 400, "message": "busy"}]
         engine.control("PUT", "faults", json.dumps(fault))
         news: Properties = {"cidrBlock": "10.4.0.0/16", "enableDnsHostnames": True}
         with pytest.raises(aborted, match="InvalidState: busy") as caught:
@@ -294,9 +283,7 @@ class TestErrors:
             "nodeRoleArn": world["role"].outputs["arn"],
             "subnetIds": [world["subnet_a"].id],
         }
-        with pytest.raises(
-            aborted, match="CREATE_FAILED: InsufficientFreeAddresses: no address left"
-        ) as caught:
+        with pytest.raises(aborted, match="CREATE_FAILED: InsufficientFreeAddresses: no address left") as caught:
             engine.create(GROUP, news, name="failing")
         assert caught.value.details.id.startswith(f"{world['cluster'].id}:")
         monkeypatch.undo()
@@ -316,9 +303,7 @@ class TestErrors:
         )
         engine.control("PUT", "transition", json.dumps({"seconds": 2}))
         try:
-            request = pb.CreateRequest(
-                urn=engine.urn(GROUP, "slow"), properties=wire.encode(inputs), timeout=0.2
-            )
+            request = pb.CreateRequest(urn=engine.urn(GROUP, "slow"), properties=wire.encode(inputs), timeout=0.2)
             context = type(engine).context()
             with pytest.raises(aborted, match="not done within the time-out"):
                 engine.provider.Create(request, context)
@@ -338,19 +323,13 @@ class TestKilledCreates:
 
     def test_a_half_made_object_is_found_by_its_tag(self, engine: Any) -> None:
         inputs = engine.checked(VPC, {"cidrBlock": "10.7.0.0/16", "enableDnsHostnames": True}, name="killed")
-        fault = [
-            {"operation": "ec2:ModifyVpcAttribute", "error": "Gone", "status": 400, "message": "killed here"}
-        ]
+        fault = [{"operation": "ec2:ModifyVpcAttribute", "error": "Gone", "status": 400, "message": "killed here"}]
         engine.control("PUT", "faults", json.dumps(fault))
         urn = engine.urn(VPC, "killed")
         with pytest.raises(Exception, match="killed here"):
-            engine.provider.Create(
-                pb.CreateRequest(urn=urn, properties=wire.encode(inputs)), type(engine).context()
-            )
+            engine.provider.Create(pb.CreateRequest(urn=urn, properties=wire.encode(inputs)), type(engine).context())
         found = engine.provider.adopt(VPC, urn, inputs)
-        vpcs = engine.client("ec2").describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.7.0.0/16"]}])[
-            "Vpcs"
-        ]
+        vpcs = engine.client("ec2").describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.7.0.0/16"]}])["Vpcs"]
         assert [vpc["VpcId"] for vpc in vpcs] == [found]
         made = Made(VPC, urn, found, inputs, {})
         engine.delete(made)
@@ -390,9 +369,7 @@ class TestLoopback:
             ([{"ec2": "http://127.0.0.1.example.com:4610"}], "only talks to loopback"),
         ],
     )
-    def test_a_way_out_of_loopback_is_refused(
-        self, configure: Any, aborted: Any, endpoints: Value, said: str
-    ) -> None:
+    def test_a_way_out_of_loopback_is_refused(self, configure: Any, aborted: Any, endpoints: Value, said: str) -> None:
         with pytest.raises(aborted, match=said) as caught:
             configure("http://127.0.0.1:1", endpoints=endpoints)
         assert "use the Pulumi CLI for real accounts" in str(caught.value)
@@ -401,9 +378,7 @@ class TestLoopback:
     def test_an_optional_service_is_refused_at_its_first_use_where_it_has_no_endpoint(
         self, configure: Any, aborted: Any
     ) -> None:
-        endpoints: Value = [
-            {keys[0]: "http://127.0.0.1:1" for name, keys in SERVICES.items() if name != "sqs"}
-        ]
+        endpoints: Value = [{keys[0]: "http://127.0.0.1:1" for name, keys in SERVICES.items() if name != "sqs"}]
         provider = configure("http://127.0.0.1:1", endpoints=endpoints)
         request = pb.CreateRequest(
             urn="urn:pulumi:test::factory::aws:sqs/queue:Queue::it", properties=wire.encode({"name": "it"})
@@ -425,9 +400,7 @@ class TestFunctions:
         zones = engine.invoke("aws:index/getAvailabilityZones:getAvailabilityZones", {"state": "available"})
         assert zones["names"][:3] == ["us-east-1a", "us-east-1b", "us-east-1c"]
         assert len(zones["names"]) == len(zones["zoneIds"])
-        assert (
-            engine.invoke("aws:index/getCallerIdentity:getCallerIdentity", {})["accountId"] == "123456789012"
-        )
+        assert engine.invoke("aws:index/getCallerIdentity:getCallerIdentity", {})["accountId"] == "123456789012"
         assert engine.invoke("aws:index/getPartition:getPartition", {})["dnsSuffix"] == "amazonaws.com"
         assert engine.invoke("aws:index/getRegion:getRegion", {})["region"] == "us-east-1"
 

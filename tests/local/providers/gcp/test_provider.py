@@ -199,9 +199,7 @@ class TestNodePools:
             "location": "us-central1",
             "nodeLocations": ["us-central1-a"],
         }
-        return engine.create(
-            POOL, {**given, "initialNodeCount": 0, "nodeConfig": L4, **inputs}, name="l4x1-spot"
-        )
+        return engine.create(POOL, {**given, "initialNodeCount": 0, "nodeConfig": L4, **inputs}, name="l4x1-spot")
 
     def test_machine_type_changes_in_place(self, engine: Any, cluster: Any, calls: list[str]) -> None:
         made = self.pool(engine, cluster)
@@ -243,9 +241,7 @@ class TestNodePools:
     def test_wait_their_turn_while_the_cluster_is_busy(self, engine: Any, cluster: Any) -> None:
         engine.control("PUT", "transition", {"seconds": 0.4})
         clusters = engine.api("container").projects().locations().clusters()
-        clusters.update(
-            name=cluster.id, body={"update": {"desiredShieldedNodes": {"enabled": True}}}
-        ).execute()
+        clusters.update(name=cluster.id, body={"update": {"desiredShieldedNodes": {"enabled": True}}}).execute()
         made = self.pool(engine, cluster)
         assert engine.read(made).id == made.id
 
@@ -290,9 +286,7 @@ class TestLabels:
         assert made.outputs["pulumiLabels"] == made.outputs["effectiveLabels"] == expected
 
     def test_others_labels_survive_an_update(self, engine: Any) -> None:
-        made = engine.create(
-            REPOSITORY, {"repositoryId": "r", "format": "DOCKER", "labels": {"team": "a", "old": "x"}}
-        )
+        made = engine.create(REPOSITORY, {"repositoryId": "r", "format": "DOCKER", "labels": {"team": "a", "old": "x"}})
         repositories = engine.api("artifactregistry").projects().locations().repositories()
         current = repositories.get(name=made.id).execute()
         repositories.patch(
@@ -306,9 +300,7 @@ class TestLabels:
 
 class TestDrift:
     def test_a_changed_label_is_found_and_repaired(self, engine: Any) -> None:
-        made = engine.create(
-            REPOSITORY, {"repositoryId": "r", "format": "DOCKER", "labels": {"team": "serving"}}
-        )
+        made = engine.create(REPOSITORY, {"repositoryId": "r", "format": "DOCKER", "labels": {"team": "serving"}})
         repositories = engine.api("artifactregistry").projects().locations().repositories()
         repositories.patch(name=made.id, updateMask="labels", body={"labels": {"team": "other"}}).execute()
         found = wire.decode(engine.read(made).inputs)
@@ -371,9 +363,7 @@ class TestFailures:
         assert engine.control("GET", "status")["resources"] == {}
 
     def test_a_failed_cluster_is_recorded_and_can_be_deleted(self, engine: Any, network: str) -> None:
-        engine.fault(
-            "container.projects.locations.clusters.create/operation", message="Master did not come up."
-        )
+        engine.fault("container.projects.locations.clusters.create/operation", message="Master did not come up.")
         inputs: Properties = {
             "name": "c",
             "location": "us-central1",

@@ -121,9 +121,7 @@ def member_of_account(engine: Any) -> Properties:
 
 
 def member_of_repository(engine: Any) -> Properties:
-    repository = engine.create(
-        REPOSITORY, {"repositoryId": "models", "format": "DOCKER", "location": "us-central1"}
-    )
+    repository = engine.create(REPOSITORY, {"repositoryId": "models", "format": "DOCKER", "location": "us-central1"})
     return {
         "repository": repository.outputs["repositoryId"],
         "location": "us-central1",

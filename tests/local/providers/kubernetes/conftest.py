@@ -78,13 +78,9 @@ class Engine:
         assert failures == []
         return inputs
 
-    def create(
-        self, type_: str, inputs: Mapping[str, Value], *, preview: bool = False
-    ) -> tuple[str, Properties]:
+    def create(self, type_: str, inputs: Mapping[str, Value], *, preview: bool = False) -> tuple[str, Properties]:
         answer = self.provider.Create(
-            provider_pb2.CreateRequest(
-                urn=f"{PROJECT}{type_}::web", properties=wire.encode(inputs), preview=preview
-            ),
+            provider_pb2.CreateRequest(urn=f"{PROJECT}{type_}::web", properties=wire.encode(inputs), preview=preview),
             Context(),
         )
         return answer.id, wire.decode(answer.properties)

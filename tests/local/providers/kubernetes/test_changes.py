@@ -12,17 +12,14 @@ _LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab.", max_si
 _TREES = st.recursive(
     _LEAVES,
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text("ab.", min_size=1, max_size=2), inner, max_size=3)
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab.", min_size=1, max_size=2), inner, max_size=3)
     ),
 )
 _OBJECTS = st.dictionaries(st.sampled_from(["data", "spec", "metadata"]), _TREES, max_size=3)
 
 
 def replaces(kind: str, api_version: str, old: Any, new: Any) -> set[str]:
-    paths = replacing_paths(
-        {"apiVersion": api_version, "kind": kind}, mutable_config_maps=False, mutable_secrets=False
-    )
+    paths = replacing_paths({"apiVersion": api_version, "kind": kind}, mutable_config_maps=False, mutable_secrets=False)
     return {change.text for change in differences(old, new, paths) if change.replaces}
 
 
@@ -32,9 +29,7 @@ class TestDifferences:
         assert differences(obj, obj, ("data",)) == []
 
     @given(_OBJECTS, _OBJECTS)
-    def test_there_is_one_for_each_side_of_what_differs(
-        self, old: dict[str, Any], new: dict[str, Any]
-    ) -> None:
+    def test_there_is_one_for_each_side_of_what_differs(self, old: dict[str, Any], new: dict[str, Any]) -> None:
         there, back = differences(old, new, ()), differences(new, old, ())
         turned = {"add": "delete", "delete": "add", "update": "update"}
         assert {(change.path, turned[change.kind]) for change in there} == {

@@ -50,10 +50,7 @@ class TestNames:
         assert metadata["annotations"] == {"pulumi.com/autonamed": "true"}
 
     def test_the_name_is_the_same_for_the_same_seed_and_another_for_another(self, engine: Any) -> None:
-        names = [
-            engine.checked(CONFIG_MAP, config_map(), seed=seed)["metadata"]["name"]
-            for seed in (b"1", b"1", b"2")
-        ]
+        names = [engine.checked(CONFIG_MAP, config_map(), seed=seed)["metadata"]["name"] for seed in (b"1", b"1", b"2")]
         assert names[0] == names[1] != names[2]
 
     def test_the_name_is_kept_over_updates(self, engine: Any) -> None:
@@ -76,9 +73,7 @@ class TestNames:
     def test_an_auto_name_that_breaks_the_rules_is_refused(self, engine: Any) -> None:
         assert "is not a DNS-1123 subdomain" in engine.check(CONFIG_MAP, config_map(), name="My_Map")[1][0]
 
-    def test_namespaced_kinds_get_the_providers_namespace_and_others_none(
-        self, engine: Any, make_engine: Any
-    ) -> None:
+    def test_namespaced_kinds_get_the_providers_namespace_and_others_none(self, engine: Any, make_engine: Any) -> None:
         other = make_engine(namespace="models")
         assert engine.checked(CONFIG_MAP, config_map())["metadata"]["namespace"] == "default"
         assert other.checked(CONFIG_MAP, config_map())["metadata"]["namespace"] == "models"
@@ -142,10 +137,7 @@ class TestLife:
         engine.delete(CONFIG_MAP, id_, updated)
 
     def test_cluster_scoped_objects_are_named_without_a_namespace(self, engine: Any) -> None:
-        assert (
-            engine.create(NAMESPACE, engine.checked(NAMESPACE, {"metadata": {"name": "models"}}))[0]
-            == "models"
-        )
+        assert engine.create(NAMESPACE, engine.checked(NAMESPACE, {"metadata": {"name": "models"}}))[0] == "models"
 
     def test_previews_write_nothing(self, engine: Any) -> None:
         inputs = engine.checked(CONFIG_MAP, config_map("settings"))
@@ -157,9 +149,7 @@ class TestLife:
         with pytest.raises(aborted, match="only a preview may have them"):
             engine.create(CONFIG_MAP, engine.checked(CONFIG_MAP, {**config_map("x"), "data": {"a": UNKNOWN}}))
 
-    def test_the_clusters_refusal_names_cluster_operation_code_and_cause(
-        self, engine: Any, aborted: Any
-    ) -> None:
+    def test_the_clusters_refusal_names_cluster_operation_code_and_cause(self, engine: Any, aborted: Any) -> None:
         inputs = engine.checked(CONFIG_MAP, config_map("settings"))
         engine.create(CONFIG_MAP, inputs)
         with pytest.raises(
@@ -247,16 +237,11 @@ class TestRecovery:
 
     def test_somebody_elses_object_of_the_name_is_not(self, engine: Any) -> None:
         engine.create(CONFIG_MAP, engine.checked(CONFIG_MAP, config_map("x", a="b")))
-        assert (
-            engine.provider.adopt(CONFIG_MAP, "urn", engine.checked(CONFIG_MAP, config_map("x", a="c")))
-            is None
-        )
+        assert engine.provider.adopt(CONFIG_MAP, "urn", engine.checked(CONFIG_MAP, config_map("x", a="c"))) is None
 
 
 class TestDiff:
-    def changed(
-        self, engine: Any, type_: str, old: dict[str, Any], new: dict[str, Any], **options: Any
-    ) -> Any:
+    def changed(self, engine: Any, type_: str, old: dict[str, Any], new: dict[str, Any], **options: Any) -> Any:
         inputs = engine.checked(type_, old)
         _, state = engine.create(type_, inputs)
         return engine.diff(type_, state, engine.checked(type_, new, inputs), **options)
@@ -278,9 +263,7 @@ class TestDiff:
         container["image"] = "b"
         container["args"] = ["--port"]
         answer = self.changed(engine, DEPLOYMENT, deployment(), new)
-        kinds = {
-            path: provider_pb2.PropertyDiff.Kind.Name(diff.kind) for path, diff in answer.detailedDiff.items()
-        }
+        kinds = {path: provider_pb2.PropertyDiff.Kind.Name(diff.kind) for path, diff in answer.detailedDiff.items()}
         assert kinds == {
             "spec.replicas": "ADD",
             "spec.template.spec.containers[0].image": "UPDATE",
@@ -289,9 +272,7 @@ class TestDiff:
         assert list(answer.replaces) == []
 
     def test_ignored_paths_are_left_out(self, engine: Any) -> None:
-        answer = self.changed(
-            engine, DEPLOYMENT, deployment(), deployment(replicas=3), ignore=("spec.replicas",)
-        )
+        answer = self.changed(engine, DEPLOYMENT, deployment(), deployment(replicas=3), ignore=("spec.replicas",))
         assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE
 
     def test_a_changed_selector_replaces_and_an_auto_named_object_stands_before_the_old_one_goes(

@@ -95,8 +95,7 @@ class Eks:
             raise ControlError(f"no seed {min(unknown)!r}; there are capacity and lostNodes")
         wanted = [_capacity(item) for item in document.get("capacity", [])]
         lost = [
-            _fields(item, {"region", "cluster", "nodegroup"}, {"message"})
-            for item in document.get("lostNodes", [])
+            _fields(item, {"region", "cluster", "nodegroup"}, {"message"}) for item in document.get("lostNodes", [])
         ]
         for item in lost:
             cluster = self._regions.get(item["region"], {}).get(item["cluster"])
@@ -105,15 +104,11 @@ class Eks:
         for capacity in wanted:
             same = (capacity.region, capacity.instance_type, capacity.capacity_type)
             self._capacities[:] = [
-                item
-                for item in self._capacities
-                if (item.region, item.instance_type, item.capacity_type) != same
+                item for item in self._capacities if (item.region, item.instance_type, item.capacity_type) != same
             ]
             self._capacities.append(capacity)
         for item in lost:
-            message = item.get(
-                "message", "A node was lost: the instance was terminated outside of Amazon EKS."
-            )
+            message = item.get("message", "A node was lost: the instance was terminated outside of Amazon EKS.")
             cluster = self._regions[item["region"]][item["cluster"]]
             nodegroups.degrade(cluster, item["nodegroup"], "NodeCreationFailure", message)
 

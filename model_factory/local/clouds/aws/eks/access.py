@@ -59,13 +59,9 @@ def create_access_entry(context: Context, parameters: Document) -> Document:
         raise invalid_parameter(f"The specified principalArn is invalid: invalid principal {principal}.")
     kind = parameters.get("type", "STANDARD")
     if kind not in ENTRY_TYPES:
-        raise invalid_parameter(
-            f"The specified type {kind} is invalid; it is one of {', '.join(ENTRY_TYPES)}."
-        )
+        raise invalid_parameter(f"The specified type {kind} is invalid; it is one of {', '.join(ENTRY_TYPES)}.")
     if kind != "STANDARD" and (parameters.get("kubernetesGroups") or parameters.get("username")):
-        raise invalid_parameter(
-            f"An access entry of type {kind} takes neither kubernetesGroups nor a username."
-        )
+        raise invalid_parameter(f"An access entry of type {kind} takes neither kubernetesGroups nor a username.")
     _check_groups(parameters.get("kubernetesGroups", []))
     check_tags(parameters.get("tags", {}))
     return {"accessEntry": _new_entry(context, cluster, principal, parameters).document}
@@ -106,13 +102,9 @@ def associate_access_policy(context: Context, parameters: Document) -> Document:
     policy, scope = parameters["policyArn"], parameters["accessScope"]
     names = [f"{catalogue.ACCESS_POLICY_PREFIX}{name}" for name in catalogue.ACCESS_POLICIES]
     if policy not in names:
-        raise invalid_parameter(
-            f"The policyArn parameter format is not valid or there is no such policy: {policy}."
-        )
+        raise invalid_parameter(f"The policyArn parameter format is not valid or there is no such policy: {policy}.")
     if entry.document["type"] != "STANDARD":
-        raise invalid_parameter(
-            f"Policies cannot be associated with an access entry of type {entry.document['type']}."
-        )
+        raise invalid_parameter(f"Policies cannot be associated with an access entry of type {entry.document['type']}.")
     if (scope.get("type") == "namespace") != bool(scope.get("namespaces")):
         raise invalid_parameter("An access scope has namespaces exactly where its type is namespace.")
     association = _association(context, policy, {"type": "cluster", "namespaces": [], **scope})
@@ -130,9 +122,7 @@ def associate_access_policy(context: Context, parameters: Document) -> Document:
 def disassociate_access_policy(context: Context, parameters: Document) -> Document:
     entry = _entry(context, parameters)
     if entry.policies.pop(parameters["policyArn"], None) is None:
-        raise not_found(
-            f"The policy {parameters['policyArn']} is not associated with {parameters['principalArn']}."
-        )
+        raise not_found(f"The policy {parameters['policyArn']} is not associated with {parameters['principalArn']}.")
     return {}
 
 
@@ -143,9 +133,7 @@ def list_associated_access_policies(context: Context, parameters: Document) -> D
 
 
 def list_access_policies(_context: Context, parameters: Document) -> Document:
-    policies = [
-        {"name": name, "arn": f"{catalogue.ACCESS_POLICY_PREFIX}{name}"} for name in catalogue.ACCESS_POLICIES
-    ]
+    policies = [{"name": name, "arn": f"{catalogue.ACCESS_POLICY_PREFIX}{name}"} for name in catalogue.ACCESS_POLICIES]
     return paged("accessPolicies", policies, parameters)
 
 

@@ -29,9 +29,7 @@ def create_addon(context: Context, parameters: Document) -> Document:
         return {"addon": existing.document}
     offered = catalogue.ADDONS.get(name)
     if offered is None:
-        raise invalid_parameter(
-            f"Addon {name} is not supported; there are {', '.join(sorted(catalogue.ADDONS))}"
-        )
+        raise invalid_parameter(f"Addon {name} is not supported; there are {', '.join(sorted(catalogue.ADDONS))}")
     check_tags(parameters.get("tags", {}))
     version = _version(cluster, offered, parameters.get("addonVersion"))
     _check(parameters)
@@ -78,9 +76,7 @@ def list_addons(context: Context, parameters: Document) -> Document:
 def update_addon(context: Context, parameters: Document) -> Document:
     cluster, addon = _find(context, parameters)
     if addon.status not in {"ACTIVE", "DEGRADED", "CREATE_FAILED", "UPDATE_FAILED"}:
-        raise in_use(
-            f"Addon {addon.document['addonName']} cannot be updated as it is currently {addon.status}"
-        )
+        raise in_use(f"Addon {addon.document['addonName']} cannot be updated as it is currently {addon.status}")
     offered = catalogue.ADDONS[addon.document["addonName"]]
     _check(parameters)
     wanted: Document = {}
@@ -127,11 +123,7 @@ def describe_addon_versions(context: Context, parameters: Document) -> Document:
     supported = [item.name for item in catalogue.VERSIONS if item.status(today) != "UNSUPPORTED"]
     found: list[Document] = []
     for addon in catalogue.ADDONS.values():
-        if (
-            (asked and addon.name != asked)
-            or (kinds and addon.kind not in kinds)
-            or (owners and "aws" not in owners)
-        ):
+        if (asked and addon.name != asked) or (kinds and addon.kind not in kinds) or (owners and "aws" not in owners):
             continue
         versions = _addon_versions(addon, [kubernetes] if kubernetes else supported)
         if versions:

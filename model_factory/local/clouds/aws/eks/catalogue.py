@@ -128,9 +128,7 @@ _CATALOG: Final = (
         {"*": ("v4.7.0-eksbuild.1", "v4.3.1-eksbuild.1")},
         requires_iam=True,
     ),
-    Addon(
-        "metrics-server", "observability", "kube-system", {"*": ("v0.8.0-eksbuild.3", "v0.7.2-eksbuild.4")}
-    ),
+    Addon("metrics-server", "observability", "kube-system", {"*": ("v0.8.0-eksbuild.3", "v0.7.2-eksbuild.4")}),
     Addon(
         "eks-node-monitoring-agent",
         "observability",

@@ -56,9 +56,7 @@ def update_cluster_config(context: Context, parameters: Document) -> Document:
     cluster = _updatable(context, parameters["name"])
     kinds = [kind for kind in _UPDATES if parameters.get(kind) is not None]
     if len(kinds) != 1:
-        raise invalid_parameter(
-            f"Only one type of update can be allowed at a time, not {', '.join(kinds) or 'none'}"
-        )
+        raise invalid_parameter(f"Only one type of update can be allowed at a time, not {', '.join(kinds) or 'none'}")
     return {"update": _UPDATES[kinds[0]](context, cluster, parameters[kinds[0]])}
 
 
@@ -114,9 +112,7 @@ def _update_logging(context: Context, cluster: Cluster, asked: Document) -> Docu
     if wanted == cluster.document["logging"]:
         raise invalid_parameter("No changes needed for the logging config provided")
     params = [("ClusterLogging", json.dumps(asked))]
-    return context.start_update(
-        cluster, "LoggingUpdate", params, lambda: cluster.document.update(logging=wanted)
-    )
+    return context.start_update(cluster, "LoggingUpdate", params, lambda: cluster.document.update(logging=wanted))
 
 
 def _update_access(context: Context, cluster: Cluster, asked: Document) -> Document:
@@ -128,9 +124,7 @@ def _update_access(context: Context, cluster: Cluster, asked: Document) -> Docum
     if _AUTHENTICATION_ORDER.index(after) <= _AUTHENTICATION_ORDER.index(before):
         raise invalid_parameter(f"Unsupported authentication mode update from {before} to {after}")
     params = [("AuthenticationMode", after)]
-    return context.start_update(
-        cluster, "AccessConfigUpdate", params, lambda: current.update(authenticationMode=after)
-    )
+    return context.start_update(cluster, "AccessConfigUpdate", params, lambda: current.update(authenticationMode=after))
 
 
 def _update_member(member: str, kind: str, param: str) -> Callable[[Context, Cluster, object], Document]:
@@ -149,7 +143,5 @@ _UPDATES: Final[dict[str, Callable[[Context, Cluster, Document], Document]]] = {
     "accessConfig": _update_access,
     "upgradePolicy": _update_member("upgradePolicy", "UpgradePolicyUpdate", "UpgradePolicy"),
     "zonalShiftConfig": _update_member("zonalShiftConfig", "ZonalShiftConfigUpdate", "ZonalShiftConfig"),
-    "deletionProtection": _update_member(
-        "deletionProtection", "DeletionProtectionUpdate", "DeletionProtection"
-    ),
+    "deletionProtection": _update_member("deletionProtection", "DeletionProtectionUpdate", "DeletionProtection"),
 }

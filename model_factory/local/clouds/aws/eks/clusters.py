@@ -24,9 +24,7 @@ from model_factory.local.clouds.aws.errors import NotImplementedHereError
 from model_factory.local.clouds.aws.moto_state import Subnet
 
 LOG_TYPES: Final = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-_PRIVATE_NETWORKS: Final = tuple(
-    IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
-)
+_PRIVATE_NETWORKS: Final = tuple(IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _NOT_HERE: Final = (
     "outpostConfig",
     "remoteNetworkConfig",
@@ -96,9 +94,7 @@ def create_cluster(context: Context, parameters: Document) -> Document:
         cluster.document |= {
             "status": "ACTIVE",
             "endpoint": f"https://{cluster_hash}.gr7.{context.region}.eks.amazonaws.com",
-            "identity": {
-                "oidc": {"issuer": f"https://oidc.eks.{context.region}.amazonaws.com/id/{cluster_hash}"}
-            },
+            "identity": {"oidc": {"issuer": f"https://oidc.eks.{context.region}.amazonaws.com/id/{cluster_hash}"}},
             "certificateAuthority": {"data": certificate},
         }
 
@@ -123,9 +119,7 @@ def delete_cluster(context: Context, parameters: Document) -> Document:
     if cluster.status in {"CREATING", "UPDATING"}:
         raise in_use(f"Cluster is {cluster.status}: wait until that is over")
     if cluster.document["deletionProtection"]:
-        raise invalid_request(
-            "Cluster has deletion protection enabled; disable it before deleting the cluster"
-        )
+        raise invalid_request("Cluster has deletion protection enabled; disable it before deleting the cluster")
     cluster.status = "DELETING"
 
     def gone() -> None:
@@ -228,10 +222,7 @@ def _kubernetes_network(context: Context, parameters: Document, vpc_id: str) -> 
         network = IPv4Network(asked)
     except ValueError as error:
         raise invalid_parameter(f"serviceIpv4Cidr {asked} is not a network: {error}") from error
-    if (
-        not any(network.subnet_of(private) for private in _PRIVATE_NETWORKS)
-        or not 12 <= network.prefixlen <= 24
-    ):
+    if not any(network.subnet_of(private) for private in _PRIVATE_NETWORKS) or not 12 <= network.prefixlen <= 24:
         raise invalid_parameter(f"serviceIpv4Cidr {asked} must be a private network of /12 to /24")
     if any(network.overlaps(other) for other in vpc_networks):
         raise invalid_parameter(f"serviceIpv4Cidr {asked} overlaps with the VPC's networks")
@@ -251,17 +242,9 @@ def check_encryption(context: Context, config: list[Document]) -> None:
 
 def logging_config(current: Document | None, asked: Document | None) -> Document:
     """All five kinds, split into those enabled and those not, as EKS answers."""
-    enabled = {
-        kind
-        for item in (current or {}).get("clusterLogging", [])
-        if item["enabled"]
-        for kind in item["types"]
-    }
+    enabled = {kind for item in (current or {}).get("clusterLogging", []) if item["enabled"] for kind in item["types"]}
     for item in (asked or {}).get("clusterLogging", []):
         kinds = set(item.get("types", []))
         enabled = enabled | kinds if item.get("enabled") else enabled - kinds
-    split = [
-        {"types": [kind for kind in LOG_TYPES if (kind in enabled) is on], "enabled": on}
-        for on in (True, False)
-    ]
+    split = [{"types": [kind for kind in LOG_TYPES if (kind in enabled) is on], "enabled": on} for on in (True, False)]
     return {"clusterLogging": [item for item in split if item["types"]]}

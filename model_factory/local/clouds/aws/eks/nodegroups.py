@@ -170,28 +170,20 @@ def update_nodegroup_version(context: Context, parameters: Document) -> Document
         before = current.get("launchTemplate")
         if before is None:
             raise invalid_request("A node group made without a launch template cannot be given one")
-        found = _launch_template(
-            context, {"id": before["id"], **template} if "name" not in template else template
-        )
+        found = _launch_template(context, {"id": before["id"], **template} if "name" not in template else template)
         if found is None or found.id != before["id"]:
-            raise invalid_request(
-                "A node group's launch template cannot be another one, only another version of it"
-            )
+            raise invalid_request("A node group's launch template cannot be another one, only another version of it")
         wanted["launchTemplate"] = before | {"version": found.version}
         params += [("LaunchTemplateVersion", found.version)]
     if asked or template is None:
         version = _version(cluster, asked)
         held = catalogue.version(current["version"])
         if held is not None and version.minor < held.minor:
-            raise invalid_parameter(
-                f"Nodegroup Kubernetes version cannot go from {held.name} down to {version.name}"
-            )
+            raise invalid_parameter(f"Nodegroup Kubernetes version cannot go from {held.name} down to {version.name}")
         wanted["version"] = version.name
         wanted["releaseVersion"] = parameters.get("releaseVersion") or catalogue.release_version(version)
         params += [("Version", version.name), ("ReleaseVersion", wanted["releaseVersion"])]
-    return {
-        "update": context.start_update(nodegroup, "VersionUpdate", params, lambda: current.update(wanted))
-    }
+    return {"update": context.start_update(nodegroup, "VersionUpdate", params, lambda: current.update(wanted))}
 
 
 def degrade(cluster: Cluster, name: str, code: str, message: str) -> None:
@@ -212,9 +204,7 @@ def _find(context: Context, parameters: Document) -> tuple[Cluster, Resource]:
 def _updatable(context: Context, parameters: Document) -> tuple[Cluster, Resource]:
     cluster, nodegroup = _find(context, parameters)
     if nodegroup.status not in {"ACTIVE", "DEGRADED"}:
-        raise in_use(
-            f"Nodegroup cannot be updated as it is currently not in Active State, but {nodegroup.status}"
-        )
+        raise in_use(f"Nodegroup cannot be updated as it is currently not in Active State, but {nodegroup.status}")
     return cluster, nodegroup
 
 
@@ -267,9 +257,7 @@ def _update_config(asked: Document | None) -> Document:
     if not asked:
         return {"maxUnavailable": 1}
     if ("maxUnavailable" in asked) == ("maxUnavailablePercentage" in asked):
-        raise invalid_parameter(
-            "updateConfig takes exactly one of maxUnavailable and maxUnavailablePercentage"
-        )
+        raise invalid_parameter("updateConfig takes exactly one of maxUnavailable and maxUnavailablePercentage")
     return asked
 
 
@@ -307,23 +295,17 @@ def _launch_template(context: Context, asked: Document | None) -> LaunchTemplate
             f"Launch template {id_ or name} with version {asked.get('version', 'default')} not found"
         )
     if found.data.get("InstanceMarketOptions") or found.data.get("IamInstanceProfile"):
-        raise invalid_parameter(
-            "The launch template may set neither instance market options nor an instance profile"
-        )
+        raise invalid_parameter("The launch template may set neither instance market options nor an instance profile")
     return found
 
 
-def _machines(
-    context: Context, parameters: Document, template: LaunchTemplate | None
-) -> tuple[str, list[str]]:
+def _machines(context: Context, parameters: Document, template: LaunchTemplate | None) -> tuple[str, list[str]]:
     """The image type and the instance types of the request; the latter are empty where the launch template names one."""
     asked = parameters.get("instanceTypes", [])
     in_template = "" if template is None else template.data.get("InstanceType", "")
     if template is not None:
         if asked and in_template:
-            raise invalid_parameter(
-                "Instance types cannot be set both on the node group and in the launch template"
-            )
+            raise invalid_parameter("Instance types cannot be set both on the node group and in the launch template")
         for key in ("diskSize", "remoteAccess"):
             if parameters.get(key):
                 raise invalid_parameter(f"{key} must be set in the launch template, where there is one")

@@ -28,9 +28,7 @@ def tag_resource(context: Context, parameters: Document) -> Document:
 
 def untag_resource(context: Context, parameters: Document) -> Document:
     document = _find(context, parameters["resourceArn"])
-    document["tags"] = {
-        key: value for key, value in document["tags"].items() if key not in parameters["tagKeys"]
-    }
+    document["tags"] = {key: value for key, value in document["tags"].items() if key not in parameters["tagKeys"]}
     return {}
 
 
@@ -41,8 +39,7 @@ def list_tags_for_resource(context: Context, parameters: Document) -> Document:
 def _find(context: Context, arn: str) -> Document:
     for document in _tagged(context):
         if arn in {
-            document.get(key)
-            for key in ("nodegroupArn", "addonArn", "accessEntryArn", "associationArn", "arn")
+            document.get(key) for key in ("nodegroupArn", "addonArn", "accessEntryArn", "associationArn", "arn")
         }:
             return document
     raise not_found(f"No resource found for ARN: {arn}")

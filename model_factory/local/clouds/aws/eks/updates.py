@@ -19,11 +19,7 @@ def list_updates(context: Context, parameters: Document) -> Document:
 def _resource(context: Context, parameters: Document) -> Resource:
     cluster = context.cluster(parameters["name"])
     nodegroup, addon = parameters.get("nodegroupName", ""), parameters.get("addonName", "")
-    found = (
-        cluster
-        if not (nodegroup or addon)
-        else cluster.nodegroups.get(nodegroup) or cluster.addons.get(addon)
-    )
+    found = cluster if not (nodegroup or addon) else cluster.nodegroups.get(nodegroup) or cluster.addons.get(addon)
     if found is None:
         raise not_found(f"No node group or addon found for name: {nodegroup or addon}.")
     return found

@@ -32,9 +32,7 @@ class Kind:
     def one(self, aws: Aws, object_id: str) -> dict[str, Any] | None:
         """The object, or None when it is not there (any more)."""
         try:
-            found = aws.call("ec2", f"Describe{self.plural}", **{self.ids_member: [object_id]}).get(
-                self.plural, []
-            )
+            found = aws.call("ec2", f"Describe{self.plural}", **{self.ids_member: [object_id]}).get(self.plural, [])
         except NotFoundError:
             return None
         return found[0] if found and found[0].get("State") not in self.gone else None

@@ -59,9 +59,7 @@ def _update(call: Call[Aws], change: Update) -> None:
         aws.call("ecr", "PutImageTagMutability", **subject, imageTagMutability=mutability, **more)
     if change.changed("imageScanningConfiguration"):
         scan = flag(mapping(change.new, "imageScanningConfiguration"), "scanOnPush")
-        aws.call(
-            "ecr", "PutImageScanningConfiguration", **subject, imageScanningConfiguration={"scanOnPush": scan}
-        )
+        aws.call("ecr", "PutImageScanningConfiguration", **subject, imageScanningConfiguration={"scanOnPush": scan})
 
 
 def _delete(call: Call[Aws], name: str, state: Properties) -> None:

@@ -33,8 +33,7 @@ def wait_until_healthy(call: Call[Aws], what: str, describe: Callable[[], dict[s
         found = describe()
         if found["status"] in ("CREATE_FAILED", "UPDATE_FAILED", "DEGRADED"):
             issues = [
-                f"{issue.get('code')}: {issue.get('message')}"
-                for issue in found.get("health", {}).get("issues", [])
+                f"{issue.get('code')}: {issue.get('message')}" for issue in found.get("health", {}).get("issues", [])
             ]
             raise WaitError(f"{what}: became {found['status']}: {'; '.join(issues) or 'no reason given'}")
         return str(found["status"])
@@ -79,9 +78,7 @@ def _read_addon(call: Call[Aws], addon_id: str, _inputs: Properties) -> Properti
         **found,
         "arn": addon.get("addonArn"),
         "configurationValues": addon.get("configurationValues") or None,
-        "podIdentityAssociations": [
-            _pod_identity(call.cloud, arn) for arn in addon.get("podIdentityAssociations", [])
-        ],
+        "podIdentityAssociations": [_pod_identity(call.cloud, arn) for arn in addon.get("podIdentityAssociations", [])],
         TAGS: addon.get("tags") or {},
     }
 
@@ -108,9 +105,7 @@ def _update_addon(call: Call[Aws], change: Update) -> None:
 def _delete_addon(call: Call[Aws], addon_id: str, state: Properties) -> None:
     cluster, _, name = addon_id.partition(":")
     if _addon(call.cloud, addon_id)["status"] != "DELETING":
-        call.cloud.call(
-            "eks", "DeleteAddon", clusterName=cluster, addonName=name, preserve=flag(state, "preserve")
-        )
+        call.cloud.call("eks", "DeleteAddon", clusterName=cluster, addonName=name, preserve=flag(state, "preserve"))
 
 
 def _create_entry(call: Call[Aws], inputs: Properties) -> None:
@@ -120,9 +115,7 @@ def _create_entry(call: Call[Aws], inputs: Properties) -> None:
 
 def _read_entry(call: Call[Aws], entry_id: str, _inputs: Properties) -> Properties | None:
     cluster, _, principal = entry_id.partition(":")
-    entry = call.cloud.call("eks", "DescribeAccessEntry", clusterName=cluster, principalArn=principal)[
-        "accessEntry"
-    ]
+    entry = call.cloud.call("eks", "DescribeAccessEntry", clusterName=cluster, principalArn=principal)["accessEntry"]
     return {**_ENTRY_API.properties(call.cloud, entry, "AccessEntry"), TAGS: entry.get("tags") or {}}
 
 
@@ -209,9 +202,7 @@ TYPES: Final = (
         tagger=tagger("eks", output="accessEntryArn"),
         check=(
             checks.arn("principalArn"),
-            checks.one_of(
-                "type", "STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX"
-            ),
+            checks.one_of("type", "STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX"),
         ),
     ),
     declare(

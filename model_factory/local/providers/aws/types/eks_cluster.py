@@ -85,9 +85,7 @@ def _read(call: Call[Aws], name: str, inputs: Properties) -> Properties | None:
 def _access_config(found: Properties, inputs: Properties) -> Properties | None:
     """AWS does not tell every time whether the creator was made an administrator; it never changes."""
     asked = mapping(inputs, "accessConfig")
-    kept = {
-        key: asked[key] for key in ("bootstrapClusterCreatorAdminPermissions",) if asked.get(key) is not None
-    }
+    kept = {key: asked[key] for key in ("bootstrapClusterCreatorAdminPermissions",) if asked.get(key) is not None}
     return {**kept, **mapping(found, "accessConfig")} or None
 
 
@@ -112,9 +110,7 @@ def _update(call: Call[Aws], change: Update) -> None:
     for keys in _VPC_UPDATES:
         if any(key in want and not _same(want[key], have.get(key)) for key in keys):
             network = {key: request["resourcesVpcConfig"][key] for key in keys if key in want}
-            _updated(
-                call, name, aws.call("eks", "UpdateClusterConfig", name=name, resourcesVpcConfig=network)
-            )
+            _updated(call, name, aws.call("eks", "UpdateClusterConfig", name=name, resourcesVpcConfig=network))
 
 
 def _differs(change: Update, key: str) -> bool:
@@ -183,9 +179,7 @@ def _check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
         yield Failure("vpcConfig.subnetIds", "names a subnet twice")
     public, private = flag(network, "endpointPublicAccess", True), flag(network, "endpointPrivateAccess")
     if not public and not private:
-        yield Failure(
-            "vpcConfig.endpointPrivateAccess", "false with endpointPublicAccess false; open at least one"
-        )
+        yield Failure("vpcConfig.endpointPrivateAccess", "false with endpointPublicAccess false; open at least one")
     if not public and items(network, "publicAccessCidrs"):
         yield Failure("vpcConfig.publicAccessCidrs", "given, but endpointPublicAccess is false")
 

@@ -66,9 +66,7 @@ def _update(call: Call[Aws], change: Update) -> None:
     if change.changed("version", "releaseVersion", "launchTemplate") and _version_request(change):
         request = _version_request(change)
         force = flag(new, "forceUpdateVersion")
-        _updated(
-            call, change.id, aws.call("eks", "UpdateNodegroupVersion", **subject, **request, force=force)
-        )
+        _updated(call, change.id, aws.call("eks", "UpdateNodegroupVersion", **subject, **request, force=force))
     request = _API.request(aws, new)
     wanted: dict[str, Any] = {
         key: request[key]
@@ -105,9 +103,7 @@ def _asks(change: Update, key: str) -> bool:
 def _version_request(change: Update) -> dict[str, Any]:
     new = change.new
     request: dict[str, Any] = {
-        key: new[key]
-        for key in ("version", "releaseVersion")
-        if key in new and new[key] != change.old.get(key)
+        key: new[key] for key in ("version", "releaseVersion") if key in new and new[key] != change.old.get(key)
     }
     template = mapping(new, "launchTemplate")
     if template and template.get("version") != mapping(change.old, "launchTemplate").get("version"):

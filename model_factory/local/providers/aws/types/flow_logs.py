@@ -61,9 +61,9 @@ def _create(call: Call[Aws], inputs: Properties) -> str:
 def _describe(call: Call[Aws], log: dict[str, Any], _inputs: Properties) -> Properties:
     covered = str(log["ResourceId"])
     # The longest beginning that fits: attachments begin as gateways do.
-    name = max(
-        ((begin, name) for name, _, begin in _COVERED if covered.startswith(begin)), key=lambda it: len(it[0])
-    )[1]
+    name = max(((begin, name) for name, _, begin in _COVERED if covered.startswith(begin)), key=lambda it: len(it[0]))[
+        1
+    ]
     return {name: covered, "arn": ec2.arn(call, f"vpc-flow-log/{log['FlowLogId']}", log)}
 
 

@@ -71,9 +71,7 @@ def _create_role(call: Call[Aws], inputs: Properties) -> None:
 def _put_inline(call: Call[Aws], role: str, policies: Iterable[Properties]) -> None:
     for policy in policies:
         document = as_json(policy.get("policy"))
-        call.cloud.call(
-            "iam", "PutRolePolicy", RoleName=role, PolicyName=text(policy, "name"), PolicyDocument=document
-        )
+        call.cloud.call("iam", "PutRolePolicy", RoleName=role, PolicyName=text(policy, "name"), PolicyDocument=document)
 
 
 def _attached(aws: Aws, role: str) -> list[Value]:
@@ -85,9 +83,7 @@ def _read_role(call: Call[Aws], name: str, inputs: Properties) -> Properties | N
     aws = call.cloud
     role = aws.call("iam", "GetRole", RoleName=name)["Role"]
     outputs: Properties = {
-        **_ROLE_API.properties(
-            aws, {k: v for k, v in role.items() if k != "AssumeRolePolicyDocument"}, "Role"
-        ),
+        **_ROLE_API.properties(aws, {k: v for k, v in role.items() if k != "AssumeRolePolicyDocument"}, "Role"),
         "assumeRolePolicy": _decoded(role["AssumeRolePolicyDocument"]),
         "name": role["RoleName"],
         "uniqueId": role["RoleId"],
@@ -100,9 +96,7 @@ def _read_role(call: Call[Aws], name: str, inputs: Properties) -> Properties | N
         outputs["managedPolicyArns"] = _attached(aws, name)
     if "inlinePolicies" in inputs:
         names = aws.all("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
-        outputs["inlinePolicies"] = [
-            {"name": item, "policy": _inline_document(aws, name, item)} for item in names
-        ]
+        outputs["inlinePolicies"] = [{"name": item, "policy": _inline_document(aws, name, item)} for item in names]
     return outputs
 
 
@@ -170,9 +164,7 @@ def _update_policy(call: Call[Aws], change: Update) -> None:
         return
     _drop_oldest_version(call.cloud, change.id, keep=_VERSIONS_KEPT - 1)
     document = as_json(change.new["policy"])
-    call.cloud.call(
-        "iam", "CreatePolicyVersion", PolicyArn=change.id, PolicyDocument=document, SetAsDefault=True
-    )
+    call.cloud.call("iam", "CreatePolicyVersion", PolicyArn=change.id, PolicyDocument=document, SetAsDefault=True)
 
 
 def _drop_oldest_version(aws: Aws, arn: str, *, keep: int) -> None:

@@ -46,9 +46,7 @@ def _create_key(call: Call[Aws], inputs: Properties) -> str:
 
 def _rotate(call: Call[Aws], key_id: str, inputs: Properties) -> None:
     period = (
-        {"RotationPeriodInDays": number(inputs, "rotationPeriodInDays")}
-        if "rotationPeriodInDays" in inputs
-        else {}
+        {"RotationPeriodInDays": number(inputs, "rotationPeriodInDays")} if "rotationPeriodInDays" in inputs else {}
     )
     if flag(inputs, "enableKeyRotation"):
         call.cloud.call("kms", "EnableKeyRotation", KeyId=key_id, **period)
@@ -79,9 +77,7 @@ def _read_key(call: Call[Aws], key_id: str, inputs: Properties) -> Properties | 
         "isEnabled": bool(found.get("Enabled")),
         "multiRegion": bool(found.get("MultiRegion")),
         "enableKeyRotation": bool(rotation.get("KeyRotationEnabled")),
-        "rotationPeriodInDays": rotation.get("RotationPeriodInDays")
-        if rotation.get("KeyRotationEnabled")
-        else None,
+        "rotationPeriodInDays": rotation.get("RotationPeriodInDays") if rotation.get("KeyRotationEnabled") else None,
         "policy": policy,
         "deletionWindowInDays": inputs.get("deletionWindowInDays"),
         "customKeyStoreId": found.get("CustomKeyStoreId"),

@@ -104,9 +104,7 @@ def _update(call: Call[Aws], change: Update) -> None:
         version = int(made["LaunchTemplateVersion"]["VersionNumber"])
     default = version if flag(change.new, "updateDefaultVersion") else change.new.get("defaultVersion")
     if default and default != change.old.get("defaultVersion"):
-        call.cloud.call(
-            "ec2", "ModifyLaunchTemplate", LaunchTemplateId=change.id, DefaultVersion=str(default)
-        )
+        call.cloud.call("ec2", "ModifyLaunchTemplate", LaunchTemplateId=change.id, DefaultVersion=str(default))
 
 
 def _find(call: Call[Aws], inputs: Properties) -> str | None:

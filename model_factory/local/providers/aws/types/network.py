@@ -70,9 +70,7 @@ def _describe_vpc(call: Call[Aws], vpc: dict[str, Any], _inputs: Properties) -> 
     aws, vpc_id = call.cloud, vpc["VpcId"]
     in_vpc = [{"Name": "vpc-id", "Values": [vpc_id]}]
     tables = aws.all("ec2", "DescribeRouteTables", "RouteTables", Filters=in_vpc)
-    main = next(
-        (t["RouteTableId"] for t in tables if any(a.get("Main") for a in t.get("Associations", []))), None
-    )
+    main = next((t["RouteTableId"] for t in tables if any(a.get("Main") for a in t.get("Associations", []))), None)
     acls = aws.all("ec2", "DescribeNetworkAcls", "NetworkAcls", Filters=in_vpc)
     groups = aws.all("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=in_vpc)
     return {
@@ -95,13 +93,9 @@ def _vpc_attribute(aws: Aws, vpc_id: str, member: str) -> bool:
 def _update_vpc(call: Call[Aws], change: Update) -> None:
     for key in _VPC_ATTRIBUTES:
         if change.changed(key):
-            _set_vpc_attribute(
-                call, change.id, key, value=bool(change.new.get(key, key == "enableDnsSupport"))
-            )
+            _set_vpc_attribute(call, change.id, key, value=bool(change.new.get(key, key == "enableDnsSupport")))
     if change.changed("instanceTenancy"):
-        call.cloud.call(
-            "ec2", "ModifyVpcTenancy", VpcId=change.id, InstanceTenancy=change.new["instanceTenancy"]
-        )
+        call.cloud.call("ec2", "ModifyVpcTenancy", VpcId=change.id, InstanceTenancy=change.new["instanceTenancy"])
 
 
 def _refine_vpc(_olds: Properties, _news: Properties, changes: list[Change]) -> list[Change]:
@@ -128,9 +122,7 @@ def _create_subnet(call: Call[Aws], inputs: Properties) -> str:
 
 
 def _set_subnet_attribute(call: Call[Aws], subnet_id: str, key: str, *, value: bool) -> None:
-    call.cloud.call(
-        "ec2", "ModifySubnetAttribute", SubnetId=subnet_id, **{_SUBNET_ATTRIBUTES[key]: {"Value": value}}
-    )
+    call.cloud.call("ec2", "ModifySubnetAttribute", SubnetId=subnet_id, **{_SUBNET_ATTRIBUTES[key]: {"Value": value}})
 
 
 def _describe_subnet(call: Call[Aws], subnet: dict[str, Any], _inputs: Properties) -> Properties:
@@ -173,9 +165,7 @@ def _update_gateway(call: Call[Aws], change: Update) -> None:
     if change.changed("vpcId"):
         _detach(call, change.id, change.old)
         if text(change.new, "vpcId"):
-            call.cloud.call(
-                "ec2", "AttachInternetGateway", InternetGatewayId=change.id, VpcId=change.new["vpcId"]
-            )
+            call.cloud.call("ec2", "AttachInternetGateway", InternetGatewayId=change.id, VpcId=change.new["vpcId"])
 
 
 def _detach(call: Call[Aws], gateway_id: str, state: Properties) -> None:
@@ -215,9 +205,7 @@ def _nat_ready(call: Call[Aws], nat_id: str, _inputs: Properties) -> None:
         answer = call.cloud.call("ec2", "DescribeNatGateways", NatGatewayIds=[nat_id])["NatGateways"]
         return str(answer[0]["State"]) if answer else "deleted"
 
-    call.wait_for_state(
-        state, what=f"NAT gateway {nat_id}", ready=["available"], failed=["failed", "deleted"]
-    )
+    call.wait_for_state(state, what=f"NAT gateway {nat_id}", ready=["available"], failed=["failed", "deleted"])
 
 
 def _describe_nat(_call: Call[Aws], nat: dict[str, Any], _inputs: Properties) -> Properties:

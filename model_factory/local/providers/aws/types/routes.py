@@ -154,19 +154,13 @@ def _associations(call: Call[Aws], filters: list[dict[str, Any]]) -> list[dict[s
 def _association(call: Call[Aws], association_id: str, inputs: Properties) -> dict[str, Any] | None:
     """An association by its id or, as a replaced table gives it a new id, by its subnet or gateway: each has but one."""
     filters = [{"Name": "association.route-table-association-id", "Values": [association_id]}]
-    found = [
-        item for item in _associations(call, filters) if item["RouteTableAssociationId"] == association_id
-    ]
+    found = [item for item in _associations(call, filters) if item["RouteTableAssociationId"] == association_id]
     subnet, gateway = text(inputs, "subnetId"), text(inputs, "gatewayId")
     if not found and subnet:
         found = _associations(call, [{"Name": "association.subnet-id", "Values": [subnet]}])
     elif not found and gateway:
         found = _associations(call, [])
-    joined = (
-        item
-        for item in found
-        if (item.get("SubnetId") or "", item.get("GatewayId") or "") == (subnet, gateway)
-    )
+    joined = (item for item in found if (item.get("SubnetId") or "", item.get("GatewayId") or "") == (subnet, gateway))
     return next(joined, None) if subnet or gateway else next(iter(found), None)
 
 

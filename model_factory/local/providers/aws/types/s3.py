@@ -61,11 +61,7 @@ _HOSTED_ZONES: Final = {
 
 def _create_bucket(call: Call[Aws], inputs: Properties) -> None:
     aws, name = call.cloud, text(inputs, "bucket")
-    place = (
-        {}
-        if aws.region == GLOBAL_REGION
-        else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
-    )
+    place = {} if aws.region == GLOBAL_REGION else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
     aws.call("s3", "CreateBucket", **_BUCKET_API.request(aws, inputs), **place)
     call.created(name)
     tags = {key: str(value) for key, value in mapping(inputs, "tagsAll").items()}
@@ -160,9 +156,7 @@ def _read_versioning(call: Call[Aws], bucket: str, _inputs: Properties) -> Prope
 def _delete_versioning(call: Call[Aws], bucket: str, _state: Properties) -> bool:
     """Versioning can be suspended, never taken away; the object is gone from the stack all the same."""
     if _read_versioning(call, bucket, {}):
-        call.cloud.call(
-            "s3", "PutBucketVersioning", Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
-        )
+        call.cloud.call("s3", "PutBucketVersioning", Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
     return False
 
 
@@ -206,10 +200,7 @@ def _delete_by(operation: str, *, waits: bool = True) -> Any:
 
 
 def _check_versioning(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
-    if (
-        mapping(inputs, "versioningConfiguration").get("status") is None
-        and "versioningConfiguration" in inputs
-    ):
+    if mapping(inputs, "versioningConfiguration").get("status") is None and "versioningConfiguration" in inputs:
         yield Failure("versioningConfiguration.status", "missing; Enabled or Suspended")
 
 

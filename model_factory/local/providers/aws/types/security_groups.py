@@ -124,9 +124,7 @@ def _update_group(call: Call[Aws], change: Update) -> None:
         have = [_permission(change.id, block) for block in objects(change.old, key)]
         want = [_permission(change.id, block) for block in objects(change.new, key)]
         _change_rules(call, f"RevokeSecurityGroup{direction}", change.id, [p for p in have if p not in want])
-        _change_rules(
-            call, f"AuthorizeSecurityGroup{direction}", change.id, [p for p in want if p not in have]
-        )
+        _change_rules(call, f"AuthorizeSecurityGroup{direction}", change.id, [p for p in want if p not in have])
 
 
 def _delete_group(call: Call[Aws], group_id: str, state: Properties) -> None:
@@ -190,9 +188,7 @@ def _rule_type(token: str, direction: str) -> ResourceType[Aws]:
     def find(call: Call[Aws], inputs: Properties) -> str | None:
         filters = [{"Name": "group-id", "Values": [text(inputs, "securityGroupId")]}]
         wanted = _request(call, inputs)
-        for rule in call.cloud.all(
-            "ec2", "DescribeSecurityGroupRules", "SecurityGroupRules", Filters=filters
-        ):
+        for rule in call.cloud.all("ec2", "DescribeSecurityGroupRules", "SecurityGroupRules", Filters=filters):
             found = _rule_properties(call, rule)
             if rule.get("IsEgress") == egress and _request(call, _asked(found, inputs)) == wanted:
                 return str(rule["SecurityGroupRuleId"])
@@ -238,9 +234,7 @@ def _rule_permission(inputs: Properties) -> dict[str, Any]:
         "description": inputs.get("description"),
     }
     lists = ("cidrBlocks", "ipv6CidrBlocks", "prefixListIds", "securityGroups")
-    block |= {
-        key: [inputs[source]] for key, source in zip(lists, _SOURCES, strict=True) if inputs.get(source)
-    }
+    block |= {key: [inputs[source]] for key, source in zip(lists, _SOURCES, strict=True) if inputs.get(source)}
     return _permission("", block)
 
 
@@ -257,9 +251,7 @@ def _read_rule(call: Call[Aws], rule_id: str, inputs: Properties) -> Properties 
         return None
     found = _rule_properties(call, rule)
     if text(inputs, "ipProtocol") == _EVERYTHING:
-        found = {
-            key: value for key, value in found.items() if key not in ("fromPort", "toPort") or key in inputs
-        }
+        found = {key: value for key, value in found.items() if key not in ("fromPort", "toPort") or key in inputs}
     return found
 
 

@@ -38,9 +38,7 @@ _ATTRIBUTES: Final = {key: key[:1].upper() + key[1:] for key in (*_NUMBERS, *_FL
     "visibilityTimeoutSeconds": "VisibilityTimeout",
 }
 _OF_FIFO: Final = ("contentBasedDeduplication", "deduplicationScope", "fifoQueue", "fifoThroughputLimit")
-_API: Final = Api(
-    "sqs", "CreateQueue", names={"name": "QueueName"}, ours=frozenset({*_ATTRIBUTES, "namePrefix"})
-)
+_API: Final = Api("sqs", "CreateQueue", names={"name": "QueueName"}, ours=frozenset({*_ATTRIBUTES, "namePrefix"}))
 
 
 def _written(key: str, value: Value) -> str:

@@ -130,9 +130,7 @@ _CLUSTER: Final = Api(
     ours=frozenset({"deletionProtection", "removeDefaultNodePool", "allowNetAdmin", "ignoreNodeCountChanges", "skipNodePoolRefresh"}),
 )  # fmt: skip
 _DESIRED: Final[Mapping[str, Callable[[Body], Body]]] = {
-    "releaseChannel": lambda m: {
-        "desiredReleaseChannel": m.get("releaseChannel", {"channel": "UNSPECIFIED"})
-    },
+    "releaseChannel": lambda m: {"desiredReleaseChannel": m.get("releaseChannel", {"channel": "UNSPECIFIED"})},
     "nodeLocations": lambda m: {"desiredLocations": m.get("locations", [])},
     "masterAuthorizedNetworksConfig": lambda m: {
         "desiredMasterAuthorizedNetworksConfig": m.get("masterAuthorizedNetworksConfig", {"enabled": False})
@@ -150,9 +148,7 @@ _DESIRED: Final[Mapping[str, Callable[[Body], Body]]] = {
         }
     },
     "enableL4IlbSubsetting": lambda m: {
-        "desiredL4ilbSubsettingConfig": {
-            "enabled": m.get("networkConfig", {}).get("enableL4ilbSubsetting", False)
-        }
+        "desiredL4ilbSubsettingConfig": {"enabled": m.get("networkConfig", {}).get("enableL4ilbSubsetting", False)}
     },
     "enableFqdnNetworkPolicy": lambda m: {
         "desiredEnableFqdnNetworkPolicy": m.get("networkConfig", {}).get("enableFqdnNetworkPolicy", False)
@@ -171,9 +167,7 @@ _DESIRED: Final[Mapping[str, Callable[[Body], Body]]] = {
         "desiredDefaultSnatStatus": m.get("networkConfig", {}).get("defaultSnatStatus", {"disabled": False})
     },
     "dnsConfig": lambda m: {"desiredDnsConfig": m.get("networkConfig", {}).get("dnsConfig", {})},
-    "gatewayApiConfig": lambda m: {
-        "desiredGatewayApiConfig": m.get("networkConfig", {}).get("gatewayApiConfig", {})
-    },
+    "gatewayApiConfig": lambda m: {"desiredGatewayApiConfig": m.get("networkConfig", {}).get("gatewayApiConfig", {})},
     "serviceExternalIpsConfig": lambda m: {
         "desiredServiceExternalIpsConfig": m.get("networkConfig", {}).get(
             "serviceExternalIpsConfig", {"enabled": False}
@@ -193,21 +187,15 @@ _DESIRED: Final[Mapping[str, Callable[[Body], Body]]] = {
     "binaryAuthorization": lambda m: {
         "desiredBinaryAuthorization": m.get("binaryAuthorization", {"evaluationMode": "DISABLED"})
     },
-    "databaseEncryption": lambda m: {
-        "desiredDatabaseEncryption": m.get("databaseEncryption", {"state": "DECRYPTED"})
-    },
+    "databaseEncryption": lambda m: {"desiredDatabaseEncryption": m.get("databaseEncryption", {"state": "DECRYPTED"})},
     "costManagementConfig": lambda m: {
         "desiredCostManagementConfig": m.get("costManagementConfig", {"enabled": False})
     },
     "identityServiceConfig": lambda m: {
         "desiredIdentityServiceConfig": m.get("identityServiceConfig", {"enabled": False})
     },
-    "secretManagerConfig": lambda m: {
-        "desiredSecretManagerConfig": m.get("secretManagerConfig", {"enabled": False})
-    },
-    "meshCertificates": lambda m: {
-        "desiredMeshCertificates": m.get("meshCertificates", {"enableCertificates": False})
-    },
+    "secretManagerConfig": lambda m: {"desiredSecretManagerConfig": m.get("secretManagerConfig", {"enabled": False})},
+    "meshCertificates": lambda m: {"desiredMeshCertificates": m.get("meshCertificates", {"enableCertificates": False})},
     "authenticatorGroupsConfig": lambda m: {
         "desiredAuthenticatorGroupsConfig": m.get("authenticatorGroupsConfig", {"enabled": False})
     },
@@ -225,9 +213,7 @@ def _create(call: Call[Gcp], inputs: Properties) -> str:
     cluster.setdefault("initialNodeCount", 0 if flag(inputs, "enableAutopilot") else 1)
     if not cluster["initialNodeCount"]:
         del cluster["initialNodeCount"]
-    operation = creating(
-        call, object_id, lambda: patiently(call, f"{_METHODS}.create", parent=parent, body=body)
-    )
+    operation = creating(call, object_id, lambda: patiently(call, f"{_METHODS}.create", parent=parent, body=body))
     finish(call, "container", operation, location=parent, method=f"{_METHODS}.create")
     return object_id
 
@@ -243,9 +229,7 @@ def _ready(call: Call[Gcp], object_id: str, inputs: Properties) -> None:
         finish(call, "container", operation, location=object_id.partition("/clusters/")[0], method=method)
 
 
-def _complete(
-    call: Call[Gcp], object_id: str, inputs: Properties, found: Properties, body: Body
-) -> Properties:
+def _complete(call: Call[Gcp], object_id: str, inputs: Properties, found: Properties, body: Body) -> Properties:
     result = {
         **found,
         "deletionProtection": flag(inputs, "deletionProtection", default=True),
@@ -256,9 +240,7 @@ def _complete(
         result["privateClusterConfig"] = {"peeringName": "", **private}
     if "minMasterVersion" in inputs:
         result["minMasterVersion"] = inputs["minMasterVersion"]
-    if "masterAuthorizedNetworksConfig" in result and not body["masterAuthorizedNetworksConfig"].get(
-        "enabled"
-    ):
+    if "masterAuthorizedNetworksConfig" in result and not body["masterAuthorizedNetworksConfig"].get("enabled"):
         del result["masterAuthorizedNetworksConfig"]
     if not flag(inputs, "removeDefaultNodePool"):
         result["nodeConfig"] = node_config_outputs(found, inputs)
@@ -291,9 +273,7 @@ def _update(call: Call[Gcp], change: Update) -> None:
         labels = labels_to_write(call.cloud, change)
         send("setResourceLabels", {"resourceLabels": labels, "labelFingerprint": fingerprint})
     for field in _CLUSTER.shape:
-        done = (
-            field.output or field.name in _DESIRED or field.name in _ELSEWHERE or field.name == "nodeConfig"
-        )
+        done = field.output or field.name in _DESIRED or field.name in _ELSEWHERE or field.name == "nodeConfig"
         if not done and changed(change, field.name):
             raise ProviderError(
                 f"the local provider cannot change {field.name} of a GKE cluster in place; use the Pulumi CLI"

@@ -148,9 +148,7 @@ _SUBNETWORK = _api(
 )  # fmt: skip
 
 
-def _complete_subnetwork(
-    _call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, body: Body
-) -> Properties:
+def _complete_subnetwork(_call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, body: Body) -> Properties:
     found = {**found, "region": str(found["region"]).rpartition("/")[2]}
     if not body.get("enableFlowLogs") and "logConfig" in found:
         del found["logConfig"]
@@ -211,9 +209,7 @@ _ROUTER = _api(
 )
 
 
-def _complete_router(
-    _call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, _body: Body
-) -> Properties:
+def _complete_router(_call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, _body: Body) -> Properties:
     return {**found, "region": str(found["region"]).rpartition("/")[2]}
 
 
@@ -312,9 +308,7 @@ _NAT: Final = Api(
     schema="RouterNat",
     shape=_NAT_SHAPE,
     id_template="{project}/{region}/{router}/{name}",
-    parameters=lambda object_id: dict(
-        zip(("project", "region", "router"), object_id.split("/"), strict=False)
-    ),
+    parameters=lambda object_id: dict(zip(("project", "region", "router"), object_id.split("/"), strict=False)),
     parent=lambda parts: {key: parts[key] for key in ("project", "region", "router")},
     make="patch",
 )
@@ -373,9 +367,7 @@ def _check_nat(cloud: Gcp, inputs: Properties) -> Any:
     yield from unknown_properties(extra, known, _NAT_TYPE)
     yield from schema_failures(cloud, _NAT, known)
     yield from NAME_CHECK(cloud, inputs)
-    if text(inputs, "sourceSubnetworkIpRangesToNat") == "LIST_OF_SUBNETWORKS" and not objects(
-        inputs, "subnetworks"
-    ):
+    if text(inputs, "sourceSubnetworkIpRangesToNat") == "LIST_OF_SUBNETWORKS" and not objects(inputs, "subnetworks"):
         yield Failure("subnetworks", "missing; LIST_OF_SUBNETWORKS needs the list")
 
 

@@ -68,9 +68,7 @@ def _update_account(call: Call[Gcp], change: Update) -> None:
         call.cloud.call(f"iam.projects.serviceAccounts.{verb}", name=change.id, body={})
 
 
-def _complete_account(
-    _call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, _body: Body
-) -> Properties:
+def _complete_account(_call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, _body: Body) -> Properties:
     email = text(found, "email")
     return {
         **found,

@@ -150,9 +150,7 @@ def node_config_outputs(found: Properties, asked: Properties) -> Properties:
     return result
 
 
-def _complete(
-    call: Call[Gcp], object_id: str, inputs: Properties, found: Properties, body: Body
-) -> Properties:
+def _complete(call: Call[Gcp], object_id: str, inputs: Properties, found: Properties, body: Body) -> Properties:
     cluster = text(inputs, "cluster")
     result: Properties = {
         **found,
@@ -175,9 +173,7 @@ def _node_count(call: Call[Gcp], found: Properties) -> int:
         parts = str(url).partition("/projects/")[2].split("/")
         where = {"project": parts[0], "zone": parts[2], "instanceGroupManager": parts[4]}
         try:
-            sizes.append(
-                int(call.cloud.call("compute.instanceGroupManagers.get", **where).get("targetSize", 0))
-            )
+            sizes.append(int(call.cloud.call("compute.instanceGroupManagers.get", **where).get("targetSize", 0)))
         except NotFoundError:
             continue
     return sum(sizes) // len(sizes) if sizes else 0
@@ -228,9 +224,7 @@ def _update_node_config(change: Update, send: Callable[[str, Body], None]) -> No
             send("update", _ONE_BY_ONE[paths[name]](message.get(paths[name])))
 
 
-def container_call(
-    call: Call[Gcp], methods: str, object_id: str, verb: str, body: Body | None = None
-) -> None:
+def container_call(call: Call[Gcp], methods: str, object_id: str, verb: str, body: Body | None = None) -> None:
     """Do a call on a cluster or a pool, once it is not busy, and wait until its operation has ended."""
     method = f"{methods}.{verb}"
     operation = patiently(call, method, name=object_id, **({} if body is None else {"body": body}))

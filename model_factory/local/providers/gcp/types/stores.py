@@ -59,9 +59,7 @@ _BUCKET: Final = Api(
 )  # fmt: skip
 
 
-def _complete_bucket(
-    call: Call[Gcp], object_id: str, inputs: Properties, found: Properties, _body: Body
-) -> Properties:
+def _complete_bucket(call: Call[Gcp], object_id: str, inputs: Properties, found: Properties, _body: Body) -> Properties:
     project = text(inputs, "project") or call.cloud.config.project
     return {
         **found,
@@ -74,9 +72,7 @@ def _complete_bucket(
 def _update_bucket(call: Call[Gcp], change: Update) -> None:
     names = [f.name for f in _BUCKET.shape if not f.output and changed(change, f.name)]
     if "labels" in names:
-        gone = [
-            key for key in mapping(change.old_inputs, "labels") if key not in mapping(change.new, "labels")
-        ]
+        gone = [key for key in mapping(change.old_inputs, "labels") if key not in mapping(change.new, "labels")]
         if gone:
             # A merging patch keeps what it does not name: what goes must be said.
             call.cloud.call("storage.buckets.patch", bucket=change.id, body={"labels": dict.fromkeys(gone)})
@@ -86,9 +82,7 @@ def _update_bucket(call: Call[Gcp], change: Update) -> None:
 
 def _delete_bucket(call: Call[Gcp], object_id: str, state: Properties) -> None:
     if flag(state, "forceDestroy"):
-        while objects := call.cloud.call("storage.objects.list", bucket=object_id, versions=True).get(
-            "items", []
-        ):
+        while objects := call.cloud.call("storage.objects.list", bucket=object_id, versions=True).get("items", []):
             for each in objects:
                 call.cloud.call("storage.objects.delete", bucket=object_id, object=each["name"])
     try:
@@ -224,18 +218,14 @@ _KEY: Final = Api(
 
 
 def _delete_key(call: Call[Gcp], object_id: str, state: Properties) -> None:
-    versions = call.cloud.call(f"{_KEY.methods}.cryptoKeyVersions.list", parent=object_id).get(
-        "cryptoKeyVersions", []
-    )
+    versions = call.cloud.call(f"{_KEY.methods}.cryptoKeyVersions.list", parent=object_id).get("cryptoKeyVersions", [])
     for version in versions:
         if version["state"] in ("ENABLED", "DISABLED"):
             call.cloud.call(f"{_KEY.methods}.cryptoKeyVersions.destroy", name=version["name"], body={})
     _let_go(call, object_id, state)
 
 
-def _complete_key(
-    _call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, body: Body
-) -> Properties:
+def _complete_key(_call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, body: Body) -> Properties:
     primary = body.get("primary")
     return {**found, "primaries": [{"name": primary["name"], "state": primary["state"]}] if primary else []}
 
@@ -268,9 +258,7 @@ def _create_service(call: Call[Gcp], inputs: Properties) -> str:
     object_id = f"{project}/{text(inputs, 'service')}"
     call.cloud.released.discard(object_id)
     name = _SERVICE.parameters(object_id)["name"]
-    answer = creating(
-        call, object_id, lambda: call.cloud.call("serviceusage.services.enable", name=name, body={})
-    )
+    answer = creating(call, object_id, lambda: call.cloud.call("serviceusage.services.enable", name=name, body={}))
     finish(call, "serviceusage", answer, method="serviceusage.services.enable")
     return object_id
 
@@ -283,9 +271,7 @@ def _delete_service(call: Call[Gcp], object_id: str, state: Properties) -> None:
     call.cloud.released.add(object_id)
 
 
-def _enabled(
-    _call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, body: Body
-) -> Properties | None:
+def _enabled(_call: Call[Gcp], _id: str, _inputs: Properties, found: Properties, body: Body) -> Properties | None:
     return found if body.get("state") == "ENABLED" else None
 
 
