@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from model_factory.graph.masking import MASK
 from model_factory.graph.refusal import Refusal
 from model_factory.graph.verdict import not_evaluated
 from model_factory.local import wire
@@ -24,7 +25,6 @@ Severity: TypeAlias = Literal["debug", "info", "info#err", "warning", "error"]
 
 PolicySummaryKind: TypeAlias = Literal["analyze", "remediate", "analyzeStack"]
 
-MASK: Final = "[secret]"
 _SUMMARY_EVENTS: Final[Mapping[PolicySummaryKind, str]] = {
     "analyze": "policyAnalyzeSummaryEvent",
     "remediate": "policyRemediateSummaryEvent",

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from pulumi.runtime.proto import analyzer_pb2
 
+from model_factory.graph.masking import MASK
 from model_factory.graph.urn import STACK_TYPE, provider_urn
 from model_factory.local import wire
 from model_factory.local.engine.errors import PolicyError
-from model_factory.local.engine.events import MASK, EventSink, PackName, PolicySummaryKind
+from model_factory.local.engine.events import EventSink, PackName, PolicySummaryKind
 from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.policy_process import PolicyPack, Stream
 from model_factory.local.engine.request import Deployment

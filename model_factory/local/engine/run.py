@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from model_factory.graph.masking import MASK
 from model_factory.graph.urn import STACK_TYPE, provider_urn
 from model_factory.local import wire
 from model_factory.local.engine.deletions import blockers
@@ -330,5 +331,5 @@ def _failure_text(state: ResourceState, failure: Failure) -> str:
     if not failure.property:
         return f"{state.type} resource '{state.name}' has a problem: {failure.reason}"
     value = state.inputs.get(failure.property)
-    shown: Value = "[secret]" if value is not None and wire.is_secret(value) else value
+    shown: Value = MASK if value is not None and wire.is_secret(value) else value
     return f"{state.type} resource '{state.name}': property {failure.property} value {shown!r} has a problem: {failure.reason}"

@@ -20,6 +20,7 @@ from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
 from model_factory.facts.aws import services as aws_services
 from model_factory.facts.gcp import services as gcp_services
+from model_factory.graph.urn import name_of
 from model_factory.local import wire
 from model_factory.local.clouds.kubernetes.cluster import Cluster
 from model_factory.local.engine.disclosure import UNDISCLOSED
@@ -219,7 +220,7 @@ def _aws_nowhere(config: Properties) -> Properties:
 
 def _refuse(verb: str, urn: str) -> NoReturn:
     raise UnsupportedError(
-        f"to {verb} {urn.rpartition('::')[2]} a cloud would have to be asked, and a preview from a state file asks none; "
+        f"to {verb} {name_of(urn)} a cloud would have to be asked, and a preview from a state file asks none; "
         f"preview with the stack's own engine for it"
     )
 
