@@ -117,10 +117,55 @@ class Cloud(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Latency:
-    everywhere: float = 0.0
-    operations: dict[str, float] = field(default_factory=dict[str, float])
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What is to go wrong, or slowly: faults in their order; latency of all operations, and by pattern."""
+
+    faults: tuple[Fault, ...] = ()
+    milliseconds: float = 0.0
+    operations: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def after(self, operation: str) -> tuple[Fault | None, Plans]:
+        """The fault that a call must answer, None where it should be done, and what is planned once that was asked."""
+        left = list(self.faults)
+        found: Fault | None = None
+        for index, fault in enumerate(self.faults):
+            if not fnmatch.fnmatchcase(operation, fault.operation):
+                continue
+            if fault.skip:
+                left[index] = replace(fault, skip=fault.skip - 1)
+                continue
+            found = fault
+            if fault.count == 1:
+                del left[index]
+            elif fault.count != ALWAYS:
+                left[index] = replace(fault, count=fault.count - 1)
+            break
+        return found, replace(self, faults=tuple(left))
+
+    def delay_seconds(self, operation: str) -> float:
+        """How long to wait before a call is done: the general latency plus those that match."""
+        matching = (slow for key, slow in self.operations.items() if fnmatch.fnmatchcase(operation, key))
+        return (self.milliseconds + sum(matching)) / 1000
+
+    def slowed(self, milliseconds: float, operation: str | None) -> Plans:
+        """With every operation slowed, or those that match; 0 removes it, without an operation all of it."""
+        if operation is None:
+            return replace(
+                self, milliseconds=milliseconds, operations=self.operations if milliseconds else {}
+            )
+        others = {key: slow for key, slow in self.operations.items() if key != operation}
+        return replace(self, operations={**others, operation: milliseconds} if milliseconds else others)
+
+    def with_faults(self, faults: Iterable[Fault]) -> Plans:
+        """With these in place of the others; those that never happen (count 0) are left out."""
+        return replace(self, faults=tuple(fault for fault in faults if fault.count))
+
+    def latency(self) -> JsonObject:
+        return {"milliseconds": self.milliseconds, "operations": dict(self.operations)}
+
+    def fault_list(self) -> list[JsonObject]:
+        return [asdict(fault) for fault in self.faults]
 
 
 class Controls:
@@ -129,8 +174,7 @@ class Controls:
     def __init__(self, cloud: Cloud, *, transition_seconds: float = TRANSITION_SECONDS) -> None:
         self._cloud = cloud
         self._transition_seconds = transition_seconds
-        self._faults: list[Fault] = []
-        self._latency = _Latency()
+        self._plans = Plans()
         self._lock = threading.Lock()
         self._started = time.monotonic()
 
@@ -142,30 +186,12 @@ class Controls:
     def fault(self, operation: str) -> Fault | None:
         """The fault this call must answer, used up by asking; None where it should be done."""
         with self._lock:
-            for index, fault in enumerate(self._faults):
-                if not fnmatch.fnmatchcase(operation, fault.operation):
-                    continue
-                if fault.skip:
-                    self._faults[index] = replace(fault, skip=fault.skip - 1)
-                    continue
-                if fault.count == ALWAYS:
-                    return fault
-                if fault.count == 1:
-                    del self._faults[index]
-                else:
-                    self._faults[index] = replace(fault, count=fault.count - 1)
-                return fault
-        return None
+            found, self._plans = self._plans.after(operation)
+        return found
 
     def delay_seconds(self, operation: str) -> float:
         """How long to wait before this call is done: the general latency plus those that match."""
-        with self._lock:
-            matching = (
-                seconds
-                for pattern, seconds in self._latency.operations.items()
-                if fnmatch.fnmatchcase(operation, pattern)
-            )
-            return self._latency.everywhere + sum(matching)
+        return self._plans.delay_seconds(operation)
 
     def handle(self, method: str, path: str, body: bytes) -> Reply:
         """Answer a control call. `path` begins with `PREFIX`."""
@@ -183,8 +209,7 @@ class Controls:
             case "POST", "reset":
                 self._cloud.reset()
                 with self._lock:
-                    self._faults.clear()
-                    self._latency = _Latency()
+                    self._plans = Plans()
                 return self._status()
             case "POST", "seed":
                 self._cloud.seed(_object(body))
@@ -195,15 +220,15 @@ class Controls:
                     raise ControlError("faults are a list of objects; an empty list removes them")
                 faults = [Fault.parse(item) for item in document]
                 with self._lock:
-                    self._faults = [fault for fault in faults if fault.count != 0]
-                return self._fault_list()
+                    self._plans = self._plans.with_faults(faults)
+                return self._plans.fault_list()
             case "GET", "faults":
-                return self._fault_list()
+                return self._plans.fault_list()
             case "PUT", "latency":
                 self._set_latency(_object(body))
-                return self._latency_document()
+                return self._plans.latency()
             case "GET", "latency":
-                return self._latency_document()
+                return self._plans.latency()
             case "PUT", "transition":
                 self._transition_seconds = _duration(_object(body), "seconds")
                 return {"seconds": self._transition_seconds}
@@ -219,26 +244,11 @@ class Controls:
         unknown = set(document) - {"milliseconds", "operation"}
         if unknown:
             raise ControlError(f"latency has no field {min(unknown)!r}; it has milliseconds and operation")
-        seconds = _duration(document, "milliseconds") / 1000
-        operation = document.get("operation")
+        milliseconds, operation = _duration(document, "milliseconds"), document.get("operation")
         if operation is not None and not isinstance(operation, str):
             raise ControlError(f"latency operation {operation!r} is not a pattern such as eks:Create*")
         with self._lock:
-            if operation is None:
-                self._latency = _Latency(seconds, self._latency.operations if seconds else {})
-            elif seconds:
-                self._latency.operations[operation] = seconds
-            else:
-                self._latency.operations.pop(operation, None)
-
-    def _latency_document(self) -> JsonObject:
-        with self._lock:
-            operations = {pattern: seconds * 1000 for pattern, seconds in self._latency.operations.items()}
-            return {"milliseconds": self._latency.everywhere * 1000, "operations": operations}
-
-    def _fault_list(self) -> list[JsonObject]:
-        with self._lock:
-            return [asdict(fault) for fault in self._faults]
+            self._plans = self._plans.slowed(milliseconds, operation)
 
     def _status(self) -> JsonObject:
         return {
@@ -248,8 +258,8 @@ class Controls:
             "data": self._cloud.data,
             "uptime_seconds": round(time.monotonic() - self._started, 3),
             "resources": dict(sorted(self._cloud.counts().items())),
-            "faults": self._fault_list(),
-            "latency_ms": self._latency_document()["milliseconds"],
+            "faults": self._plans.fault_list(),
+            "latency_ms": self._plans.milliseconds,
             "transition_seconds": self._transition_seconds,
         }
 

@@ -21,11 +21,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from model_factory.local.clouds import control, gcp
-from model_factory.local.clouds.gcp import errors
+from model_factory.local.clouds.gcp import errors, routing
 from model_factory.local.clouds.gcp.bodies import Body, visible
 from model_factory.local.clouds.gcp.core import HANDLERS, Answer, Call, Cloud, Media, Wait
 from model_factory.local.clouds.gcp.errors import ApiError
-from model_factory.local.clouds.gcp.routing import Match, Routes
+from model_factory.local.clouds.gcp.routing import Match
 from model_factory.local.discovery import Json, snake_to_camel
 
 _PACKAGES: Final[Mapping[str, str]] = {
@@ -43,24 +43,23 @@ _WAIT_STEP_SECONDS: Final = 0.02
 
 def create_app(cloud: Cloud) -> control.AsgiApplication:
     """The ASGI application: Google's APIs, with the control calls in front."""
-    routes = Routes()
     # A module's handlers are registered when it is imported.
     for found in pkgutil.iter_modules(gcp.__path__, f"{gcp.__name__}."):
         if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
 
     async def endpoint(request: Request) -> Response:
-        return await serve(cloud, routes, request)
+        return await serve(cloud, request)
 
     verbs = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(routes=[Route("/{path:path}", endpoint, methods=verbs)])
     return control.asgi(cloud.controls, app)
 
 
-async def serve(cloud: Cloud, routes: Routes, request: Request) -> Response:
+async def serve(cloud: Cloud, request: Request) -> Response:
     raw_path: str = request.scope["raw_path"].decode()
     upload = raw_path.startswith(("/upload/", "/resumable/upload/"))
-    matches = routes.match(request.method, raw_path.removeprefix("/resumable").removeprefix("/upload"))
+    matches = routing.find(request.method, raw_path.removeprefix("/resumable").removeprefix("/upload"))
     if not matches:
         return _error(ApiError(404, "NOT_FOUND", f"The requested URL {raw_path} was not found on this server."), "")
     match = _choose(cloud, matches)

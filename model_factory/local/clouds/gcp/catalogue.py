@@ -13,52 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-_ZONES: Final[Mapping[str, str]] = {
-    "africa-south1": "abc",
-    "asia-east1": "abc",
-    "asia-east2": "abc",
-    "asia-northeast1": "abc",
-    "asia-northeast2": "abc",
-    "asia-northeast3": "abc",
-    "asia-south1": "abc",
-    "asia-south2": "abc",
-    "asia-southeast1": "abc",
-    "asia-southeast2": "abc",
-    "australia-southeast1": "abc",
-    "australia-southeast2": "abc",
-    "europe-central2": "abc",
-    "europe-north1": "abc",
-    "europe-north2": "abc",
-    "europe-southwest1": "abc",
-    "europe-west1": "bcd",
-    "europe-west10": "abc",
-    "europe-west12": "abc",
-    "europe-west2": "abc",
-    "europe-west3": "abc",
-    "europe-west4": "abc",
-    "europe-west6": "abc",
-    "europe-west8": "abc",
-    "europe-west9": "abc",
-    "me-central1": "abc",
-    "me-central2": "abc",
-    "me-west1": "abc",
-    "northamerica-northeast1": "abc",
-    "northamerica-northeast2": "abc",
-    "northamerica-south1": "abc",
-    "southamerica-east1": "abc",
-    "southamerica-west1": "abc",
-    "us-central1": "abcf",
-    "us-east1": "bcd",
-    "us-east4": "abc",
-    "us-east5": "abc",
-    "us-south1": "abc",
-    "us-west1": "abc",
-    "us-west2": "abc",
-    "us-west3": "abc",
-    "us-west4": "abc",
-}
+from model_factory.facts.gcp import regions
+
+_ZONES: Final[Mapping[str, str]] = {"europe-west1": "bcd", "us-central1": "abcf", "us-east1": "bcd"}
+"""The zones of regions that have others than a, b and c."""
 REGIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    region: tuple(f"{region}-{letter}" for letter in letters) for region, letters in _ZONES.items()
+    region: tuple(f"{region}-{letter}" for letter in _ZONES.get(region, "abc"))
+    for region in sorted(regions.REGIONS)
 }
 ZONES: Final[Mapping[str, str]] = {zone: region for region, zones in REGIONS.items() for zone in zones}
 

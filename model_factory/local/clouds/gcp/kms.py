@@ -92,23 +92,17 @@ def get(call: Call) -> Body:
     return visible(call.cloud.require(f"cloudkms/{name}", f"{name} not found.").body)
 
 
-@handles("cloudkms.projects.locations.keyRings.list")
-def list_rings(call: Call) -> Body:
-    return _list(call, KEY_RING, "keyRings")
+_LISTED: Final = {"keyRings": KEY_RING, "cryptoKeys": CRYPTO_KEY, "cryptoKeyVersions": VERSION}
 
 
-@handles("cloudkms.projects.locations.keyRings.cryptoKeys.list")
-def list_keys(call: Call) -> Body:
-    return _list(call, CRYPTO_KEY, "cryptoKeys")
-
-
-@handles("cloudkms.projects.locations.keyRings.cryptoKeys.cryptoKeyVersions.list")
-def list_versions(call: Call) -> Body:
-    return _list(call, VERSION, "cryptoKeyVersions")
-
-
-def _list(call: Call, kind: str, field: str) -> Body:
-    found = call.cloud.store.children(f"cloudkms/{call.parameter('parent')}", kind)
+@handles(
+    "cloudkms.projects.locations.keyRings.list",
+    "cloudkms.projects.locations.keyRings.cryptoKeys.list",
+    "cloudkms.projects.locations.keyRings.cryptoKeys.cryptoKeyVersions.list",
+)
+def list_(call: Call) -> Body:
+    field = call.method.split(".")[-2]
+    found = call.cloud.store.children(f"cloudkms/{call.parameter('parent')}", _LISTED[field])
     return {**page(call, [stored.body for stored in found], field), "totalSize": len(found)}
 
 

@@ -108,29 +108,28 @@ def _operation(call: Call, key: str) -> Body:
     return visible(found.body)
 
 
-def compute_operation_key(call: Call) -> str:
+def _compute_key(call: Call) -> str:
+    """Of the operation that the call names; without its name, of all in that place."""
     parameters = call.match.parameters
     scope = next((f"{s}s/{parameters[s]}" for s in ("region", "zone") if s in parameters), "global")
-    return f"compute/projects/{parameters['project']}/{scope}/operations/{parameters['operation']}"
+    return f"compute/projects/{parameters['project']}/{scope}/operations/{parameters.get('operation', '')}"
 
 
 @handles("compute.globalOperations.get", "compute.regionOperations.get", "compute.zoneOperations.get")
 def get_compute(call: Call) -> Body:
-    return _operation(call, compute_operation_key(call))
+    return _operation(call, _compute_key(call))
 
 
 @handles("compute.globalOperations.wait", "compute.regionOperations.wait", "compute.zoneOperations.wait")
 def wait_compute(call: Call) -> Wait:
-    key = compute_operation_key(call)
+    key = _compute_key(call)
     _operation(call, key)
     return Wait(key)
 
 
 @handles("compute.globalOperations.list", "compute.regionOperations.list", "compute.zoneOperations.list")
 def list_compute(call: Call) -> Body:
-    parameters = call.match.parameters
-    scope = next((f"{s}s/{parameters[s]}" for s in ("region", "zone") if s in parameters), "global")
-    found = call.cloud.store.operations(f"compute/projects/{parameters['project']}/{scope}/operations/")
+    found = call.cloud.store.operations(_compute_key(call))
     return {"kind": "compute#operationList", **page(call, [o.body for o in found], "items")}
 
 

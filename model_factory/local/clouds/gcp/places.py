@@ -96,24 +96,17 @@ def get_machine_type(call: Call) -> Body:
 def list_machine_types(call: Call) -> Body:
     zone = _zone(call, call.parameter("zone"))["name"]
     sold = [m for m in catalogue.MACHINE_TYPES.values() if catalogue.sells(zone, m)]
-    return {"kind": "compute#machineTypeList", **page(call, [_machine(call, zone, m) for m in sold], "items")}
+    return _listed(call, "machineType", (_machine(call, zone, machine) for machine in sold))
 
 
 @handles("compute.acceleratorTypes.list")
 def list_accelerator_types(call: Call) -> Body:
     zone = _zone(call, call.parameter("zone"))["name"]
     base = f"{COMPUTE_ROOT}projects/{call.parameter('project')}/zones/{zone}"
-    items: list[Body] = [
-        {
-            "kind": "compute#acceleratorType",
-            "name": name,
-            "zone": zone,
-            "selfLink": f"{base}/acceleratorTypes/{name}",
-        }
-        for name, zones in sorted(catalogue.ACCELERATOR_ZONES.items())
-        if zone in zones
-    ]
-    return {"kind": "compute#acceleratorTypeList", **page(call, items, "items")}
+    names = (name for name, zones in sorted(catalogue.ACCELERATOR_ZONES.items()) if zone in zones)
+    common: Body = {"kind": "compute#acceleratorType", "zone": zone}
+    bodies = ({**common, "name": name, "selfLink": f"{base}/acceleratorTypes/{name}"} for name in names)
+    return _listed(call, "acceleratorType", bodies)
 
 
 @handles("compute.projects.get")

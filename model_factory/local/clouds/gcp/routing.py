@@ -1,6 +1,6 @@
 """From a request's verb and path to the API method it means.
 
-The methods of all served discovery documents stand in one tree of path segments, twice: under the service's name
+The methods of all served discovery documents are asked for, twice: under the service's name
 (`/container/v1/projects/…`, `/compute/v1/projects/…`, as custom endpoints are configured) and at the root, where a client with a
 bare `api_endpoint` asks. Two services may share a root path (locations, operations), so a match is a list.
 """
@@ -8,8 +8,8 @@ bare `api_endpoint` asks. Two services may share a root path (locations, operati
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 from urllib.parse import unquote
@@ -37,86 +37,62 @@ class Match:
     parameters: Mapping[str, str]
 
 
-@dataclass(slots=True)
-class _Node:
-    literals: dict[str, _Node] = field(default_factory=dict[str, "_Node"])
-    wildcard: _Node | None = None
-    verbs: dict[str, _Node] = field(default_factory=dict[str, "_Node"])
-    """Children for `{name}:verb` segments, by verb."""
-    methods: dict[str, list[Method]] = field(default_factory=dict[str, list[Method]])
+def find(verb: str, raw_path: str) -> list[Match]:
+    """Every method the path may mean, the named service's alone where the path begins with one."""
+    segments = raw_path.strip("/").split("/")
+    first = ALIASES.get(segments[0], segments[0])
+    if first in SERVED:
+        rest = segments if first in ("compute", "storage") else segments[1:]
+        found = list(_in_service(first, verb, rest))
+        if found or first not in ("compute", "storage"):
+            return found
+    found = [match for service in SERVED for match in _in_service(service, verb, segments)]
+    if not found and segments[0] in ("projects", "b"):
+        # compute and storage documents put `compute/v1/` into a base path that a bare `api_endpoint` replaces.
+        prefix = ["compute", "v1"] if segments[0] == "projects" else ["storage", "v1"]
+        found += _in_service(prefix[0], verb, [*prefix, *segments])
+    return found
 
 
-class Routes:
-    """Built a version of a service at a time, when the first request may mean it: compute alone has 5 MB of document."""
-
-    def __init__(self) -> None:
-        self._trees: dict[tuple[str, str], _Node] = {}
-
-    def match(self, verb: str, raw_path: str) -> list[Match]:
-        """Every method the path may mean, the named service's alone where the path begins with one."""
-        segments = raw_path.strip("/").split("/")
-        first = ALIASES.get(segments[0], segments[0])
-        if first in SERVED:
-            rest = segments[1:]
-            if first in ("compute", "storage"):
-                rest = segments
-            found = list(self._in_service(first, verb, rest))
-            if found or first not in ("compute", "storage"):
-                return found
-        found = []
-        for service in SERVED:
-            found += self._in_service(service, verb, segments)
-        if not found and segments[0] in ("projects", "b"):
-            # compute and storage documents put `compute/v1/` into a base path that a bare `api_endpoint` replaces.
-            prefix = ["compute", "v1"] if segments[0] == "projects" else ["storage", "v1"]
-            found += self._in_service(prefix[0], verb, [*prefix, *segments])
-        return found
-
-    def _in_service(self, service: str, verb: str, segments: list[str]) -> Iterator[Match]:
-        for version in SERVED[service]:
-            if version not in segments[:2]:
-                continue
-            for method in _walk(self._tree(service, version), [unquote(s) for s in segments], verb):
-                parameters = _parameters(method.path, segments) or _parameters(method.flat_path, segments)
-                if parameters is not None:
-                    yield Match(discovery.load(service, version), method, parameters)
-
-    def _tree(self, service: str, version: str) -> _Node:
-        tree = self._trees.get((service, version))
-        if tree is None:
-            tree = self._trees[service, version] = _build(discovery.load(service, version).methods.values())
-        return tree
+def _in_service(service: str, verb: str, segments: list[str]) -> Iterator[Match]:
+    plain = [unquote(segment) for segment in segments]
+    for version in SERVED[service]:
+        if version not in segments[:2]:
+            continue
+        candidates = _methods(service, version).get(len(segments), ())
+        fits = [(fit, method) for template, method in candidates if (fit := _fit(template, plain))]
+        best = min((fit for fit, _ in fits), default=())
+        for fit, method in fits:
+            parameters = _parameters(method.path, segments) or _parameters(method.flat_path, segments)
+            if fit == best and method.verb == verb and parameters is not None:
+                yield Match(discovery.load(service, version), method, parameters)
 
 
-def _build(methods: Iterable[Method]) -> _Node:
-    root = _Node()
-    for method in methods:
-        node = root
-        for segment in method.flat_path.split("/"):
-            name, _, verb = segment.partition(":") if "}:" in segment else (segment, "", "")
-            if verb:
-                node = node.verbs.setdefault(verb, _Node())
-            elif name.startswith("{"):
-                node.wildcard = node.wildcard or _Node()
-                node = node.wildcard
-            else:
-                node = node.literals.setdefault(name, _Node())
-        node.methods.setdefault(method.verb, []).append(method)
-    return root
+@cache
+def _methods(service: str, version: str) -> Mapping[int, list[tuple[list[str], Method]]]:
+    """By number of segments: a method with its path's template. Read when the first request may mean the version:
+    compute alone has 5 MB of document."""
+    found: dict[int, list[tuple[list[str], Method]]] = {}
+    for method in discovery.load(service, version).methods.values():
+        template = method.flat_path.split("/")
+        found.setdefault(len(template), []).append((template, method))
+    return found
 
 
-def _walk(node: _Node, segments: list[str], verb: str) -> Iterator[Method]:
-    if not segments:
-        yield from node.methods.get(verb, ())
-        return
-    head, tail = segments[0], segments[1:]
-    if head in node.literals:
-        yield from _walk(node.literals[head], tail, verb)
-    custom = head.rpartition(":")[2] if ":" in head else ""
-    if custom in node.verbs:
-        yield from _walk(node.verbs[custom], tail, verb)
-    elif node.wildcard is not None and head and head not in node.literals:
-        yield from _walk(node.wildcard, tail, verb)
+def _fit(template: list[str], segments: list[str]) -> tuple[int, ...]:
+    """How closely a path fits, the smaller the closer: a literal 0, a name with its custom verb 1, a name 2. () is no fit."""
+    ranks: list[int] = []
+    for wanted, segment in zip(template, segments, strict=True):
+        _, brace, custom_verb = wanted.partition("}")
+        if wanted == segment:
+            ranks.append(0)
+        elif custom_verb and segment.endswith(custom_verb):
+            ranks.append(1)
+        elif brace and not custom_verb and segment:
+            ranks.append(2)
+        else:
+            return ()
+    return tuple(ranks)
 
 
 @cache

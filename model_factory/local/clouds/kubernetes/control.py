@@ -8,18 +8,16 @@ It therefore survives a restart, unlike the other clouds' faults, until `reset`.
 from __future__ import annotations
 
 import fcntl
-import fnmatch
 import json
 import shutil
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from model_factory.local.clouds.control import ALWAYS, Fault
+from model_factory.local.clouds.control import Fault, Plans
 from model_factory.local.clouds.kubernetes.manifest import files, load
 from model_factory.local.clouds.kubernetes.schema import KUBERNETES_VERSION
 from model_factory.local.errors import ControlError
@@ -28,29 +26,15 @@ FAULTS_FILE: Final = "faults.json"
 CRDS, MANIFESTS = "0-crd", "1-manifest"
 
 
-@dataclass(frozen=True, slots=True)
-class Plans:
-    """What is to go wrong, or slowly."""
-
-    faults: tuple[Fault, ...] = ()
-    milliseconds: float = 0.0
-    operations: Mapping[str, float] = field(default_factory=dict[str, float])
-
-    def document(self) -> dict[str, Any]:
-        latency = {"milliseconds": self.milliseconds, "operations": dict(self.operations)}
-        return {"faults": [asdict(fault) for fault in self.faults], "latency": latency}
-
-
 def before(root: Path, operation: str) -> Fault | None:
     """Wait out the latency of an operation; the fault it must answer, used up by asking, or None."""
     if not (root / FAULTS_FILE).exists():
         return None
     with _locked(root) as plans:
-        fault, left = _take(plans.faults, operation)
-        if left != plans.faults:
-            _write(root, replace(plans, faults=left))
-    matching = (slow for pattern, slow in plans.operations.items() if fnmatch.fnmatchcase(operation, pattern))
-    time.sleep((plans.milliseconds + sum(matching)) / 1000)
+        fault, left = plans.after(operation)
+        if left != plans:
+            _write(root, left)
+    time.sleep(plans.delay_seconds(operation))
     return fault
 
 
@@ -62,7 +46,7 @@ def set_faults(root: Path, wanted: Sequence[Fault | Mapping[str, Any]]) -> list[
     """Replace the list of faults; ControlError says what is wrong with one."""
     parsed = tuple(item if isinstance(item, Fault) else Fault.parse(item) for item in wanted)
     with _locked(root) as plans:
-        _write(root, replace(plans, faults=tuple(fault for fault in parsed if fault.count != 0)))
+        _write(root, plans.with_faults(parsed))
     return list(parsed)
 
 
@@ -71,13 +55,9 @@ def set_latency(root: Path, milliseconds: float, operation: str | None = None) -
     if not 0 <= milliseconds < float("inf"):
         raise ControlError(f"milliseconds is {milliseconds!r}; give a number of milliseconds, 0 or more")
     with _locked(root) as plans:
-        others = {pattern: slow for pattern, slow in plans.operations.items() if pattern != operation}
-        if operation is None:
-            changed = replace(plans, milliseconds=milliseconds, operations=others if milliseconds else {})
-        else:
-            changed = replace(plans, operations={**others, operation: milliseconds} if milliseconds else others)
+        changed = plans.slowed(milliseconds, operation)
         _write(root, changed)
-    return changed.document()["latency"]
+    return changed.latency()
 
 
 def status(root: Path) -> dict[str, Any]:
@@ -95,7 +75,7 @@ def status(root: Path) -> dict[str, Any]:
         "uptime_seconds": None,
         "resources": dict(sorted(total.items())),
         "clusters": clusters,
-        "faults": [asdict(fault) for fault in plans.faults],
+        "faults": plans.fault_list(),
         "latency_ms": plans.milliseconds,
         "transition_seconds": 0.0,
     }
@@ -133,22 +113,6 @@ def _count(folder: Path) -> Counter[str]:
     return counts
 
 
-def _take(planned: tuple[Fault, ...], operation: str) -> tuple[Fault | None, tuple[Fault, ...]]:
-    left = list(planned)
-    for index, fault in enumerate(planned):
-        if not fnmatch.fnmatchcase(operation, fault.operation):
-            continue
-        if fault.skip:
-            left[index] = replace(fault, skip=fault.skip - 1)
-            continue
-        if fault.count == 1:
-            del left[index]
-        elif fault.count != ALWAYS:
-            left[index] = replace(fault, count=fault.count - 1)
-        return fault, tuple(left)
-    return None, tuple(left)
-
-
 @contextmanager
 def _locked(root: Path) -> Generator[Plans]:
     root.mkdir(parents=True, exist_ok=True)
@@ -178,5 +142,6 @@ def _write(root: Path, plans: Plans) -> None:
         path.unlink(missing_ok=True)
         return
     draft = path.with_name(f".{FAULTS_FILE}.draft")
-    draft.write_text(json.dumps(plans.document(), indent=2) + "\n", encoding="utf-8")
+    document = {"faults": plans.fault_list(), "latency": plans.latency()}
+    draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     draft.replace(path)

@@ -26,13 +26,19 @@ class Kind:
     shape: str
     plural: str
     id_member: str
-    ids_member: str
     gone: frozenset[str] = frozenset({"deleted"})
+
+    @classmethod
+    def named(cls, tag_type: str, shape: str) -> Kind:
+        """One whose members are named after its shape, as most are."""
+        return cls(tag_type, shape, f"{shape}s", f"{shape}Id")
 
     def one(self, aws: Aws, object_id: str) -> dict[str, Any] | None:
         """The object, or None when it is not there (any more)."""
         try:
-            found = aws.call("ec2", f"Describe{self.plural}", **{self.ids_member: [object_id]}).get(self.plural, [])
+            found = aws.call("ec2", f"Describe{self.plural}", **{f"{self.id_member}s": [object_id]}).get(
+                self.plural, []
+            )
         except NotFoundError:
             return None
         return found[0] if found and found[0].get("State") not in self.gone else None

@@ -16,7 +16,7 @@ from model_factory.local.providers.errors import CloudError, Failure
 from model_factory.local.providers.values import text
 from model_factory.local.wire import Properties
 
-FLOW_LOG: Final = ec2.Kind("vpc-flow-log", "FlowLog", "FlowLogs", "FlowLogId", "FlowLogIds")
+FLOW_LOG: Final = ec2.Kind.named("vpc-flow-log", "FlowLog")
 # What a log can cover: Pulumi's input, CreateFlowLogs' ResourceType, how the ids begin.
 _COVERED: Final = (
     ("vpcId", "VPC", "vpc-"),

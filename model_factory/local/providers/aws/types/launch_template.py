@@ -14,9 +14,7 @@ from model_factory.local.providers.base import Call, Update
 from model_factory.local.providers.values import flag, objects, text
 from model_factory.local.wire import Properties
 
-TEMPLATE: Final = ec2.Kind(
-    "launch-template", "LaunchTemplate", "LaunchTemplates", "LaunchTemplateId", "LaunchTemplateIds"
-)
+TEMPLATE: Final = ec2.Kind.named("launch-template", "LaunchTemplate")
 
 _OURS: Final = frozenset({"name", "description", "defaultVersion", "updateDefaultVersion"})
 _API: Final = Api(

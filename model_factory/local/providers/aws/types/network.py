@@ -16,13 +16,11 @@ from model_factory.local.providers.errors import Failure, NotFoundError
 from model_factory.local.providers.values import text
 from model_factory.local.wire import Properties
 
-VPC: Final = ec2.Kind("vpc", "Vpc", "Vpcs", "VpcId", "VpcIds")
-SUBNET: Final = ec2.Kind("subnet", "Subnet", "Subnets", "SubnetId", "SubnetIds")
-INTERNET_GATEWAY: Final = ec2.Kind(
-    "internet-gateway", "InternetGateway", "InternetGateways", "InternetGatewayId", "InternetGatewayIds"
-)
-ADDRESS: Final = ec2.Kind("elastic-ip", "Address", "Addresses", "AllocationId", "AllocationIds")
-NAT_GATEWAY: Final = ec2.Kind("natgateway", "NatGateway", "NatGateways", "NatGatewayId", "NatGatewayIds")
+VPC: Final = ec2.Kind.named("vpc", "Vpc")
+SUBNET: Final = ec2.Kind.named("subnet", "Subnet")
+INTERNET_GATEWAY: Final = ec2.Kind.named("internet-gateway", "InternetGateway")
+ADDRESS: Final = ec2.Kind("elastic-ip", "Address", "Addresses", "AllocationId")
+NAT_GATEWAY: Final = ec2.Kind.named("natgateway", "NatGateway")
 
 # VPC attributes and subnet attributes are set and read one by one.
 _VPC_ATTRIBUTES: Final = {

@@ -15,7 +15,7 @@ from model_factory.local.providers.base import Call, Update
 from model_factory.local.providers.values import objects, text, texts
 from model_factory.local.wire import Properties, Value
 
-TABLE: Final = ec2.Kind("route-table", "RouteTable", "RouteTables", "RouteTableId", "RouteTableIds")
+TABLE: Final = ec2.Kind.named("route-table", "RouteTable")
 
 _DESTINATIONS: Final = ("destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId")
 _TARGETS: Final = (

@@ -19,7 +19,7 @@ from model_factory.local.providers.aws.declare import (
 )
 from model_factory.local.providers.aws.session import GLOBAL_REGION, Aws
 from model_factory.local.providers.aws.shapes import Api
-from model_factory.local.providers.base import Call
+from model_factory.local.providers.base import Call, ResourceType
 from model_factory.local.providers.errors import Failure, NotFoundError
 from model_factory.local.providers.values import flag, mapping, text
 from model_factory.local.wire import Properties
@@ -46,7 +46,6 @@ _ENCRYPTION_API: Final = Api(
 )
 _BLOCK_API: Final = Api("s3", "PublicAccessBlockConfiguration", ours=frozenset({"bucket", "skipDestroy"}))
 _POLICY_API: Final = Api("s3", "PutBucketPolicy")
-_BLOCK_DEFAULTS: Final = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 # AWS General Reference, "Amazon S3 endpoints": the hosted zones of the regions used most.
 _HOSTED_ZONES: Final = {
@@ -160,25 +159,28 @@ def _delete_versioning(call: Call[Aws], bucket: str, _state: Properties) -> bool
     return False
 
 
-def _put_encryption(call: Call[Aws], inputs: Properties) -> None:
-    bucket, rules = inputs["bucket"], _ENCRYPTION_API.request(call.cloud, inputs)
-    call.cloud.call("s3", "PutBucketEncryption", Bucket=bucket, ServerSideEncryptionConfiguration=rules)
+def _setting(
+    token: str, api: Api, put: str, get: str, delete: str, *, asked: Iterable[str] = (), waits: bool = True
+) -> ResourceType[Aws]:
+    """A setting that is the structure of `api`, put and got as a whole. `asked`: inputs that are false when not given."""
 
+    def create(call: Call[Aws], inputs: Properties) -> None:
+        request = api.request(call.cloud, {**dict.fromkeys(asked, False), **inputs})
+        call.cloud.call("s3", put, Bucket=inputs["bucket"], **{api.shape: request})
 
-def _read_encryption(call: Call[Aws], bucket: str, _inputs: Properties) -> Properties | None:
-    found = call.cloud.call("s3", "GetBucketEncryption", Bucket=bucket)["ServerSideEncryptionConfiguration"]
-    return {**_ENCRYPTION_API.properties(call.cloud, found), "bucket": bucket}
+    def read(call: Call[Aws], bucket: str, _inputs: Properties) -> Properties | None:
+        found = call.cloud.call("s3", get, Bucket=bucket)[api.shape]
+        return {**api.properties(call.cloud, found), "bucket": bucket}
 
-
-def _put_block(call: Call[Aws], inputs: Properties) -> None:
-    wanted = {**dict.fromkeys(_BLOCK_DEFAULTS, False), **inputs}
-    bucket, block = inputs["bucket"], _BLOCK_API.request(call.cloud, wanted)
-    call.cloud.call("s3", "PutPublicAccessBlock", Bucket=bucket, PublicAccessBlockConfiguration=block)
-
-
-def _read_block(call: Call[Aws], bucket: str, _inputs: Properties) -> Properties | None:
-    found = call.cloud.call("s3", "GetPublicAccessBlock", Bucket=bucket)["PublicAccessBlockConfiguration"]
-    return {**_BLOCK_API.properties(call.cloud, found), "bucket": bucket}
+    return declare(
+        token,
+        api=api,
+        create=create,
+        read=read,
+        update=put_again(create),
+        delete=_delete_by(delete, waits=waits),
+        id_of=joined("bucket"),
+    )
 
 
 def _put_policy(call: Call[Aws], inputs: Properties) -> None:
@@ -233,23 +235,21 @@ TYPES: Final = (
         check=(_check_versioning,),
         write_only=("mfa",),
     ),
-    declare(
+    _setting(
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
-        api=_ENCRYPTION_API,
-        create=_put_encryption,
-        read=_read_encryption,
-        update=put_again(_put_encryption),
-        delete=_delete_by("DeleteBucketEncryption", waits=False),  # S3 falls back to its own encryption
-        id_of=joined("bucket"),
+        _ENCRYPTION_API,
+        "PutBucketEncryption",
+        "GetBucketEncryption",
+        "DeleteBucketEncryption",
+        waits=False,  # S3 falls back to its own encryption
     ),
-    declare(
+    _setting(
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
-        api=_BLOCK_API,
-        create=_put_block,
-        read=_read_block,
-        update=put_again(_put_block),
-        delete=_delete_by("DeletePublicAccessBlock"),
-        id_of=joined("bucket"),
+        _BLOCK_API,
+        "PutPublicAccessBlock",
+        "GetPublicAccessBlock",
+        "DeletePublicAccessBlock",
+        asked=("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"),
     ),
     declare(
         "aws:s3/bucketPolicy:BucketPolicy",

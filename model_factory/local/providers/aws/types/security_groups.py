@@ -16,14 +16,8 @@ from model_factory.local.providers.errors import Failure, NotFoundError
 from model_factory.local.providers.values import number, objects, text, texts
 from model_factory.local.wire import Properties, Value
 
-GROUP: Final = ec2.Kind("security-group", "SecurityGroup", "SecurityGroups", "GroupId", "GroupIds")
-RULE: Final = ec2.Kind(
-    "security-group-rule",
-    "SecurityGroupRule",
-    "SecurityGroupRules",
-    "SecurityGroupRuleId",
-    "SecurityGroupRuleIds",
-)
+GROUP: Final = ec2.Kind("security-group", "SecurityGroup", "SecurityGroups", "GroupId")
+RULE: Final = ec2.Kind.named("security-group-rule", "SecurityGroupRule")
 
 _GROUP_API: Final = Api(
     "ec2",

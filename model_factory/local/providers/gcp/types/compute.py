@@ -156,16 +156,12 @@ def _complete_subnetwork(_call: Call[Gcp], _id: str, _inputs: Properties, found:
 
 
 def _update_subnetwork(call: Call[Gcp], change: Update) -> None:
-    where = _SUBNETWORK.parameters(change.id)
-    if changed(change, "ipCidrRange"):
-        body = {"ipCidrRange": change.new["ipCidrRange"]}
-        method = "compute.subnetworks.expandIpCidrRange"
-        settle(call, _SUBNETWORK, call.cloud.call(method, body=body, **where), change.id, method)
-    if changed(change, "privateIpGoogleAccess"):
-        body = {"privateIpGoogleAccess": change.new.get("privateIpGoogleAccess", False)}
-        method = "compute.subnetworks.setPrivateIpGoogleAccess"
-        settle(call, _SUBNETWORK, call.cloud.call(method, body=body, **where), change.id, method)
-    apart = ("ipCidrRange", "privateIpGoogleAccess")
+    apart = {"ipCidrRange": "expandIpCidrRange", "privateIpGoogleAccess": "setPrivateIpGoogleAccess"}
+    for name, verb in apart.items():
+        if changed(change, name):
+            method, body = f"compute.subnetworks.{verb}", {name: change.new.get(name, False)}
+            answer = call.cloud.call(method, body=body, **_SUBNETWORK.parameters(change.id))
+            settle(call, _SUBNETWORK, answer, change.id, method)
     # One field a patch: Compute refuses to change the log configuration and the ranges together.
     for each in _SUBNETWORK.shape:
         if not each.output and each.name not in apart and changed(change, each.name):
@@ -257,13 +253,8 @@ def _update_firewall(call: Call[Gcp], change: Update) -> None:
     if "logConfig" in names and "logConfig" not in change.new:
         method = "compute.firewalls.patch"
         body = {"name": change.new["name"], "logConfig": {"enable": False}}
-        settle(
-            call,
-            _FIREWALL,
-            call.cloud.call(method, body=body, **_FIREWALL.parameters(change.id)),
-            change.id,
-            method,
-        )
+        answer = call.cloud.call(method, body=body, **_FIREWALL.parameters(change.id))
+        settle(call, _FIREWALL, answer, change.id, method)
         names.remove("logConfig")
     if names:
         # Google's model requires the name in a patch of a firewall.
