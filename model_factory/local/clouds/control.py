@@ -151,9 +151,7 @@ class Plans:
     def slowed(self, milliseconds: float, operation: str | None) -> Plans:
         """With every operation slowed, or those that match; 0 removes it, without an operation all of it."""
         if operation is None:
-            return replace(
-                self, milliseconds=milliseconds, operations=self.operations if milliseconds else {}
-            )
+            return replace(self, milliseconds=milliseconds, operations=self.operations if milliseconds else {})
         others = {key: slow for key, slow in self.operations.items() if key != operation}
         return replace(self, operations={**others, operation: milliseconds} if milliseconds else others)
 

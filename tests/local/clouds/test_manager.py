@@ -57,7 +57,8 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (clouds / "fake").mkdir(parents=True)
     for each in (package, package / "local", clouds, clouds / "fake"):
         (each / "__init__.py").touch()
-    (clouds / "control.py").write_text(Path(manager.__file__).with_name("control.py").read_text())
+    for name in ("__init__.py", "control.py"):
+        (clouds / name).write_text(Path(manager.__file__).with_name(name).read_text())
     errors = Path(manager.__file__).parents[1] / "errors.py"
     (clouds.parent / "errors.py").write_text(errors.read_text())
     behave(tree)

@@ -18,8 +18,7 @@ from model_factory.facts.gcp import regions
 _ZONES: Final[Mapping[str, str]] = {"europe-west1": "bcd", "us-central1": "abcf", "us-east1": "bcd"}
 """The zones of regions that have others than a, b and c."""
 REGIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    region: tuple(f"{region}-{letter}" for letter in _ZONES.get(region, "abc"))
-    for region in sorted(regions.REGIONS)
+    region: tuple(f"{region}-{letter}" for letter in _ZONES.get(region, "abc")) for region in sorted(regions.REGIONS)
 }
 ZONES: Final[Mapping[str, str]] = {zone: region for region, zones in REGIONS.items() for zone in zones}
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
@@ -247,9 +247,19 @@ def _cluster_call(target: Target, call: Callable[[], R]) -> R:
     try:
         return call()
     except ClusterError as error:
-        cloud = f"kubernetes cluster {target.cluster.folder.name}"
-        said = {"code": error.reason, "message": error.message}
-        raise CloudError(cloud=cloud, operation=error.operation, status=error.status, **said) from error
+        _refuse(target, error)
+
+
+def _refuse(target: Target, error: ClusterError) -> NoReturn:
+    cloud = f"kubernetes cluster {target.cluster.folder.name}"
+    raise CloudError(
+        cloud=cloud,
+        operation=error.operation,
+        code=error.reason,
+        message=error.message,
+        status=error.status,
+        causes=CAUSES,
+    ) from error
 
 
 def _diff_response(
