@@ -9,8 +9,8 @@ from typing import Literal
 
 from model_factory.facts.clouds import Cloud
 
-CapacityType = Literal["on-demand", "spot"]
-"""How a machine is bought. Spot is cheaper, and the cloud can take it back at short notice."""
+CapacityType = Literal["reserved", "on-demand", "spot"]
+"""How a machine is bought. Reserved is paid for whether it runs or not; spot is cheaper, and the cloud can take it back at short notice."""
 
 
 @dataclass(frozen=True, slots=True)

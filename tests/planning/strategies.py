@@ -236,7 +236,7 @@ BREAKS: dict[str, Break] = {
     "illegal name": _illegal_name,
     "image": _break_model("image", "vllm:latest", "vllm", "vllm@sha256:12", "vllm:v1", "", 5, None),
     "Kubernetes version": _break_cloud("kubernetesVersion", "1.20", "1.99", 1.35, "latest", None),
-    "latency": _break_model("p95LatencyMs", -1, 0, float("nan"), float("inf"), "100ms", None),
+    "latency": _break_model("p95LatencyMs", -1, 0, float("nan"), float("inf"), "100ms"),
     "memory": _break_model("memoryGib", "16GB", "16Gi", -4, 0, float("nan"), None, [8]),
     "min above max": _min_above_max,
     "missing image": _drop_from_model("image"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
+
+from model_factory.planning.settings.serving import Hardware
 
 WEIGHTS_ROOT: Final = "/models"
 CONFIG_ROOT: Final = "/etc/model-server"
@@ -56,6 +59,13 @@ class Runtime:
     """Other spellings of the flags in `args` and `fetches`, and flags that would undo them."""
     warning: str = ""
     """What its users should know, and what to do about it."""
+    compute_capability: Decimal
+    """The least of a GPU that it is built for."""
+    format: str = ""
+    """Number format that it computes in unless `format_flag` says another; empty where the model's file decides, and any GPU can."""
+    format_flag: str = ""
+    format_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Values of `format_flag` → format; any other value stands for `format`."""
 
     @property
     def owned_flags(self) -> frozenset[str]:
@@ -63,6 +73,15 @@ class Runtime:
         set_here = (*self.args, *(argument for added in self.fetches.values() for argument in added))
         flags = (text.partition("=")[0] for text in (*set_here, *self.aliases) if text.startswith("-"))
         return frozenset(flag.replace("_", "-") for flag in flags)
+
+    def hardware(self, args: Sequence[str], /) -> Hardware:
+        """What it asks of a GPU when a model adds `args`, where a flag's value stands behind a = or is the next one; the last one counts."""
+        chosen = self.format
+        for given, following in zip(args, [*args[1:], ""], strict=False):
+            flag, joined, value = given.partition("=")
+            if self.format_flag and flag.replace("_", "-") == self.format_flag:
+                chosen = self.format_names.get(value if joined else following, self.format)
+        return Hardware(self.compute_capability, frozenset({chosen} - {""}))
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

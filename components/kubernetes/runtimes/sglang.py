@@ -1,5 +1,7 @@
 """SGLang. docs.sglang.io: server arguments and production metrics; its health pages are in `entrypoints/http_server.py` of its source."""
 
+from decimal import Decimal
+
 from components.kubernetes.runtimes.runtime import SCRATCH_ROOT, Runtime, Signal
 
 RUNTIME = Runtime(
@@ -31,4 +33,10 @@ RUNTIME = Runtime(
     },
     shared_memory_gib=4,
     scale_down_seconds=900,
+    # FlashInfer, its kernels on NVIDIA GPUs, starts at SM75: https://pypi.org/project/flashinfer-python/
+    compute_capability=Decimal("7.5"),
+    # Weights of today's models are in it, and `auto` follows the weights.
+    format="bf16",
+    format_flag="--dtype",
+    format_names={"half": "fp16", "float16": "fp16", "float": "fp32", "float32": "fp32"},
 )

@@ -1,5 +1,7 @@
 """TensorFlow Serving. tensorflow.org/tfx/serving/serving_config"""
 
+from decimal import Decimal
+
 from components.kubernetes.runtimes.runtime import CONFIG_ROOT, Runtime
 
 RUNTIME = Runtime(
@@ -32,4 +34,6 @@ RUNTIME = Runtime(
             "num_batch_threads { value: 4 }\n"
         ),
     },
+    # https://www.tensorflow.org/install/gpu, hardware requirements.
+    compute_capability=Decimal("3.5"),
 )

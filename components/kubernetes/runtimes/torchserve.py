@@ -1,5 +1,7 @@
 """TorchServe. pytorch.org/serve/configuration.html"""
 
+from decimal import Decimal
+
 from components.kubernetes.runtimes.runtime import CONFIG_ROOT, SCRATCH_ROOT, Runtime
 
 RUNTIME = Runtime(
@@ -34,4 +36,6 @@ RUNTIME = Runtime(
     },
     shared_memory_gib=1,
     warning="TorchServe is archived since 2025-08-07 and gets no fixes; triton serves PyTorch, vllm serves LLMs",
+    # That of the PyTorch in its last images: https://github.com/pytorch/pytorch/blob/main/RELEASE.md
+    compute_capability=Decimal("5.0"),
 )

@@ -1,5 +1,7 @@
 """NVIDIA Triton Inference Server. docs.nvidia.com/deeplearning/triton-inference-server: user guide, and its metrics page."""
 
+from decimal import Decimal
+
 from components.kubernetes.runtimes.runtime import WEIGHTS_ROOT, Runtime, Signal
 
 RUNTIME = Runtime(
@@ -24,4 +26,6 @@ RUNTIME = Runtime(
     drain_seconds=30,
     queue=Signal("nv_inference_pending_request_count", "4"),
     shared_memory_gib=1,
+    # Release notes, GPU requirements.
+    compute_capability=Decimal("6.0"),
 )

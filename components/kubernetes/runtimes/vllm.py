@@ -1,5 +1,7 @@
 """vLLM. docs.vllm.ai: serve, and its metrics page."""
 
+from decimal import Decimal
+
 from components.kubernetes.runtimes.runtime import SCRATCH_ROOT, Runtime, Signal
 
 RUNTIME = Runtime(
@@ -31,4 +33,10 @@ RUNTIME = Runtime(
     shared_memory_gib=4,
     # A replica takes many minutes to come back, so it is not given up for a short lull.
     scale_down_seconds=900,
+    # docs.vllm.ai, getting_started/installation/gpu: 7.5 or higher.
+    compute_capability=Decimal("7.5"),
+    # Weights of today's models are in it, and `auto` follows the weights.
+    format="bf16",
+    format_flag="--dtype",
+    format_names={"half": "fp16", "float16": "fp16", "float": "fp32", "float32": "fp32"},
 )

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from model_factory.facts.clouds import CLOUDS, Cloud
-from model_factory.planning.settings.fields import Text
+from model_factory.planning.settings.fields import Amount, Text, Within
 from model_factory.planning.settings.problems import instead, nearest, show
 from model_factory.planning.settings.reading import Finding
 from model_factory.planning.settings.stackfile import KeyPath, Secure
@@ -40,6 +40,21 @@ class Value(BaseModel, frozen=True):
     )
 
 
+class Reservation(Value, frozen=True):
+    """Machines that are paid for already: an AWS Capacity Reservation or a Google Cloud reservation."""
+
+    name: Text
+    """Its id at AWS (cr-…), its name at Google Cloud."""
+    zone: Text
+    """Zone of its machines."""
+    machine_type: Text
+    """Type of its machines."""
+    machines: Annotated[int, Within(1, 1000)]
+    """How many there are."""
+    usd_per_hour: Amount | None = None
+    """What one of them costs, in USD an hour. Left out: the price table's."""
+
+
 class CloudSettings(Value, frozen=True):
     """One cluster in each region of a cloud."""
 
@@ -60,6 +75,8 @@ class CloudSettings(Value, frozen=True):
     """Minor version, in quotes."""
     system_machine_type: Text
     """Machine of the nodes that carry everything but models."""
+    reservations: tuple[Reservation, ...] = ()
+    """Machines reserved here, for models whose capacity names reserved."""
 
     @classmethod
     def key(cls) -> str:
@@ -102,6 +119,10 @@ class CloudSettings(Value, frozen=True):
         """The zones chosen for `region`; empty where none is, and the cloud or the machine decides."""
         return tuple(zone for zone in self.zones if CLOUDS[self.CLOUD].region_of(zone) == region)
 
+    def reservations_in(self, region: str) -> tuple[Reservation, ...]:
+        """The reservations in the zones of `region`."""
+        return tuple(each for each in self.reservations if CLOUDS[self.CLOUD].region_of(each.zone) == region)
+
     def regions_known(self) -> bool:
         """Are all regions the cloud's?"""
         return set(self.regions) <= CLOUDS[self.CLOUD].regions
@@ -112,12 +133,10 @@ class CloudSettings(Value, frozen=True):
             yield from self._regions(told(self.HOME["regions"]))
             if right("zones") and self.regions_known():
                 yield from self._zones()
-        if right("system_machine_type") and not self.MACHINE_TYPE.match(self.system_machine_type):
-            example = type(self).model_fields["system_machine_type"].default
-            yield (
-                (self.key(), "systemMachineType"),
-                f"{self.system_machine_type!r} is not a machine type of {self.CLOUD}; write one such as {example}",
-            )
+            if right("zones", "reservations") and self.regions_known():
+                yield from self._reservations()
+        if right("system_machine_type"):
+            yield from self._machine_type((self.key(), "systemMachineType"), self.system_machine_type)
 
     def ranges(self, right: Right) -> Iterator[tuple[KeyPath, str, str]]:
         """Place, region and CIDR of each range that can be judged; without region one that is the same in all."""
@@ -147,6 +166,27 @@ class CloudSettings(Value, frozen=True):
                     (home_key,),
                     f"{home} is not among the regions of {self.key()}; write {self.regions[0]}",
                 )
+
+    def _machine_type(self, place: KeyPath, name: str) -> Iterator[Finding]:
+        if not self.MACHINE_TYPE.match(name):
+            example = type(self).model_fields["system_machine_type"].default
+            yield place, f"{name!r} is not a machine type of {self.CLOUD}; write one such as {example}"
+
+    def _reservations(self) -> Iterator[Finding]:
+        names = [each.name for each in self.reservations]
+        for index, each in enumerate(self.reservations):
+            place: KeyPath = (self.key(), "reservations", index)
+            yield from self._machine_type((*place, "machineType"), each.machine_type)
+            there = [zone for region in self.regions for zone in self.zones_of(region) or self._zones_named(region)]
+            if each.zone not in there:
+                where = "zones" if self.zones else f"the zones of {', '.join(self.regions)}"
+                remedy = nearest(each.zone, there) or there[0]
+                yield (*place, "zone"), f"{each.zone!r} is not among {where}; write {remedy}"
+            if each.name in names[:index]:
+                yield (*place, "name"), f"{each.name} is there twice; keep one"
+
+    def _zones_named(self, region: str) -> tuple[str, ...]:
+        return CLOUDS[self.CLOUD].zones_of(region)
 
     def _zones(self) -> Iterator[Finding]:
         facts, place = CLOUDS[self.CLOUD], (self.key(), "zones")

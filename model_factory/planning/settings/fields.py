@@ -39,6 +39,11 @@ _MEMORY_WITH_UNIT: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT])
 _PRIVATE: Final = tuple(
     ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
+_SHARES: Final = (
+    (r"mig\b|[1-9]g\.[0-9]+gb", "MIG"),
+    (r"time-?slic|gpu\.shared", "time-slicing"),
+    (r"mps\b", "MPS"),
+)
 _RESERVED_LABELS: Final = frozenset({"environment", "managed-by", "model", "stack"})
 
 
@@ -91,6 +96,17 @@ def _integer(value: object) -> int:
         shown = show(value)
         whole = f"; write {math.ceil(value)}" if isinstance(value, float) and math.isfinite(value) and value > 0 else ""
         raise refuse("whole", f"{shown} is not a whole number{whole or '; write digits only'}")
+    return value
+
+
+def _whole_gpus(value: object) -> object:
+    """Refuses parts of a GPU by the name under which they are asked for."""
+    share = f"{value}".lower().removeprefix("nvidia.com/")
+    kind = next((kind for pattern, kind in _SHARES if isinstance(value, str) and re.match(pattern, share)), "")
+    if not kind and isinstance(value, float) and 0 < value < 1:
+        kind = "sharing a GPU (MIG, time-slicing, MPS)"
+    if kind:
+        raise refuse("share", f"{show(value)}: {kind} is not planned yet; write whole GPUs, as 1")
     return value
 
 
@@ -234,6 +250,8 @@ AmountOrNone = Annotated[
     WithJsonSchema({"type": "number", "minimum": 0}),
 ]
 """A finite number from 0 on; the unit stands in the key."""
+WHOLE_GPUS: Final = BeforeValidator(_whole_gpus)
+"""Stands behind the bounds: `Annotated[int, Within(1, 16), WHOLE_GPUS]`."""
 Cpu = Annotated[
     str,
     BeforeValidator(_cpu),

@@ -21,11 +21,12 @@ from model_factory.planning.settings.cloud import CloudSettings
 from model_factory.planning.settings.clouds import SECTIONS, Sections, check_ranges, version_skew
 from model_factory.planning.settings.credentials import find_plain_credentials
 from model_factory.planning.settings.fields import LabelKey, LabelValue
-from model_factory.planning.settings.model_rules import check_model, check_name
+from model_factory.planning.settings.model_rules import check_model, check_name, clouds_of
 from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest, show, shown
 from model_factory.planning.settings.provider_keys import NAMESPACES, keys_of, known
 from model_factory.planning.settings.providers import Providers
 from model_factory.planning.settings.reading import Checked, Finding, check, check_plain, decoded
+from model_factory.planning.settings.rules import RULES, Rules
 from model_factory.planning.settings.sections import (
     MODELS,
     Environment,
@@ -34,11 +35,11 @@ from model_factory.planning.settings.sections import (
     ModelSettings,
     Settings,
 )
-from model_factory.planning.settings.serving import Serving
+from model_factory.planning.settings.serving import Hardware, Serving
 from model_factory.planning.settings.stackfile import ProjectFile, Secure, StackFile
 
 PROJECT: Final = "model-factory"
-OUR_KEYS: Final = tuple(sorted((*SECTIONS, "environment", "labels", "local", "models")))
+OUR_KEYS: Final = tuple(sorted((*SECTIONS, "environment", "labels", "local", "models", "rules")))
 
 _LOCAL: Final = f"{PROJECT}:local"
 _STAND_IN_MODEL: Final = {
@@ -46,7 +47,6 @@ _STAND_IN_MODEL: Final = {
     "image": f"stand-in@sha256:{'0' * 64}",
     "weights": {"uri": "bucket://stand-in"},
     "gpuMemoryGib": 1,
-    "p95LatencyMs": 1,
     "requestsPerSecond": 1,
     "replicas": {"min": 1, "max": 1},
 }
@@ -104,7 +104,8 @@ def read_config(
     found += providers.check_endpoints(clouds)
     found += check_ranges(sections)
     local = _local(config, providers, sections, found)
-    models, undecided = _models(config, sections, serving, found)
+    rules = _rules(config, clouds, found)
+    models, undecided = _models(config, sections, serving, rules, found)
     environment, wrong = check_plain(
         _ENVIRONMENT, config.get(_key("environment"), "dev"), (_key("environment"),), "dev"
     )
@@ -118,12 +119,10 @@ def read_config(
         stack=stack,
         environment=environment,
         sections={cloud: section.value for cloud, section in sections.items()},
-        models=tuple(
-            ModelSettings.model_construct(None, **{**dict(model), "name": name, "clouds": model.clouds or clouds})
-            for name, model in sorted(models.items())
-        ),
+        models=tuple(_complete(name, model, sections, serving) for name, model in sorted(models.items())),
         labels=dict(sorted(labels.items())),
         local=local if providers.all_local(clouds) else None,
+        rules=rules,
         warnings=tuple(file.problem(path, message) for path, message in warnings),
         where=file,
     )
@@ -211,7 +210,7 @@ def _local(
 
 
 def _models(
-    config: Mapping[str, object], sections: Sections, serving: Serving, found: list[Finding]
+    config: Mapping[str, object], sections: Sections, serving: Serving, rules: Rules, found: list[Finding]
 ) -> tuple[Mapping[str, ModelConfig], frozenset[str]]:
     """The models by name, and those whose place cannot be judged."""
     raw = decoded(config.get(MODELS, {}))
@@ -233,11 +232,31 @@ def _models(
         model, findings = check(ModelConfig, settings if settings is not None else {}, place, _STAND_IN_MODEL)
         found += findings
         models[name] = model.value
-        decided, findings = check_model(sections, serving, place, model)
+        decided, findings = check_model(sections, serving, rules, place, model)
         found += findings
         if not decided:
             undecided.add(name)
     return models, frozenset(undecided)
+
+
+def _complete(name: str, model: ModelConfig, sections: Sections, serving: Serving) -> ModelSettings:
+    """The model with what its keys leave to others filled in."""
+    runtime = serving.runtimes.get(model.runtime)
+    filled = {
+        "name": name,
+        "clouds": clouds_of(model, sections),
+        "sites": dict(sorted(model.sites.items())),
+        "labels": dict(sorted(model.labels.items())),
+        "hardware": runtime.hardware(model.args) if runtime is not None else Hardware(),
+    }
+    return ModelSettings.model_construct(None, **{**dict(model), **filled})
+
+
+def _rules(config: Mapping[str, object], clouds: tuple[Cloud, ...], found: list[Finding]) -> Rules:
+    raw = config.get(RULES)
+    rules, findings = check(Rules, raw if raw is not None else {}, (RULES,), {})
+    found += [*findings, *rules.value.check(rules.right, clouds)]
+    return rules.value
 
 
 def _warnings(models: Mapping[str, ModelConfig], serving: Serving) -> Iterator[Finding]:

@@ -12,12 +12,15 @@ from model_factory.planning.settings.clouds import Sections
 from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX
 from model_factory.planning.settings.problems import instead
 from model_factory.planning.settings.reading import Checked, Finding, not_among
+from model_factory.planning.settings.rules import Rules
 from model_factory.planning.settings.sections import ModelConfig
 from model_factory.planning.settings.serving import Serving
+from model_factory.planning.settings.site_rules import check_capacity, check_places, check_replicas
 from model_factory.planning.settings.stackfile import KeyPath
 
 _DECIDE_THE_PLACE: Final = (
-    "gpu_memory_gib", "gpus_per_replica", "cpu", "memory_gib", "clouds", "regions", "spot", "accelerators", "machine_types",
+    "runtime", "args", "gpu_memory_gib", "gpus_per_replica", "cpu", "memory_gib", "replicas", "clouds", "regions", "sites", "spread",
+    "spot", "capacity", "accelerators", "machine_types", "labels",
 )  # fmt: skip
 
 
@@ -31,14 +34,11 @@ def check_name(name: str) -> Iterator[str]:
 
 
 def check_model(
-    sections: Sections, serving: Serving, place: KeyPath, model: Checked[ModelConfig]
+    sections: Sections, serving: Serving, rules: Rules, place: KeyPath, model: Checked[ModelConfig]
 ) -> tuple[bool, list[Finding]]:
     """Whether all that decides where the model at `place` runs is as the user meant it; and what is wrong with the model."""
     value, clouds = model.value, tuple(sections)
-    found: list[Finding] = []
-    if model.right("replicas") and value.replicas.min > value.replicas.max:
-        low, high = value.replicas.min, value.replicas.max
-        found.append(((*place, "replicas"), f"min {low} is above max {high}; set min ≤ max"))
+    found: list[Finding] = list(check_replicas(place, model))
     for key, names in (("accelerators", value.accelerators), ("machineTypes", value.machine_types)):
         found += twice((*place, key), names)
     regions_right = all(each.right("regions") and each.value.regions_known() for each in sections.values())
@@ -46,6 +46,9 @@ def check_model(
         *_clouds((*place, "clouds"), model, clouds),
         *(_regions((*place, "regions"), model, sections) if regions_right else ()),
     ]
+    if regions_right and not strange and model.right("clouds", "regions"):
+        strange += check_places(place, model, sections, rules)
+    strange += check_capacity(place, model, rules)
     found += [*strange, *twice((*place, "clouds"), value.clouds), *twice((*place, "regions"), value.regions)]
     if model.right("runtime"):
         found += _runtime(place, model, serving)
@@ -53,6 +56,12 @@ def check_model(
         found += _weights((*place, "weights"), model, serving, sections)
     decided = bool(clouds) and regions_right and not strange and model.right(*_DECIDE_THE_PLACE)
     return decided, found
+
+
+def clouds_of(model: ModelConfig, sections: Sections) -> tuple[Cloud, ...]:
+    """The clouds where the model may run: those it names, those of its sites, or all."""
+    named = {site.partition("/")[0] for site in model.sites}
+    return model.clouds or tuple(cloud for cloud in sections if not named or cloud in named)
 
 
 def _clouds(place: KeyPath, model: Checked[ModelConfig], clouds: Sequence[Cloud]) -> Iterator[Finding]:
@@ -109,7 +118,7 @@ def _weights(place: KeyPath, model: Checked[ModelConfig], serving: Serving, sect
             (*place, "uri"),
             f"{model.value.runtime} cannot load from {route.title}; copy the weights into bucket://path",
         )
-    clouds: Collection[Cloud] = (model.value.clouds or sections) if model.right("clouds") else ()
+    clouds: Collection[Cloud] = clouds_of(model.value, sections) if model.right("clouds", "sites") else ()
     for cloud, section in sections.items():
         version, least = section.value.kubernetes_version, route.least_kubernetes
         if cloud in clouds and _minor(version) < _minor(least):

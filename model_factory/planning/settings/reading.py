@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -48,7 +48,8 @@ def check(kind: type[V], raw: object, path: KeyPath, stand_ins: Mapping[str, Any
         return Checked(kind.model_validate(raw, by_alias=True, by_name=False)), []
     except ValidationError as refused:
         errors = refused.errors(include_url=False, include_input=True)
-    findings = [finding(error, path, kind) for error in errors]
+    # A default that is made of a refused field is not a second mistake.
+    findings = [finding(error, path, kind) for error in errors if error["type"] != "default_factory_not_called"]
     names = {field.alias or name: name for name, field in kind.model_fields.items()}
     bad = {str(error["loc"][0]) for error in errors if error["loc"]}
     given = (
@@ -134,13 +135,25 @@ def _same_number(text: str, number: float) -> bool:
 
 
 def _inner(kind: type[BaseModel] | None, loc: Sequence[str | int]) -> type[BaseModel] | None:
+    """The class of the value at `loc`, past optional ones, lists and mappings."""
+    inside = False  # the next part is a key of a mapping, or an index
     for part in loc:
+        if inside:
+            inside = False
+            continue
         if kind is None:
             return None
         field = next((each for name, each in kind.model_fields.items() if part in (each.alias, name)), None)
         annotation = field.annotation if field is not None else None
-        kind = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+        kind, outer = _class_in(annotation), get_origin(annotation)
+        inside = isinstance(outer, type) and issubclass(outer, tuple | Mapping)
     return kind
+
+
+def _class_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _class_in(each))), None)
 
 
 def _known(kind: type[BaseModel] | None, loc: Sequence[str | int]) -> list[str]:

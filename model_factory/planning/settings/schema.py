@@ -13,12 +13,13 @@ from model_factory.planning.settings.clouds import SECTIONS
 from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX, LabelKey, LabelValue
 from model_factory.planning.settings.load import PROJECT
 from model_factory.planning.settings.provider_keys import NAMESPACES, keys_of
+from model_factory.planning.settings.rules import Rules
 from model_factory.planning.settings.sections import Environment, LocalSettings, ModelConfig
 from model_factory.planning.settings.serving import Serving
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
-_SECTIONS: Final = {**SECTIONS, "local": LocalSettings}
+_SECTIONS: Final = {**SECTIONS, "local": LocalSettings, "rules": Rules}
 _SECURE: Final = {
     "type": "object",
     "properties": {"secure": {"type": "string"}},
@@ -36,6 +37,8 @@ def json_schema(serving: Serving) -> dict[str, Any]:
     definitions["Secure"] = _SECURE
     _name_regions(definitions)
     definitions["ModelConfig"]["properties"]["runtime"]["enum"] = sorted(serving.runtimes)
+    definitions["ModelConfig"]["anyOf"] = [{"required": ["replicas"]}, {"required": ["sites"]}]
+    definitions["ModelConfig"]["properties"]["sites"]["propertyNames"] = {"pattern": rf"^({'|'.join(SECTIONS)})/\S+$"}
     definitions["Weights"]["properties"]["uri"] |= {
         "description": f"Their place: {serving.forms}.",
         "pattern": rf"^({'|'.join(sorted(serving.routes))})://\S+$",
@@ -122,5 +125,7 @@ def _plain(node: Any) -> Any:
         kept = {key: _plain(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}
         if kept.get("type") == "number" and isinstance(kept.get("default"), str):
             kept["default"] = float(kept["default"])
+        if "patternProperties" in kept:  # pydantic's way to say how the keys of a mapping are written
+            kept["additionalProperties"] = False
         return kept
     return [_plain(each) for each in node] if isinstance(node, list) else node

@@ -12,12 +12,28 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Final, Literal, TypeVar
 
+from pydantic import Field
+
 from model_factory.facts.clouds import Cloud
+from model_factory.facts.offer import CapacityType
 from model_factory.planning.settings.aws import AwsSettings
-from model_factory.planning.settings.cloud import CloudSettings, Value
-from model_factory.planning.settings.fields import Amount, AmountOrNone, Cpu, Flag, Image, Text, Within
+from model_factory.planning.settings.cloud import CloudSettings, Reservation, Value
+from model_factory.planning.settings.fields import (
+    WHOLE_GPUS,
+    Amount,
+    AmountOrNone,
+    Cpu,
+    Flag,
+    Image,
+    LabelKey,
+    LabelValue,
+    Text,
+    Within,
+)
 from model_factory.planning.settings.gcp import GcpSettings
 from model_factory.planning.settings.problems import Problem
+from model_factory.planning.settings.rules import Rules
+from model_factory.planning.settings.serving import Hardware
 from model_factory.planning.settings.stackfile import StackFile
 
 C = TypeVar("C", bound=CloudSettings)
@@ -33,6 +49,21 @@ class Replicas(Value, frozen=True):
     """Copies kept at any time."""
     max: Annotated[int, Within(1, 1000)]
     """Copies at peak traffic; it bounds what the model can cost."""
+
+
+def summed(sites: Mapping[str, Replicas]) -> Replicas:
+    """The replicas over all sites; none without a site."""
+    each = sites.values()
+    return Replicas.model_construct(min=sum(site.min for site in each), max=sum(site.max for site in each))
+
+
+class Spread(Value, frozen=True):
+    """In how many places a model runs at once; the planner chooses them. One of the two keys."""
+
+    regions: Annotated[int, Within(2, 20, "a model without spread runs in one")] | None = None
+    """Regions, in whatever clouds."""
+    clouds: Annotated[int, Within(2, 20, "a model without spread runs in one")] | None = None
+    """Clouds, a region in each."""
 
 
 class Weights(Value, frozen=True):
@@ -65,36 +96,51 @@ class ModelConfig(Value, frozen=True):
     """The weights it loads."""
     gpu_memory_gib: Amount
     """Accelerator memory that one replica needs, over all its GPUs together."""
-    gpus_per_replica: Annotated[int, Within(1, 16)] = 1
+    gpus_per_replica: Annotated[int, Within(1, 16), WHOLE_GPUS] = 1
     """GPUs of one replica, all in one machine."""
     cpu: Cpu = "2"
     """CPU that one replica asks for, as Kubernetes writes it: 4, "500m"."""
     memory_gib: Amount = Decimal(8)
     """Main memory of one replica."""
-    p95_latency_ms: Amount
-    """Target: 95 of 100 requests are answered within it."""
+    p95_latency_ms: Amount | None = None
+    """Target: 95 of 100 requests are answered within it. It is drawn in diagrams, and decides nothing yet."""
     requests_per_second: Amount
     """Peak traffic over all replicas; the autoscaler aims at requests_per_second / replicas.max a replica."""
-    replicas: Replicas
-    """Bounds of the autoscaler."""
+    sites: Mapping[Text, Replicas] = {}
+    """Where it runs at once, as aws/us-east-1, with the bounds of each place. Left out: in one place, which the planner chooses."""
+    replicas: Replicas = Field(default_factory=lambda fields: summed(fields["sites"]))
+    """Bounds of the autoscaler, over all places. May be left out where sites has them by place."""
+    spread: Spread | None = None
+    """The same by number: {regions: 2} or {clouds: 2}."""
     clouds: tuple[Cloud, ...] = ()
     """Clouds where it may run. Left out: all of the stack's."""
     regions: tuple[Text, ...] = ()
     """Regions where it may run. Left out: all of its clouds' regions."""
     spot: Flag = False
-    """May it run on machines that the cloud can take back at short notice?"""
+    """May it run on machines that the cloud can take back at short notice? The same as capacity: [spot, on-demand]."""
+    capacity: tuple[CapacityType, ...] = ()
+    """How its machines are bought, the preferred kind first; the next is taken when one is used up. Left out: on-demand."""
     accelerators: tuple[Text, ...] = ()
     """Accelerators it may run on, as l4 or a100-80gb. Left out: any with enough memory."""
     machine_types: tuple[Text, ...] = ()
     """Machine types it may run on. Left out: any that fits."""
     args: tuple[Text, ...] = ()
     """Arguments added to the server's command line."""
+    labels: Mapping[LabelKey, LabelValue] = {}
+    """Labels and tags on what belongs to this model, besides the stack's; residency rules read them."""
+
+    @property
+    def ladder(self) -> tuple[CapacityType, ...]:
+        """The kinds of capacity that it asks for, the preferred one first."""
+        return self.capacity or (("spot", "on-demand") if self.spot else ("on-demand",))
 
 
 class ModelSettings(ModelConfig, frozen=True):
-    """A model of the catalogue with its name: a DNS label of at most 40 characters."""
+    """A model of the catalogue with its name (a DNS label of at most 40 characters), and with what its keys leave to others filled in:
+    clouds, and the hardware that its server needs."""
 
     name: str
+    hardware: Hardware = Hardware()
 
 
 class LocalSettings(Value, frozen=True):
@@ -121,6 +167,7 @@ class Settings:
     models: tuple[ModelSettings, ...]
     labels: Mapping[str, str]
     local: LocalSettings | None
+    rules: Rules = field(default_factory=Rules)
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     where: StackFile = field(default=StackFile(), compare=False, repr=False)
     """The file, for problems that are found later; an empty one where settings came without."""
@@ -154,6 +201,18 @@ class Settings:
     def zones(self) -> tuple[str, ...]:
         """The zones chosen, of all clouds and regions; a region none of whose zones is here has no choice made."""
         return tuple(zone for section in self.sections.values() for zone in section.zones)
+
+    def reservations_in(self, cloud: Cloud, region: str) -> tuple[Reservation, ...]:
+        """The machines that are reserved in one region."""
+        return self.sections[cloud].reservations_in(region) if cloud in self.sections else ()
+
+    def ladder_of(self, model: ModelConfig) -> tuple[CapacityType, ...]:
+        """The kinds of capacity that `model` may take under the stack's rules, the preferred one first."""
+        return self.rules.allowed(model.ladder)
+
+    def residence_of(self, model: ModelConfig) -> frozenset[str] | None:
+        """The regions that the stack's rules leave to a model with these labels; None where no rule is about them."""
+        return self.rules.residence(model.labels)
 
     def section(self, kind: type[C]) -> C | None:
         """The section of one cloud, if it is in use."""

@@ -5,11 +5,22 @@ The values are registries of `components`, which stands above planning: whoever 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from model_factory.facts.clouds import Cloud
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a server asks of an accelerator."""
+
+    compute_capability: Decimal = Decimal(0)
+    """The least that it has kernels for: https://developer.nvidia.com/cuda-gpus"""
+    formats: frozenset[str] = frozenset()
+    """Number formats that it computes in, as bf16."""
 
 
 class RuntimeRules(Protocol):
@@ -33,6 +44,10 @@ class RuntimeRules(Protocol):
     @property
     def warning(self) -> str:
         """What a user of it should know; empty for nothing."""
+        ...
+
+    def hardware(self, args: Sequence[str], /) -> Hardware:
+        """What it asks of an accelerator when a model adds `args`."""
         ...
 
 

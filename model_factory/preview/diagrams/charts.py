@@ -225,7 +225,10 @@ def _image(model: Model, asked: ModelSettings | None) -> str:
 
 
 def _asks(asked: ModelSettings | None) -> str:
-    return f"{asked.requests_per_second} requests/s, p95 {asked.p95_latency_ms} ms" if asked else ""
+    if asked is None:
+        return ""
+    target = f", p95 {asked.p95_latency_ms} ms" if asked.p95_latency_ms is not None else ""
+    return f"{asked.requests_per_second} requests/s{target}"
 
 
 def _revision(asked: ModelSettings | None) -> str:

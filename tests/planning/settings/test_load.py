@@ -5,12 +5,35 @@ from decimal import Decimal
 
 import pytest
 
+from components.kubernetes.serving import SERVING
+from model_factory.planning.settings.load import read_config
 from model_factory.planning.settings.problems import Problem, SettingsError
 from model_factory.planning.settings.stackfile import Secure, read_stack_file
 from tests.planning.project import DIGEST, STACK, Edit, Project, drop, from_config, put
 
 LLM = "model-factory:models/llm"
 LLM_KEY = "model-factory:models.llm"
+
+RULES = "model-factory:rules"
+RESERVED = {"name": "cr-1", "zone": "us-east-1a", "machineType": "p5.48xlarge", "machines": 2}
+
+
+def instead_of_spot(*edits: Edit) -> Edit:
+    """Edits of a model that no longer says spot: true."""
+    return all_of(drop(f"{LLM}/spot"), *edits)
+
+
+def all_of(*edits: Edit) -> Edit:
+    return lambda config: [edit(config) for edit in edits]
+
+
+def sites(**bounds: tuple[int, int]) -> Edit:
+    """Instead of replicas, sites: aws_us_east_1=(1, 2)."""
+    given = {
+        site.replace("_", "/", 1).replace("_", "-"): {"min": low, "max": high} for site, (low, high) in bounds.items()
+    }
+    return all_of(drop(f"{LLM}/replicas"), put(f"{LLM}/sites", given))
+
 
 REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     # case: edit of a valid file, key that the message names, what the message says
@@ -43,7 +66,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "NaN": (put(f"{LLM}/p95LatencyMs", float("nan")), f"{LLM_KEY}.p95LatencyMs", ("nan is not a finite number",)),
     "infinity": (put(f"{LLM}/memoryGib", float("inf")), f"{LLM_KEY}.memoryGib", ("inf is not a finite number",)),
     "NaN replicas": (put(f"{LLM}/replicas/max", float("nan")), f"{LLM_KEY}.replicas.max", ("not a whole number",)),
-    "fractional GPU": (put(f"{LLM}/gpusPerReplica", 0.5), f"{LLM_KEY}.gpusPerReplica", ("0.5 is not a whole number", "write 1")),
+    "fractional GPU": (put(f"{LLM}/gpusPerReplica", 0.5), f"{LLM_KEY}.gpusPerReplica", ("MIG, time-slicing, MPS", "write whole GPUs")),
     "no GPU": (put(f"{LLM}/gpusPerReplica", 0), f"{LLM_KEY}.gpusPerReplica", ("outside 1 to 16",)),
     "min above max": (put(f"{LLM}/replicas", {"min": 5, "max": 2}), f"{LLM_KEY}.replicas", ("min 5 is above max 2; set min ≤ max",)),
     "negative replicas": (put(f"{LLM}/replicas/min", -1), f"{LLM_KEY}.replicas.min", ("outside 1 to 1000",)),
@@ -195,6 +218,119 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "region not text": (put("aws:region", 3), "aws:region", ("3 is not text",)),
     "encrypted region": (put("aws:region", {"secure": "v1:x"}), "aws:region", ("is encrypted",)),
     "folder outside": (put("model-factory:local", {"renderTo": "../x"}), "model-factory:local.renderTo", ("leads out of the project",)),
+    "spot said twice": (put(f"{LLM}/capacity", ["spot", "on-demand"]), f"{LLM_KEY}.capacity", ("so does spot", "write one of them")),
+    "capacity twice": (instead_of_spot(put(f"{LLM}/capacity", ["spot", "spot"])), f"{LLM_KEY}.capacity[1]", ("twice",)),
+    "unknown capacity": (instead_of_spot(put(f"{LLM}/capacity", ["spto"])), f"{LLM_KEY}.capacity[0]", ("'spto' is not one of", "write spot")),
+    "spot alone where it is never allowed": (
+        instead_of_spot(put(f"{LLM}/capacity", ["spot"]), put(RULES, {"spot": "never"})),
+        f"{LLM_KEY}.capacity",
+        ("never allows spot", "write [spot, on-demand]"),
+    ),
+    "MIG": (put(f"{LLM}/gpusPerReplica", "mig-1g.10gb"), f"{LLM_KEY}.gpusPerReplica", ("MIG is not planned yet", "write whole GPUs")),
+    "MIG profile": (put(f"{LLM}/gpusPerReplica", "1g.10gb"), f"{LLM_KEY}.gpusPerReplica", ("'1g.10gb': MIG is not planned yet",)),
+    "MIG resource": (put(f"{LLM}/gpusPerReplica", "nvidia.com/mig-1g.10gb"), f"{LLM_KEY}.gpusPerReplica", ("MIG is not planned yet",)),
+    "time slice": (put(f"{LLM}/gpusPerReplica", "time-slice"), f"{LLM_KEY}.gpusPerReplica", ("time-slicing is not planned yet",)),
+    "MPS": (put(f"{LLM}/gpusPerReplica", "mps"), f"{LLM_KEY}.gpusPerReplica", ("MPS is not planned yet",)),
+    "neither replicas nor sites": (drop(f"{LLM}/replicas"), f"{LLM_KEY}.replicas", ("is missing", "{min: 1, max: 2}")),
+    "site of no region": (sites(aws_us_east_2=(1, 1)), f"{LLM_KEY}.sites.aws/us-east-2", ("none of the places", "write aws/us-east-1")),
+    "site outside the model's regions": (
+        all_of(sites(gcp_us_central1=(1, 1)), put(f"{LLM}/regions", ["us-east-1"])),
+        f"{LLM_KEY}.sites.gcp/us-central1",
+        ("none of the places", "choose from aws/us-east-1"),
+    ),
+    "site with min above max": (sites(aws_us_east_1=(3, 1)), f"{LLM_KEY}.sites.aws/us-east-1", ("min 3 is above max 1",)),
+    "unknown key of a site": (
+        all_of(drop(f"{LLM}/replicas"), put(f"{LLM}/sites", {"aws/us-east-1": {"min": 1, "max": 1, "mni": 1}})),
+        f"{LLM_KEY}.sites.aws/us-east-1.mni",
+        ("write min", "known: max, min"),
+    ),
+    "sites that do not sum up": (
+        all_of(sites(aws_us_east_1=(1, 2), gcp_us_central1=(1, 3)), put(f"{LLM}/replicas", {"min": 1, "max": 5})),
+        f"{LLM_KEY}.replicas",
+        ("{min: 1, max: 5} is not the sum over sites", "write {min: 2, max: 5}"),
+    ),
+    "sites and spread": (
+        all_of(sites(aws_us_east_1=(1, 2)), put(f"{LLM}/spread", {"clouds": 2})),
+        f"{LLM_KEY}.spread",
+        ("sites names them", "write one of them"),
+    ),
+    "spread wider than the stack": (put(f"{LLM}/spread", {"regions": 3}), f"{LLM_KEY}.spread.regions", ("3 is above the 2", "gcp/us-central1")),
+    "spread over one cloud": (
+        all_of(put(f"{LLM}/clouds", ["aws"]), put(f"{LLM}/spread", {"clouds": 2})),
+        f"{LLM_KEY}.spread.clouds",
+        ("2 is above the 1 ", "(aws)"),
+    ),
+    "spread with too few replicas": (put(f"{LLM}/spread", {"clouds": 2}), f"{LLM_KEY}.replicas.min", ("1 is below the 2 clouds of spread", "write 2")),
+    "spread by nothing": (put(f"{LLM}/spread", {}), f"{LLM_KEY}.spread", ("by regions or by clouds",)),
+    "spread by both": (
+        all_of(put(f"{LLM}/replicas/min", 2), put(f"{LLM}/spread", {"clouds": 2, "regions": 2})),
+        f"{LLM_KEY}.spread",
+        ("write one of them",),
+    ),
+    "spread over one": (put(f"{LLM}/spread", {"regions": 1}), f"{LLM_KEY}.spread.regions", ("1 is outside 2 to 20", "runs in one")),
+    "label of a model": (put(f"{LLM}/labels", {"model": "x"}), f"{LLM_KEY}.labels.model", ("set by the stack",)),
+    "unknown rule": (put(RULES, {"spto": "never"}), f"{RULES}.spto", ("write spot", "known: budget, preferredCloud")),
+    "rule of spot": (put(RULES, {"spot": False}), f"{RULES}.spot", ("is not one of allowed, never",)),
+    "budget without a sum": (put(RULES, {"budget": {"basis": "rest"}}), f"{RULES}.budget.usdPerMonth", ("is missing; add it: the most that it may cost",)),
+    "unknown key of the budget": (put(RULES, {"budget": {"usdPerMonth": 1, "base": "rest"}}), f"{RULES}.budget.base", ("write basis",)),
+    "preferred cloud not set up": (
+        all_of(drop("model-factory:gcp"), drop("gcp:region"), put(f"{LLM}/clouds", ["aws"]), put(RULES, {"preferredCloud": "gcp"})),
+        f"{RULES}.preferredCloud",
+        ("gcp is not set up", "write aws"),
+    ),
+    "residency in no region": (
+        put(RULES, {"residency": {"data": {"eu": ["eu-wset-1"]}}}),
+        f"{RULES}.residency.data.eu[0]",
+        ("no cloud has a region 'eu-wset-1'", "write eu-west-1"),
+    ),
+    "residency without a place": (
+        all_of(put(RULES, {"residency": {"data": {"eu": ["eu-west-1"]}}}), put(f"{LLM}/labels", {"data": "eu"})),
+        f"{LLM_KEY}.labels",
+        ("keep it in eu-west-1", "its regions are us-east-1, us-central1", "add one of them"),
+    ),
+    "label without residency": (
+        all_of(put(RULES, {"residency": {"data": {"us": ["us-east-1"], "eu": ["eu-west-1"]}}}), put(f"{LLM}/labels", {"data": "uss"})),
+        f"{LLM_KEY}.labels.data",
+        ("no regions for data: uss", "write us"),
+    ),
+    "site outside the residence": (
+        all_of(
+            sites(aws_us_east_1=(1, 1), gcp_us_central1=(1, 1)),
+            put(RULES, {"residency": {"data": {"us": ["us-east-1"]}}}),
+            put(f"{LLM}/labels", {"data": "us"}),
+        ),
+        f"{LLM_KEY}.sites.gcp/us-central1",
+        ("none of the places where this model may run",),
+    ),
+    "reservation outside the regions": (
+        put("model-factory:aws/reservations", [{**RESERVED, "zone": "us-west-2a"}]),
+        "model-factory:aws.reservations[0].zone",
+        ("'us-west-2a' is not among the zones of us-east-1", "write us-east-1a"),
+    ),
+    "reservation outside the zones": (
+        all_of(
+            put("model-factory:aws/zones", ["us-east-1a", "us-east-1b", "us-east-1c"]),
+            put("model-factory:aws/reservations", [{**RESERVED, "zone": "us-east-1d"}]),
+        ),
+        "model-factory:aws.reservations[0].zone",
+        ("is not among zones", "write us-east-1c"),
+    ),
+    "reserved machine of another cloud": (
+        put("model-factory:aws/reservations", [{**RESERVED, "machineType": "a2-highgpu-1g"}]),
+        "model-factory:aws.reservations[0].machineType",
+        ("not a machine type of aws",),
+    ),
+    "reservation twice": (put("model-factory:aws/reservations", [RESERVED, RESERVED]), "model-factory:aws.reservations[1].name", ("twice",)),
+    "empty reservation": (
+        put("model-factory:aws/reservations", [{**RESERVED, "machines": 0}]),
+        "model-factory:aws.reservations[0].machines",
+        ("0 is outside 1 to 1000",),
+    ),
+    "unknown key of a reservation": (
+        put("model-factory:aws/reservations", [{**RESERVED, "machinetype": "x"}]),
+        "model-factory:aws.reservations[0].machinetype",
+        ("write machineType",),
+    ),
     "encrypted setting": (put("model-factory:models/llm/image", {"secure": "v1:x"}), f"{LLM_KEY}.image", ("is encrypted",)),
 }  # fmt: skip
 
@@ -275,7 +411,105 @@ class TestAnotherProjectsFile:
         assert "another project" in problem.message
 
 
+class TestPlacesOfAModel:
+    def test_replicas_left_out_are_the_sums_over_sites(self, project: Project) -> None:
+        llm = project.load(sites(gcp_us_central1=(1, 4), aws_us_east_1=(2, 3))).models[0]
+        assert (llm.replicas.min, llm.replicas.max) == (3, 7)
+        assert list(llm.sites) == ["aws/us-east-1", "gcp/us-central1"]
+
+    def test_replicas_may_be_written_beside_their_parts(self, project: Project) -> None:
+        both = all_of(sites(aws_us_east_1=(2, 3)), put(f"{LLM}/replicas", {"min": 2, "max": 3}))
+        assert project.load(both).models[0].replicas.max == 3
+
+    def test_clouds_left_out_are_those_of_the_sites(self, project: Project) -> None:
+        from_s3 = put(f"{LLM}/weights", {"uri": "s3://b/llm"})
+        assert project.load(sites(aws_us_east_1=(1, 1)), drop(f"{LLM}/clouds"), from_s3).models[0].clouds == ("aws",)
+
+    def test_a_spread_within_what_there_is(self, project: Project) -> None:
+        spread = project.load(put(f"{LLM}/spread", {"regions": 2}), put(f"{LLM}/replicas/min", 2)).models[0].spread
+        assert spread is not None
+        assert (spread.regions, spread.clouds) == (2, None)
+
+
+class TestLadder:
+    @pytest.mark.parametrize(
+        ("edit", "ladder", "without_spot"),
+        [
+            (put(f"{LLM}/spot", True), ("spot", "on-demand"), ("on-demand",)),
+            (put(f"{LLM}/spot", False), ("on-demand",), ("on-demand",)),
+            (drop(f"{LLM}/spot"), ("on-demand",), ("on-demand",)),
+            (instead_of_spot(put(f"{LLM}/capacity", ["reserved", "spot"])), ("reserved", "spot"), ("reserved",)),
+        ],
+    )
+    def test_the_stack_takes_spot_out_of_every_ladder(
+        self, project: Project, edit: Edit, ladder: tuple[str, ...], without_spot: tuple[str, ...]
+    ) -> None:
+        # What `reserved` finds is for the planner: the file itself is right.
+        reserve = put("model-factory:aws/reservations", [RESERVED])
+        for rules, expected in (({}, ladder), ({"spot": "never"}, without_spot)):
+            project.write(edit, reserve, put(RULES, rules))
+            settings = read_config(read_stack_file(project.stack_file).config, SERVING).settings()
+            assert settings.ladder_of(settings.models[0]) == expected
+
+
+class TestStackRules:
+    def test_residence_is_what_all_labels_allow(self, project: Project) -> None:
+        rules = {"residency": {"data": {"us": ["us-east-1", "us-central1"]}, "team": {"a": ["us-central1"]}}}
+        settings = project.load(put(RULES, rules), put(f"{LLM}/labels", {"data": "us", "team": "a", "tier": "1"}))
+        llm, resnet = settings.models
+        assert settings.residence_of(llm) == {"us-central1"}
+        assert settings.residence_of(resnet) is None
+
+    def test_a_stack_without_rules_has_none(self, project: Project) -> None:
+        assert project.load().rules == project.load(put(RULES, None)).rules
+        rules = project.load().rules
+        assert (rules.spot, rules.budget, rules.preferred_cloud) == ("allowed", None, None)
+
+    def test_budget(self, project: Project) -> None:
+        budget = project.load(put(RULES, {"budget": {"usdPerMonth": 1200.5}})).rules.budget
+        assert budget is not None
+        assert (budget.usd_per_month, budget.basis) == (Decimal("1200.5"), "peak")
+
+
+class TestReservations:
+    def test_are_found_by_region(self, project: Project) -> None:
+        settings = project.load(put("model-factory:aws/reservations", [{**RESERVED, "usdPerHour": 30}]))
+        (found,) = settings.reservations_in("aws", "us-east-1")
+        assert (found.name, found.machines, found.usd_per_hour) == ("cr-1", 2, Decimal(30))
+        assert settings.reservations_in("aws", "us-west-2") == settings.reservations_in("gcp", "us-central1") == ()
+
+
+class TestHardwareOfAModel:
+    @pytest.mark.parametrize(
+        ("args", "formats"),
+        [
+            ([], {"bf16"}),
+            (["--dtype=auto"], {"bf16"}),
+            (["--dtype", "bfloat16"], {"bf16"}),
+            (["--dtype=half"], {"fp16"}),
+            (["--dtype", "float16", "--max-model-len=4096"], {"fp16"}),
+            (["--dtype=float32"], {"fp32"}),
+            (["--dtype=half", "--dtype=bfloat16"], {"bf16"}),
+            (["--kv-cache-dtype=half"], {"bf16"}),
+            (["--dtype"], {"bf16"}),
+        ],
+    )
+    @pytest.mark.parametrize("runtime", ["vllm", "sglang"])
+    def test_a_server_of_llms_needs_bf16_unless_told_otherwise(
+        self, project: Project, runtime: str, args: list[str], formats: set[str]
+    ) -> None:
+        llm = project.load(put(f"{LLM}/runtime", runtime), put(f"{LLM}/args", args)).models[0]
+        assert llm.hardware.formats == formats
+        assert llm.hardware.compute_capability == Decimal("7.5")
+
+    def test_a_server_of_any_model_leaves_the_format_to_it(self, project: Project) -> None:
+        assert project.load().models[1].hardware.formats == frozenset()
+
+
 class TestValid:
+    def test_a_target_that_nothing_reads_yet_may_be_left_out(self, project: Project) -> None:
+        assert project.load(drop(f"{LLM}/p95LatencyMs")).models[0].p95_latency_ms is None
+
     def test_defaults_and_units(self, project: Project) -> None:
         settings = project.load()
         llm, resnet = settings.models

@@ -16,6 +16,11 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema(SERVING))
 
 CROSS_KEY = {
     # The schema judges one key at a time, by shape.
+    "capacity twice", "label of a model", "label without residency", "preferred cloud not set up", "reservation outside the regions", "reservation outside the zones",
+    "reservation twice", "reserved machine of another cloud", "residency in no region", "residency without a place", "site of no region",
+    "site outside the model's regions", "site outside the residence", "site with min above max", "sites and spread",
+    "sites that do not sum up", "spot alone where it is never allowed", "spot said twice", "spread by both", "spread by nothing",
+    "spread over one cloud", "spread wider than the stack", "spread with too few replicas",
     "GCP project", "GPU absent in the regions", "GPU machine for the system", "NaN", "NaN replicas", "bad CIDR", "branch of weights",
     "cloud not set up", "cloud twice", "control plane range", "encrypted setting", "endpoint missing", "endpoint outside loopback",
     "floating weights", "folder outside", "home not among the regions", "host bits", "infinity", "label of the stack",
@@ -48,6 +53,17 @@ class TestSchema:
 
     def test_every_key_is_described(self) -> None:
         schema = json_schema(SERVING)
-        for name in ("AwsSettings", "GcpSettings", "LocalSettings", "ModelConfig", "Replicas", "Weights"):
+        for name in (
+            "AwsSettings",
+            "Budget",
+            "GcpSettings",
+            "LocalSettings",
+            "ModelConfig",
+            "Replicas",
+            "Reservation",
+            "Rules",
+            "Spread",
+            "Weights",
+        ):
             for key, value in schema["$defs"][name]["properties"].items():
                 assert value.get("description"), f"{name}.{key}"
