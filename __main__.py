@@ -8,7 +8,7 @@ from pulumi.runtime.config import get_config_env
 from components.declared import record
 from components.factory import build
 from components.kubernetes.serving import SERVING
-from components.outputs import model_rows
+from components.outputs import budget_row, model_rows
 from model_factory.facts.catalogue import catalogue
 from model_factory.planning.planned import planned
 from model_factory.planning.settings.load import read_config
@@ -30,6 +30,8 @@ def main() -> None:
     for name, each in build(settings, placed).items():
         pulumi.export(name, each)
     pulumi.export("models", model_rows(placed))
+    if settings.rules.budget is not None:
+        pulumi.export("budget", budget_row(settings.rules.budget))
     for name, amounts in declared.cost_outputs().items():
         pulumi.export(name, amounts)
 

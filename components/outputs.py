@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from model_factory.planning.placing.plan import Plan
+from model_factory.planning.settings.rules import Budget
 
 
 def model_rows(plan: Plan) -> list[Mapping[str, object]]:
@@ -23,3 +24,8 @@ def model_rows(plan: Plan) -> list[Mapping[str, object]]:
         }
         for each in plan.placements
     ]
+
+
+def budget_row(budget: Budget) -> Mapping[str, str]:
+    """What the stack may cost, as its own rules say; the budget policy reads it."""
+    return {"usd_per_month": str(budget.usd_per_month), "basis": budget.basis}

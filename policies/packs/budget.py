@@ -19,6 +19,8 @@ from policies.authoring.theme import Theme
 theme = Theme("organisation")
 
 ROOT = "pulumi:pulumi:Stack"
+BUDGET_OUTPUT = "budget"
+"""What a stack exports of `model-factory:rules`: {usd_per_month, basis}."""
 # What a stack exports of its cost, the best first, and how often that is paid a month.
 COST_OUTPUTS = (("usd_per_month", 1), ("usd_per_hour", HOURS_A_MONTH))
 BASES: Mapping[str, tuple[str, ...]] = {"rest": ("idle", "least"), "peak": ("peak", "most")}
@@ -26,7 +28,7 @@ BASES: Mapping[str, tuple[str, ...]] = {"rest": ("idle", "least"), "peak": ("pea
 
 @theme.stack(
     severity=HIGH,
-    steps="Ask for fewer or smaller GPUs, or raise usdPerMonth in policies/config with whoever pays. A stack with GPUs exports usd_per_month or usd_per_hour.",
+    steps="Ask for fewer or smaller GPUs, or raise the budget with whoever pays: usdPerMonth in the stack's model-factory:rules or, for stacks without one, in policies/config. A stack with GPUs exports usd_per_month or usd_per_hour.",
     reference=documented(
         "FinOps Framework",
         "Budgeting",
@@ -34,19 +36,19 @@ BASES: Mapping[str, tuple[str, ...]] = {"rest": ("idle", "least"), "peak": ("pea
         "https://www.finops.org/framework/capabilities/budgeting/",
     ),
     config={
-        "usdPerMonth": number(30_000, "USD a month that the stack may cost."),
+        "usdPerMonth": number(30_000, "USD a month that a stack may cost whose own rules have no budget."),
         "basis": Setting(
             "peak",
             {"type": "string", "enum": ["rest", "peak"]},
-            "rest: every model at its least replicas; peak: at its most.",
+            "Of such a stack. rest: every model at its least replicas; peak: at its most.",
         ),
     },
 )
 def monthly_budget(stack: Stack, report: Report) -> None:
     """The stack costs no more a month than its budget, by its own estimate."""
-    limit, basis = Decimal(str(stack.config["usdPerMonth"])), str(stack.config["basis"])
     for root in stack.of(ROOT):
         outputs = _outputs(root)
+        limit, basis = _budget(outputs) or (Decimal(str(stack.config["usdPerMonth"])), str(stack.config["basis"]))
         for output, times in COST_OUTPUTS:
             amount = _amount(at(outputs, output), basis)
             if amount is not None:
@@ -70,12 +72,22 @@ def _outputs(root: Resource) -> Props:
     return {}
 
 
+def _budget(outputs: Props) -> tuple[Decimal, str] | None:
+    """The stack's own limit and what it holds for; None where it has none that can be read."""
+    limit, basis = _decimal(at(outputs, BUDGET_OUTPUT, "usd_per_month")), at(outputs, BUDGET_OUTPUT, "basis")
+    return (limit, str(basis)) if limit is not None and basis in BASES else None
+
+
 def _amount(output: object, basis: str) -> Decimal | None:
     """An amount in an output: a number, a text, or an object with one at rest and one at peak."""
     value = next(
         (found for key in BASES[basis] if (found := at(output, key)) is not None),
         None if isinstance(output, Mapping) else output,
     )
+    return _decimal(value)
+
+
+def _decimal(value: object) -> Decimal | None:
     if value is None or isinstance(value, bool):
         return None
     try:

@@ -88,6 +88,10 @@ class TestDevDigests:
 
 
 class TestProdStack:
+    def test_the_budget_of_the_stack_s_rules_is_exported_for_the_policy(self, prod: Any, dev: Any) -> None:
+        assert prod.outputs["budget"] == {"usd_per_month": "30000", "basis": "peak"}
+        assert "budget" not in dev.outputs
+
     def test_what_holds_state_is_protected(self, prod: Any) -> None:
         held = (
             "s3/bucket:Bucket",

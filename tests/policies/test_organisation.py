@@ -177,6 +177,33 @@ class TestBudget:
         verdict = judged_stack(POLICIES, "monthly-budget", [STACK], basis="rest", usdPerMonth=3999)
         assert verdict.violations == ("the stack costs 4,000 USD a month at rest, and may cost 3,999",)
 
+    @pytest.mark.parametrize(
+        ("budget", "told"),
+        [
+            ({"usd_per_month": "24999", "basis": "peak"}, "25,000 USD a month at peak, and may cost 24,999"),
+            ({"usd_per_month": "3999.4", "basis": "rest"}, "4,000 USD a month at rest, and may cost 3,999"),
+            ({"usd_per_month": "4000", "basis": "rest"}, ""),
+            ({"usd_per_month": "25000", "basis": "peak"}, ""),
+        ],
+    )
+    def test_the_stack_s_own_budget_comes_before_the_configured(self, budget: dict[str, str], told: str) -> None:
+        stack = changed(STACK, "budget", budget)
+        for configured in ({"usdPerMonth": 1}, {"usdPerMonth": 1_000_000, "basis": "rest"}):
+            found = judged_stack(POLICIES, "monthly-budget", [stack], **configured).violations
+            assert found == ((f"the stack costs {told}",) if told else ())
+
+    @pytest.mark.parametrize(
+        "budget", [{}, "much", {"usd_per_month": "x", "basis": "peak"}, {"usd_per_month": "9e9", "basis": "x"}]
+    )
+    def test_a_budget_that_cannot_be_read_lifts_no_limit(self, budget: Any) -> None:
+        stack = changed(STACK, "budget", budget)
+        assert judged_stack(POLICIES, "monthly-budget", [stack], usdPerMonth=1).violations
+
+    def test_an_unknown_budget_is_not_evaluated(self) -> None:
+        assert judged_stack(
+            POLICIES, "monthly-budget", [changed(STACK, "budget", UNKNOWN)], usdPerMonth=1
+        ).not_evaluated
+
     def test_an_hourly_sum_is_paid_730_times(self) -> None:
         stack = replace(STACK, props={"usd_per_hour": {"least": "1", "most": "41.10"}})
         (said,) = judged_stack(POLICIES, "monthly-budget", [stack]).violations

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from pydantic import TypeAdapter
 
@@ -21,35 +21,24 @@ from model_factory.planning.settings.cloud import CloudSettings
 from model_factory.planning.settings.clouds import SECTIONS, Sections, check_ranges, version_skew
 from model_factory.planning.settings.credentials import find_plain_credentials
 from model_factory.planning.settings.fields import LabelKey, LabelValue
-from model_factory.planning.settings.model_rules import check_model, check_name, clouds_of
-from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest, show, shown
+from model_factory.planning.settings.models import complete, model_warnings, read_models
+from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest, shown
 from model_factory.planning.settings.provider_keys import NAMESPACES, keys_of, known
 from model_factory.planning.settings.providers import Providers
-from model_factory.planning.settings.reading import Checked, Finding, check, check_plain, decoded
-from model_factory.planning.settings.rules import RULES, Rules
+from model_factory.planning.settings.reading import Checked, Finding, check, check_plain
+from model_factory.planning.settings.rules import read_rules
 from model_factory.planning.settings.sections import (
-    MODELS,
     Environment,
     LocalSettings,
-    ModelConfig,
-    ModelSettings,
     Settings,
 )
-from model_factory.planning.settings.serving import Hardware, Serving
-from model_factory.planning.settings.stackfile import ProjectFile, Secure, StackFile
+from model_factory.planning.settings.serving import Serving
+from model_factory.planning.settings.stackfile import ProjectFile, StackFile
 
 PROJECT: Final = "model-factory"
 OUR_KEYS: Final = tuple(sorted((*SECTIONS, "environment", "labels", "local", "models", "rules")))
 
 _LOCAL: Final = f"{PROJECT}:local"
-_STAND_IN_MODEL: Final = {
-    "runtime": "vllm",
-    "image": f"stand-in@sha256:{'0' * 64}",
-    "weights": {"uri": "bucket://stand-in"},
-    "gpuMemoryGib": 1,
-    "requestsPerSecond": 1,
-    "replicas": {"min": 1, "max": 1},
-}
 _ENVIRONMENT: Final[TypeAdapter[Environment]] = TypeAdapter(Environment)
 _LABELS: Final[TypeAdapter[dict[LabelKey, LabelValue]]] = TypeAdapter(dict[LabelKey, LabelValue])
 
@@ -104,8 +93,8 @@ def read_config(
     found += providers.check_endpoints(clouds)
     found += check_ranges(sections)
     local = _local(config, providers, sections, found)
-    rules = _rules(config, clouds, found)
-    models, undecided = _models(config, sections, serving, rules, found)
+    rules = read_rules(config, clouds, found)
+    models, undecided = read_models(config, sections, serving, rules, found)
     environment, wrong = check_plain(
         _ENVIRONMENT, config.get(_key("environment"), "dev"), (_key("environment"),), "dev"
     )
@@ -113,13 +102,13 @@ def read_config(
     found += [*wrong, *refused]
     secrets = dict(find_plain_credentials(file, local=providers.any_local))
     found = [each for each in found if each[0] not in secrets] + list(secrets.items())
-    warnings = [*_warnings(models, serving), *version_skew(sections)]
+    warnings = [*model_warnings(models, serving), *version_skew(sections)]
     settings = Settings(
         project=project,
         stack=stack,
         environment=environment,
         sections={cloud: section.value for cloud, section in sections.items()},
-        models=tuple(_complete(name, model, sections, serving) for name, model in sorted(models.items())),
+        models=tuple(complete(name, model, sections, serving) for name, model in sorted(models.items())),
         labels=dict(sorted(labels.items())),
         local=local if providers.all_local(clouds) else None,
         rules=rules,
@@ -207,61 +196,3 @@ def _local(
         message = f"{folder!r} leads out of the project; write a folder inside"
         found.append(((_LOCAL, "renderTo"), message))
     return local.value
-
-
-def _models(
-    config: Mapping[str, object], sections: Sections, serving: Serving, rules: Rules, found: list[Finding]
-) -> tuple[Mapping[str, ModelConfig], frozenset[str]]:
-    """The models by name, and those whose place cannot be judged."""
-    raw = decoded(config.get(MODELS, {}))
-    if isinstance(raw, Secure):
-        message = "is encrypted, but planning must read it; write it in plain text (it is not a secret)"
-        found.append(((MODELS,), message))
-        return {}, frozenset()
-    if not isinstance(raw, Mapping):
-        message = f"{show(raw)} is not a mapping; write each model's name as a key, its settings below"
-        found.append(((MODELS,), message))
-        return {}, frozenset()
-    if not raw and MODELS in config:
-        found.append(((MODELS,), "is empty; add at least one model"))
-    models: dict[str, ModelConfig] = {}
-    undecided: set[str] = set()
-    for key, settings in cast("Mapping[object, object]", raw).items():
-        name, place = str(key), (MODELS, str(key))
-        found += [(place, message) for message in check_name(name)]
-        model, findings = check(ModelConfig, settings if settings is not None else {}, place, _STAND_IN_MODEL)
-        found += findings
-        models[name] = model.value
-        decided, findings = check_model(sections, serving, rules, place, model)
-        found += findings
-        if not decided:
-            undecided.add(name)
-    return models, frozenset(undecided)
-
-
-def _complete(name: str, model: ModelConfig, sections: Sections, serving: Serving) -> ModelSettings:
-    """The model with what its keys leave to others filled in."""
-    runtime = serving.runtimes.get(model.runtime)
-    filled = {
-        "name": name,
-        "clouds": clouds_of(model, sections),
-        "sites": dict(sorted(model.sites.items())),
-        "labels": dict(sorted(model.labels.items())),
-        "hardware": runtime.hardware(model.args) if runtime is not None else Hardware(),
-    }
-    return ModelSettings.model_construct(None, **{**dict(model), **filled})
-
-
-def _rules(config: Mapping[str, object], clouds: tuple[Cloud, ...], found: list[Finding]) -> Rules:
-    raw = config.get(RULES)
-    rules, findings = check(Rules, raw if raw is not None else {}, (RULES,), {})
-    found += [*findings, *rules.value.check(rules.right, clouds)]
-    return rules.value
-
-
-def _warnings(models: Mapping[str, ModelConfig], serving: Serving) -> Iterator[Finding]:
-    """What a user should know of models and nothing must stop for."""
-    for name, model in models.items():
-        runtime = serving.runtimes.get(model.runtime)
-        if runtime is not None and runtime.warning:
-            yield (MODELS, name, "runtime"), runtime.warning

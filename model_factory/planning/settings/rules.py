@@ -12,7 +12,7 @@ from model_factory.facts.offer import CapacityType
 from model_factory.planning.settings.cloud import Right, Value
 from model_factory.planning.settings.fields import Amount, LabelKey, LabelValue, Text
 from model_factory.planning.settings.problems import instead
-from model_factory.planning.settings.reading import Finding
+from model_factory.planning.settings.reading import Finding, check
 
 RULES: Final = "model-factory:rules"
 Residency = Mapping[LabelKey, Mapping[LabelValue, tuple[Text, ...]]]
@@ -63,3 +63,11 @@ class Rules(Value, frozen=True):
                     if region not in known:
                         message = f"no cloud has a region {region!r}; {instead(region, known)}"
                         yield (RULES, "residency", label, value, index), message
+
+
+def read_rules(config: Mapping[str, object], clouds: Collection[Cloud], found: list[Finding]) -> Rules:
+    """The stack's rules; what is wrong with them is added to `found`."""
+    raw = config.get(RULES)
+    rules, findings = check(Rules, raw if raw is not None else {}, (RULES,), {})
+    found += [*findings, *rules.value.check(rules.right, clouds)]
+    return rules.value

@@ -1,0 +1,75 @@
+"""The models of a stack file: read, checked each by its rules, and completed with what their keys leave to others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
+
+from model_factory.planning.settings.clouds import Sections
+from model_factory.planning.settings.model_rules import check_model, check_name, clouds_of
+from model_factory.planning.settings.problems import show
+from model_factory.planning.settings.reading import Finding, check, decoded
+from model_factory.planning.settings.rules import Rules
+from model_factory.planning.settings.sections import MODELS, ModelConfig, ModelSettings
+from model_factory.planning.settings.serving import Hardware, Serving
+from model_factory.planning.settings.stackfile import Secure
+
+_STAND_IN_MODEL: Final = {
+    "runtime": "vllm",
+    "image": f"stand-in@sha256:{'0' * 64}",
+    "weights": {"uri": "bucket://stand-in"},
+    "gpuMemoryGib": 1,
+    "requestsPerSecond": 1,
+    "replicas": {"min": 1, "max": 1},
+}
+
+
+def read_models(
+    config: Mapping[str, object], sections: Sections, serving: Serving, rules: Rules, found: list[Finding]
+) -> tuple[Mapping[str, ModelConfig], frozenset[str]]:
+    """The models by name, and those whose place cannot be judged."""
+    raw = decoded(config.get(MODELS, {}))
+    if isinstance(raw, Secure):
+        message = "is encrypted, but planning must read it; write it in plain text (it is not a secret)"
+        found.append(((MODELS,), message))
+        return {}, frozenset()
+    if not isinstance(raw, Mapping):
+        message = f"{show(raw)} is not a mapping; write each model's name as a key, its settings below"
+        found.append(((MODELS,), message))
+        return {}, frozenset()
+    if not raw and MODELS in config:
+        found.append(((MODELS,), "is empty; add at least one model"))
+    models: dict[str, ModelConfig] = {}
+    undecided: set[str] = set()
+    for key, settings in cast("Mapping[object, object]", raw).items():
+        name, place = str(key), (MODELS, str(key))
+        found += [(place, message) for message in check_name(name)]
+        model, findings = check(ModelConfig, settings if settings is not None else {}, place, _STAND_IN_MODEL)
+        found += findings
+        models[name] = model.value
+        decided, findings = check_model(sections, serving, rules, place, model)
+        found += findings
+        if not decided:
+            undecided.add(name)
+    return models, frozenset(undecided)
+
+
+def complete(name: str, model: ModelConfig, sections: Sections, serving: Serving) -> ModelSettings:
+    """The model with what its keys leave to others filled in."""
+    runtime = serving.runtimes.get(model.runtime)
+    filled = {
+        "name": name,
+        "clouds": clouds_of(model, sections),
+        "sites": dict(sorted(model.sites.items())),
+        "labels": dict(sorted(model.labels.items())),
+        "hardware": runtime.hardware(model.args) if runtime is not None else Hardware(),
+    }
+    return ModelSettings.model_construct(None, **{**dict(model), **filled})
+
+
+def model_warnings(models: Mapping[str, ModelConfig], serving: Serving) -> Iterator[Finding]:
+    """What a user should know of models and nothing must stop for."""
+    for name, model in models.items():
+        runtime = serving.runtimes.get(model.runtime)
+        if runtime is not None and runtime.warning:
+            yield (MODELS, name, "runtime"), runtime.warning
