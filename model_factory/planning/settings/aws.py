@@ -26,6 +26,7 @@ class AwsSettings(CloudSettings, frozen=True):
     ZONES_LEAST = 3
     RANGES: ClassVar = {"vpc_cidr": True, "service_cidr": False}
     MACHINE_TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
+    RESERVATION = (re.compile(r"^cr-[0-9a-f]{8,17}$"), "cr-0123456789abcdef0")
 
     regions: tuple[Text, ...] = ()
     """Regions with a cluster; the first is home. Left out: the one of `aws:region`."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from model_factory.facts.clouds import CLOUDS, Cloud
-from model_factory.planning.settings.fields import Amount, Text, Within
+from model_factory.planning.settings.fields import Text, Within
 from model_factory.planning.settings.problems import instead, nearest, show
 from model_factory.planning.settings.reading import Finding
 from model_factory.planning.settings.stackfile import KeyPath, Secure
@@ -51,8 +51,6 @@ class Reservation(Value, frozen=True):
     """Type of its machines."""
     machines: Annotated[int, Within(1, 1000)]
     """How many there are."""
-    usd_per_hour: Amount | None = None
-    """What one of them costs, in USD an hour. Left out: the price table's."""
 
 
 class CloudSettings(Value, frozen=True):
@@ -66,6 +64,8 @@ class CloudSettings(Value, frozen=True):
     RANGES: ClassVar[Mapping[str, bool]]
     """Fields with a range of addresses. True: each region takes the next range of the same size. None may overlap, over all clouds."""
     MACHINE_TYPE: ClassVar[re.Pattern[str]]
+    RESERVATION: ClassVar[tuple[re.Pattern[str], str]]
+    """How reservations are called, and an example."""
 
     regions: tuple[Text, ...] = ()
     """Regions with a cluster; the first is home. Left out: the one of the provider."""
@@ -182,7 +182,13 @@ class CloudSettings(Value, frozen=True):
                 where = "zones" if self.zones else f"the zones of {', '.join(self.regions)}"
                 remedy = nearest(each.zone, there) or there[0]
                 yield (*place, "zone"), f"{each.zone!r} is not among {where}; write {remedy}"
-            if each.name in names[:index]:
+            form, example = self.RESERVATION
+            if not form.match(each.name):
+                yield (
+                    (*place, "name"),
+                    f"{each.name!r} is not a reservation of {self.CLOUD}; write one such as {example}",
+                )
+            elif each.name in names[:index]:
                 yield (*place, "name"), f"{each.name} is there twice; keep one"
 
     def _zones_named(self, region: str) -> tuple[str, ...]:

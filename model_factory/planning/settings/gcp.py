@@ -36,6 +36,7 @@ class GcpSettings(CloudSettings, frozen=True):
         "control_plane_cidr": True,
     }
     MACHINE_TYPE = re.compile(r"^[a-z][a-z0-9]*-[a-z0-9-]+$")
+    RESERVATION = (re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"), "models-2026")
 
     regions: tuple[Text, ...] = ()
     """Regions with a cluster; the first is home. Left out: the one of `gcp:region`."""

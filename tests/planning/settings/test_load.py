@@ -15,7 +15,7 @@ LLM = "model-factory:models/llm"
 LLM_KEY = "model-factory:models.llm"
 
 RULES = "model-factory:rules"
-RESERVED = {"name": "cr-1", "zone": "us-east-1a", "machineType": "p5.48xlarge", "machines": 2}
+RESERVED = {"name": "cr-0123456789abcdef0", "zone": "us-east-1a", "machineType": "p5.48xlarge", "machines": 2}
 
 
 def instead_of_spot(*edits: Edit) -> Edit:
@@ -321,6 +321,11 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         ("not a machine type of aws",),
     ),
     "reservation twice": (put("model-factory:aws/reservations", [RESERVED, RESERVED]), "model-factory:aws.reservations[1].name", ("twice",)),
+    "reservation by a name of another cloud": (
+        put("model-factory:aws/reservations", [{**RESERVED, "name": "models"}]),
+        "model-factory:aws.reservations[0].name",
+        ("'models' is not a reservation of aws", "cr-0123456789abcdef0"),
+    ),
     "empty reservation": (
         put("model-factory:aws/reservations", [{**RESERVED, "machines": 0}]),
         "model-factory:aws.reservations[0].machines",
@@ -473,9 +478,9 @@ class TestStackRules:
 
 class TestReservations:
     def test_are_found_by_region(self, project: Project) -> None:
-        settings = project.load(put("model-factory:aws/reservations", [{**RESERVED, "usdPerHour": 30}]))
+        settings = project.load(put("model-factory:aws/reservations", [RESERVED]))
         (found,) = settings.reservations_in("aws", "us-east-1")
-        assert (found.name, found.machines, found.usd_per_hour) == ("cr-1", 2, Decimal(30))
+        assert (found.name, found.machines) == ("cr-0123456789abcdef0", 2)
         assert settings.reservations_in("aws", "us-west-2") == settings.reservations_in("gcp", "us-central1") == ()
 
 

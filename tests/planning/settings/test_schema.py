@@ -17,7 +17,7 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema(SERVING))
 CROSS_KEY = {
     # The schema judges one key at a time, by shape.
     "capacity twice", "label of a model", "label without residency", "preferred cloud not set up", "reservation outside the regions", "reservation outside the zones",
-    "reservation twice", "reserved machine of another cloud", "residency in no region", "residency without a place", "site of no region",
+    "reservation by a name of another cloud", "reservation twice", "reserved machine of another cloud", "residency in no region", "residency without a place", "site of no region",
     "site outside the model's regions", "site outside the residence", "site with min above max", "sites and spread",
     "sites that do not sum up", "spot alone where it is never allowed", "spot said twice", "spread by both", "spread by nothing",
     "spread over one cloud", "spread wider than the stack", "spread with too few replicas",
