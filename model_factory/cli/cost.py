@@ -18,7 +18,7 @@ from rich.text import Text
 from model_factory.cli.offline import declared
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.session import Session
-from model_factory.cost import Bill, Line, Resource, Span, Sums, bill_of
+from model_factory.cost import IDLE, SHARED, Bill, Line, Resource, SiteKey, Span, Sums, bill_of, site_name
 from model_factory.engines.values import resource
 
 Basis = Literal["state", "program"]
@@ -58,6 +58,21 @@ def _document(stack: str, basis: Basis, bill: Bill) -> dict[str, Any]:
         "estimated": _sums(bill.estimated),
         "clouds": {cloud: _sums(sums) for cloud, sums in bill.by_cloud.items()},
         "owners": [{"owner": owner, "cloud": cloud, **_sums(sums)} for (owner, cloud), sums in bill.by_owner.items()],
+        "models": [
+            {"model": owner, **_sums(sums)} for owner, sums in bill.by_model.items() if owner not in {SHARED, IDLE}
+        ],
+        "sites": [
+            {
+                "owner": owner,
+                "cloud": cloud,
+                "region": region,
+                **_sums(sums),
+                "legs": [
+                    {"capacityType": capacity, **_sums(part)} for capacity, part in _legs(bill, (owner, cloud, region))
+                ],
+            }
+            for (owner, cloud, region), sums in bill.by_site.items()
+        ],
         "lines": [_line(line) for line in bill.lines],
         "missing": [{"urn": each.urn, "what": each.what, "reason": each.reason} for each in bill.missing],
         "warnings": list(bill.warnings),
@@ -70,6 +85,7 @@ def _sums(sums: Sums) -> dict[str, Any]:
         "usdPerMonth": _span(sums.usd_per_month),
         "onDemandUsdPerHour": _span(sums.on_demand),
         "spotUsdPerHour": _span(sums.spot),
+        "reservedUsdPerHour": _span(sums.reserved),
         "gpuHoursPerMonth": _span(sums.gpu_hours_per_month),
     }
 
@@ -105,7 +121,7 @@ def _show(console: Console, stack: str, basis: Basis, bill: Bill) -> None:
     console.print()
     console.print(_parts(bill))
     if bill.estimated:
-        console.print(Text(f"~ quantity assumed: {_hourly(bill.estimated.usd_per_hour)} an hour of the total", "dim"))
+        console.print(Text(f"~ assumed: {_hourly(bill.estimated.usd_per_hour)} an hour of the total", "dim"))
     for each in bill.missing:
         console.print(Text(f"not in the total: {each.what} of {each.name}: {each.reason}", "yellow"))
     for warning in bill.warnings:
@@ -136,19 +152,32 @@ def _lines(lines: Sequence[Line]) -> Table:
 
 
 def _parts(bill: Bill) -> Table:
-    table = _table("part", "cloud")
+    table = _table("part", "site")
     for heading in ("$/hour", "at peak", "$/month", "at peak", "GPU-hours/month", "at peak"):
         table.add_column(heading, justify="right")
-    for (owner, cloud), sums in bill.by_owner.items():
-        table.add_row(owner, cloud, *_cells(sums))
+    for owner, together in bill.by_model.items():
+        sites = {key: sums for key, sums in bill.by_site.items() if key[0] == owner and sums}
+        if len(sites) > 1 and owner not in {SHARED, IDLE}:
+            table.add_row(owner, "all", *_cells(together))
+        for key, sums in sites.items():
+            table.add_row(owner, site_name(*key[1:]), *_cells(sums))
+            legs = [(capacity, part) for capacity, part in _legs(bill, key) if part]
+            for capacity, part in legs if len(legs) > 1 else ():
+                table.add_row(f"  of it {capacity}", "", *_cells(part), style="dim")
     table.add_section()
     for cloud, sums in bill.by_cloud.items():
         table.add_row("all", cloud, *_cells(sums))
     total = bill.total
-    table.add_row("machines on demand", "", *_cells(Sums(total.on_demand)))
-    table.add_row("machines on spot", "", *_cells(Sums(total.spot)))
+    for bought, span in (("on demand", total.on_demand), ("on spot", total.spot), ("reserved", total.reserved)):
+        if span or bought != "reserved":
+            table.add_row(f"machines {bought}", "", *_cells(Sums(span)))
     table.add_row("total", "", *_cells(total), style="bold")
     return table
+
+
+def _legs(bill: Bill, site: SiteKey) -> list[tuple[str, Sums]]:
+    """What its machines cost, by how they are bought."""
+    return [(key[3], sums) for key, sums in bill.by_leg.items() if key[:3] == site and key[3]]
 
 
 def _table(*headings: str) -> Table:

@@ -20,8 +20,10 @@ from model_factory.cost.values import (
     LineChange,
     Missing,
     Share,
+    SiteKey,
     Span,
     Sums,
+    site_name,
 )
 from model_factory.graph.resource import Resource, before_and_after, resources_of
 
@@ -38,6 +40,7 @@ __all__ = [
     "Missing",
     "Resource",
     "Share",
+    "SiteKey",
     "Span",
     "Sums",
     "Usage",
@@ -46,4 +49,5 @@ __all__ = [
     "delta_of",
     "nodes_for",
     "resources_of",
+    "site_name",
 ]

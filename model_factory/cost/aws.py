@@ -105,11 +105,24 @@ def _capacity_units(kind: str) -> Unpriced:
     return Unpriced(f"capacity units of the {kind} load balancer", "they bill by use, and no use was assumed")
 
 
-def _volumes(graph: Graph, pool: Resource) -> Iterable[Volume]:
+def _template(graph: Graph, pool: Resource) -> Resource | None:
     template = graph.by_id.get((_LAUNCH_TEMPLATE, text(pool.at("launchTemplate", "id"))))
     if template is None and pool.at("launchTemplate") is not None:
         beside = graph.siblings(pool, _LAUNCH_TEMPLATE)
         template = beside[0] if len(beside) == 1 else None
+    return template
+
+
+def _is_reserved(graph: Graph, pool: Resource) -> bool:
+    """docs.aws.amazon.com/eks/latest/userguide/capacity-reservations.html: named by the launch template."""
+    template = _template(graph, pool)
+    return template is not None and bool(
+        mapping(template.at("capacityReservationSpecification", "capacityReservationTarget"))
+    )
+
+
+def _volumes(graph: Graph, pool: Resource) -> Iterable[Volume]:
+    template = _template(graph, pool)
     if template is None:
         gib = number(pool.at("diskSize"))
         return [Volume("gp3", gib)] if gib else []
@@ -161,6 +174,7 @@ BILLING: Final = Billing(
         "aws:vpc/",
     ),
     volumes=_volumes,
+    is_reserved=_is_reserved,
     by_the_node=_by_the_node,
     load_balancer=_service,
     storage_classes={"gp2": "gp2", "gp3": "gp3"},

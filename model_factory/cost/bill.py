@@ -1,7 +1,7 @@
 """What a graph of resources costs: every resource that bills becomes lines, and what has no price is named.
 
-Pure: resources in, a `Bill` out. Not counted: traffic between zones and to the internet, requests, taxes, discounts, commitments, and
-free tiers.
+Pure: resources in, a `Bill` out. Not counted: traffic between zones and to the internet, requests, taxes, discounts, commitments,
+free tiers, and reserved machines while no node runs on them: their reservation bills them, and that is not of the stack.
 """
 
 from __future__ import annotations
@@ -81,13 +81,19 @@ class _Maker:
     def _add_nodes(self, pool: FilledPool) -> None:
         what = f"{pool.machine_type or 'unknown machine'} nodes"
         price = self._prices.find(pool.cloud, pool.region, pool.item)
-        if price is not None and pool.capacity_type == "spot" and price.spot_usd is None:
+        if price is not None and pool.is_spot and price.spot_usd is None:
             reason = f"no spot price of {pool.machine_type} in {pool.region}"
             self._missing.append(Missing(pool.resource.urn, what, reason))
             return
+        capacity: CapacityType = "spot" if pool.is_spot else "on-demand"
+        estimated = ""
+        if BILLING[pool.cloud].is_reserved(self._graph, pool.resource):
+            capacity = "reserved"
+            if price is not None and price.reserved_usd is None:
+                estimated = "assumes the price on demand, as no table has that of a reservation"
         self._add(
             pool.resource, (pool.cloud, pool.region), pool.item, what, pool.nodes, pool.split,
-            kind="nodes", capacity=pool.capacity_type,
+            kind="nodes", estimated=estimated, capacity=capacity,
         )  # fmt: skip
 
     def _add_of_pool(self, pool: FilledPool, item: str, what: str, quantity: Span, *, kind: str = "") -> None:
@@ -134,7 +140,8 @@ class _Maker:
         if price is None:
             self._missing.append(Missing(resource.urn, what, self._prices.why_missing(cloud, region, item)))
             return
-        usd = price.spot_usd if capacity == "spot" and price.spot_usd is not None else price.usd
+        by_capacity = {"spot": price.spot_usd, "reserved": price.reserved_usd}
+        usd = by_capacity.get(capacity or "") or price.usd
         per_hour = Span(_hourly(quantity.idle, usd, price), _hourly(quantity.peak, usd, price))
         shares = split(per_hour)
         self._lines.append(

@@ -92,6 +92,8 @@ class Billing:
     """Beginnings of types that bill nothing by themselves; `rules` go before them."""
     volumes: Callable[[Graph, Resource], Iterable[Volume]]
     """Of every node of a pool, as far as the graph declares them. What a machine image brings by itself is not in it, and small."""
+    is_reserved: Callable[[Graph, Resource], bool]
+    """Whether a pool's nodes are machines that a reservation holds."""
     by_the_node: Callable[[Graph], Mapping[str, str]]
     """What else a node brings a bill of: item and wording."""
     load_balancer: Rule

@@ -77,6 +77,11 @@ def _volumes(_graph: Graph, pool: Resource) -> Iterable[Volume]:
     return [Volume(text(pool.at("nodeConfig", "diskType")) or "pd-balanced", gib)] if gib else []
 
 
+def _is_reserved(_graph: Graph, pool: Resource) -> bool:
+    """cloud.google.com/kubernetes-engine/docs/how-to/consuming-reservations: one that the pool names."""
+    return pool.at("nodeConfig", "reservationAffinity", "consumeReservationType") == "SPECIFIC_RESERVATION"
+
+
 def _by_the_node(graph: Graph) -> Mapping[str, str]:
     """A Cloud NAT bills by the node behind it."""
     return {"nat-vm": "Cloud NAT of its nodes"} if graph.of_type(_ROUTER_NAT) else {}
@@ -107,6 +112,7 @@ BILLING: Final = Billing(
         "gcp:storage/bucketIAM",
     ),
     volumes=_volumes,
+    is_reserved=_is_reserved,
     by_the_node=_by_the_node,
     load_balancer=_service,
     storage_classes={"standard": "pd-standard", "standard-rwo": "pd-balanced", "premium-rwo": "pd-ssd"},

@@ -1,29 +1,32 @@
 """Node pools of a graph with the models on them: how many nodes there are at rest and at peak, and who holds their GPUs.
 
 At rest every model runs its least replicas and at peak its most; a pool has the nodes that hold them, packed, between the pool's own
-least and most. A pool without GPUs is not followed pod by pod: it has its least and its most nodes.
+least and most. Of several pools a model fills the one that it likes best up to that pool's most, and what is left goes on to the next.
+A pool without GPUs is not followed pod by pod: it has its least and its most nodes.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal
 
-from model_factory.cost.packing import nodes_for
+from model_factory.cost.packing import Need, nodes_for
 from model_factory.cost.values import IDLE, SHARED, Share, Span
 from model_factory.facts.clouds import Cloud
 from model_factory.facts.machines import machines
-from model_factory.facts.offer import CapacityType, Offer
+from model_factory.facts.offer import Offer
 from model_factory.facts.prices import MACHINE, PriceTable
 from model_factory.graph.clusters import Cluster, clusters_of
 from model_factory.graph.graph import Graph
 from model_factory.graph.pods import Requests, pod_labels, pod_spec, requests_of
-from model_factory.graph.pools import NodePool, node_pool
+from model_factory.graph.pools import NodePool, by_preference, node_pool
 from model_factory.graph.resource import Resource
 from model_factory.graph.values import text
 
+Moment = Literal["idle", "peak"]
 _STEP: Final = Decimal("0.00000001")
 _NOTHING: Final = Decimal("0.000001")
 """Less of a GPU than this is the rounding of its parts: seven sevenths are not one."""
@@ -39,6 +42,10 @@ class Workload:
     asks: Requests
     replicas: Span
 
+    def need(self, replicas: int) -> Need:
+        """What so many of its replicas take of nodes."""
+        return (self.asks.gpus, self.asks.cpu, self.asks.memory_gib), self.model, replicas
+
 
 @dataclass(frozen=True, slots=True)
 class FilledPool:
@@ -50,7 +57,7 @@ class FilledPool:
     machine_type: str
     item: str
     """Its machine in the price table."""
-    capacity_type: CapacityType
+    is_spot: bool
     nodes: Span
     gpus_per_node: int
     held: Mapping[str, Span]
@@ -87,13 +94,52 @@ class FilledPool:
         return tuple(parts.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Empty:
+    """A pool before anything is on it, with its machine's offer: None for what is no GPU machine that is known."""
+
+    pool: FilledPool
+    offer: Offer | None
+    has_gpus: bool
+
+    @property
+    def urn(self) -> str:
+        return self.pool.resource.urn
+
+    def room_for(self, workload: Workload, replicas: int, others: Sequence[Need]) -> int:
+        """How many of the replicas it holds beside the others."""
+        if self.offer is None:
+            return replicas
+        apart = [*others, workload.need(replicas)]
+        if sum(nodes_for(self.offer, [each]) for each in apart) <= self.pool.nodes.peak:
+            return replicas
+        fitting = (
+            count
+            for count in range(replicas, 0, -1)
+            if nodes_for(self.offer, [*others, workload.need(count)]) <= self.pool.nodes.peak
+        )
+        return next(fitting, 0)
+
+
 def pools_of(
     graph: Graph, workloads: Iterable[Workload], prices: PriceTable
 ) -> tuple[list[FilledPool], list[tuple[Resource, str]]]:
     """The pools of the graph with the workloads on them, and the workloads that no pool of it takes, with the reason."""
-    empty = [_empty(graph, each, pool, prices) for each in graph.resources if (pool := node_pool(each))]
-    placed, lost = _placed(graph, workloads, {each.resource.urn: each for each, _ in empty})
-    return [_filled(each, offer, placed.get(each.resource.urn, ())) for each, offer in empty], lost
+    empty = {each.urn: _empty(graph, each, pool, prices) for each in graph.resources if (pool := node_pool(each))}
+    homes: list[tuple[Workload, Sequence[_Empty]]] = []
+    lost: list[tuple[Resource, str]] = []
+    for each in workloads:
+        ranks = [
+            [empty[pool.resource.urn] for pool in rank]
+            for rank in by_preference(each.cluster.pools, pod_spec(each.resource))
+        ]
+        if found := _homes(graph, each, ranks):
+            homes.append((each, found))
+        else:
+            reason = "several node pools of several clusters fit" if ranks else "no node pool has the labels it selects"
+            lost.append((each.resource, reason))
+    placed = _placed(homes)
+    return [_filled(each, placed.get(urn, ())) for urn, each in empty.items()], lost
 
 
 def workloads_of(graph: Graph) -> list[Workload]:
@@ -117,27 +163,49 @@ def _replicas(cluster: Cluster[Resource], workload: Resource) -> Span:
     )
 
 
-def _placed(
-    graph: Graph, workloads: Iterable[Workload], pools: Mapping[str, FilledPool]
-) -> tuple[dict[str, list[Workload]], list[tuple[Resource, str]]]:
+def _homes(graph: Graph, workload: Workload, ranks: Iterable[Sequence[_Empty]]) -> Sequence[_Empty]:
+    """The pools that a workload may be on, the one that it likes best first. Of those that it likes equally, the nearest; none where several
+    are as near."""
+    ranks = list(ranks)
+    priced = ([each for each in rank if each.offer] or [each for each in rank if each.has_gpus] for rank in ranks)
+    fitting = [rank for rank in priced if rank] or ranks
+    found = (graph.nearest(workload.resource, [each.pool.resource for each in rank]) for rank in fitting)
+    by_urn = {each.pool.resource.urn: each for rank in ranks for each in rank}
+    return [by_urn[each.urn] for each in found if each is not None]
+
+
+def _placed(homes: Sequence[tuple[Workload, Sequence[_Empty]]]) -> dict[str, list[Workload]]:
+    """The workloads on each pool, by URN, with the replicas that they have there."""
+    idle, peak = _spread(homes, "idle"), _spread(homes, "peak")
     placed: dict[str, list[Workload]] = {}
-    lost: list[tuple[Resource, str]] = []
-    for workload in workloads:
-        spec = pod_spec(workload.resource)
-        admitting = [pools[each.resource.urn] for each in workload.cluster.pools if each.admits(spec)]
-        fitting = [each.resource for each in admitting if each.gpus_per_node] or [each.resource for each in admitting]
-        pool = graph.nearest(workload.resource, fitting)
-        if pool is not None:
-            placed.setdefault(pool.urn, []).append(workload)
-        else:
-            reason = (
-                "several node pools of several clusters fit" if fitting else "no node pool has the labels it selects"
-            )
-            lost.append((workload.resource, reason))
-    return placed, lost
+    for number, (workload, ranked) in enumerate(homes):
+        for rank, home in enumerate(ranked):
+            replicas = Span(Decimal(idle[number, rank]), Decimal(peak[number, rank]))
+            if replicas or not rank:
+                placed.setdefault(home.urn, []).append(replace(workload, replicas=replicas))
+    return placed
 
 
-def _empty(graph: Graph, resource: Resource, pool: NodePool, prices: PriceTable) -> tuple[FilledPool, Offer | None]:
+def _spread(homes: Sequence[tuple[Workload, Sequence[_Empty]]], when: Moment) -> Mapping[tuple[int, int], int]:
+    """How many replicas of each workload are on each of its homes: all on the first that has room, and what is left on the next. The last
+    takes all that is left. Of those that a pool has no room for, the ones that can go nowhere else are there first."""
+    left = [int(getattr(workload.replicas, when)) for workload, _ in homes]
+    held: defaultdict[tuple[int, int], int] = defaultdict(int)
+    needs: defaultdict[str, list[Need]] = defaultdict(list)
+    for rank in range(max((len(ranked) for _, ranked in homes), default=0)):
+        for number, (workload, ranked) in sorted(
+            ((number, each) for number, each in enumerate(homes) if rank < len(each[1])),
+            key=lambda each: (len(each[1][1]), each[1][0].model, each[0]),
+        ):
+            home, is_last = ranked[rank], rank + 1 == len(ranked)
+            taken = left[number] if is_last else home.room_for(workload, left[number], needs[home.urn])
+            held[number, rank] = taken
+            left[number] -= taken
+            needs[home.urn].append(workload.need(taken))
+    return held
+
+
+def _empty(graph: Graph, resource: Resource, pool: NodePool, prices: PriceTable) -> _Empty:
     """The pool at its own bounds, and its machine's offer, None for what is no GPU machine that is known."""
     cloud, region = pool.cloud, graph.region_of(pool.cloud, resource)
     machine = next(iter(pool.machine_types), "")
@@ -154,12 +222,12 @@ def _empty(graph: Graph, resource: Resource, pool: NodePool, prices: PriceTable)
         region=region,
         machine_type=machine,
         item=item,
-        capacity_type="spot" if pool.is_spot else "on-demand",
+        is_spot=pool.is_spot,
         nodes=Span(least, most),
         gpus_per_node=offer.accelerator_count if offer is not None else 0,
         held={},
     )
-    return empty, offer
+    return _Empty(empty, offer, bool(pool.gpus_per_node))
 
 
 def _is_attached(machine_type: str) -> bool:
@@ -167,7 +235,8 @@ def _is_attached(machine_type: str) -> bool:
     return machine is not None and machine.attached
 
 
-def _filled(pool: FilledPool, offer: Offer | None, members: Sequence[Workload]) -> FilledPool:
+def _filled(empty: _Empty, members: Sequence[Workload]) -> FilledPool:
+    pool, offer = empty.pool, empty.offer
     if offer is None:
         machine = pool.machine_type or "machines"
         problem = f"{len(members)} models run on {machine} of unknown size and price; nothing is charged to them"
@@ -184,16 +253,8 @@ def _filled(pool: FilledPool, offer: Offer | None, members: Sequence[Workload]) 
     )
 
 
-def _packed(offer: Offer, members: Sequence[Workload], when: Literal["idle", "peak"]) -> Decimal:
-    needs = [
-        (
-            (each.asks.gpus, each.asks.cpu, each.asks.memory_gib),
-            each.model,
-            int(getattr(each.replicas, when)),
-        )
-        for each in members
-    ]
-    return Decimal(nodes_for(offer, needs))
+def _packed(offer: Offer, members: Sequence[Workload], when: Moment) -> Decimal:
+    return Decimal(nodes_for(offer, [each.need(int(getattr(each.replicas, when))) for each in members]))
 
 
 def _held(members: Sequence[Workload], there: Span) -> dict[str, Span]:

@@ -6,11 +6,12 @@ least replicas, every pool at its least nodes) and at peak (at its most). A mont
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from functools import cached_property
+from typing import Final, TypeVar
 
 from model_factory.facts.clouds import Cloud
 from model_factory.facts.offer import CapacityType
@@ -22,7 +23,13 @@ SHARED: Final = "(shared)"
 IDLE: Final = "(idle GPUs)"
 """Owner of the GPUs that are paid for and that no model asks for."""
 
-Place = Cloud
+SiteKey = tuple[str, str, str]
+"""Owner, cloud, region."""
+LegKey = tuple[str, str, str, str]
+"""Owner, cloud, region, capacity type."""
+
+Key = TypeVar("Key")
+Names = TypeVar("Names", bound=tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +59,15 @@ def total(spans: Iterable[Span]) -> Span:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What something costs. `on_demand` and `spot` are the machines' parts of `usd_per_hour`; the rest is what has no such choice."""
+    """What something costs. `on_demand`, `spot` and `reserved` are the machines' parts of `usd_per_hour`, by how they are bought; the rest
+    is what has no such choice."""
 
     usd_per_hour: Span = field(default_factory=Span)
     on_demand: Span = field(default_factory=Span)
     spot: Span = field(default_factory=Span)
     gpus: Span = field(default_factory=Span)
     """GPUs held, which is GPU-hours an hour."""
+    reserved: Span = field(default_factory=Span)
 
     @property
     def usd_per_month(self) -> Span:
@@ -76,6 +85,7 @@ class Sums:
             self.on_demand + other.on_demand,
             self.spot + other.spot,
             self.gpus + other.gpus,
+            self.reserved + other.reserved,
         )
 
     def __sub__(self, other: Sums) -> Sums:
@@ -84,6 +94,7 @@ class Sums:
             self.on_demand - other.on_demand,
             self.spot - other.spot,
             self.gpus - other.gpus,
+            self.reserved - other.reserved,
         )
 
     def __bool__(self) -> bool:
@@ -119,7 +130,7 @@ class Line:
     """None for what is not a machine."""
     gpus: Span
     estimated: str
-    """What was assumed where the graph does not say the quantity; empty where it does."""
+    """What was assumed where the graph does not say the quantity, or no table the price; empty where they do."""
     source: str
     as_of: date
     shares: tuple[Share, ...]
@@ -149,7 +160,7 @@ class Missing:
         return name_of(self.urn)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bill:
     """What a graph of resources costs: lines by cloud, region, name and what; what is missing; what the reader should doubt."""
 
@@ -157,33 +168,51 @@ class Bill:
     missing: tuple[Missing, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def total(self) -> Sums:
         """All lines."""
         return sum((line.sums for line in self.lines), Sums())
 
-    @property
+    @cached_property
     def estimated(self) -> Sums:
-        """The lines whose quantity was assumed."""
+        """The lines of which something was assumed."""
         return sum((line.sums for line in self.lines if line.estimated), Sums())
 
-    @property
+    @cached_property
     def by_cloud(self) -> dict[str, Sums]:
         """Each cloud's lines, sorted."""
-        sums: dict[str, Sums] = {}
-        for line in self.lines:
-            sums[line.cloud] = sums.get(line.cloud, Sums()) + line.sums
-        return dict(sorted(sums.items()))
+        sums = self._by(lambda line, _: line.cloud)
+        return {cloud: sums[cloud] for cloud in sorted(sums)}
 
-    @property
+    @cached_property
     def by_owner(self) -> dict[tuple[str, str], Sums]:
-        """Each (owner, cloud): models first by name, then `IDLE`, then `SHARED`. They add up to `total`."""
-        sums: dict[tuple[str, str], Sums] = {}
+        """Each (owner, cloud): models first by name, then `IDLE`, then `SHARED`. They add up to `total`, as all that follow do."""
+        return _in_order(self._by(lambda line, share: (share.owner, line.cloud)))
+
+    @cached_property
+    def by_model(self) -> dict[str, Sums]:
+        """Each owner, over all sites; in the same order."""
+        sums = self._by(lambda _, share: (share.owner,))
+        return {owner: each for (owner,), each in _in_order(sums).items()}
+
+    @cached_property
+    def by_site(self) -> dict[SiteKey, Sums]:
+        """Each (owner, cloud, region), in the same order."""
+        return _in_order(self._by(lambda line, share: (share.owner, line.cloud, line.region)))
+
+    @cached_property
+    def by_leg(self) -> dict[LegKey, Sums]:
+        """Each (owner, cloud, region, capacity type), in the same order: a model's share by leg. What is no machine has an empty
+        capacity type."""
+        return _in_order(self._by(lambda line, share: (share.owner, line.cloud, line.region, line.capacity_type or "")))
+
+    def _by(self, key: Callable[[Line, Share], Key]) -> dict[Key, Sums]:
+        sums: dict[Key, Sums] = {}
         for line in self.lines:
             for share in line.shares:
-                key = (share.owner, line.cloud)
-                sums[key] = sums.get(key, Sums()) + _sums(line, share.usd_per_hour, share.gpus)
-        return {key: sums[key] for key in sorted(sums, key=_owner_order)}
+                of = key(line, share)
+                sums[of] = sums.get(of, Sums()) + _sums(line, share.usd_per_hour, share.gpus)
+        return sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +238,15 @@ class LineChange:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Two bills side by side. Rows that do not change are left out of `models`, `clouds` and `lines`."""
+    """Two bills side by side. Rows that do not change are left out of `sites`, `legs`, `clouds` and `lines`."""
 
     before: Bill
     after: Bill
     total: Change
-    models: dict[tuple[str, str], Change]
-    """By (owner, cloud), in the order of `Bill.by_owner`."""
+    sites: dict[SiteKey, Change]
+    """By owner and site, in the order of `Bill.by_site`."""
+    legs: dict[LegKey, Change]
+    """By owner, site and capacity type, in the order of `Bill.by_leg`."""
     clouds: dict[str, Change]
     lines: tuple[LineChange, ...]
     missing: tuple[Missing, ...]
@@ -226,6 +257,11 @@ class Delta:
         return bool(self.lines)
 
 
+def site_name(cloud: str, region: str) -> str:
+    """`aws/us-east-1`; the cloud alone where the region is not known."""
+    return f"{cloud}/{region}".removesuffix("/")
+
+
 def _sums(line: Line, usd_per_hour: Span, gpus: Span) -> Sums:
     nothing = Span()
     return Sums(
@@ -233,9 +269,9 @@ def _sums(line: Line, usd_per_hour: Span, gpus: Span) -> Sums:
         usd_per_hour if line.capacity_type == "on-demand" else nothing,
         usd_per_hour if line.capacity_type == "spot" else nothing,
         gpus,
+        usd_per_hour if line.capacity_type == "reserved" else nothing,
     )
 
 
-def _owner_order(key: tuple[str, str]) -> tuple[int, str, str]:
-    owner, cloud = key
-    return ({IDLE: 1, SHARED: 2}.get(owner, 0), owner, cloud)
+def _in_order(sums: Mapping[Names, Sums]) -> dict[Names, Sums]:
+    return {key: sums[key] for key in sorted(sums, key=lambda key: ({IDLE: 1, SHARED: 2}.get(key[0], 0), key))}

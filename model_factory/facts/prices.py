@@ -31,7 +31,7 @@ _HOURS_OF_UNIT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The price of one item in one region: USD a unit, on demand; `spot_usd` only for machines that are sold so."""
+    """The price of one item in one region: USD a unit, on demand; `spot_usd` and `reserved_usd` only for machines that are sold so."""
 
     cloud: Cloud
     region: str
@@ -41,6 +41,7 @@ class Price:
     spot_usd: Decimal | None
     as_of: date
     source: str
+    reserved_usd: Decimal | None = None
 
     @property
     def hours(self) -> int:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from model_factory.cost.values import HOURS_A_MONTH, IDLE, SHARED, Change, Delta, Missing, Span, Sums
+from model_factory.cost.values import (
+    HOURS_A_MONTH,
+    IDLE,
+    SHARED,
+    Change,
+    Delta,
+    Missing,
+    SiteKey,
+    Span,
+    Sums,
+    site_name,
+)
 from model_factory.preview.wording import join_first
 
 _NAMES_SHOWN: Final = 3
@@ -14,6 +26,8 @@ _CENT: Final = Decimal("0.01")
 _FINE: Final = Decimal("0.0001")
 _FINE_BELOW: Final = Decimal("0.1")
 _WHOLE_FROM: Final = Decimal(100)
+_BOUGHT: Final = (("reserved", "reserved"), ("spot", "spot"), ("on-demand", "on_demand"))
+"""How machines are bought, and the part of `Sums` that has it."""
 LEGEND: Final = (
     "After the change, and under it by how much that is more or less. "
     "GPU nodes count at each model's least and most replicas."
@@ -35,7 +49,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row under `HEADINGS`. `part` is total, kind, cloud or owner."""
+    """One row under `HEADINGS`. `part` is total, cloud or owner; or kind, which is a part of the row above that is no kind."""
 
     part: str
     label: str
@@ -44,22 +58,39 @@ class Row:
 
 
 def rows(delta: Delta) -> list[Row]:
-    """The total and its parts by kind, then what changes a cloud and a model (or what is shared, or idle)."""
+    """The total and its parts by kind, then what changes a cloud, and a model (or what is shared, or idle) by site and leg."""
     total = delta.total
     found = [_row("total", "Total", "", total)]
-    found.extend(
-        _row("kind", label, "", _part(total, name), gpus=False)
-        for label, name in (("on-demand machines", "on_demand"), ("spot machines", "spot"))
-    )
+    found += [_row("kind", f"{label} machines", "", _part(total, name), gpus=False) for label, name in _BOUGHT]
     rest = Change(_rest(total.before), _rest(total.after))
     found.append(_row("kind", "everything else", "control planes, networks, storage", rest, gpus=False))
     found.extend(_row("cloud", cloud, "", change) for cloud, change in delta.clouds.items())
-    names = {SHARED: "shared", IDLE: "idle GPUs"}
-    for (owner, cloud), change in delta.models.items():
-        kinds = [_kind(change.before), _kind(change.after)]
-        kind = " → ".join(dict.fromkeys(each for each in kinds if each))
-        found.append(_row("owner", names.get(owner, owner), " · ".join(filter(None, (cloud, kind))), change))
+    for owner in dict.fromkeys(owner for owner, _, _ in delta.sites):
+        found += _of_owner(delta, owner)
     return [row for row in found if any(amount.now not in {"", "0"} or amount.difference for amount in row.amounts)]
+
+
+def _of_owner(delta: Delta, owner: str) -> Iterator[Row]:
+    label = {SHARED: "shared", IDLE: "idle GPUs"}.get(owner, owner)
+    sites = {key for bill in (delta.before, delta.after) for key in bill.by_site if key[0] == owner}
+    if label == owner and len(sites) > 1:
+        together = Change(*(bill.by_model.get(owner, Sums()) for bill in (delta.before, delta.after)))
+        yield _row("owner", owner, "all sites", together)
+    for key, change in delta.sites.items():
+        if key[0] == owner:
+            kinds = [_kind(change.before), _kind(change.after)]
+            kind = " → ".join(dict.fromkeys(each for each in kinds if each))
+            yield _row("owner", label, " · ".join(filter(None, (site_name(*key[1:]), kind))), change)
+            yield from _legs(delta, key)
+
+
+def _legs(delta: Delta, site: SiteKey) -> Iterator[Row]:
+    """A row for each way in which its machines are bought; none where there is one way only, and there was no other."""
+    used = {key[3] for bill in (delta.before, delta.after) for key in bill.by_leg if key[:3] == site and key[3]}
+    for label, _ in _BOUGHT:
+        change = delta.legs.get((*site, label))
+        if change is not None and len(used) > 1:
+            yield _row("kind", f"{label} machines", "", change)
 
 
 def headline(delta: Delta) -> str:
@@ -168,9 +199,8 @@ def _only(sums: Sums, name: str) -> Sums:
 
 
 def _rest(sums: Sums) -> Sums:
-    return Sums(usd_per_hour=sums.usd_per_hour - sums.on_demand - sums.spot)
+    return Sums(usd_per_hour=sums.usd_per_hour - sums.on_demand - sums.spot - sums.reserved)
 
 
 def _kind(sums: Sums) -> str:
-    parts = [label for label, span in (("on-demand", sums.on_demand), ("spot", sums.spot)) if span]
-    return " and ".join(parts)
+    return " and ".join(label for label, name in _BOUGHT if getattr(sums, name))

@@ -20,29 +20,46 @@ def component(urn: str) -> Resource:
     return Resource(urn, urn.split("::")[2], {}, {}, "", STACK)
 
 
+def region_urn(name: str) -> str:
+    """URN of a further region of AWS; `component` makes it."""
+    return f"{AWS.rpartition('::')[0]}::{name}"
+
+
 def node_group(
-    name: str, machine: str, *, least: int = 0, most: int = 10, spot: bool = False, region: str = "us-east-1"
+    name: str,
+    machine: str,
+    *,
+    least: int = 0,
+    most: int = 10,
+    spot: bool = False,
+    region: str = "us-east-1",
+    reservation: str = "",
+    parent: str = AWS,
 ) -> list[Resource]:
     """An EKS node group with its launch template of one 200 GiB volume."""
     labels = {"model-factory/pool": name}
+    reserved = {
+        "capacityReservationSpecification": {"capacityReservationTarget": {"capacityReservationId": reservation}}
+    }
     return [
         resource(
             "aws:ec2/launchTemplate:LaunchTemplate",
             name,
-            AWS,
-            f"lt-{name}",
+            parent,
+            f"lt-{parent}-{name}",
             region=region,
             blockDeviceMappings=[{"ebs": {"volumeSize": 200, "volumeType": "gp3"}}],
+            **(reserved if reservation else {}),
         ),
         resource(
             "aws:eks/nodeGroup:NodeGroup",
             name,
-            AWS,
+            parent,
             region=region,
             instanceTypes=[machine],
             capacityType="SPOT" if spot else "ON_DEMAND",
             labels=labels,
-            launchTemplate={"id": f"lt-{name}", "version": "1"},
+            launchTemplate={"id": f"lt-{parent}-{name}", "version": "1"},
             scalingConfig={"minSize": least, "maxSize": most, "desiredSize": least},
         ),
     ]
@@ -63,9 +80,25 @@ def node_pool(
     return resource("gcp:container/nodePool:NodePool", name, GCP, **inputs)
 
 
+def node_choice(*pools: str) -> dict[str, Any]:
+    """The part of a Pod's spec that takes it to pools: to one by its label, to several by affinity, those named first liked best."""
+    if len(pools) == 1:
+        return {"nodeSelector": {"model-factory/pool": pools[0]}}
+
+    def named(*names: str) -> dict[str, Any]:
+        return {"matchExpressions": [{"key": "model-factory/pool", "operator": "In", "values": list(names)}]}
+
+    liked = [{"weight": 100 >> rank, "preference": named(name)} for rank, name in enumerate(pools[:-1])]
+    affinity = {
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [named(*sorted(pools))]},
+        "preferredDuringSchedulingIgnoredDuringExecution": liked[::-1],
+    }
+    return {"affinity": {"nodeAffinity": affinity}}
+
+
 def model(
     name: str,
-    pool: str,
+    pool: str | Sequence[str],
     least: int,
     most: int,
     *,
@@ -75,14 +108,14 @@ def model(
     parent: str = AWS,
     scaler_names_it: bool = True,
 ) -> list[Resource]:
-    """A model's Deployment and autoscaler under a component of their own."""
+    """A model's Deployment and autoscaler under a component of their own. It likes the first of several pools best."""
     service = f"urn:pulumi:dev::factory::model-factory:serving:ModelService::{parent[-3:]}-{name}"
     asked = {"cpu": cpu, "memory": memory, "nvidia.com/gpu": str(gpus)}
     pod = {
-        "nodeSelector": {"model-factory/pool": pool},
+        **node_choice(*([pool] if isinstance(pool, str) else pool)),
         "containers": [{"name": "server", "resources": {"requests": asked, "limits": asked}}],
     }
-    meta = {"name": f"{name}-1a2b", "namespace": f"model-{name}"}
+    meta = {"name": f"{name}-{parent[-3:]}", "namespace": f"model-{name}"}
     return [
         Resource(service, "model-factory:serving:ModelService", {}, {}, "", parent),
         resource(
@@ -106,8 +139,8 @@ def model(
     ]
 
 
-def eks(region: str = "us-east-1", **inputs: Any) -> Resource:
-    return resource("aws:eks/cluster:Cluster", "aws", AWS, region=region, **({"version": "1.35"} | inputs))
+def eks(region: str = "us-east-1", parent: str = AWS, **inputs: Any) -> Resource:
+    return resource("aws:eks/cluster:Cluster", "aws", parent, region=region, **({"version": "1.35"} | inputs))
 
 
 def gke(**inputs: Any) -> Resource:

@@ -8,11 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from model_factory.cost import IDLE, SHARED, Bill, Resource, Span, bill_of, delta_of
+from model_factory.cost import IDLE, SHARED, Bill, Resource, Span, Sums, bill_of, delta_of
 from model_factory.facts.catalogue import Catalogue, Rejected
 from model_factory.facts.prices import PriceTable
-from tests.cost.graphs import AWS, GCP, eks, flat, gke, model, node_group, node_pool, resource
+from tests.cost.graphs import AWS, GCP, component, eks, flat, gke, model, node_group, node_pool, region_urn, resource
 from tests.cost.tables import AS_OF, offer, price, table
 
 
@@ -146,7 +148,7 @@ class TestGolden:
         made = bill(whole())
         for line in made.lines:
             assert sum((share.usd_per_hour for share in line.shares), Span()) == line.usd_per_hour
-        for parts in (made.by_cloud, made.by_owner):
+        for parts in (made.by_cloud, made.by_owner, made.by_model, made.by_site, made.by_leg):
             assert sum((sums.usd_per_hour for sums in parts.values()), Span()) == made.total.usd_per_hour
 
     def test_estimates_are_told_apart(self) -> None:
@@ -191,7 +193,7 @@ class TestChanges:
         assert delta.total.difference.on_demand == span("-3.60", "-3.60")
         assert delta.total.difference.spot == span("0.40", "0.80")
         assert delta.total.difference.usd_per_hour == span("-3.20", "-2.78")
-        assert set(delta.models) == {("chat", "aws"), (IDLE, "aws")}
+        assert set(delta.sites) == {("chat", "aws", "us-east-1"), (IDLE, "aws", "us-east-1")}
         assert set(delta.clouds) == {"aws"}
 
     def test_replicas_change_only_their_model_where_it_has_a_pool_alone(self) -> None:
@@ -205,7 +207,7 @@ class TestChanges:
             )
 
         delta = delta_of(bill(graph(1)), bill(graph(3)))
-        assert set(delta.models) == {("a", "aws")}
+        assert set(delta.sites) == {("a", "aws", "us-east-1")}
         assert delta.total.difference.usd_per_hour == span("0", "2.04")
         assert delta.total.difference.gpus == span("0", "2")
 
@@ -216,14 +218,15 @@ class TestChanges:
         )
         before = flat(eks(), gke(), *pools, model("chat", "quad", 1, 1))
         after = flat(eks(), gke(), *pools, model("chat", "single", 1, 1, parent=GCP))
-        models = delta_of(bill(before), bill(after)).models
-        assert models["chat", "aws"].difference.usd_per_hour == span("-1.02")
-        assert models["chat", "gcp"].difference.usd_per_hour == span("0.82")
+        sites = delta_of(bill(before), bill(after)).sites
+        assert sites["chat", "aws", "us-east-1"].difference.usd_per_hour == span("-1.02")
+        assert sites["chat", "gcp", "us-central1"].difference.usd_per_hour == span("0.82")
 
     def test_nothing_changes(self) -> None:
         delta = delta_of(bill(whole()), bill(whole()))
         assert not delta
-        assert not delta.models
+        assert not delta.sites
+        assert not delta.legs
         assert not delta.clouds
 
     def test_from_nothing_and_to_nothing(self) -> None:
@@ -314,6 +317,148 @@ class TestNodes:
         assert [(each.name, each.reason) for each in made.missing] == [
             ("aws-a", "several node pools of several clusters fit")
         ]
+
+
+def nodes_of(made: Bill) -> dict[str, Span]:
+    """Nodes by pool."""
+    return {line.name: line.quantity for line in made.lines if line.kind == "nodes"}
+
+
+class TestLegs:
+    """A model that several pools take is on them by what it likes best. `one` is 1 on demand and 0.40 on spot, with one GPU."""
+
+    def test_all_replicas_are_on_the_pool_that_is_liked_best_and_the_others_stay_empty(self) -> None:
+        pools = (node_group("od", "one"), node_group("a-spot", "one", spot=True))
+        for ranked, expected in (
+            (("a-spot", "od"), {"a-spot": span("1", "4"), "od": span("0")}),
+            (("od", "a-spot"), {"a-spot": span("0"), "od": span("1", "4")}),
+        ):
+            made = bill(flat(eks(), *pools, model("chat", ranked, 1, 4)))
+            assert nodes_of(made) == expected
+            assert made.missing == made.warnings == ()
+
+    def test_what_a_reservation_has_no_room_for_goes_on_to_the_next_and_the_one_after(self) -> None:
+        made = bill(
+            flat(
+                eks(),
+                node_group("held", "one", most=2, reservation="cr-1"),
+                node_group("cheap", "one", spot=True, most=3),
+                node_group("od", "one"),
+                model("chat", ("held", "cheap", "od"), 1, 7),
+            )
+        )
+        assert nodes_of(made) == {"held": span("1", "2"), "cheap": span("0", "3"), "od": span("0", "2")}
+        assert made.warnings == ()
+        # At peak 2 reserved at what they cost on demand, 3 on spot and 2 on demand, each with 0.02 for its volume.
+        total = made.by_site["chat", "aws", "us-east-1"]
+        assert (total.reserved, total.spot, total.on_demand) == (span("1", "2"), span("0", "1.20"), span("0", "2"))
+        assert total.usd_per_hour == span("1.02", "5.34")
+        assert total.gpus == span("1", "7")
+
+    def test_models_that_can_go_nowhere_else_have_the_reserved_machines_first(self) -> None:
+        made = bill(
+            flat(
+                eks(),
+                node_group("held", "one", most=3, reservation="cr-1"),
+                node_group("od", "one"),
+                model("able", ("held", "od"), 1, 4),
+                model("pinned", "held", 2, 2),
+            )
+        )
+        assert nodes_of(made) == {"held": span("3"), "od": span("0", "3")}
+        legs = {key[0::3]: sums.gpus for key, sums in made.by_leg.items() if sums.gpus}
+        assert legs == {
+            ("able", "reserved"): span("1"),
+            ("able", "on-demand"): span("0", "3"),
+            ("pinned", "reserved"): span("2"),
+        }
+
+    def test_reserved_machines_without_a_price_of_their_own_say_what_was_assumed(self) -> None:
+        made = bill(flat(eks(), node_group("held", "one", reservation="cr-1"), model("chat", "held", 1, 1)))
+        (nodes,) = (line for line in made.lines if line.kind == "nodes")
+        assert (nodes.capacity_type, nodes.usd_per_unit) == ("reserved", Decimal(1))
+        assert "on demand" in nodes.estimated
+
+    def test_a_pool_of_gke_that_names_a_reservation_is_reserved(self) -> None:
+        pool = node_pool("held", "g-one", autoscaling={"totalMaxNodeCount": 2})
+        affinity = {"consumeReservationType": "SPECIFIC_RESERVATION", "values": ["mine"]}
+        config = {**pool.inputs["nodeConfig"], "reservationAffinity": affinity}
+        pool = replace(pool, inputs={**pool.inputs, "nodeConfig": config})
+        made = bill(flat(gke(), pool, model("chat", "held", 1, 2, parent=GCP)))
+        assert made.by_site["chat", "gcp", "us-central1"].reserved == span("0.80", "1.60")
+
+    def test_a_model_in_two_sites_has_a_row_each_and_their_sum(self) -> None:
+        made = bill(
+            flat(
+                eks(),
+                gke(),
+                node_group("l4", "one"),
+                node_pool("l4", "g-one", autoscaling={"totalMaxNodeCount": 4}),
+                model("chat", "l4", 2, 3),
+                model("chat", "l4", 1, 1, parent=GCP),
+            )
+        )
+        assert made.missing == ()
+        sites = {key[1:]: sums.usd_per_hour for key, sums in made.by_site.items() if key[0] == "chat"}
+        assert sites == {("aws", "us-east-1"): span("2.04", "3.06"), ("gcp", "us-central1"): span("0.82")}
+        assert made.by_model["chat"].usd_per_hour == sum(sites.values(), Span()) == span("2.86", "3.88")
+
+    def test_equal_pools_in_two_regions_of_a_cloud_are_told_apart_by_place_at_every_rank(self) -> None:
+        other = region_urn("oregon")
+        prices = table()
+        west = {
+            ("aws", "us-west-2", key[2]): replace(each, region="us-west-2") for key, each in prices.machines.items()
+        }
+        prices = replace(prices, machines=prices.machines | west)
+        graph = [component(other)]
+        for parent, place, least in ((AWS, "us-east-1", 1), (other, "us-west-2", 2)):
+            pools = [
+                node_group("od", "one", region=place, parent=parent),
+                node_group("cheap", "one", spot=True, region=place, most=1, parent=parent),
+            ]
+            graph += [replace(each, urn=f"{each.urn}-{place}") for each in (eks(place, parent), *pools[0], *pools[1])]
+            graph += model("chat", ("cheap", "od"), least, 3, parent=parent)
+        legs = bill_of(flat(graph), prices=prices).by_leg
+        assert {key[2:]: sums.gpus for key, sums in legs.items() if sums.gpus} == {
+            ("us-east-1", "spot"): span("1", "1"),
+            ("us-east-1", "on-demand"): span("0", "2"),
+            ("us-west-2", "spot"): span("1", "1"),
+            ("us-west-2", "on-demand"): span("1", "2"),
+        }
+
+    @given(data=st.data())
+    def test_whatever_is_where_shares_add_up_to_lines_and_legs_to_sites(self, data: st.DataObject) -> None:
+        names = ("held", "cheap", "od", "quad")
+        sizes = st.integers(0, 4)
+        pools = [
+            node_group("held", "one", most=data.draw(sizes), reservation="cr-1"),
+            node_group("cheap", "one", most=data.draw(sizes), spot=True),
+            node_group("od", "one", most=data.draw(sizes)),
+            node_group("quad", "four", most=data.draw(sizes)),
+        ]
+        ranked = st.permutations(names).flatmap(lambda each: st.integers(1, 4).map(lambda most: each[:most]))
+        models = [
+            model(
+                f"m{number}",
+                data.draw(ranked),
+                least,
+                least + data.draw(sizes),
+                gpus=data.draw(st.sampled_from([1, 2])),
+            )
+            for number in range(data.draw(st.integers(0, 3)))
+            for least in (data.draw(sizes),)
+        ]
+        made = bill(flat(eks(), *pools, *models))
+        for line in made.lines:
+            assert sum((share.usd_per_hour for share in line.shares), Span()) == line.usd_per_hour
+            assert sum((share.gpus for share in line.shares), Span()) == line.gpus
+        for owner, cloud, place in made.by_site:
+            legs = [sums for key, sums in made.by_leg.items() if key[:3] == (owner, cloud, place)]
+            assert sum(legs, Sums()) == made.by_site[owner, cloud, place]
+        for pool in pools:
+            most = pool[1].at("scalingConfig", "maxSize")
+            assert nodes_of(made)[pool[1].name].peak <= most
+        assert made.lines == bill(reversed(flat(eks(), *pools, *models))).lines
 
 
 class TestReadings:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UnknownValueError
 
-from model_factory.graph.pools import KarpenterPool, NodePool, keeps_others_away, node_pool
+from model_factory.graph.pools import KarpenterPool, NodePool, by_preference, keeps_others_away, node_pool
 from tests.graph.declared import UNKNOWN, held, proxied
 
 EKS = "aws:eks/nodeGroup:NodeGroup"
@@ -120,6 +120,40 @@ class TestAdmission:
         for key in reversed(AFFINITY[:-1]):
             spec = {key: spec}
         assert pool(EKS, labels={"pool": "a"}).admits(spec) is yes
+
+
+class TestPreference:
+    def spec(self, **weights: int) -> dict[str, Any]:
+        terms = [
+            {
+                "weight": weight,
+                "preference": {"matchExpressions": [{"key": "pool", "operator": "In", "values": [name]}]},
+            }
+            for name, weight in weights.items()
+        ]
+        return {"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}}
+
+    def pools(self, *names: str) -> list[NodePool]:
+        return [pool(EKS, labels={"pool": name}) for name in names]
+
+    def test_the_heaviest_is_first_and_those_that_no_term_names_are_together_and_last(self) -> None:
+        ranks = by_preference(self.pools("a", "b", "c", "d"), self.spec(c=100, a=50))
+        assert [[each.labels["pool"] for each in rank] for rank in ranks] == [["c"], ["a"], ["b", "d"]]
+
+    def test_weights_of_all_terms_that_match_add_up(self) -> None:
+        both = pool(GKE, nodeConfig={"labels": {"pool": "a", "team": "x"}})
+        spec = self.spec(a=30)
+        terms = spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+        terms.append({"weight": 25, "preference": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}})
+        assert both.preference(spec) == 55
+        assert self.pools("b")[0].preference(spec) == 0
+
+    def test_what_is_not_admitted_is_at_no_rank(self) -> None:
+        spec = {"nodeSelector": {"pool": "b"}, **self.spec(a=100)}
+        assert [[each.labels["pool"] for each in rank] for rank in by_preference(self.pools("a", "b"), spec)] == [["b"]]
+
+    def test_without_a_preference_all_are_together(self) -> None:
+        assert [len(rank) for rank in by_preference(self.pools("a", "b"), {})] == [2]
 
 
 class TestTaints:

@@ -202,14 +202,14 @@ class TestWhatTheyTell:
         assert {change.op for group in found.groups for change in group.changes} == {"create"}
         assert found.verdict.level == "change"
         assert found.cost is not None
-        assert ("ranker", "gcp") in found.cost.models
-        assert ("detector", "aws") not in found.cost.models
+        assert ("ranker", "gcp", "us-central1") in found.cost.sites
+        assert ("detector", "aws", "us-east-1") not in found.cost.sites
 
     def test_a_moved_model_costs_less_in_the_one_cloud_and_more_in_the_other(self) -> None:
         cost = review("model-moved").cost
         assert cost is not None
         assert cost.clouds["aws"].difference.usd_per_hour.idle > 0 > cost.clouds["gcp"].difference.usd_per_hour.idle
-        assert set(cost.models) >= {("classifier", "aws"), ("classifier", "gcp")}
+        assert set(cost.sites) >= {("classifier", "aws", "us-east-1"), ("classifier", "gcp", "us-central1")}
 
     def test_a_destroyed_cluster_stands_before_what_ran_in_it(self) -> None:
         types = [change.short_type for change in review("cluster-destroyed").dangers]

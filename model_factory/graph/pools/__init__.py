@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from model_factory.graph.declared import Declared
 from model_factory.graph.pools.eks import EksPool
@@ -17,6 +18,7 @@ __all__ = [
     "GkePool",
     "KarpenterPool",
     "NodePool",
+    "by_preference",
     "keeps_others_away",
     "node_pool",
 ]
@@ -28,3 +30,12 @@ POOLS: Final = tuple(each.type for each in KINDS)
 def node_pool(resource: Declared) -> NodePool | None:
     """A resource as a pool of equal nodes; None where it is none."""
     return next((each(resource) for each in KINDS if each.type == resource.type), None)
+
+
+def by_preference(pools: Iterable[NodePool], spec: Mapping[str, Any]) -> list[list[NodePool]]:
+    """The pools that admit Pods with this spec, those that they like best first; those that they like equally, together."""
+    ranks: dict[int, list[NodePool]] = {}
+    for each in pools:
+        if each.admits(spec):
+            ranks.setdefault(each.preference(spec), []).append(each)
+    return [ranks[weight] for weight in sorted(ranks, reverse=True)]

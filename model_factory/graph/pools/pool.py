@@ -116,6 +116,16 @@ class NodePool(ABC):
         required = at(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
         return bool(at(spec, "nodeSelector") or required) and self.admits(spec)
 
+    def preference(self, spec: Mapping[str, Any]) -> int:
+        """How much Pods with this spec like it: the weights of the preferred node affinity that its nodes meet."""
+        terms = listed(at(spec, "affinity", "nodeAffinity", "preferredDuringSchedulingIgnoredDuringExecution"))
+        labels = self.labels
+        return sum(
+            int(number(at(term, "weight")) or 0)
+            for term in terms
+            if all(self._fits(each, labels) for each in listed(at(term, "preference", "matchExpressions")))
+        )
+
     def _fits(self, expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         key = str(at(expression, "key"))
         if key not in labels and _GIVEN_LABELS.fullmatch(key) and key not in self.worked_out:
