@@ -211,6 +211,8 @@ def _empty(graph: Graph, resource: Resource, pool: NodePool, prices: PriceTable)
     machine = next(iter(pool.machine_types), "")
     offer = prices.machines.get((cloud, region, machine))
     item = MACHINE + machine
+    if offer is not None and not offer.accelerator_count:
+        offer = None
     if offer is not None and _is_attached(machine) and pool.gpus_per_node != offer.accelerator_count:
         # Its price is known with other GPUs than the pool attaches.
         offer, item = None, f"{item} with {pool.gpus_per_node} GPUs"

@@ -9,7 +9,9 @@ from decimal import Decimal
 from functools import cache
 from typing import Final
 
+from model_factory.facts.accelerators import accelerators
 from model_factory.facts.clouds import CLOUDS, Cloud
+from model_factory.facts.machines import machines
 from model_factory.facts.offer import Offer
 from model_factory.facts.tables import mispriced, read_rows, table
 
@@ -17,13 +19,9 @@ COLUMNS: Final = (
     "region",
     "zones",
     "machine_type",
-    "accelerator",
-    "accelerator_count",
-    "accelerator_memory_gib",
-    "vcpus",
-    "memory_gib",
     "usd_per_hour",
     "spot_usd_per_hour",
+    "reserved_usd_per_hour",
     "as_of",
     "source",
 )
@@ -52,23 +50,37 @@ def catalogue() -> Catalogue:
 
 
 def read_csv(cloud: Cloud, text: str) -> list[Offer]:
-    """The rows of one table. ValueError names the line that is not as `COLUMNS` say."""
+    """The rows of one table, each with what its machine is. ValueError names the line that is not as `COLUMNS` say, or whose machine is
+    not known in full."""
 
     def offer(cells: Mapping[str, str]) -> Offer:
+        machine = machines().get(cells["machine_type"])
+        if machine is None or machine.cloud != cloud or machine.vcpus is None or machine.memory_gib is None:
+            raise ValueError(
+                f"{cells['machine_type']} is not in {cloud}/machines.csv with its vcpus and memory_gib; add it there"
+            )
+        if machine.accelerator and machine.accelerator not in accelerators():
+            raise ValueError(f"{machine.accelerator} is not in accelerators.csv; add it there")
         return Offer(
             cloud=cloud,
             region=cells["region"],
-            machine_type=cells["machine_type"],
-            accelerator=cells["accelerator"],
-            accelerator_count=int(cells["accelerator_count"]),
-            accelerator_memory_gib=Decimal(cells["accelerator_memory_gib"]),
-            vcpus=int(cells["vcpus"]),
-            memory_gib=Decimal(cells["memory_gib"]),
+            machine_type=machine.machine_type,
+            accelerator=machine.accelerator,
+            accelerator_count=machine.accelerator_count,
+            usable_gib_per_accelerator=accelerators()[machine.accelerator].usable_gib
+            if machine.accelerator
+            else Decimal(0),
+            vcpus=machine.vcpus,
+            memory_gib=machine.memory_gib,
             usd_per_hour=Decimal(cells["usd_per_hour"]),
-            spot_usd_per_hour=Decimal(cells["spot_usd_per_hour"]) if cells["spot_usd_per_hour"] else None,
+            spot_usd_per_hour=_price(cells["spot_usd_per_hour"]),
             as_of=date.fromisoformat(cells["as_of"]),
             source=cells["source"],
             zones=_zones(cloud, cells["region"], cells["zones"]),
+            reserved_usd_per_hour=_price(cells["reserved_usd_per_hour"]),
+            interconnect=machine.interconnect,
+            architecture=machine.architecture,
+            features=machine.features,
         )
 
     return read_rows(cloud, text, COLUMNS, offer)
@@ -83,6 +95,10 @@ def without_mispriced(rows: Iterable[Offer]) -> Catalogue:
         tuple(row for row, reason in judged if not reason),
         tuple(Rejected(row, reason) for row, reason in judged if reason),
     )
+
+
+def _price(cell: str) -> Decimal | None:
+    return Decimal(cell) if cell else None
 
 
 def _zones(cloud: Cloud, region: str, letters: str) -> tuple[str, ...]:

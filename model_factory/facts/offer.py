@@ -1,4 +1,4 @@
-"""One kind of GPU machine in one region, at a price."""
+"""One kind of machine in one region, at a price."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from model_factory.facts.clouds import Cloud
+from model_factory.facts.machines import Architecture, Interconnect
 
 CapacityType = Literal["reserved", "on-demand", "spot"]
 """How a machine is bought. Reserved is paid for whether it runs or not; spot is cheaper, and the cloud can take it back at short notice."""
@@ -15,17 +16,18 @@ CapacityType = Literal["reserved", "on-demand", "spot"]
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A machine type with GPUs in a region. Prices are USD for one machine and hour, without discounts; a spot price is the
-    dearest over the region's zones. `as_of` and `source` say where the row comes from."""
+    """A machine type in a region: what `machines` and `accelerators` know of it, and what a row of `offers.csv` asks for it. Prices are
+    USD for one machine and hour, without discounts; a spot price is the dearest over the region's zones. `as_of` and `source` are the
+    price's."""
 
     cloud: Cloud
     region: str
     machine_type: str
     accelerator: str
-    """As t4, l4, a10g, l40s, a100, a100-80gb, h100, h100-mega, h200, b200."""
+    """As t4, l4, a10g, l40s, a100, a100-80gb, h100, h100-mega, h200, b200; empty for a machine without."""
     accelerator_count: int
-    accelerator_memory_gib: Decimal
-    """Of one GPU."""
+    usable_gib_per_accelerator: Decimal
+    """Memory that one process can allocate on one of them; 0 for a machine without."""
     vcpus: int
     memory_gib: Decimal
     usd_per_hour: Decimal
@@ -34,3 +36,9 @@ class Offer:
     source: str
     zones: tuple[str, ...] = ()
     """The region's zones that sell it, sorted; empty where the cloud's offers name none."""
+    reserved_usd_per_hour: Decimal | None = None
+    """With a commitment of one year, paid whether it runs or not; None where no source told."""
+    interconnect: Interconnect = ""
+    architecture: Architecture = "x86_64"
+    features: frozenset[str] = frozenset()
+    """As `Machine.features`."""

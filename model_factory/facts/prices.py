@@ -1,7 +1,7 @@
 """The prices of all clouds, without those that cannot be right: the dated price of an item in a region.
 
-Columns: `region` (`*`: the same in all), `item` (as `disk:gp3`, `machine:m7i.large`), `unit`, `usd`, `spot_usd` (the dearest zone),
-`as_of` (the day on which the source said so), `source`. A unit of hour, GB-hour counts by the hour; month, GB-month, GB by the month.
+Machines are items too, as `machine:m7i.large`: theirs are the offers. Columns of the table of everything else: `region` (`*`: the same in
+all), `item` (as `disk:gp3`), `unit`, `usd`, `as_of` (the day on which the source said so), `source`. A unit of hour, GB-hour counts by the hour; month, GB-month, GB by the month.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.facts.offer import Offer
 from model_factory.facts.tables import HOURS_A_MONTH, mispriced, read_rows, table
 
-COLUMNS: Final = ("region", "item", "unit", "usd", "spot_usd", "as_of", "source")
+COLUMNS: Final = ("region", "item", "unit", "usd", "as_of", "source")
 MACHINE: Final = "machine:"
 _HOURS_OF_UNIT: Final = {
     "hour": 1,
@@ -38,9 +38,9 @@ class Price:
     item: str
     unit: str
     usd: Decimal
-    spot_usd: Decimal | None
     as_of: date
     source: str
+    spot_usd: Decimal | None = None
     reserved_usd: Decimal | None = None
 
     @property
@@ -59,12 +59,12 @@ class RejectedPrice:
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """All prices that can be right. Machines with GPUs come from `model_factory.facts.catalogue`, with their sizes."""
+    """All prices that can be right. Those of machines come from `model_factory.facts.catalogue`, with their sizes."""
 
     prices: Mapping[tuple[str, str, str], Price]
     """By (cloud, region, item)."""
     machines: Mapping[tuple[str, str, str], Offer]
-    """GPU machines by (cloud, region, machine type)."""
+    """By (cloud, region, machine type)."""
     rejected: Mapping[tuple[str, str, str], str]
     """Why a row of either table is not used, by (cloud, region, item)."""
 
@@ -95,9 +95,10 @@ class PriceTable:
                 item,
                 "hour",
                 machine.usd_per_hour,
-                machine.spot_usd_per_hour,
                 machine.as_of,
                 machine.source,
+                machine.spot_usd_per_hour,
+                machine.reserved_usd_per_hour,
             )
         return self.prices.get((cloud, region, item)) or self.prices.get((cloud, "*", item))
 
@@ -122,6 +123,8 @@ def read_prices(cloud: Cloud, text: str) -> list[Price]:
     """The rows of one table. ValueError names the line that is not as `COLUMNS` say."""
 
     def price(cells: Mapping[str, str]) -> Price:
+        if cells["item"].startswith(MACHINE):
+            raise ValueError("machines stand in offers.csv")
         if cells["unit"] not in _HOURS_OF_UNIT or not cells["source"]:
             raise ValueError(f"a unit of {', '.join(_HOURS_OF_UNIT)} and a source are needed")
         return Price(
@@ -130,7 +133,6 @@ def read_prices(cloud: Cloud, text: str) -> list[Price]:
             item=cells["item"],
             unit=cells["unit"],
             usd=Decimal(cells["usd"]),
-            spot_usd=Decimal(cells["spot_usd"]) if cells["spot_usd"] else None,
             as_of=date.fromisoformat(cells["as_of"]),
             source=cells["source"],
         )

@@ -16,22 +16,22 @@ LEAST_SHARE_OF_DEAREST: Final = Decimal("0.7")
 """Regions of one cloud differ by less than this for the same item; cheaper rows are another kind of offer in the wrong column."""
 
 
-def table(cloud: str, name: str) -> str:
-    """The text of a table that comes with this package."""
-    return resources.files("model_factory.facts").joinpath(cloud, name).read_text(encoding="utf-8")
+def table(*path: str) -> str:
+    """The text of a table that comes with this package: a cloud's folder and the file, or a file for all clouds."""
+    return resources.files("model_factory.facts").joinpath(*path).read_text(encoding="utf-8")
 
 
-def read_rows(cloud: str, text: str, columns: Sequence[str], make: Callable[[Mapping[str, str]], Row]) -> list[Row]:
+def read_rows(name: str, text: str, columns: Sequence[str], make: Callable[[Mapping[str, str]], Row]) -> list[Row]:
     """The rows of one table, as `make` makes them of their cells. ValueError names the line that is not as `columns` say."""
     lines = csv.DictReader(text.splitlines())
     if tuple(lines.fieldnames or ()) != tuple(columns):
-        raise ValueError(f"{cloud}.csv: the columns are {lines.fieldnames}; they must be {', '.join(columns)}")
+        raise ValueError(f"{name}.csv: the columns are {lines.fieldnames}; they must be {', '.join(columns)}")
     rows: list[Row] = []
     for number, cells in enumerate(lines, start=2):
         try:
             rows.append(make(cells))
         except (ValueError, ArithmeticError, TypeError) as broken:
-            raise ValueError(f"{cloud}.csv:{number}: {broken!r} in {cells}") from broken
+            raise ValueError(f"{name}.csv:{number}: {broken!r} in {cells}") from broken
     return rows
 
 

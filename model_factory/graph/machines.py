@@ -13,7 +13,7 @@ def gpus_of_machine(machine_type: str) -> int:
     GPU machine's name counts as its name says, or else as 8."""
     machine = machines().get(machine_type)
     if machine is not None:
-        return machine.gpus
+        return machine.accelerator_count
     named = next((found for each in CLOUDS.values() if (found := each.gpu_machines.fullmatch(machine_type))), None)
     return int(named.groupdict().get("gpus") or MOST_GPUS) if named else 0
 

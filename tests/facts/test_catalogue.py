@@ -7,9 +7,11 @@ from decimal import Decimal
 
 import pytest
 
+from model_factory.facts.accelerators import accelerators
 from model_factory.facts.catalogue import COLUMNS, catalogue, read_csv, without_mispriced
 from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.facts.gcp.accelerators import gke_accelerator_type
+from model_factory.facts.machines import machines
 from model_factory.facts.offer import Offer
 
 ROW = Offer(
@@ -18,7 +20,7 @@ ROW = Offer(
     machine_type="a3-highgpu-8g",
     accelerator="h100",
     accelerator_count=8,
-    accelerator_memory_gib=Decimal(80),
+    usable_gib_per_accelerator=Decimal(79),
     vcpus=208,
     memory_gib=Decimal(1872),
     usd_per_hour=Decimal("87.83"),
@@ -50,27 +52,25 @@ class CloudTable:
         twice = [key for key, count in Counter((row.region, row.machine_type) for row in rows).items() if count > 1]
         assert not twice
 
-    def test_a_machine_is_the_same_in_every_region(self, rows: list[Offer]) -> None:
-        shapes: dict[str, set[object]] = {}
+    def test_a_row_tells_what_its_machine_and_accelerator_are(self, rows: list[Offer]) -> None:
         for row in rows:
-            shape = (
-                row.accelerator,
-                row.accelerator_count,
-                row.accelerator_memory_gib,
-                row.vcpus,
-                row.memory_gib,
+            machine = machines()[row.machine_type]
+            known = accelerators().get(row.accelerator)
+            assert (row.cloud, row.accelerator, row.accelerator_count) == (
+                machine.cloud,
+                machine.accelerator,
+                machine.accelerator_count,
             )
-            shapes.setdefault(row.machine_type, set()).add(shape)
-        assert {machine for machine, seen in shapes.items() if len(seen) > 1} == set()
-
-    def test_an_accelerator_has_one_size(self, rows: list[Offer]) -> None:
-        assert len({(row.accelerator, row.accelerator_memory_gib) for row in rows}) == len(
-            {row.accelerator for row in rows}
-        )
+            assert (row.vcpus, row.memory_gib, row.interconnect) == (
+                machine.vcpus,
+                machine.memory_gib,
+                machine.interconnect,
+            )
+            assert row.usable_gib_per_accelerator == (known.usable_gib if known else 0)
 
     def test_amounts_are_sane(self, rows: list[Offer]) -> None:
         for row in rows:
-            assert row.accelerator_count in {1, 2, 4, 8, 16}
+            assert row.accelerator_count in {0, 1, 2, 4, 8, 16}
             assert 2 <= row.vcpus <= 448
             assert row.vcpus <= row.memory_gib * 2 <= 64 * row.vcpus
             assert 0 < row.usd_per_hour < 200
@@ -79,7 +79,9 @@ class CloudTable:
         assert all(date(2026, 1, 1) <= row.as_of <= date(2026, 12, 31) and row.source for row in rows)
 
     def test_all_accelerators_can_be_had(self) -> None:
-        assert {offer.accelerator for offer in catalogue().offers if offer.cloud == self.cloud} == self.accelerators
+        assert {
+            each.accelerator for each in catalogue().offers if each.cloud == self.cloud and each.accelerator
+        } == self.accelerators
 
     def test_offers_come_in_a_fixed_order(self) -> None:
         keys = [(each.cloud, each.region, each.machine_type) for each in catalogue().offers]
@@ -131,7 +133,7 @@ class TestGcp(CloudTable):
         assert zones["us-east5", "a3-highgpu-8g"] == ("us-east5-a",)
 
     def test_every_accelerator_has_a_name_in_gke(self, rows: list[Offer]) -> None:
-        assert all(gke_accelerator_type(row.accelerator).startswith("nvidia-") for row in rows)
+        assert all(gke_accelerator_type(row.accelerator).startswith("nvidia-") for row in rows if row.accelerator)
         with pytest.raises(ValueError, match="GKE has no accelerator l40s; it has t4"):
             gke_accelerator_type("l40s")
 
@@ -169,7 +171,12 @@ class TestReading:
 
     def test_a_bad_cell_is_told_with_its_line(self) -> None:
         with pytest.raises(ValueError, match=r"aws.csv:2: .*InvalidOperation"):
-            read_csv("aws", ",".join(COLUMNS) + "\nus-east-1,,g6.xlarge,l4,1,24,4,16,cheap,,2026-06-30,x\n")
+            read_csv("aws", ",".join(COLUMNS) + "\nus-east-1,,g6.xlarge,cheap,,,2026-06-30,x\n")
+
+    @pytest.mark.parametrize("machine", ["z9.large", "p3.2xlarge", "g2-standard-4"])
+    def test_a_machine_is_known_in_full(self, machine: str) -> None:
+        with pytest.raises(ValueError, match=f"{machine} is not in aws/machines.csv with its vcpus"):
+            read_csv("aws", ",".join(COLUMNS) + f"\nus-east-1,,{machine},1,,,2026-06-30,x\n")
 
     @pytest.mark.parametrize(
         ("letters", "why"),
@@ -182,6 +189,6 @@ class TestReading:
         ],
     )
     def test_zones_are_letters_of_the_region(self, letters: str, why: str) -> None:
-        row = f"us-east4,{letters},g2-standard-4,l4,1,24,4,16,0.7,0.3,2026-06-30,x"
+        row = f"us-east4,{letters},g2-standard-4,0.7,0.3,,2026-06-30,x"
         with pytest.raises(ValueError, match=why):
             read_csv("gcp", ",".join(COLUMNS) + f"\n{row}\n")

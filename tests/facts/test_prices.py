@@ -10,7 +10,7 @@ from model_factory.facts.catalogue import Catalogue
 from model_factory.facts.prices import PriceTable, price_table, read_prices, without_mispriced
 from tests.cost.tables import price
 
-HEAD = "region,item,unit,usd,spot_usd,as_of,source\n"
+HEAD = "region,item,unit,usd,as_of,source\n"
 NO_OFFERS = Catalogue((), ())
 
 
@@ -31,7 +31,7 @@ class TestMispricedRows:
         assert without_mispriced([price("aws", "kms-key", "month", "0")])[1][0].reason == "a price is not above 0"
 
     def test_the_tables_that_come_with_the_package_have_none(self) -> None:
-        own = {key: reason for key, reason in price_table().rejected.items() if key not in _gpu_machines()}
+        own = {key: reason for key, reason in price_table().rejected.items() if key not in _machines()}
         assert own == {}
 
 
@@ -39,10 +39,11 @@ class TestReading:
     @pytest.mark.parametrize(
         ("row", "told"),
         [
-            ("r,i,hour,x,,2026-01-01,s", "aws.csv:2"),
-            ("r,i,hour,1,,yesterday,s", "aws.csv:2"),
-            ("r,i,fortnight,1,,2026-01-01,s", "a unit of hour"),
-            ("r,i,hour,1,,2026-01-01,", "a source"),
+            ("r,i,hour,x,2026-01-01,s", "aws.csv:2"),
+            ("r,i,hour,1,yesterday,s", "aws.csv:2"),
+            ("r,i,fortnight,1,2026-01-01,s", "a unit of hour"),
+            ("r,i,hour,1,2026-01-01,", "a source"),
+            ("r,machine:m,hour,1,2026-01-01,s", "machines stand in offers.csv"),
         ],
     )
     def test_a_bad_row_is_named(self, row: str, told: str) -> None:
@@ -97,7 +98,7 @@ class TestFinding:
         assert all(prices.find("gcp", "us-central1", item) for item in (*gcp, "machine:g2-standard-4"))
 
 
-def _gpu_machines() -> set[tuple[str, str, str]]:
+def _machines() -> set[tuple[str, str, str]]:
     from model_factory.facts.catalogue import catalogue
 
     return {

@@ -121,7 +121,7 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool) -> StackDic
         "runtime": runtime,
         "image": f"registry.example/server{draw(st.sampled_from(['', ':v1']))}@sha256:{draw(_HEX64)}",
         "weights": {"uri": f"bucket://{draw(_NAMES)}"},
-        "gpuMemoryGib": float(draw(_amount(offer.accelerator_memory_gib * gpus))),
+        "gpuMemoryGib": float(draw(_amount(offer.usable_gib_per_accelerator * gpus))),
         "gpusPerReplica": gpus,
         "cpu": draw(st.sampled_from([1, 2, "500m", "1.5", min(int(cores), 16)])),
         "memoryGib": float(draw(_amount(memory))),

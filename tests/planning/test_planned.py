@@ -37,10 +37,10 @@ class TestTheOffersGiven:
     def test_decide_and_no_others(self, project: Project) -> None:
         """A machine of tomorrow: nothing in the tables has its memory, its accelerator or its name."""
         tomorrow = replace(
-            next(offer for offer in OFFERS if offer.region == "us-east-1"),
+            next(offer for offer in OFFERS if offer.region == "us-east-1" and offer.accelerator_count),
             machine_type="z9.24xlarge",
             accelerator="z900",
-            accelerator_memory_gib=Decimal(5000),
+            usable_gib_per_accelerator=Decimal(5000),
             vcpus=96,
             memory_gib=Decimal(1000),
         )

@@ -90,8 +90,8 @@ def misfits(offer: Offer, need: Need) -> tuple[str, ...]:
             f"has {offer.accelerator_count} GPU of the {need.gpus} needed",
         ),
         (
-            need.gib_per_gpu <= offer.accelerator_memory_gib,
-            f"has {offer.accelerator_memory_gib:f} GiB a GPU of the {_short(need.gib_per_gpu)} needed",
+            need.gib_per_gpu <= offer.usable_gib_per_accelerator,
+            f"has {offer.usable_gib_per_accelerator:f} GiB a GPU to use of the {_short(need.gib_per_gpu)} needed",
         ),
         (need.cpu <= cores, f"leaves {_short(cores)} CPU of the {_short(need.cpu)} needed"),
         (
@@ -113,7 +113,7 @@ def replicas_per_node(offer: Offer, need: Need) -> int:
 def why_not(need: Need, offers: Iterable[Offer]) -> str:
     """What stands against the offer that misses `need` by least; one of the pinned kind before others."""
     ranked = sorted(
-        ((misfits(offer, need), offer) for offer in offers),
+        ((misfits(offer, need), offer) for offer in offers if offer.accelerator_count),
         key=lambda each: (
             not _as_pinned(each[1], need),
             len(each[0]),

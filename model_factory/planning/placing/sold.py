@@ -12,8 +12,8 @@ from model_factory.planning.settings.sections import MODELS, ModelConfig, ModelS
 
 def unknown_hardware(settings: Settings, offers: Sequence[Offer]) -> Iterator[tuple[str, Problem]]:
     """The models that name an accelerator or a machine type that no offer has, each with a problem a name."""
-    accelerators = sorted({offer.accelerator for offer in offers})
-    machine_types = sorted({offer.machine_type for offer in offers})
+    accelerators = sorted({offer.accelerator for offer in offers if offer.accelerator_count})
+    machine_types = sorted({offer.machine_type for offer in offers if offer.accelerator_count})
     for model in settings.models:
         for key, given, sold in (
             ("accelerators", model.accelerators, accelerators),
@@ -29,7 +29,7 @@ def gpu_system_machines(settings: Settings, offers: Sequence[Offer]) -> Iterator
     """Clouds whose system nodes would have GPUs."""
     for section in settings.sections.values():
         machine = section.system_machine_type
-        if any(offer.machine_type == machine for offer in offers):
+        if any(offer.machine_type == machine and offer.accelerator_count for offer in offers):
             example = type(section).model_fields["system_machine_type"].default
             message = f"{machine} is a GPU machine, and the system nodes need none; write one such as {example}"
             yield settings.where.problem((section.key(), "systemMachineType"), message)

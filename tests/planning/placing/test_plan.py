@@ -93,7 +93,7 @@ class TestCheapestFit:
         first, second = map(str, refused.value.problems)
         assert first == (
             "model-factory:models.a.gpuMemoryGib: 1 GPU with 20 GiB in all, 2 CPU, 8 GiB of memory fits on no machine in us-east-1; "
-            "nearest is g4dn.xlarge in us-east-1: it has 16 GiB a GPU of the 20 needed"
+            "nearest is g4dn.xlarge in us-east-1: it has 14.56 GiB a GPU to use of the 20 needed"
         )
         assert second.startswith("model-factory:models.c.gpuMemoryGib: ")
         assert second.endswith("nearest is g4dn.xlarge in us-east-1: it leaves 12.8 GiB of memory of the 13 needed")

@@ -136,7 +136,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "machine without the memory": (
         put(f"{LLM}/machineTypes", ["g4dn.xlarge"]),
         f"{LLM_KEY}.machineTypes",
-        ("on g4dn.xlarge fits on no machine", "16 GiB a GPU of the 22 needed"),
+        ("on g4dn.xlarge fits on no machine", "14.56 GiB a GPU to use of the 22 needed"),
     ),
     "machine without the GPUs": (
         lambda c: (put(f"{LLM}/machineTypes", ["g6.xlarge"])(c), put(f"{LLM}/gpusPerReplica", 2)(c)),
