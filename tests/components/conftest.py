@@ -6,7 +6,7 @@ import contextvars
 import json
 import runpy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -165,12 +165,16 @@ def run() -> Run:
 
 
 def run_stack(stack: str) -> Recorder:
-    """Runs the whole program with a stack file of the repository, its configuration handed over as engines do."""
-    config = read_stack_file(ROOT / f"Pulumi.{stack}.yaml").config
+    """Runs the whole program with a stack file of the repository."""
+    return run_config(read_stack_file(ROOT / f"Pulumi.{stack}.yaml").config, stack, ROOT)
+
+
+def run_config(config: Mapping[str, object], stack: str, folder: Path) -> Recorder:
+    """Runs the whole program in a folder, its configuration handed over as engines do."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PULUMI_CONFIG", json.dumps(texts))
-        patch.chdir(ROOT)
+        patch.chdir(folder)
         return run_program(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), stack)
 
 

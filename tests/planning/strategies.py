@@ -228,8 +228,13 @@ def _plain_secret(draw: Draw, config: StackDict) -> str:
 
 
 BREAKS: dict[str, Break] = {
+    "budget": _break_top(
+        "model-factory:rules", {"budget": {"usdPerMonth": 0}}, {"budget": {"basis": "rest"}}, {"budget": 5}
+    ),
+    "capacity": _break_model("capacity", ["spto"], "spot", [None], ["on-demand", "on-demand"]),
     "cpu": _break_model("cpu", "16GB", "two", -1, 0, float("nan"), ""),
     "does not fit": _does_not_fit,
+    "labels of a model": _break_model("labels", {"Team": "a"}, {"stack": "a"}, {"team": "A B"}, ["team"]),
     "environment": _break_top("model-factory:environment", "production", "", 1, None),
     "foreign key": _break_top("web-shop:instances", 3),
     "GPUs": _break_model("gpusPerReplica", 0, -1, 0.5, 1.5, "1", True, float("inf")),
@@ -246,8 +251,15 @@ BREAKS: dict[str, Break] = {
     "plain secret": _plain_secret,
     "no replicas": _break_model("min", 0, -1, 0.0, inside="replicas"),
     "replicas": _break_model("max", -1, 0, 1.5, "2", float("nan"), None, inside="replicas"),
+    "reservation": _break_cloud("reservations", [{"name": "r"}], "r", [{"machines": 1, "zone": "moon-1a"}]),
+    "residency": _break_top("model-factory:rules", {"residency": {"data": {"eu": ["moon-1"]}}}, {"residency": ["eu"]}),
     "runtime": _break_model("runtime", "tensorflow", "onnx", "", 1, None),
+    "share of a GPU": _break_model("gpusPerReplica", "mig-1g.10gb", "2g.20gb", "time-slicing", "mps", 0.25),
+    "sites": _break_model(
+        "sites", {"aws/moon-1": {"min": 1, "max": 1}}, {"us-east-1": {"min": 1, "max": 1}}, {"aws/us-east-1": 1}, []
+    ),
     "spot": _break_model("spot", "yes", 1, None, "true"),
+    "spread": _break_model("spread", {"regions": 19}, {"clouds": 1}, {}, {"zones": 2}, 2),
     "system nodes": _break_cloud("systemNodes", 0, -1, 2.5, "2", 10_000),
     "unknown accelerator": _break_model("accelerators", ["h999"], ["T4"], told="accelerators[0]"),
     "unknown key": _break_model("gpuMemory", 1),
