@@ -30,7 +30,7 @@ _BOUGHT: Final = (("reserved", "reserved"), ("spot", "spot"), ("on-demand", "on_
 """How machines are bought, and the part of `Sums` that has it."""
 LEGEND: Final = (
     "After the change, and under it by how much that is more or less. "
-    "GPU nodes count at each model's least and most replicas."
+    "GPU nodes count at each model's least and most replicas, on the pools that it likes best as far as these go."
 )
 HEADINGS: Final = ("at rest, $/hour", "$/month", "at peak, $/hour", "$/month", "GPU-hours/month", "at peak")
 

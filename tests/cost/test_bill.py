@@ -379,6 +379,18 @@ class TestLegs:
         assert (nodes.capacity_type, nodes.usd_per_unit) == ("reserved", Decimal(1))
         assert "on demand" in nodes.estimated
 
+    def test_reserved_machines_cost_what_the_offers_ask_for_reserved_ones(self) -> None:
+        prices = table()
+        asked = {
+            key: replace(each, reserved_usd_per_hour=each.usd_per_hour * Decimal("0.6"))
+            for key, each in prices.machines.items()
+        }
+        graph = flat(eks(), node_group("held", "one", reservation="cr-1"), model("chat", "held", 1, 2))
+        (nodes,) = (
+            line for line in bill_of(graph, prices=replace(prices, machines=asked)).lines if line.kind == "nodes"
+        )
+        assert (nodes.usd_per_hour, nodes.estimated) == (span("0.60", "1.20"), "")
+
     def test_a_pool_of_gke_that_names_a_reservation_is_reserved(self) -> None:
         pool = node_pool("held", "g-one", autoscaling={"totalMaxNodeCount": 2})
         affinity = {"consumeReservationType": "SPECIFIC_RESERVATION", "values": ["mine"]}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from model_factory.graph.urn import Urn, qualify
+from tests.cost.graphs import node_choice
 
 Event = dict[str, Any]
 States = dict[str, dict[str, Any]]
@@ -21,25 +22,34 @@ _REPLACING: Final = "instanceTypes"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model on one GPU a replica."""
+    """A model on one GPU a replica, in a cloud. `spot`: it likes spot best and may run on demand."""
 
     cloud: str
     least: int = 1
     most: int = 3
+    spot: bool = False
 
 
 MODELS: Final = {"classifier": Model("gcp"), "detector": Model("aws")}
 
 
-def estate(models: Mapping[str, Model] = MODELS, *, machine: str = "g6.xlarge", gcp: bool = True) -> States:
-    """A region in AWS, and with `gcp` one in Google Cloud: cluster, bucket, pool of L4s, and the models."""
+def estate(
+    models: Mapping[str, Model | Sequence[Model]] = MODELS,
+    *,
+    machine: str = "g6.xlarge",
+    gcp: bool = True,
+    spot_nodes: int = 0,
+) -> States:
+    """A region in AWS, and with `gcp` one in Google Cloud: cluster, bucket, pool of L4s, with `spot_nodes` a pool of at most so many on
+    spot in AWS, and the models."""
     states: States = {}
     _add(states, "pulumi:pulumi:Stack", "model-factory-dev", custom=False)
     for cloud in ("aws", "gcp") if gcp else ("aws",):
-        region = _region(states, cloud, machine)
-        for name, model in models.items():
-            if model.cloud == cloud:
-                _model(states, region, cloud, name, model)
+        region = _region(states, cloud, machine, spot_nodes)
+        for name, places in models.items():
+            for model in [places] if isinstance(places, Model) else places:
+                if model.cloud == cloud:
+                    _model(states, region, cloud, name, model)
     return states
 
 
@@ -91,7 +101,7 @@ def _difference(key: str) -> tuple[str, dict[str, Any]]:
     return key, {"diffKind": "update", "inputDiff": True}
 
 
-def _region(states: States, cloud: str, machine: str) -> str:
+def _region(states: States, cloud: str, machine: str, spot_nodes: int) -> str:
     region = _add(states, f"model-factory:region:{cloud.title()}Region", f"dev-{cloud}", custom=False)
     labels = {"model-factory/pool": "l4", "model-factory/accelerator": "l4"}
     if cloud == "aws":
@@ -103,6 +113,10 @@ def _region(states: States, cloud: str, machine: str) -> str:
             "labels": labels, "scalingConfig": {"minSize": 0, "maxSize": 9}, "diskSize": 100,
         }  # fmt: skip
         _add(states, "aws:eks/nodeGroup:NodeGroup", "dev-aws-l4", pool, region, needs=[cluster])
+        if spot_nodes:
+            spot = {"capacityType": "SPOT", "labels": {**labels, "model-factory/pool": "l4-spot"}}
+            spot["scalingConfig"] = {"minSize": 0, "maxSize": spot_nodes}
+            _add(states, "aws:eks/nodeGroup:NodeGroup", "dev-aws-l4-spot", {**pool, **spot}, region, needs=[cluster])
     else:
         _add(states, "gcp:storage/bucket:Bucket", "dev-gcp-weights", {"location": "US-CENTRAL1"}, region)
         cluster_inputs = {"name": "gke", "location": "us-central1", "removeDefaultNodePool": True}
@@ -125,7 +139,7 @@ def _model(states: States, region: str, cloud: str, name: str, model: Model) -> 
     meta = {"name": name, "namespace": f"model-{name}"}
     needs = {"requests": {"cpu": "2", "memory": "8Gi"}, "limits": {"memory": "8Gi", "nvidia.com/gpu": "1"}}
     pod = {
-        "nodeSelector": {"model-factory/pool": "l4"},
+        **node_choice(*(("l4-spot", "l4") if model.spot else ("l4",))),
         "containers": [{"name": "server", "image": f"{name}:1", "resources": needs}],
     }
     template = {"metadata": {"labels": {"model": name}}, "spec": pod}
@@ -134,7 +148,7 @@ def _model(states: States, region: str, cloud: str, name: str, model: Model) -> 
     objects: tuple[tuple[str, dict[str, Any]], ...] = (
         ("core/v1:Namespace", space),
         ("core/v1:Service", {"metadata": meta, "spec": {"ports": [{"name": "http", "port": 80}]}}),
-        ("apps/v1:Deployment", {"metadata": meta, "spec": {"template": template}}),
+        ("apps/v1:Deployment", {"metadata": {**meta, "labels": {"model": name}}, "spec": {"template": template}}),
         ("autoscaling/v2:HorizontalPodAutoscaler", {"metadata": meta, "spec": scaling}),
     )
     made: list[str] = []

@@ -13,9 +13,11 @@ import pytest
 from model_factory.cli.offline import declared
 from model_factory.cli.session import Session
 from model_factory.graph.resource import Resource
+from model_factory.planning.settings.sections import Settings
 from model_factory.preview.diagrams.architecture import Architecture
-from model_factory.preview.diagrams.charts import diagrams
+from model_factory.preview.diagrams.charts import architecture_chart, cluster_chart, diagrams, serving_chart
 from model_factory.preview.mermaid import Box, Chart, Edge, Node
+from tests.preview.estate import Model, estate
 
 ROOT = Path(__file__).parents[2]
 FACTORY = Path(sys.executable).with_name("factory")
@@ -53,13 +55,14 @@ class TestCommittedDiagrams:
 
 class TestArchitecture:
     @pytest.mark.slow
-    def test_knows_every_model_once_on_its_pool(self, dev: tuple[Session, list[Resource]]) -> None:
+    def test_knows_every_model_on_its_pools(self, dev: tuple[Session, list[Resource]]) -> None:
         session, resources = dev
         regions = Architecture.of(resources).regions
-        served = {model.name: (region, model) for region in regions for model in region.models}
-        assert set(served) == {model.name for model in session.settings.models}
-        for region, model in served.values():
-            assert model.pool in {pool.name for pool in region.pools}
+        served = [(region, model) for region in regions for model in region.models]
+        assert {model.name for _, model in served} == {model.name for model in session.settings.models}
+        for region, model in served:
+            assert model.pools
+            assert set(model.pools) <= {pool.name for pool in region.pools}
             assert model.weights == region.buckets
             assert model.registry in region.registries
             assert model.identity
@@ -116,7 +119,7 @@ class TestParts:
             parent=region.urn,
         )
         (found,) = Architecture.of([region, model, deployment, scaler, pool]).regions[0].models
-        assert (found.pool, found.accelerators) == ("l4", "2 mig-1g.10gb")
+        assert (found.pools, found.accelerators) == (["l4"], "2 mig-1g.10gb")
         assert (found.scaler, found.replicas) == ("ScaledObject", "1-4 replicas, 0 when idle")
         assert found.metrics == ["prometheus ≤ 30"]
 
@@ -134,6 +137,39 @@ class TestParts:
         )
         (found,) = Architecture.of([region, model, deployment]).regions[0].models
         assert found.weights == ["llm:1.0"]
+
+
+class TestLegs:
+    """A model that may use several pools, and one at two sites."""
+
+    ARCHITECTURE = Architecture.of(
+        map(
+            Resource.of,
+            estate({"chat": (Model("aws", spot=True), Model("gcp")), "rank": Model("aws")}, spot_nodes=2).values(),
+        )
+    )
+
+    def test_pools_stand_by_what_the_model_likes_best(self) -> None:
+        aws, gcp = self.ARCHITECTURE.regions
+        assert {model.name: model.pools for model in aws.models} == {"chat": ["l4-spot", "l4"], "rank": ["l4"]}
+        assert {model.name: model.pools for model in gcp.models} == {"chat": ["l4"]}
+
+    def test_the_first_pool_has_a_solid_edge_and_the_next_a_dotted_one_with_its_rank(self) -> None:
+        aws, _ = self.ARCHITECTURE.regions
+        for chart in (architecture_chart([aws], {}), cluster_chart(aws, {}), serving_chart(aws, aws.models[0], None)):
+            (spot,) = (
+                edge for edge in chart.edges if edge.target.endswith("pool l4-spot") and edge.source != "control"
+            )
+            later = [edge for edge in chart.edges if edge.target.endswith("pool l4") and edge.dotted]
+            assert not spot.dotted
+            assert [(edge.source, edge.label) for edge in later] == [(spot.source, "choice 2")]
+
+    def test_a_model_at_two_sites_is_drawn_in_both_under_headings_of_its_own(self) -> None:
+        settings = Settings("p", "dev", "dev", sections={}, models=(), labels={}, local=None)
+        drawn = diagrams(self.ARCHITECTURE, settings)
+        headings = [line for line in drawn["serving.md"].splitlines() if line.startswith("## ")]
+        assert headings == ["## chat in us-east-1", "## chat in us-central1", "## rank"]
+        assert "| dev-aws | l4 | g6.xlarge | l4 | – | 0-9 | chat (choice 2), rank |" in drawn["architecture.md"]
 
 
 class TestChart:

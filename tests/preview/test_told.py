@@ -16,7 +16,8 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
-from model_factory.cost import before_and_after, bill_of, delta_of
+from model_factory.cost import Delta, before_and_after, bill_of, delta_of
+from model_factory.preview import costs
 from model_factory.preview.comment import MAX_BYTES, markdown, marker
 from model_factory.preview.events import Report
 from model_factory.preview.html import page
@@ -122,6 +123,8 @@ CHANGES: dict[str, Callable[[], list[Event]]] = {
     "machine-replaced": lambda: events(estate(), estate(machine="g6.2xlarge")),
     "model-added": lambda: events(estate(), estate({**MODELS, "ranker": Model("gcp")})),
     "model-moved": lambda: events(estate(), estate({**MODELS, "classifier": Model("aws")})),
+    "second-site": lambda: events(estate(), estate({**MODELS, "detector": (Model("aws", 2, 3), Model("gcp", 1, 2))})),
+    "spot-added": lambda: events(estate(), estate({**MODELS, "detector": Model("aws", spot=True)}, spot_nodes=2)),
     "cluster-destroyed": lambda: events(estate(), estate({"detector": Model("aws")}, gcp=False)),
     "provider-upgraded": lambda: [
         *drift(estate(), (f"bucket-{at}" for at in range(60))),
@@ -137,6 +140,11 @@ def review(name: str) -> Review:
     report = Report.of(CHANGES[name]())
     before, after = before_and_after((step.op, step.old, step.new) for step in report.steps.values())
     return review_of(report, HEADING, cost=delta_of(bill_of(before), bill_of(after)))
+
+
+def changed(found: Review) -> Delta:
+    assert found.cost is not None
+    return found.cost
 
 
 @pytest.mark.parametrize("name", ["machine-replaced", "policy-broken"])
@@ -210,6 +218,31 @@ class TestWhatTheyTell:
         assert cost is not None
         assert cost.clouds["aws"].difference.usd_per_hour.idle > 0 > cost.clouds["gcp"].difference.usd_per_hour.idle
         assert set(cost.sites) >= {("classifier", "aws", "us-east-1"), ("classifier", "gcp", "us-central1")}
+
+    def test_a_model_at_a_second_site_has_a_row_a_site_under_their_sum(self) -> None:
+        found = [row for row in costs.rows(changed(review("second-site"))) if row.label == "detector"]
+        labels = [(row.label, row.note) for row in found]
+        assert labels == [
+            ("detector", "all sites"),
+            ("detector", "aws/us-east-1 · on-demand"),
+            ("detector", "gcp/us-central1 · on-demand"),
+        ]
+        for text in (markdown(review("second-site")), page(review("second-site"))):
+            assert "all sites" in text
+            assert "gcp/us-central1" in text
+
+    def test_a_model_with_a_fallback_has_a_row_for_each_way_in_which_its_machines_are_bought(self) -> None:
+        found = costs.rows(changed(review("spot-added")))
+        start = next(number for number, row in enumerate(found) if row.part == "owner")
+        model, spot, on_demand = found[start:]
+        assert (model.label, model.note) == ("detector", "aws/us-east-1 · on-demand → spot and on-demand")
+        assert [(row.part, row.label) for row in (spot, on_demand)] == [
+            ("kind", "spot machines"),
+            ("kind", "on-demand machines"),
+        ]
+        # Two of its three replicas have room on spot; at rest it has one, and that is there.
+        assert spot.amounts[-2:] == (costs.Amount("+730", "", more=True), costs.Amount("+1,460", "", more=True))
+        assert on_demand.amounts[-2:] == (costs.Amount("0", "−730"), costs.Amount("730", "−1,460"))
 
     def test_a_destroyed_cluster_stands_before_what_ran_in_it(self) -> None:
         types = [change.short_type for change in review("cluster-destroyed").dangers]

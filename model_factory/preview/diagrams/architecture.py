@@ -15,7 +15,7 @@ from model_factory.graph.accelerators import TAINTS
 from model_factory.graph.autoscalers import Autoscaler
 from model_factory.graph.clusters import EKS_CLUSTER, GKE_CLUSTER, Cluster, clusters_of
 from model_factory.graph.pods import accelerators_of, pod_spec
-from model_factory.graph.pools import NodePool, node_pool
+from model_factory.graph.pools import NodePool, by_preference, node_pool
 from model_factory.graph.resource import Resource
 from model_factory.graph.values import at, listed, mapping, number, text
 
@@ -47,7 +47,8 @@ class Model:
     """What serves one model in one cluster. Names are logical ones; amounts stand as Kubernetes writes them."""
 
     name: str
-    pool: str
+    pools: Sequence[str]
+    """Those that it may use, the one that it likes best first."""
     image: str
     ports: Sequence[str]
     accelerators: str
@@ -151,17 +152,18 @@ class Architecture:
         server = mapping(at(pod, "containers", 0))
         labels = {} if deployment is None else mapping(deployment.at("metadata", "labels"))
         name = text(labels.get("model")) or component.name
-        pools: list[NodePool] = []
+        pools: Sequence[NodePool] = ()
         scalers: Sequence[Autoscaler] = ()
         if deployment is not None and (cluster := self._clusters.get(deployment.urn)) is not None:
             inside = {each.urn for each in region}
-            pools = [each for each in cluster.pools if each.resource.urn in inside and each.is_chosen_by(pod)]
+            chosen = [each for each in cluster.pools if each.resource.urn in inside and each.is_chosen_by(pod)]
+            pools = [each for rank in by_preference(chosen, pod) for each in rank]
             scalers = cluster.autoscalers_of(deployment)
         scaler = next(iter(scalers), None)
         needed = self._needs(each for each in own if each.kind in ("Deployment", "PersistentVolume"))
         return Model(
             name=name,
-            pool=_pool_name(pools[0]) if pools else "",
+            pools=[_pool_name(each) for each in pools],
             image=_image(at(server, "image"), name),
             ports=[
                 f"{at(each, 'name')} {_whole(at(each, 'port'))}"

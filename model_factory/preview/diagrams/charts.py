@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -26,6 +27,7 @@ def diagrams(architecture: Architecture, settings: Settings) -> Mapping[str, str
     models = {each.name: each for each in settings.models}
     head = f"<!-- Drawn by `factory diagram --stack {settings.stack}` from the program and the stack file; not by hand. -->"
     regions = architecture.regions
+    sites = Counter(model.name for region in regions for model in region.models)
     return {
         "architecture.md": _page(
             head,
@@ -41,7 +43,10 @@ def diagrams(architecture: Architecture, settings: Settings) -> Mapping[str, str
             head,
             f"How the models of {settings.stack} serve",
             [
-                (model.name, serving_chart(region, model, models.get(model.name)))
+                (
+                    model.name if sites[model.name] == 1 else f"{model.name} in {region.place or region.name}",
+                    serving_chart(region, model, models.get(model.name)),
+                )
                 for model, region in sorted(
                     ((model, region) for region in regions for model in region.models),
                     key=lambda pair: (pair[0].name, pair[1].name),
@@ -74,7 +79,7 @@ def cluster_chart(region: Region, models: Mapping[str, ModelSettings]) -> Chart:
             Edge(f"{model.name} service", f"{model.name} deployment"),
             Edge(f"{model.name} scaler", f"{model.name} deployment", "scales", dotted=True),
             Edge(f"{model.name} budget", f"{model.name} deployment", "guards", dotted=True),
-            Edge(f"{model.name} deployment", f"pool {model.pool}", "node selector"),
+            *_runs_on(f"{model.name} deployment", model, "", "prefers" if model.pools[1:] else "node selector"),
         ]
     known = {"control", *(f"pool {each.name}" for each in region.pools)}
     known |= {node.key for space in spaces for node in space.parts}
@@ -88,7 +93,7 @@ def cluster_chart(region: Region, models: Mapping[str, ModelSettings]) -> Chart:
 
 def serving_chart(region: Region, model: Model, asked: ModelSettings | None) -> Chart:
     """The way of a request, and what a replica needs before it can answer."""
-    pool = next((each for each in region.pools if each.name == model.pool), None)
+    pools = [each for each in region.pools if each.name in model.pools]
     callers = [Node(f"client {label}", ["clients", label], "round") for label in model.clients if not _watches(label)]
     watchers = [Node(f"client {label}", ["metrics", label], "round") for label in model.clients if _watches(label)]
     server = Node(
@@ -113,10 +118,8 @@ def serving_chart(region: Region, model: Model, asked: ModelSettings | None) -> 
         edges.append(Edge("scaler", "server", "replicas", dotted=True))
         edges += [Edge(each.key, "scaler", "metrics", dotted=True) for each in watchers]
         edges += [Edge("server", each.key, "scraped", dotted=True) for each in watchers]
-    outside: list[Node | Box] = []
-    if pool:
-        outside.append(_pool_node("pool", pool))
-        edges.append(Edge("server", "pool", "runs on"))
+    outside: list[Node | Box] = [_pool_node(f"pool {each.name}", each) for each in pools]
+    edges += _runs_on("server", model, "", "prefers" if pools[1:] else "runs on")
     if model.registry:
         outside.append(Node("registry", ["registry", model.registry], "store", "store"))
         edges.append(Edge("registry", "server", "image, by digest", dotted=True))
@@ -159,16 +162,20 @@ def _region_box(region: Region, models: Mapping[str, ModelSettings]) -> Box:
 
 
 def _region_edges(region: Region) -> Iterator[Edge]:
-    pools = {each.name for each in region.pools}
     for model in region.models:
         key = f"{region.name} model {model.name}"
-        if model.pool in pools:
-            yield Edge(key, f"{region.name} pool {model.pool}")
+        yield from _runs_on(key, model, f"{region.name} ")
         for bucket in model.weights:
             if bucket in region.buckets:
                 yield Edge(f"{region.name} bucket {bucket}", key, dotted=True)
         if model.registry in region.registries:
             yield Edge(f"{region.name} registry", key, dotted=True)
+
+
+def _runs_on(source: str, model: Model, place: str, told: str = "") -> Iterator[Edge]:
+    """From a model to its pools: to the one that it likes best, and dotted to those that take what that has no room for."""
+    for rank, pool in enumerate(model.pools):
+        yield Edge(source, f"{place}pool {pool}", f"choice {rank + 1}" if rank else told, dotted=bool(rank))
 
 
 def _namespace_box(model: Model, asked: ModelSettings | None) -> Box:
@@ -205,7 +212,7 @@ def _pool_node(key: str, pool: Pool) -> Node:
 def _pool_table(regions: Sequence[Region]) -> str:
     rows = [
         f"| {region.name} | {each.name} | {each.machine_type} | {each.accelerator or '–'} | {each.capacity_type or '–'} "
-        f"| {each.min_nodes}-{each.max_nodes} | {', '.join(m.name for m in region.models if m.pool == each.name) or '–'} |"
+        f"| {each.min_nodes}-{each.max_nodes} | {', '.join(_models_on(region, each.name)) or '–'} |"
         for region in regions
         for each in region.pools
     ]
@@ -217,6 +224,13 @@ def _pool_table(regions: Sequence[Region]) -> str:
             "",
         ]
     )
+
+
+def _models_on(region: Region, pool: str) -> Iterator[str]:
+    for model in region.models:
+        if pool in model.pools:
+            rank = model.pools.index(pool)
+            yield f"{model.name} (choice {rank + 1})" if rank else model.name
 
 
 def _image(model: Model, asked: ModelSettings | None) -> str:
