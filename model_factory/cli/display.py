@@ -17,7 +17,7 @@ from model_factory.cli.session import Session
 from model_factory.engines.protocol import Outcome
 from model_factory.local.engine.request import Operation
 from model_factory.preview.digest import digest
-from model_factory.preview.events import Report
+from model_factory.preview.events import Diagnostic, Report
 from model_factory.preview.outputs import print_outputs
 from model_factory.preview.review import Heading, Review, review_of
 from model_factory.preview.terminal import print_messages, print_review
@@ -42,6 +42,8 @@ class Display:
         self._show_diff = show_diff
         self.show_same = show_same
         self.console: Console = console_for(as_json=as_json)
+        self._told: set[Diagnostic] = set()
+        """Warnings that were shown: the preview before a change says them, and the change again."""
 
     def preview(self, ended: Ended) -> None:
         """A preview: what would change, and of the outputs those that differ."""
@@ -60,7 +62,7 @@ class Display:
 
     def details(self, ended: Ended) -> None:
         """`plan`, with each property that would change."""
-        print_review(self.console, self._review(ended), show_diff=True)
+        print_review(self.console, self._review(ended), show_diff=True, told=self._told)
 
     def end(self, ended: Ended, operation: Operation, note: str = "") -> None:
         """The end of a command that changes things."""
@@ -96,7 +98,10 @@ class Display:
         raise CommandError(f"{operation} of {stack} failed: {what}.{kept}")
 
     def _show(self, ended: Ended, outputs: Mapping[str, Any]) -> None:
-        print_review(self.console, self._review(ended), show_diff=self._show_diff, show_same=self.show_same)
+        print_review(
+            self.console, self._review(ended), show_diff=self._show_diff, show_same=self.show_same, told=self._told
+        )
+        self._told.update(note for note in ended.report.diagnostics if note.severity == "warning")
         if outputs and ended.outcome.ok:
             self.console.print()
             print_outputs(self.console, outputs)

@@ -10,10 +10,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from model_factory.graph.urn import name_of
 from model_factory.preview import costs
 from model_factory.preview.changes import Change
-from model_factory.preview.events import FindingKind
+from model_factory.preview.events import Diagnostic, FindingKind
 from model_factory.preview.gfm import (
     cell,
     code,
@@ -29,6 +28,7 @@ from model_factory.preview.review import (
     DRIFT_NOTE,
     NOT_EVALUATED_NOTE,
     TITLES,
+    WARNINGS_SHOWN,
     Heading,
     Judgement,
     Review,
@@ -93,7 +93,7 @@ _DETAILS: Final = (
 
 def _render(review: Review, detail: Detail) -> str:
     parts: list[Callable[[Review, Detail], Iterable[str]]] = [
-        _top, _errors, _dangers, _violations, _cost, _changes, _drift, _graph, _other_policies, _warnings, _foot,
+        _top, _errors, _dangers, _violations, _warnings, _cost, _changes, _drift, _graph, _other_policies, _foot,
     ]  # fmt: skip
     return "\n".join(without_double_blanks(line for part in parts for line in part(review, detail))) + "\n"
 
@@ -133,8 +133,8 @@ def _errors(review: Review, detail: Detail) -> Iterable[str]:
         return
     yield f"#### {_stack(review)}: errors"
     for note in review.errors[: detail.notes]:
-        if note.urn:
-            yield f"{code(name_of(note.urn))}:"
+        if note.subject:
+            yield f"{code(note.subject)}:"
         yield from fence(_cut(note.message), "text")
         yield from (f"- {words(line)}" for line in (note.error.lines if note.error else ()))
     yield from more_of(len(review.errors) - detail.notes, "error")
@@ -295,9 +295,22 @@ def _graph(review: Review, detail: Detail) -> Iterable[str]:
 def _warnings(review: Review, detail: Detail) -> Iterable[str]:
     if not review.warnings:
         return
-    body = [line for note in review.warnings[: detail.notes] for line in fence(_cut(note.message), "text")]
-    body += more_of(len(review.warnings) - detail.notes, "warning")
-    yield from fold(f"<b>{_stack(review)}: warnings</b> ({len(review.warnings):,})", body)
+    yield f"#### {_stack(review)}: warnings"
+    yield ""
+    shown, found = min(WARNINGS_SHOWN, detail.notes), review.warnings[: detail.notes]
+    yield from (line for note in found[:shown] for line in _warning(note))
+    yield ""
+    if rest := found[shown:]:
+        yield from fold(f"{len(rest):,} more", (line for note in rest for line in _warning(note)))
+    yield from more_of(len(review.warnings) - len(found), "warning")
+
+
+def _warning(note: Diagnostic) -> list[str]:
+    subject = f"{code(note.subject)}: " if note.subject else ""
+    message = _cut(note.message)
+    if "\n" in message:
+        return [f"- {subject}", *indented(fence(message, "text"))]
+    return [f"- {subject}{words(message)}"]
 
 
 def _foot(review: Review, _detail: Detail) -> Iterable[str]:

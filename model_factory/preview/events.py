@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, cast
 
 from model_factory.graph.masking import Masker
 from model_factory.graph.refusal import Refusal
-from model_factory.graph.urn import name_of, type_of
+from model_factory.graph.urn import STACK_TYPE, name_of, type_of
 from model_factory.graph.verdict import not_evaluated
 from model_factory.preview.wording import short_type
 
@@ -84,6 +84,11 @@ class Diagnostic:
     urn: str = ""
     error: Refusal | None = None
     """What a cloud refused, in parts. The Pulumi CLI gives only the message."""
+
+    @property
+    def subject(self) -> str:
+        """The name of the one resource that it is about; empty for what is about the stack as a whole."""
+        return "" if type_of(self.urn) == STACK_TYPE else name_of(self.urn)
 
 
 @dataclass(frozen=True, slots=True)

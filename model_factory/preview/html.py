@@ -12,12 +12,11 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from model_factory.graph.urn import name_of
 from model_factory.preview import costs
 from model_factory.preview.changes import diff_lines
 from model_factory.preview.dependents import Dependents
 from model_factory.preview.picture import layout
-from model_factory.preview.review import DRIFT_NOTE, NOT_EVALUATED_NOTE, TITLES, Review
+from model_factory.preview.review import DRIFT_NOTE, NOT_EVALUATED_NOTE, TITLES, WARNINGS_SHOWN, Review
 from model_factory.preview.wording import op_of
 
 _LABELS: Final = {
@@ -25,7 +24,13 @@ _LABELS: Final = {
     "change": "Nothing is lost", "same": "No change",
 }  # fmt: skip
 
-_LIMITS: Final = {"dangers_shown": 20, "names_in_line": 3, "members_with_inputs": 25, "diff_limit": 400}
+_LIMITS: Final = {
+    "dangers_shown": 20,
+    "warnings_shown": WARNINGS_SHOWN,
+    "names_in_line": 3,
+    "members_with_inputs": 25,
+    "diff_limit": 400,
+}
 
 
 def page(review: Review) -> str:
@@ -55,7 +60,7 @@ def _templates() -> Environment:
     templates.filters |= {"sentence": _sentence, "thousands": "{:,}".format}
     shared: dict[str, Any] = {
         **_LIMITS,
-        "costs": costs, "diff_lines": diff_lines, "name_of": name_of, "op_of": op_of, "svg": svg, "titles": TITLES,
+        "costs": costs, "diff_lines": diff_lines, "op_of": op_of, "svg": svg, "titles": TITLES,
         "drift_note": DRIFT_NOTE, "not_evaluated_note": NOT_EVALUATED_NOTE,
         "style": Markup(loader.get_source(templates, "style.css")[0]),  # noqa: S704 - ours
     }  # fmt: skip

@@ -50,6 +50,8 @@ _COUNTED: Final[Mapping[FindingKind, str]] = {
     "not evaluated": "not evaluated",
 }
 NOT_EVALUATED_NOTE: Final = "What these check is known only during up, where they run again. None of them has passed."
+WARNINGS_SHOWN: Final = 5
+"""How many stand outside a fold."""
 DRIFT_NOTE: Final = "Found in the clouds and not in the state. It was there before this change."
 
 
@@ -124,6 +126,7 @@ class Review:
     dependents: Dependents | None
     errors: tuple[Diagnostic, ...]
     warnings: tuple[Diagnostic, ...]
+    """Each once, those of the stack as a whole first: what the plan says of the change is among them."""
 
     def judged(self, kind: FindingKind) -> tuple[Judgement, ...]:
         """The judgements of one kind, the most severe first."""
@@ -170,7 +173,7 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
         cost=cost,
         dependents=dependents_of(report),
         errors=errors,
-        warnings=tuple(_notes(report, "warning")),
+        warnings=tuple(sorted(dict.fromkeys(_notes(report, "warning")), key=lambda note: bool(note.subject))),
     )
 
 

@@ -5,7 +5,7 @@ Renders to a rich console given by the caller; decides nothing and reads no stat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -13,9 +13,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from model_factory.graph.masking import name_unknowns
-from model_factory.graph.urn import STACK_TYPE, name_of, type_of
+from model_factory.graph.urn import STACK_TYPE, type_of
 from model_factory.preview.changes import PropertyChange, differences
-from model_factory.preview.events import FindingKind, Report, Severity, Step
+from model_factory.preview.events import Diagnostic, FindingKind, Report, Severity, Step
 from model_factory.preview.review import Judgement, Review
 from model_factory.preview.wording import Tone, join_first, op_of, short_type
 
@@ -38,13 +38,20 @@ _MAX_PATHS_ON_A_LINE: Final = 4
 _MAX_NAMES: Final = 3
 
 
-def print_review(console: Console, review: Review, *, show_diff: bool = False, show_same: bool = False) -> None:
-    """All of a finished operation."""
+def print_review(
+    console: Console,
+    review: Review,
+    *,
+    show_diff: bool = False,
+    show_same: bool = False,
+    told: Collection[Diagnostic] = (),
+) -> None:
+    """All of a finished operation, but for warnings that the reader was `told` before."""
     tree = _tree(review.report, show_diff=show_diff, show_same=show_same)
     if tree is not None:
         console.print(tree)
         console.print()
-    _print_notes(console, review.report)
+    _print_notes(console, review.report, told)
     console.print(_tally(review))
     _print_judgements(console, review)
 
@@ -136,18 +143,24 @@ def _tally(review: Review) -> Text:
     return Text("  ").join(parts) if parts else Text("nothing to do")
 
 
-def _print_notes(console: Console, report: Report) -> None:
-    """Each message after what it is and the resource that it is about."""
+def _print_notes(console: Console, report: Report, told: Collection[Diagnostic] = ()) -> None:
+    """Each message after what it is and the resource that it is about, a warning once."""
+    seen = set(told)
+    notes: list[Diagnostic] = []
     for note in report.diagnostics:
+        if note not in seen:
+            notes.append(note)
+        if note.severity == "warning":
+            seen.add(note)
+    for note in notes:
         style = _NOTE_STYLES.get(note.severity)
         label = f"{note.severity}: " if style else ""
-        type_ = short_type(type_of(note.urn))
-        where = f"{type_} {name_of(note.urn)}: " if type_ else ""
+        where = f"{short_type(type_of(note.urn))} {note.subject}: " if note.subject else ""
         text = Text.assemble((label, style or ""), (where, "cyan"), name_unknowns(note.message))
         console.print(text, soft_wrap=True)
         for line in note.error.lines if note.error else ():
             console.print(Text(f"  {line}"), soft_wrap=True)
-    if report.diagnostics:
+    if notes:
         console.print()
 
 

@@ -71,5 +71,9 @@ def error(message: str, resource: str = "") -> Event:
     return {"diagnosticEvent": {"severity": "error", "message": message, "urn": resource, "color": "never"}}
 
 
+def warning(message: str, resource: str = "") -> Event:
+    return {"diagnosticEvent": {"severity": "warning", "message": message, "urn": resource, "color": "never"}}
+
+
 def reviewed(*events: Event, secrets: tuple[str, ...] = (), **heading: Any) -> Review:
     return review_of(Report.of(events, Masker(secrets)), Heading("p", "dev", **heading))

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from model_factory.preview.comment import MAX_BYTES, is_comment_of, markdown, marker, runs_in
 from model_factory.preview.review import Run
-from tests.preview.samples import Event, error, policy, reviewed, step, urn
+from tests.preview.samples import Event, error, policy, reviewed, step, urn, warning
 
 BUCKET = urn("aws:s3/bucket:Bucket", "b")
 
@@ -59,6 +59,41 @@ class TestItsPlace:
         heads = [line for line in text.splitlines() if line.startswith(("#### ", "<details><summary><b>"))]
         assert len(heads) >= 4
         assert all("dev" in line for line in heads)
+
+
+class TestWarnings:
+    """What the plan says of a change comes as warnings of the program."""
+
+    MOVED = "Pulumi.dev.yaml:12: model-factory:models.llm: moves from aws/us-east-1 to gcp/us-central1: g6 is no longer sold"
+
+    def test_why_a_model_moves_stands_above_every_fold_and_what_changes(self) -> None:
+        text = markdown(reviewed(warning(self.MOVED), step("create", name="c", new={"a": 1})))
+        above = text.partition("<details>")[0]
+        assert f"- {self.MOVED}" in above
+        assert text.index("dev: warnings") < text.index("dev: changes")
+
+    def test_the_same_is_told_once_and_the_stack_is_no_subject(self) -> None:
+        stack = urn("pulumi:pulumi:Stack", "p-dev")
+        text = markdown(reviewed(warning("slow", BUCKET), warning(self.MOVED, stack), warning(self.MOVED, stack)))
+        assert text.count("moves from") == 1
+        assert [line for line in text.splitlines() if line.startswith("- ") and "warning" not in line][-2:] == [
+            f"- {self.MOVED}",
+            "- `b`: slow",
+        ]
+
+    def test_many_are_in_a_fold_but_for_the_first(self) -> None:
+        text = markdown(reviewed(*(warning(f"note {number}") for number in range(60))))
+        above, _, under = text.partition("<details>")
+        assert "note 4" in above
+        assert "note 5" not in above
+        assert "note 49" in under
+        assert "And 10 more warnings." in text
+
+    def test_no_mark_of_theirs_is_one(self) -> None:
+        html = rendered(warning("see @me <b>#1</b> *now*"), warning("two\n```\nlines"))
+        assert "<b>#1" not in html
+        assert "@me" not in html
+        assert "<em>" not in html
 
 
 class TestOrder:

@@ -12,6 +12,7 @@ from model_factory.preview.events import Report
 from model_factory.preview.review import Heading, review_of
 from model_factory.preview.terminal import print_review
 from model_factory.preview.wording import short_type
+from tests.preview.samples import warning
 
 STACK = "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev"
 CLUSTER = "urn:pulumi:dev::p::model-factory:cluster:EksCluster::eks"
@@ -34,7 +35,7 @@ def event(op: str, urn: str, parent: str, **metadata: Any) -> dict[str, Any]:
     return {"resourcePreEvent": {"metadata": filled, "planning": True}}
 
 
-def shown(events: list[dict[str, Any]], **options: bool) -> str:
+def shown(events: list[dict[str, Any]], **options: Any) -> str:
     out = io.StringIO()
     review = review_of(Report.of(events), Heading("p", "dev"))
     print_review(Console(file=out, width=200, no_color=True), review, **options)
@@ -90,3 +91,16 @@ class TestChangeTree:
 )
 def test_types_are_short_as_in_pulumis_display(token: str, short: str) -> None:
     assert short_type(token) == short
+
+
+class TestWarnings:
+    def test_are_told_once_and_not_again_to_who_was_told(self) -> None:
+        events = [warning("plan says"), warning("plan says"), warning("new"), *EVENTS]
+        assert shown(events).count("plan says") == 1
+        told = Report.of(events[:1]).diagnostics
+        again = shown(events, told=told)
+        assert "plan says" not in again
+        assert "warning: new" in again
+
+    def test_of_the_stack_stand_without_its_name(self) -> None:
+        assert "warning: plan says" in shown([warning("plan says", STACK), *EVENTS])
