@@ -14,7 +14,7 @@ from model_factory.preview.wording import show_value
 _MAX_VALUE_CHARACTERS: Final = 60
 _COLUMN_ORDER: Final = (
     *("name", "model", "runtime", "cloud", "region", "machine_type", "accelerator", "capacity_type", "value"),
-    *("replicas", "replicas_max", "usd_per_hour", "usd_per_hour_max"),
+    *("replicas", "replicas_max", "usd_per_hour", "usd_per_hour_max", "usd_per_hour_fallback"),
 )
 
 
@@ -39,6 +39,7 @@ def _is_records(value: Any) -> TypeGuard[Mapping[str, Mapping[str, Any]] | Seque
 
 
 def _table(title: str, records: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a record; where it has several records of its own, as a model has legs, these under it in its columns."""
     table = Table(
         title=title,
         title_justify="left",
@@ -48,12 +49,15 @@ def _table(title: str, records: Sequence[Mapping[str, Any]]) -> Table:
         padding=(0, 2, 0, 0),
         header_style="dim",
     )
-    columns = sorted({key for record in records for key in record}, key=_column_place)
+    columns = sorted({key for each in records for key in each if not _is_records(each[key])}, key=_column_place)
     for column in columns:
         numbers = all(isinstance(record.get(column), (int, float)) for record in records)
         table.add_column(_heading(column), justify="right" if numbers else "left", overflow="fold")
     for record in records:
         table.add_row(*(_cell(record.get(column)) for column in columns))
+        for parts in (each for each in record.values() if _is_records(each) and len(each) > 1):
+            for part in parts.values() if isinstance(parts, Mapping) else parts:
+                table.add_row(*(_cell(part[column]) if column in part else "" for column in columns), style="dim")
     return table
 
 
