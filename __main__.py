@@ -9,8 +9,7 @@ from components.declared import record
 from components.factory import build
 from components.kubernetes.serving import SERVING
 from components.outputs import budget_row, model_rows
-from model_factory.facts.catalogue import catalogue
-from model_factory.planning.planned import planned
+from model_factory.planning.planned import market, planned
 from model_factory.planning.settings.load import read_config
 from model_factory.planning.settings.problems import PlanningError
 from model_factory.planning.settings.stackfile import read_stack_file
@@ -22,8 +21,8 @@ def main() -> None:
     file = Path(pulumi.runtime.get_root_directory() or ".") / f"Pulumi.{stack}.yaml"
     where = read_stack_file(file) if file.is_file() else None
     reading = read_config(get_config_env(), SERVING, where, project=project, stack=stack)
-    settings, placed = planned(reading, catalogue().offers)
-    for warning in settings.warnings:
+    settings, placed = planned(reading, market())
+    for warning in (*settings.warnings, *placed.notes):
         pulumi.log.warn(str(warning))
 
     declared = record()

@@ -1,7 +1,6 @@
 """All of a stack in one AWS region: network, cluster, pools, registries, bucket, models."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import TypedDict
 
 import pulumi
@@ -156,18 +155,13 @@ class AwsRegion(pulumi.ComponentResource):
 
 def nodes_at_rest(pool: Pool, placements: Sequence[Placement]) -> int:
     """The nodes that hold the least replicas of the pool's models."""
-    members = [each for each in placements if each.pool == pool.name]
-    if not members:
+    legs = [(each.model, leg) for each in placements for leg in each.legs if leg.pool == pool.name]
+    if not legs:
         return 0
     needs = [
-        (
-            (Decimal(each.model.gpus_per_replica), amount(each.model.cpu), each.model.memory_gib),
-            each.model.name,
-            each.replicas,
-        )
-        for each in members
+        ((leg.share.accelerators, amount(model.cpu), model.memory_gib), model.name, leg.least) for model, leg in legs
     ]
-    return nodes_for(members[0].offer, needs)
+    return nodes_for(legs[0][1].offer, needs)
 
 
 def bucket_arn(bucket: str) -> pulumi.Output[str]:

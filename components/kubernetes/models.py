@@ -52,7 +52,7 @@ def serve_models(
             model_name,
             {
                 "model": model,
-                "pool": placement.pool,
+                "pool": placement.first.pool,
                 "image": site.repository(model).apply(lambda url: image_in(url, model.image))
                 if in_own_registry(model.image)
                 else model.image,
@@ -64,7 +64,10 @@ def serve_models(
             pulumi.ResourceOptions(
                 parent=parent,
                 providers=[site.provider],
-                depends_on=[site.pools[placement.pool], *([identity.resource] if identity else [])],
+                depends_on=[
+                    *(site.pools[pool] for pool in placement.pools),
+                    *([identity.resource] if identity else []),
+                ],
             ),
         )
 

@@ -21,12 +21,11 @@ from model_factory.cli.project import (
     require_stack_file,
 )
 from model_factory.cli.serving import serving
-from model_factory.facts.catalogue import catalogue
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.engine.errors import SecretsError
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
-from model_factory.planning.planned import planned
+from model_factory.planning.planned import market, planned
 from model_factory.planning.settings.load import read_files
 from model_factory.planning.settings.problems import SettingsError
 from model_factory.planning.settings.providers import Providers
@@ -63,7 +62,7 @@ class Session:
         try:
             file = read_stack_file(path)
             reading = read_files(file, project.file, serving(project.root))
-            settings, _ = planned(reading, catalogue().offers)
+            settings, _ = planned(reading, market())
         except SettingsError as error:
             raise BadInputError(str(error)) from error
         return cls(project, stack, file, settings)

@@ -8,7 +8,6 @@ delta = delta_of(bill, bill_of(after))
 from model_factory.cost.bill import MAX_PRICE_AGE, bill_of
 from model_factory.cost.charges import Usage
 from model_factory.cost.delta import delta_of
-from model_factory.cost.packing import nodes_for
 from model_factory.cost.values import (
     HOURS_A_MONTH,
     IDLE,
@@ -25,6 +24,7 @@ from model_factory.cost.values import (
     Sums,
     site_name,
 )
+from model_factory.facts.packing import nodes_for
 from model_factory.graph.resource import Resource, before_and_after, resources_of
 
 __all__ = [

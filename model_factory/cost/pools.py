@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal
 
-from model_factory.cost.packing import Need, nodes_for
 from model_factory.cost.values import IDLE, SHARED, Share, Span
 from model_factory.facts.clouds import Cloud
 from model_factory.facts.machines import machines
 from model_factory.facts.offer import Offer
+from model_factory.facts.packing import Need, nodes_for
 from model_factory.facts.prices import MACHINE, PriceTable
 from model_factory.graph.clusters import Cluster, clusters_of
 from model_factory.graph.graph import Graph

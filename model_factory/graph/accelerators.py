@@ -23,6 +23,25 @@ AMD: Final = Vendor("amd", "amd.com/gpu")
 VENDORS: Final = (NVIDIA, AMD)
 TAINTS: Final = tuple(each.resource for each in VENDORS)
 
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one replica takes of its machine's accelerators: so many of an extended resource. Today these are whole ones; parts (MIG,
+    time slices, MPS) are refused where a stack file is read."""
+
+    count: int
+    resource: str = NVIDIA.resource
+
+    @property
+    def accelerators(self) -> Decimal:
+        """The same in whole accelerators."""
+        return whole(self.resource, Decimal(self.count))
+
+    def __str__(self) -> str:
+        """As people say it: `2 GPUs`."""
+        return f"{self.count} GPU{'' if self.count == 1 else 's'}"
+
+
 _STEP: Final = Decimal("1e-12")
 _PROFILE: Final = re.compile(r"(\d+)g\.\d+gb(?:[+.-].*)?")
 # docs.nvidia.com/datacenter/tesla/mig-user-guide/supported-mig-profiles.html: A30 and RTX PRO 6000 come apart in four, others in seven.

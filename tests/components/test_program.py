@@ -54,7 +54,8 @@ class TestDevStack:
     def test_a_pool_a_planned_offer_and_a_system_pool_a_cluster(self, dev: Any) -> None:
         groups = {each.name: each.inputs for each in dev.of(":NodeGroup")}
         assert set(groups) == {
-            f"dev-aws-us-east-1-{pool}" for pool in ("system", "l40sx1-spot", "l4x1-on-demand", "t4x1-spot")
+            f"dev-aws-us-east-1-{pool}"
+            for pool in ("system", "l40sx1-on-demand", "l40sx1-spot", "l4x1-on-demand", "t4x1-on-demand", "t4x1-spot")
         }
         assert len(dev.of(":NodePool")) == 3
 

@@ -12,9 +12,8 @@ from ruamel.yaml import YAML
 
 from components.kubernetes.serving import SERVING
 from model_factory.facts.aws import services as aws
-from model_factory.facts.catalogue import catalogue
 from model_factory.facts.gcp import services as gcp
-from model_factory.planning.planned import planned
+from model_factory.planning.planned import market, planned
 from model_factory.planning.settings.load import read_config, read_files
 from model_factory.planning.settings.problems import Problem, SettingsError
 from model_factory.planning.settings.sections import Settings
@@ -70,12 +69,12 @@ Edit = Callable[[dict[str, Any]], object]
 def load(stack_file: Path, project_file: Path) -> Settings:
     """The settings of a stack file whose models all fit somewhere, as the command reads them."""
     reading = read_files(read_stack_file(stack_file), read_project_file(project_file), SERVING)
-    return planned(reading, catalogue().offers)[0]
+    return planned(reading, market())[0]
 
 
 def from_config(config: Mapping[str, object], where: StackFile | None = None, *, stack: str = "") -> Settings:
     """The same as the program reads them."""
-    return planned(read_config(config, SERVING, where, stack=stack), catalogue().offers)[0]
+    return planned(read_config(config, SERVING, where, stack=stack), market())[0]
 
 
 class Project:

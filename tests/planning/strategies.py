@@ -8,10 +8,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from components.kubernetes.serving import SERVING
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.gcp.kubernetes import GKE_VERSIONS, GkeChannel
 from model_factory.facts.nodes import allocatable
 from model_factory.facts.offer import Offer
+from model_factory.planning.placing.fit import lacking
 from tests.planning.project import AWS_SERVICES, GCP_SERVICES
 
 StackDict = dict[str, Any]
@@ -115,7 +117,9 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool) -> StackDic
     offer = draw(st.sampled_from(_offers_in(regions)))
     cores, memory = allocatable(offer)
     gpus = draw(st.integers(1, offer.accelerator_count))
-    runtime = draw(st.sampled_from(RUNTIMES))
+    runtime = draw(
+        st.sampled_from([each for each in RUNTIMES if not lacking(offer, SERVING.runtimes[each].hardware(()))])
+    )
     least = draw(st.integers(1, 3))
     model: StackDict = {
         "runtime": runtime,
@@ -148,7 +152,11 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool) -> StackDic
 
 
 def _offers_in(regions: dict[str, list[str]]) -> list[Offer]:
-    return [offer for offer in catalogue().offers if offer.region in regions.get(offer.cloud, ())]
+    return [
+        offer
+        for offer in catalogue().offers
+        if offer.accelerator_count and offer.region in regions.get(offer.cloud, ())
+    ]
 
 
 def _amount(most: Decimal) -> st.SearchStrategy[Decimal]:

@@ -11,6 +11,7 @@ import pytest
 from components.kubernetes.serving import SERVING
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.offer import Offer
+from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.plan import Plan
 from model_factory.planning.planned import planned
 from model_factory.planning.settings.load import Reading, read_config, read_files
@@ -29,7 +30,7 @@ def reading_of(project: Project, *edits: Edit) -> Reading:
 
 def refused(reading: Reading, offers: Iterable[Offer] = OFFERS) -> tuple[Problem, ...]:
     with pytest.raises(SettingsError) as error:
-        planned(reading, offers)
+        planned(reading, Market.of(offers))
     return error.value.problems
 
 
@@ -54,8 +55,8 @@ class TestTheOffersGiven:
             "model-factory:models.llm.accelerators[0]",
             "model-factory:models.llm.machineTypes[0]",
         ]
-        made: Plan = planned(reading, [*OFFERS, tomorrow])[1]
-        assert made.placements[0].offer == tomorrow
+        made: Plan = planned(reading, Market.of([*OFFERS, tomorrow]))[1]
+        assert made.placements[0].first.offer == tomorrow
 
 
 class TestProblems:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,11 @@ from ruamel.yaml import YAML
 from components.kubernetes.serving import SERVING
 from model_factory.facts.catalogue import catalogue
 from model_factory.planning.placing.fit import fits, need_of
-from model_factory.planning.placing.plan import hourly_price, plan
+from model_factory.planning.placing.lock import Lock
+from model_factory.planning.placing.market import Market
+from model_factory.planning.placing.moves import moves
+from model_factory.planning.placing.place import place
+from model_factory.planning.placing.plan import hourly_price
 from model_factory.planning.settings.problems import SettingsError
 from model_factory.planning.settings.schema import json_schema
 from model_factory.planning.settings.sections import Settings
@@ -55,28 +61,51 @@ class TestValidStacks:
         config = stack["config"]
         given_settings = from_config(config, stack="dev")
         offers = list(catalogue().offers)
-        made = plan(given_settings, offers)
+        made = place(given_settings, Market.of(offers))
         order.shuffle(offers)
-        assert plan(given_settings, offers) == made
-        assert [each.model.name for each in made.placements] == sorted(config["model-factory:models"])
+        assert place(given_settings, Market.of(offers)) == made
+        assert {each.model.name for each in made.placements} == set(config["model-factory:models"])
         pools = {(pool.cloud, pool.region, pool.name): pool for pool in made.pools}
         assert len(pools) == len(made.pools)
         for placement in made.placements:
             need = need_of(given_settings, placement.model)
-            assert fits(placement.offer, need)
-            assert placement.capacity_type == "on-demand" or placement.model.spot
-            pool = pools[placement.cloud, placement.region, placement.pool]
-            assert pool.machine_type == placement.offer.machine_type
-            assert pool.zones == placement.zones
-            assert set(pool.zones) <= set(placement.offer.zones)
-            if placement.cloud == "gcp":
-                chosen = given_settings.gcp.zones_of(placement.region) if given_settings.gcp else ()
-                assert pool.zones
-                assert not chosen or set(pool.zones) <= set(chosen)
-            assert pool.max_nodes * placement.replicas_per_node >= placement.model.replicas.max
-            if placement.replicas_per_node == 1:
-                cheapest = min(hourly_price(offer, "on-demand") for offer in offers if fits(offer, need))
-                assert hourly_price(placement.offer, placement.capacity_type) <= cheapest
+            ladder = given_settings.ladder_of(placement.model)
+            assert [ladder.index(leg.capacity_type) for leg in placement.legs] == sorted(
+                {ladder.index(leg.capacity_type) for leg in placement.legs}
+            )
+            for leg in placement.legs:
+                assert fits(leg.offer, need)
+                pool = pools[placement.cloud, placement.region, leg.pool]
+                assert (pool.machine_type, pool.capacity_type) == (leg.offer.machine_type, leg.capacity_type)
+                assert pool.zones == leg.zones
+                assert set(pool.zones) <= set(leg.offer.zones)
+                if placement.cloud == "gcp":
+                    chosen = given_settings.gcp.zones_of(placement.region) if given_settings.gcp else ()
+                    assert pool.zones
+                    assert not chosen or set(pool.zones) <= set(chosen)
+                assert pool.max_nodes * leg.replicas_per_node > placement.replicas.max
+            first = placement.first
+            if first.replicas_per_node == 1 and len(ladder) == len(placement.legs):
+                prices = [hourly_price(offer, first.capacity_type) for offer in offers if fits(offer, need)]
+                assert first.usd_per_node_hour == min(price for price in prices if price is not None)
+
+    @QUICK
+    @given(stack=stack_files(), order=st.randoms(use_true_random=False), share=st.floats(0.5, 2))
+    def test_stay_where_the_lock_has_them_whatever_the_prices(
+        self, stack: dict[str, Any], order: Any, share: float
+    ) -> None:
+        config = stack["config"]
+        given_settings = from_config(config, stack="dev")
+        made = place(given_settings, Market.of(catalogue().offers))
+        lock = Lock.of(made)
+        dearer = [
+            replace(offer, usd_per_hour=offer.usd_per_hour * Decimal(str(order.uniform(share, 3))))
+            for offer in catalogue().offers
+        ]
+        order.shuffle(dearer)
+        again = place(given_settings, Market.of(dearer), lock)
+        assert Lock.of(again) == lock
+        assert moves(made, again) == ()
 
 
 class TestBrokenStacks:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
+from typing import Final, Literal
 
+from model_factory.facts.accelerators import accelerators
 from model_factory.facts.clouds import CLOUDS
 from model_factory.facts.nodes import allocatable
 from model_factory.facts.offer import Offer
 from model_factory.graph import quantity
-from model_factory.planning.settings.sections import ModelConfig, Settings
+from model_factory.graph.accelerators import Share
+from model_factory.planning.settings.sections import ModelConfig, ModelSettings, Settings
+from model_factory.planning.settings.serving import Hardware
+
+Subject = Literal[
+    "place", "zones", "capacity", "machineTypes", "accelerators", "hardware", "gpusPerReplica", "gpuMemoryGib", "cpu", "memoryGib",
+]  # fmt: skip
+"""What stands against a machine, by the model's key where that is what can be changed."""
+
+_HUNDREDTH: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,47 +30,75 @@ class Need:
 
     places: frozenset[tuple[str, str]]
     """Allowed (cloud, region)."""
-    gpus: int
+    share: Share
     gpu_memory_gib: Decimal
-    """Over all its GPUs together."""
+    """Over all its accelerators together, as its server can use it."""
     cpu: Decimal
     memory_gib: Decimal
     accelerators: frozenset[str] = frozenset()
     machine_types: frozenset[str] = frozenset()
     zones: frozenset[str] = frozenset()
     """The only zones allowed in their regions; a region none of whose zones is here is allowed whole."""
+    hardware: Hardware = Hardware()  # noqa: RUF009 (frozen)
+    """What its server asks of an accelerator."""
 
     @property
     def gib_per_gpu(self) -> Decimal:
         """Accelerator memory that each GPU must bring."""
-        return self.gpu_memory_gib / self.gpus
+        return self.gpu_memory_gib / self.share.count
 
 
-def need_of(settings: Settings, model: ModelConfig) -> Need:
-    """The need of one replica, within the stack's regions and zones.
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One thing that stands against a machine.
+
+    `value` is what to write at the model's key so that it no longer does; None where no value of that key helps. `shortfall` is how
+    far off it is, as a share of what is asked: 0 for what is only named.
+    """
+
+    subject: Subject
+    reason: str
+    value: str | int | Decimal | None = None
+    shortfall: Decimal = Decimal(0)
+
+
+def need_of(settings: Settings, model: ModelSettings) -> Need:
+    """The need of one replica, within the stack's sites, those that the model's labels allow, and the zones chosen.
 
     Latency and traffic targets are not part of it: they steer the autoscaler. How fast a model is on an accelerator is not known here.
     """
+    residence = settings.residence_of(model)
     return Need(
         places=frozenset(
             (cloud, region)
             for cloud in model.clouds or settings.clouds
             for region in settings.regions_of(cloud)
-            if not model.regions or region in model.regions
+            if (not model.regions or region in model.regions) and (residence is None or region in residence)
         ),
-        gpus=model.gpus_per_replica,
+        share=share_of(model),
         gpu_memory_gib=model.gpu_memory_gib,
         cpu=quantity.amount(model.cpu),
         memory_gib=model.memory_gib,
         accelerators=frozenset(model.accelerators),
         machine_types=frozenset(model.machine_types),
         zones=frozenset(settings.zones),
+        hardware=model.hardware,
     )
+
+
+def share_of(model: ModelConfig) -> Share:
+    """What one replica takes of its machine's accelerators."""
+    return Share(model.gpus_per_replica)
 
 
 def fits(offer: Offer, need: Need) -> bool:
     """Can one replica run on one such machine?"""
-    return not misfits(offer, need)
+    return next(_misfits(offer, need), None) is None
+
+
+def misfits(offer: Offer, need: Need) -> tuple[Misfit, ...]:
+    """What stands against a replica on the machine; empty when it can run there."""
+    return tuple(_misfits(offer, need))
 
 
 def zones_for(offer: Offer, need: Need) -> tuple[str, ...]:
@@ -68,75 +107,91 @@ def zones_for(offer: Offer, need: Need) -> tuple[str, ...]:
     return tuple(zone for zone in offer.zones if not chosen or zone in chosen)
 
 
-def misfits(offer: Offer, need: Need) -> tuple[str, ...]:
-    """Why a replica cannot run on the machine; empty when it can."""
-    cores, memory = allocatable(offer)
-    tests = (
-        (
-            (offer.cloud, offer.region) in need.places,
-            f"is in {offer.cloud} {offer.region}, which is not among the allowed regions",
-        ),
-        (
-            not offer.zones or bool(zones_for(offer, need)),
-            f"is sold in {', '.join(offer.zones)} only, and the zones chosen are {', '.join(_chosen_zones(offer, need))}",
-        ),
-        (not need.machine_types or offer.machine_type in need.machine_types, "is not among the machineTypes"),
-        (
-            not need.accelerators or offer.accelerator in need.accelerators,
-            f"has {offer.accelerator}, not among the accelerators",
-        ),
-        (
-            need.gpus <= offer.accelerator_count,
-            f"has {offer.accelerator_count} GPU of the {need.gpus} needed",
-        ),
-        (
-            need.gib_per_gpu <= offer.usable_gib_per_accelerator,
-            f"has {offer.usable_gib_per_accelerator:f} GiB a GPU to use of the {_short(need.gib_per_gpu)} needed",
-        ),
-        (need.cpu <= cores, f"leaves {_short(cores)} CPU of the {_short(need.cpu)} needed"),
-        (
-            need.memory_gib <= memory,
-            f"leaves {_short(memory)} GiB of memory of the {_short(need.memory_gib)} needed",
-        ),
-    )
-    return tuple(reason for holds, reason in tests if not holds)
-
-
 def replicas_per_node(offer: Offer, need: Need) -> int:
     """How many replicas one machine holds, by GPUs, CPU and memory; 0 when `fits` is false."""
     if not fits(offer, need):
         return 0
     cores, memory = allocatable(offer)
-    return int(min(offer.accelerator_count // need.gpus, cores // need.cpu, memory // need.memory_gib))
+    return int(min(offer.accelerator_count // need.share.count, cores // need.cpu, memory // need.memory_gib))
 
 
-def why_not(need: Need, offers: Iterable[Offer]) -> str:
-    """What stands against the offer that misses `need` by least; one of the pinned kind before others."""
-    ranked = sorted(
-        ((misfits(offer, need), offer) for offer in offers if offer.accelerator_count),
-        key=lambda each: (
-            not _as_pinned(each[1], need),
-            len(each[0]),
-            each[1].usd_per_hour,
-            each[1].cloud,
-            each[1].region,
-            each[1].machine_type,
-        ),
-    )
-    if not ranked:
-        return "there are no offers"
-    reasons, offer = ranked[0]
-    return f"nearest is {offer.machine_type} in {offer.region}: it {', and it '.join(reasons)}"
+def gpus_for(offer: Offer, gib: Decimal) -> int:
+    """The least number of the machine's GPUs that together have `gib` of memory to use."""
+    return int((gib / offer.usable_gib_per_accelerator).to_integral_value(ROUND_CEILING))
+
+
+def _misfits(offer: Offer, need: Need) -> Iterator[Misfit]:
+    """Cheapest tests first: most offers fail one of these, and thousands are asked."""
+    if (offer.cloud, offer.region) not in need.places:
+        yield Misfit("place", f"is in {offer.cloud} {offer.region}, which is not among the allowed regions")
+    if need.accelerators and offer.accelerator not in need.accelerators:
+        yield Misfit(
+            "accelerators",
+            f"has {offer.accelerator or 'no accelerator'}, not among the accelerators",
+            offer.accelerator or None,
+        )
+    if need.machine_types and offer.machine_type not in need.machine_types:
+        yield Misfit("machineTypes", "is not among the machineTypes", offer.machine_type)
+    if not offer.accelerator_count:
+        yield Misfit("gpusPerReplica", "has no GPU", None, Decimal(1))
+        return
+    yield from _gpus(offer, need)
+    cores, memory = allocatable(offer)
+    if need.cpu > cores:
+        most = cores.quantize(_HUNDREDTH, ROUND_DOWN)
+        yield Misfit(
+            "cpu",
+            f"leaves {_short(cores)} CPU of the {_short(need.cpu)} needed",
+            f"{most.normalize():f}",
+            1 - cores / need.cpu,
+        )
+    if need.memory_gib > memory:
+        most = memory.quantize(_HUNDREDTH, ROUND_DOWN).normalize()
+        told = f"leaves {_short(memory)} GiB of memory of the {_short(need.memory_gib)} needed"
+        yield Misfit("memoryGib", told, most, 1 - memory / need.memory_gib)
+    if offer.zones and not zones_for(offer, need):
+        chosen = ", ".join(_chosen_zones(offer, need))
+        yield Misfit(
+            "zones", f"is sold in {', '.join(offer.zones)} only, and the zones chosen are {chosen}", offer.zones[0]
+        )
+
+
+def _gpus(offer: Offer, need: Need) -> Iterator[Misfit]:
+    """What stands against its accelerators. More of them are asked for rather than less memory, where the machine has them."""
+    if told := lacking(offer, need.hardware):
+        yield Misfit("hardware", told)
+    asked, there = need.share.count, offer.accelerator_count
+    if asked > there:
+        yield Misfit("gpusPerReplica", f"has {there} GPU of the {asked} needed", there, 1 - Decimal(there) / asked)
+        need = replace(need, share=Share(there))
+    usable = offer.usable_gib_per_accelerator
+    if need.gib_per_gpu > usable:
+        told = f"has {_short(usable)} GiB a GPU to use of the {_short(need.gib_per_gpu)} needed"
+        more = gpus_for(offer, need.gpu_memory_gib)
+        if more <= there:
+            yield Misfit("gpusPerReplica", told, more, 1 - Decimal(asked) / more)
+        else:
+            most = (usable * need.share.count).quantize(_HUNDREDTH, ROUND_DOWN).normalize()
+            yield Misfit("gpuMemoryGib", told, most, 1 - most / need.gpu_memory_gib)
+
+
+def lacking(offer: Offer, hardware: Hardware) -> str:
+    """What an accelerator lacks of what a server asks; empty for nothing."""
+    accelerator = accelerators().get(offer.accelerator)
+    if accelerator is None:
+        return ""
+    missing = sorted(hardware.formats - accelerator.formats)
+    if missing:
+        return f"has no {', '.join(missing)} on its {offer.accelerator}, which the server needs"
+    if accelerator.compute_capability < hardware.compute_capability:
+        have, want = accelerator.compute_capability, hardware.compute_capability
+        return f"has compute capability {have:f} on its {offer.accelerator} of the {want:f} that the server needs"
+    return ""
 
 
 def _chosen_zones(offer: Offer, need: Need) -> list[str]:
     return sorted(zone for zone in need.zones if CLOUDS[offer.cloud].region_of(zone) == offer.region)
 
 
-def _as_pinned(offer: Offer, need: Need) -> bool:
-    machine = not need.machine_types or offer.machine_type in need.machine_types
-    return machine and (not need.accelerators or offer.accelerator in need.accelerators)
-
-
 def _short(amount: Decimal) -> str:
-    return f"{amount.quantize(Decimal('0.01')).normalize():f}"
+    return f"{amount.quantize(_HUNDREDTH, ROUND_DOWN).normalize():f}"

@@ -1,60 +1,141 @@
-"""Which machine each model runs on. Pure and deterministic: the same settings and offers give the same plan, in any order of input.
-
-    plan(settings, catalogue().offers) -> Plan
-
-What decides is a `Method`: settings × offers → one `Choice` a model. `cheapest_fit` takes each model by itself; a method that weighs all
-models together has the same interface. Pools and costs follow from the choices, whatever made them.
-"""
+"""Where everything runs, as plain values: sites, legs, placements and pools. `model_factory.planning.placing.place` makes them."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
-from model_factory.facts.clouds import Cloud
+from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.facts.offer import CapacityType, Offer
-from model_factory.planning.placing.fit import Need, fits, need_of, replicas_per_node, zones_for
-from model_factory.planning.placing.sold import fits_nowhere, gpu_system_machines, unknown_hardware
-from model_factory.planning.settings.problems import PlanError, Problem
-from model_factory.planning.settings.sections import ModelSettings, Settings
+from model_factory.graph.accelerators import Share
+from model_factory.planning.settings.cloud import Reservation
+from model_factory.planning.settings.problems import Problem
+from model_factory.planning.settings.sections import ModelSettings, Replicas
+
+SURGE: Final = 1
+"""Replicas above its most that a model has while it rolls: a new one serves before an old one goes."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Site:
+    """A cloud and region with its cluster. `str` gives `aws/us-east-1`."""
+
+    cloud: Cloud
+    region: str
+
+    def __str__(self) -> str:
+        return f"{self.cloud}/{self.region}"
+
+
+def site_of(text: str) -> Site:
+    """The site that `aws/us-east-1` names. KeyError when no cloud is called so."""
+    name, _, region = text.partition("/")
+    clouds: dict[str, Cloud] = {cloud: cloud for cloud in CLOUDS}
+    return Site(clouds[name], region)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One kind of machine, bought in one way, that a model may run on at a site."""
+
+    rank: int
+    """0 is preferred; a further one is used when those before it have no room."""
+    offer: Offer
+    capacity_type: CapacityType
+    share: Share
+    """What a replica takes of a machine's accelerators."""
+    replicas_per_node: int
+    least: int
+    """Replicas that it holds at rest."""
+    most: int
+    """Replicas that it may have to hold: all of them, where it has room, since the others can be gone."""
+    zones: tuple[str, ...] = ()
+    """Zones where the machine is sold and the settings allow it; empty where that is not known and the cloud decides."""
+    reservation: Reservation | None = None
+    """The machines that are held for us; only of capacity type reserved."""
+    pool: str = ""
+    """Name of the `Pool` in the same site."""
+    unpriced: str = ""
+    """Why its price is not known; empty where it is."""
+
+    @property
+    def usd_per_node_hour(self) -> Decimal | None:
+        """USD for one machine and hour; None where no table says."""
+        return None if self.unpriced else hourly_price(self.offer, self.capacity_type)
+
+    @property
+    def room(self) -> int | None:
+        """The most replicas that its machines hold; None where nothing bounds them."""
+        return self.reservation.machines * self.replicas_per_node if self.reservation else None
+
+    def nodes_for(self, replicas: int) -> int:
+        """Whole nodes that hold `replicas`."""
+        return -(-replicas // self.replicas_per_node)
+
+    def usd_per_hour(self, replicas: int) -> Decimal | None:
+        """USD an hour of the whole nodes that hold `replicas`; None where no table says."""
+        price = self.usd_per_node_hour
+        return None if price is None else price * self.nodes_for(replicas)
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One model on one offer.
+    """One model at one site. Its legs, in order of rank, have one kind of accelerator, so that a replica is as fast on each.
 
-    `usd_per_hour` and `usd_per_hour_max` are what the nodes for this model alone cost at `replicas` (its least count) and at its
-    most: whole nodes, as the cloud bills them. `model_factory.cost` adds up over shared nodes.
+    Costs are those of the nodes for this model alone, whole, as the cloud bills them; `model_factory.cost` adds up over shared nodes.
     """
 
     model: ModelSettings
-    offer: Offer
-    capacity_type: CapacityType
-    pool: str
-    """Name of the `Pool` in the same cloud and region."""
-    zones: tuple[str, ...]
-    """Zones where the machine is sold and the settings allow it; empty where that is not known and the cloud decides."""
-    replicas: int
-    replicas_per_node: int
-    usd_per_hour: Decimal
-    usd_per_hour_max: Decimal
+    site: Site
+    replicas: Replicas
+    """Bounds at this site."""
+    legs: tuple[Leg, ...]
 
     @property
     def cloud(self) -> Cloud:
-        """Cloud of the offer."""
-        return self.offer.cloud
+        """Cloud of the site."""
+        return self.site.cloud
 
     @property
     def region(self) -> str:
-        """Region of the offer."""
-        return self.offer.region
+        """Region of the site."""
+        return self.site.region
+
+    @property
+    def first(self) -> Leg:
+        """The preferred leg."""
+        return self.legs[0]
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The pools it may use, the preferred one first."""
+        return tuple(leg.pool for leg in self.legs)
+
+    @property
+    def usd_per_hour(self) -> Decimal | None:
+        """At its least replicas, on its legs by rank."""
+        return price_of(self.legs, self.replicas.min)
+
+    @property
+    def usd_per_hour_max(self) -> Decimal | None:
+        """At its most replicas, on its legs by rank."""
+        return price_of(self.legs, self.replicas.max)
+
+    @property
+    def usd_per_hour_fallback(self) -> Decimal | None:
+        """At its most replicas when all legs but the last are gone; so far as the last has room."""
+        last = self.legs[-1]
+        return last.usd_per_hour(last.most)
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """GPU nodes of one kind in one cluster, shared by the models placed on them; empty until a model asks."""
+    """GPU nodes of one kind in one cluster, shared by the models placed on them; empty until a model asks.
+
+    `max_nodes` holds all that its legs may have to hold, and what each has more while it rolls.
+    """
 
     name: str
     cloud: Cloud
@@ -66,15 +147,25 @@ class Pool:
     max_nodes: int
     min_nodes: int = 0
     zones: tuple[str, ...] = ()
-    """As its placements'."""
+    """As its legs'."""
+    reservation: Reservation | None = None
+
+    @property
+    def share(self) -> Share:
+        """All the accelerators of one node."""
+        return Share(self.accelerator_count)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where everything runs: placements sorted by model name, pools by cloud, region and name."""
+    """Where everything runs: placements sorted by model and site, pools by cloud, region and name.
+
+    `notes` are worth showing and stop nothing: what moves and why, what is paid for and not used.
+    """
 
     placements: tuple[Placement, ...]
     pools: tuple[Pool, ...]
+    notes: tuple[Problem, ...] = ()
 
     def pools_of(self, cloud: Cloud, region: str) -> tuple[Pool, ...]:
         """The pools of one cluster."""
@@ -84,176 +175,43 @@ class Plan:
         """The models of one cluster."""
         return tuple(each for each in self.placements if (each.cloud, each.region) == (cloud, region))
 
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What a method decides for one model."""
-
-    model: ModelSettings
-    offer: Offer
-    capacity_type: CapacityType
+    def of_model(self, name: str) -> tuple[Placement, ...]:
+        """A model's placements."""
+        return tuple(each for each in self.placements if each.model.name == name)
 
 
-Method = Callable[[Settings, Sequence[Offer]], Sequence[Choice]]
-"""Chooses one offer for each model of the settings, or raises PlanError with a problem for each model that fits nowhere."""
+def hourly_price(offer: Offer, capacity_type: CapacityType) -> Decimal | None:
+    """USD for one machine and hour; None where no table says. Reserved machines that no table has a price of cost what they cost on
+    demand: so both clouds bill a reservation without a commitment."""
+    match capacity_type:
+        case "on-demand":
+            return offer.usd_per_hour
+        case "spot":
+            return offer.spot_usd_per_hour
+        case "reserved":
+            return offer.reserved_usd_per_hour or offer.usd_per_hour
 
 
-def plan(
-    settings: Settings,
-    offers: Iterable[Offer],
-    *,
-    method: Method | None = None,
-    undecided: Collection[str] = (),
-) -> Plan:
-    """Places every model of `settings` on one of `offers`, and groups the machines into pools.
-
-    PlanError has a problem for each model that fits nowhere and for each name that no offer has, with the line in the stack file.
-    `undecided` names models that are not placed, since what decides their place is refused already; their names are judged all the same.
-    """
-    ordered = sorted(offers, key=lambda offer: (offer.cloud, offer.region, offer.machine_type))
-    unknown = list(unknown_hardware(settings, ordered))
-    problems = [*gpu_system_machines(settings, ordered), *(problem for _, problem in unknown)]
-    left_out = {*undecided, *(name for name, _ in unknown)}
-    models = tuple(model for model in settings.models if model.name not in left_out)
-    choices: list[Choice] = []
-    try:
-        found = (method or cheapest_fit)(replace(settings, models=models), ordered)
-        choices = sorted(found, key=lambda choice: choice.model.name)
-    except PlanError as refused:
-        problems += refused.problems
-    if problems:
-        raise PlanError(problems)
-    names = _pool_names(choices)
-    placements = tuple(_placement(settings, choice, names[_kind(choice)]) for choice in choices)
-    return Plan(placements, _pools(placements))
+def filled(legs: Sequence[Leg], replicas: int) -> tuple[int, ...]:
+    """How many of `replicas` each leg holds when they are filled by rank; the last takes what no other has room for."""
+    held: list[int] = []
+    for leg in legs:
+        room = replicas if leg.room is None or leg is legs[-1] else min(replicas, leg.room)
+        held.append(room)
+        replicas -= room
+    return tuple(held)
 
 
-def cheapest_fit(settings: Settings, offers: Sequence[Offer]) -> Sequence[Choice]:
-    """The cheapest offer for each model by itself, at its least number of replicas, then at its most.
-
-    Spot is taken only by models that allow it. Ties go to the machine with fewer GPUs, then by name.
-    """
-    choices: list[Choice] = []
-    problems: list[Problem] = []
-    for model in settings.models:
-        need = need_of(settings, model)
-        candidates = [
-            Choice(model, offer, capacity)
-            for offer in offers
-            if fits(offer, need)
-            for capacity in _capacities(model, offer)
-        ]
-        if candidates:
-            choices.append(min(candidates, key=lambda choice: _rank(choice, need)))
-        else:
-            problems.append(fits_nowhere(settings, model, need, offers))
-    if problems:
-        raise PlanError(problems)
-    return choices
+def price_of(legs: Sequence[Leg], replicas: int) -> Decimal | None:
+    """USD an hour of `replicas` on legs filled by rank; None where the price of one that is used is not known."""
+    return added(leg.usd_per_hour(count) for leg, count in zip(legs, filled(legs, replicas), strict=True) if count)
 
 
-def hourly_price(offer: Offer, capacity_type: CapacityType) -> Decimal:
-    """USD for one machine and hour. ValueError when the offer has no spot price."""
-    if capacity_type == "on-demand":
-        return offer.usd_per_hour
-    if offer.spot_usd_per_hour is None:
-        raise ValueError(f"{offer.machine_type} in {offer.region} has no spot price; place the model on-demand")
-    return offer.spot_usd_per_hour
-
-
-def nodes_for(replicas: int, per_node: int) -> int:
-    """Whole nodes that hold `replicas`."""
-    return -(-replicas // per_node)
-
-
-def _capacities(model: ModelSettings, offer: Offer) -> tuple[CapacityType, ...]:
-    return ("on-demand", "spot") if model.spot and offer.spot_usd_per_hour is not None else ("on-demand",)
-
-
-def _rank(choice: Choice, need: Need) -> tuple[Decimal, Decimal, int, str, str, str, str]:
-    offer, replicas = choice.offer, choice.model.replicas
-    per_node = replicas_per_node(offer, need)
-    price = hourly_price(offer, choice.capacity_type)
-    return (
-        price * nodes_for(replicas.min, per_node),
-        price * nodes_for(replicas.max, per_node),
-        offer.accelerator_count,
-        offer.cloud,
-        offer.region,
-        offer.machine_type,
-        choice.capacity_type,
-    )
-
-
-_Kind = tuple[Cloud, str, str, int, CapacityType, str]
-
-
-def _kind(choice: Choice) -> _Kind:
-    offer = choice.offer
-    return (
-        offer.cloud,
-        offer.region,
-        offer.accelerator,
-        offer.accelerator_count,
-        choice.capacity_type,
-        offer.machine_type,
-    )
-
-
-def _pool_names(choices: Iterable[Choice]) -> dict[_Kind, str]:
-    """`l4x1-spot`: named after what models ask for, so that another machine type with the same GPUs keeps the name. Where one cluster
-    needs two machine types for that, the smaller one has the plain name and the others add theirs, so that a price never renames."""
-    sizes: defaultdict[tuple[object, ...], dict[str, tuple[int, Decimal, str]]] = defaultdict(dict)
-    kinds: set[_Kind] = set()
-    for choice in choices:
-        kind, offer = _kind(choice), choice.offer
-        kinds.add(kind)
-        sizes[kind[:-1]][offer.machine_type] = (offer.vcpus, offer.memory_gib, offer.machine_type)
-    names: dict[_Kind, str] = {}
-    for kind in kinds:
-        _, _, accelerator, count, capacity, machine = kind
-        smallest = min(sizes[kind[:-1]].values())[-1]
-        names[kind] = f"{accelerator}x{count}-{capacity}" + (
-            "" if machine == smallest else f"-{machine.replace('.', '-')}"
-        )
-    return names
-
-
-def _placement(settings: Settings, choice: Choice, pool: str) -> Placement:
-    model, offer = choice.model, choice.offer
-    need = need_of(settings, model)
-    per_node = replicas_per_node(offer, need)
-    if per_node < 1:
-        raise ValueError(f"{model.name} was placed on {offer.machine_type} in {offer.region}, which does not fit it")
-    price = hourly_price(offer, choice.capacity_type)
-    return Placement(
-        model=model,
-        offer=offer,
-        capacity_type=choice.capacity_type,
-        pool=pool,
-        zones=zones_for(offer, need),
-        replicas=model.replicas.min,
-        replicas_per_node=per_node,
-        usd_per_hour=price * nodes_for(model.replicas.min, per_node),
-        usd_per_hour_max=price * nodes_for(model.replicas.max, per_node),
-    )
-
-
-def _pools(placements: Sequence[Placement]) -> tuple[Pool, ...]:
-    members: defaultdict[tuple[Cloud, str, str], list[Placement]] = defaultdict(list)
-    for placement in placements:
-        members[placement.cloud, placement.region, placement.pool].append(placement)
-    return tuple(
-        Pool(
-            name=name,
-            cloud=cloud,
-            region=region,
-            machine_type=placed[0].offer.machine_type,
-            accelerator=placed[0].offer.accelerator,
-            accelerator_count=placed[0].offer.accelerator_count,
-            capacity_type=placed[0].capacity_type,
-            max_nodes=sum(nodes_for(each.model.replicas.max, each.replicas_per_node) for each in placed),
-            zones=placed[0].zones,
-        )
-        for (cloud, region, name), placed in sorted(members.items())
-    )
+def added(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum; None where one is not known."""
+    total = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total

@@ -1,19 +1,23 @@
-"""Whether what settings name, or need, is sold: each question is asked of the offers here, and once."""
+"""Whether what settings name, or need, is sold: each question is asked of the market here, and once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 
-from model_factory.facts.offer import Offer
-from model_factory.planning.placing.fit import Need, why_not
+from model_factory.facts.clouds import CLOUDS
+from model_factory.planning.placing.fit import Need, misfits
+from model_factory.planning.placing.market import Market
+from model_factory.planning.placing.nearest import nearest
+from model_factory.planning.placing.plan import Site
 from model_factory.planning.settings.problems import Problem, instead
 from model_factory.planning.settings.sections import MODELS, ModelConfig, ModelSettings, Settings
 
 
-def unknown_hardware(settings: Settings, offers: Sequence[Offer]) -> Iterator[tuple[str, Problem]]:
+def unknown_hardware(settings: Settings, market: Market) -> Iterator[tuple[str, Problem]]:
     """The models that name an accelerator or a machine type that no offer has, each with a problem a name."""
-    accelerators = sorted({offer.accelerator for offer in offers if offer.accelerator_count})
-    machine_types = sorted({offer.machine_type for offer in offers if offer.accelerator_count})
+    every = (*market.offers, *market.rejected)
+    accelerators = sorted({offer.accelerator for offer in every if offer.accelerator})
+    machine_types = sorted({offer.machine_type for offer in every if offer.accelerator})
     for model in settings.models:
         for key, given, sold in (
             ("accelerators", model.accelerators, accelerators),
@@ -25,23 +29,48 @@ def unknown_hardware(settings: Settings, offers: Sequence[Offer]) -> Iterator[tu
                     yield model.name, settings.where.problem((MODELS, model.name, key, index), message)
 
 
-def gpu_system_machines(settings: Settings, offers: Sequence[Offer]) -> Iterator[Problem]:
+def gpu_system_machines(settings: Settings, market: Market) -> Iterator[Problem]:
     """Clouds whose system nodes would have GPUs."""
+    with_gpus = {offer.machine_type for offer in market.offers if offer.accelerator_count}
     for section in settings.sections.values():
         machine = section.system_machine_type
-        if any(offer.machine_type == machine and offer.accelerator_count for offer in offers):
+        if machine in with_gpus:
             example = type(section).model_fields["system_machine_type"].default
             message = f"{machine} is a GPU machine, and the system nodes need none; write one such as {example}"
             yield settings.where.problem((section.key(), "systemMachineType"), message)
 
 
-def fits_nowhere(settings: Settings, model: ModelSettings, need: Need, offers: Sequence[Offer]) -> Problem:
-    """The problem of a model that fits on no offer, at the narrowest of its keys."""
+def unknown_reservations(settings: Settings, market: Market) -> Iterator[Problem]:
+    """Reservations of machines that no table has in their region, and of those without GPUs."""
+    for section in settings.sections.values():
+        for index, each in enumerate(section.reservations):
+            region = CLOUDS[section.CLOUD].region_of(each.zone)
+            if region not in section.regions or not section.MACHINE_TYPE.match(each.machine_type):
+                continue  # Refused already.
+            offer = market.find(section.CLOUD, region, each.machine_type)
+            if offer is None or not offer.accelerator_count:
+                what = "has no GPU" if offer else f"is not in the tables for {region}"
+                message = f"{each.machine_type} {what}, so no model can be placed on it; remove it or correct it"
+                yield settings.where.problem((section.key(), "reservations", index, "machineType"), message)
+
+
+def fits_nowhere(
+    settings: Settings, model: ModelSettings, need: Need, market: Market, *, at: Collection[Site] = ()
+) -> Problem:
+    """The problem of a model that fits on no offer (`at`: of these sites), at the key to change."""
+    found = nearest(settings, model, need, market, at=at)
+    keys = [each.key for each in found.remedies if each.key[:2] == (MODELS, model.name)] if found else []
     narrower = (("machineTypes", model.machine_types), ("accelerators", model.accelerators))
     key = next((key for key, given in narrower if given), "gpuMemoryGib")
-    regions = ", ".join(sorted(region for _, region in need.places))
-    message = f"{describe(model)} fits on no machine in {regions}; {why_not(need, offers)}"
-    return settings.where.problem((MODELS, model.name, key), message)
+    place = keys[0] if keys else (MODELS, model.name, key)
+    regions = ", ".join(sorted({site.region for site in at} or {region for _, region in need.places}))
+    told = [
+        f"{describe(model)} fits on no machine in {regions or 'any region that its labels allow'}",
+        *_thrown_out(need, market),
+        *_pinned(need, market),
+        str(found) if found else _no_offers(settings, model),
+    ]
+    return settings.where.problem(place, "; ".join(told))
 
 
 def describe(model: ModelConfig) -> str:
@@ -51,3 +80,29 @@ def describe(model: ModelConfig) -> str:
         f"{model.gpus_per_replica} GPU with {model.gpu_memory_gib:f} GiB in all, {model.cpu} CPU, "
         f"{model.memory_gib:f} GiB of memory{f' on {pinned}' if pinned else ''}"
     )
+
+
+def _thrown_out(need: Need, market: Market) -> Iterator[str]:
+    """Machines that would fit, but for a price that cannot be right."""
+    for offer in market.rejected:
+        if not misfits(offer, need):
+            reason = market.why_unpriced(offer)
+            yield f"{offer.machine_type} in {offer.region} would fit, but its price was rejected: {reason} (`make prices` reads it anew)"
+            return
+
+
+def _pinned(need: Need, market: Market) -> Iterator[str]:
+    """What its server lacks of every machine that is named."""
+    named = need.machine_types or need.accelerators
+    if named:
+        there = [offer for offer in market.offers if {offer.machine_type, offer.accelerator} & named]
+        lacking = {each.reason for offer in there for each in misfits(offer, need) if each.subject == "hardware"}
+        if len(lacking) == 1 and all(any(m.subject == "hardware" for m in misfits(o, need)) for o in there):
+            yield f"{', '.join(sorted(named))} {lacking.pop()}"
+
+
+def _no_offers(settings: Settings, model: ModelSettings) -> str:
+    residence = settings.residence_of(model)
+    if residence is None:
+        return "there are no offers"
+    return f"no machine is on offer in {', '.join(sorted(residence))}, where its labels keep it"

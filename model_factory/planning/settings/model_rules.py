@@ -54,7 +54,8 @@ def check_model(
         found += _runtime(place, model, serving)
     if model.right("weights"):
         found += _weights((*place, "weights"), model, serving, sections)
-    decided = bool(clouds) and regions_right and not strange and model.right(*_DECIDE_THE_PLACE)
+    counted = 1 <= value.replicas.min <= value.replicas.max
+    decided = bool(clouds) and regions_right and not strange and counted and model.right(*_DECIDE_THE_PLACE)
     return decided, found
 
 

@@ -36,7 +36,7 @@ class Rules(Value, frozen=True):
     budget: Budget | None = None
     """What the stack may cost. Left out: the budget policy's own configuration decides."""
     preferred_cloud: Cloud | None = None
-    """The cloud to choose where a model costs the same in several."""
+    """The cloud where a model runs if it fits there, whatever it costs in others."""
     residency: Residency = Field(default={})
     """Regions that a model with a label must stay in: label, value, list of regions, as data: {eu: [eu-west-1]}."""
 

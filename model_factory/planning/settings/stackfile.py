@@ -74,7 +74,7 @@ class ProjectFile:
 def read_stack_file(path: Path) -> StackFile:
     """Reads `Pulumi.<stack>.yaml`. SettingsError when it is not there, not YAML, or not a mapping; lesser problems are kept."""
     name = path.name
-    reader = _Reader(name)
+    reader = YamlReader(name)
     stack = name.removeprefix("Pulumi.").removesuffix(".yaml").removesuffix(".yml")
     if not (name.startswith("Pulumi.") and name.endswith((".yaml", ".yml"))) or not 0 < len(stack) <= _STACK_NAME_MAX:
         reader.report((), 0, "is not a stack file; its name is Pulumi.<stack>.yaml")
@@ -118,7 +118,7 @@ def read_stack_file(path: Path) -> StackFile:
 
 def read_project_file(path: Path) -> ProjectFile:
     """Reads `Pulumi.yaml`. SettingsError when it is not YAML; what else is wrong is kept: values of settings do not belong into it."""
-    reader = _Reader(path.name)
+    reader = YamlReader(path.name)
     values = reader.mapping(reader.read(path), ())
     name = values.get("name")
     if not isinstance(name, str) or not name:
@@ -139,7 +139,7 @@ def read_project_file(path: Path) -> ProjectFile:
     return ProjectFile(path.name, name, defaults, tuple(reader.problems))
 
 
-class _Reader:
+class YamlReader:
     """Turns YAML nodes into plain values, noting lines and collecting problems."""
 
     def __init__(self, name: str) -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.nodes import allocatable
+from model_factory.graph.accelerators import Share
 from model_factory.planning.placing.fit import (
+    Misfit,
     Need,
     fits,
     misfits,
     replicas_per_node,
-    why_not,
     zones_for,
 )
 
@@ -21,7 +22,7 @@ G6 = OFFERS["us-east-1", "g6.xlarge"]
 G6_12 = OFFERS["us-east-1", "g6.12xlarge"]
 NEED = Need(
     places=frozenset({("aws", "us-east-1")}),
-    gpus=1,
+    share=Share(1),
     gpu_memory_gib=Decimal(20),
     cpu=Decimal(2),
     memory_gib=Decimal(8),
@@ -37,7 +38,7 @@ class TestFits:
         [
             ({"places": frozenset({("aws", "us-east-2")})}, "is in aws us-east-1"),
             ({"places": frozenset({("gcp", "us-east-1")})}, "is in aws us-east-1"),
-            ({"gpus": 2}, "has 1 GPU of the 2 needed"),
+            ({"share": Share(2)}, "has 1 GPU of the 2 needed"),
             ({"gpu_memory_gib": Decimal("24.1")}, "has 22.03 GiB a GPU to use of the 24.1 needed"),
             ({"cpu": Decimal(4)}, "leaves 3.67 CPU of the 4 needed"),
             ({"memory_gib": Decimal(16)}, "leaves 12.8 GiB of memory of the 16 needed"),
@@ -48,11 +49,11 @@ class TestFits:
     def test_each_shortage_is_told(self, change: dict[str, object], reason: str) -> None:
         need = replace(NEED, **change)
         assert not fits(G6, need)
-        assert misfits(G6, need)[0].startswith(reason)
+        assert misfits(G6, need)[0].reason.startswith(reason)
 
     def test_memory_is_shared_by_a_replicas_gpus(self) -> None:
-        assert fits(G6_12, replace(NEED, gpus=4, gpu_memory_gib=Decimal(88)))
-        assert not fits(G6_12, replace(NEED, gpus=3, gpu_memory_gib=Decimal(96)))
+        assert fits(G6_12, replace(NEED, share=Share(4), gpu_memory_gib=Decimal(88)))
+        assert not fits(G6_12, replace(NEED, share=Share(3), gpu_memory_gib=Decimal(96)))
 
 
 class TestZones:
@@ -71,7 +72,9 @@ class TestZones:
         need = replace(self.NEED, zones=frozenset({"us-east4-b"}))
         assert not fits(self.OFFER, need)
         assert misfits(self.OFFER, need) == (
-            "is sold in us-east4-a, us-east4-c only, and the zones chosen are us-east4-b",
+            Misfit(
+                "zones", "is sold in us-east4-a, us-east4-c only, and the zones chosen are us-east4-b", "us-east4-a"
+            ),
         )
 
     def test_a_choice_in_one_region_binds_no_other(self) -> None:
@@ -87,10 +90,10 @@ class TestZones:
 class TestReplicasPerNode:
     def test_the_scarcest_thing_bounds(self) -> None:
         assert replicas_per_node(G6_12, NEED) == 4
-        assert replicas_per_node(G6_12, replace(NEED, gpus=3)) == 1
+        assert replicas_per_node(G6_12, replace(NEED, share=Share(3))) == 1
         assert replicas_per_node(G6_12, replace(NEED, cpu=Decimal(20))) == 2
         assert replicas_per_node(G6_12, replace(NEED, memory_gib=Decimal(80))) == 2
-        assert replicas_per_node(G6, replace(NEED, gpus=2)) == 0
+        assert replicas_per_node(G6, replace(NEED, share=Share(2))) == 0
 
 
 class TestAllocatable:
@@ -101,18 +104,3 @@ class TestAllocatable:
             cores, memory = allocatable(offer)
             assert Decimal("0.8") * offer.vcpus < cores < offer.vcpus
             assert Decimal("0.75") * offer.memory_gib < memory < offer.memory_gib
-
-
-class TestWhyNot:
-    def test_the_offer_that_misses_least(self) -> None:
-        text = why_not(replace(NEED, memory_gib=Decimal(14)), [G6, G6_12][:1])
-        assert text == "nearest is g6.xlarge in us-east-1: it leaves 12.8 GiB of memory of the 14 needed"
-
-    def test_the_pinned_machine_before_a_nearer_one(self) -> None:
-        need = replace(NEED, machine_types=frozenset({"p5en.48xlarge"}))
-        assert why_not(need, catalogue().offers).startswith(
-            "nearest is p5en.48xlarge in us-west-2: it is in aws us-west-2"
-        )
-
-    def test_no_offers(self) -> None:
-        assert why_not(NEED, []) == "there are no offers"

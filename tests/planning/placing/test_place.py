@@ -9,7 +9,9 @@ import pytest
 
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.offer import Offer
-from model_factory.planning.placing.plan import Choice, Plan, plan
+from model_factory.planning.placing.market import Market
+from model_factory.planning.placing.place import Ask, place
+from model_factory.planning.placing.plan import Placement, Plan
 from model_factory.planning.settings.gcp import GcpSettings
 from model_factory.planning.settings.problems import PlanError, SettingsError
 from model_factory.planning.settings.sections import Settings
@@ -33,13 +35,14 @@ def settings_of(models: dict[str, dict[str, Any]], **aws: Any) -> Settings:
 
 
 def planned(models: dict[str, dict[str, Any]], offers: Sequence[Offer] = OFFERS, **aws: Any) -> Plan:
-    return plan(settings_of(models, **aws), offers)
+    return place(settings_of(models, **aws), Market.of(offers))
 
 
 class TestCheapestFit:
     def test_the_cheapest_machine_that_holds_the_model(self) -> None:
         (placed,) = planned({"small": {"gpuMemoryGib": 10}}).placements
-        assert (placed.offer.machine_type, placed.capacity_type, placed.usd_per_hour) == (
+        leg = placed.first
+        assert (leg.offer.machine_type, leg.capacity_type, placed.usd_per_hour) == (
             "g4dn.xlarge",
             "on-demand",
             Decimal("0.526"),
@@ -47,8 +50,8 @@ class TestCheapestFit:
 
     def test_spot_only_where_allowed(self) -> None:
         spot, not_spot = planned({"a": {"spot": True}, "b": {}}).placements
-        assert (spot.capacity_type, spot.pool) == ("spot", "t4x1-spot")
-        assert (not_spot.capacity_type, not_spot.pool) == ("on-demand", "t4x1-on-demand")
+        assert spot.pools == ("t4x1-spot", "t4x1-on-demand")
+        assert not_spot.pools == ("t4x1-on-demand",)
 
     def test_the_cheapest_region_and_cloud(self) -> None:
         both = from_config(
@@ -58,13 +61,13 @@ class TestCheapestFit:
                 "model-factory:models": {"llm": {**STACK["config"]["model-factory:models"]["llm"], "clouds": []}},
             },
         )
-        (placed,) = plan(both, OFFERS).placements
-        assert (placed.cloud, placed.region, placed.offer.machine_type) == ("aws", "us-east-2", "g6.xlarge")
+        (placed,) = place(both, Market.of(OFFERS)).placements
+        assert (placed.cloud, placed.region, placed.first.offer.machine_type) == ("aws", "us-east-2", "g6.xlarge")
 
     def test_whole_nodes_are_paid(self) -> None:
         offers = [offer for offer in OFFERS if offer.machine_type == "g6.12xlarge"]
         (placed,) = planned({"m": {"replicas": {"min": 5, "max": 9}}}, offers).placements
-        assert placed.replicas_per_node == 4
+        assert placed.first.replicas_per_node == 4
         assert placed.usd_per_hour == 2 * Decimal("4.6016")
         assert placed.usd_per_hour_max == 3 * Decimal("4.6016")
 
@@ -78,11 +81,11 @@ class TestCheapestFit:
             replace(each, usd_per_hour=Decimal(2)) if each.machine_type == "g6.12xlarge" else each for each in offers
         ]
         assert (
-            planned({"m": {"replicas": {"min": 1, "max": 4}}}, cheap_large).placements[0].offer.machine_type
+            planned({"m": {"replicas": {"min": 1, "max": 4}}}, cheap_large).placements[0].first.offer.machine_type
             == "g6.xlarge"
         )
         assert (
-            planned({"m": {"replicas": {"min": 4, "max": 4}}}, cheap_large).placements[0].offer.machine_type
+            planned({"m": {"replicas": {"min": 4, "max": 4}}}, cheap_large).placements[0].first.offer.machine_type
             == "g6.12xlarge"
         )
 
@@ -93,17 +96,21 @@ class TestCheapestFit:
         first, second = map(str, refused.value.problems)
         assert first == (
             "model-factory:models.a.gpuMemoryGib: 1 GPU with 20 GiB in all, 2 CPU, 8 GiB of memory fits on no machine in us-east-1; "
-            "nearest is g4dn.xlarge in us-east-1: it has 14.56 GiB a GPU to use of the 20 needed"
+            "nearest is g4dn.xlarge in us-east-1: it has 14.56 GiB a GPU to use of the 20 needed; write gpuMemoryGib: 14.56"
         )
-        assert second.startswith("model-factory:models.c.gpuMemoryGib: ")
-        assert second.endswith("nearest is g4dn.xlarge in us-east-1: it leaves 12.8 GiB of memory of the 13 needed")
+        assert second.startswith("model-factory:models.c.memoryGib: ")
+        assert second.endswith(
+            "nearest is g4dn.xlarge in us-east-1: it leaves 12.8 GiB of memory of the 13 needed; write memoryGib: 12.8"
+        )
 
 
 class TestPools:
     def test_a_replica_count_changes_no_name_and_no_machine(self) -> None:
         before = planned({"m": {"spot": True}})
         after = planned({"m": {"spot": True, "replicas": {"min": 2, "max": 2}}})
-        assert before.pools == after.pools
+        assert [(each.name, each.machine_type, each.max_nodes) for each in before.pools] == [
+            (each.name, each.machine_type, each.max_nodes) for each in after.pools
+        ]
 
     def test_another_machine_type_keeps_the_name(self) -> None:
         before, after = (planned({"m": {"machineTypes": [machine]}}) for machine in ("g6.xlarge", "g6.2xlarge"))
@@ -120,7 +127,8 @@ class TestPools:
     def test_models_share_a_pool_that_holds_all_of_them(self) -> None:
         made = planned({"a": {}, "b": {"replicas": {"min": 1, "max": 5}}})
         (pool,) = made.pools
-        assert (pool.min_nodes, pool.max_nodes) == (0, 7)
+        # Two and five, and one more of each while it rolls.
+        assert (pool.min_nodes, pool.max_nodes) == (0, 9)
 
     def test_every_cluster_has_pools_of_its_own(self) -> None:
         made = planned(
@@ -137,20 +145,19 @@ class TestPools:
 
 class TestMethod:
     def test_another_method_has_the_same_interface(self) -> None:
-        def dearest(settings: Settings, offers: Sequence[Offer]) -> Sequence[Choice]:
-            best = max(offers, key=lambda offer: offer.usd_per_hour)
-            return [Choice(model, best, "on-demand") for model in settings.models]
+        def dearest(settings: Settings, asks: Sequence[Ask]) -> Sequence[Sequence[Placement]]:
+            assert settings.models
+            return [ask.candidates[-1:] for ask in asks]
 
-        offers = [offer for offer in OFFERS if offer.region == "us-east-1"]
-        made = plan(settings_of({"a": {}, "b": {}}), offers, method=dearest)
-        assert {each.offer.machine_type for each in made.placements} == {"p6-b200.48xlarge"}
+        made = place(settings_of({"a": {}, "b": {}}), Market.of(OFFERS), method=dearest)
+        assert {each.first.offer.accelerator for each in made.placements} == {"b200"}
 
-    def test_a_choice_that_does_not_fit_is_an_error(self) -> None:
-        def wrong(settings: Settings, offers: Sequence[Offer]) -> Sequence[Choice]:
-            return [Choice(model, offers[0], "on-demand") for model in settings.models]
+    def test_what_it_does_not_place_is_refused(self) -> None:
+        def nothing(_settings: Settings, asks: Sequence[Ask]) -> Sequence[Sequence[Placement]]:
+            return [() for _ in asks]
 
-        with pytest.raises(ValueError, match="does not fit"):
-            plan(settings_of({"a": {"gpusPerReplica": 8}}), OFFERS, method=wrong)
+        with pytest.raises(PlanError):
+            place(settings_of({"a": {}}), Market.of(OFFERS), method=nothing)
 
 
 class TestZones:
@@ -163,7 +170,7 @@ class TestZones:
             "model-factory:gcp": {"regions": ["us-east4"], "zones": list(zones)},
             "model-factory:models": {"m": {**BASE, "clouds": ["gcp"], "accelerators": ["l4"], **model}},
         }
-        return plan(from_config(config, stack="dev"), OFFERS)
+        return place(from_config(config, stack="dev"), Market.of(OFFERS))
 
     def test_a_pool_spans_the_zones_that_sell_its_machine(self) -> None:
         (pool,) = self.gcp().pools
@@ -171,7 +178,7 @@ class TestZones:
 
     def test_a_pool_keeps_to_the_zones_chosen(self) -> None:
         made = self.gcp("us-east4-b", "us-east4-c")
-        assert made.pools[0].zones == made.placements[0].zones == ("us-east4-c",)
+        assert made.pools[0].zones == made.placements[0].first.zones == ("us-east4-c",)
 
     def test_chosen_zones_without_the_accelerator_are_refused_with_both(self) -> None:
         with pytest.raises(SettingsError) as refused:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_factory.cost.packing import Need, nodes_for
+from model_factory.facts.packing import Need, nodes_for
 from tests.cost.tables import offer
 
 FOUR = offer("aws", "four", 4, "3.60", None)

@@ -1,0 +1,211 @@
+"""The kept plan: `Pulumi.<stack>.plan.yaml`, beside the stack file, committed and reviewed as it is.
+
+It says which pools each model may use at each site, by rank, and what machines each pool has. What is written there stays while it
+fits; what is not there is planned. Costs and replicas are not in it: they follow from the tables and the stack file.
+
+    version: 1
+    stack: dev
+    models:
+      assistant:
+        aws/us-east-1: [l40sx1-spot, l40sx1-on-demand]
+    pools:
+      aws/us-east-1:
+        l40sx1-on-demand: {capacity: on-demand, machineType: g6e.xlarge}
+        l40sx1-spot: {capacity: spot, machineType: g6e.xlarge}
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from ruamel.yaml import YAML
+
+from model_factory.facts.clouds import CLOUDS
+from model_factory.facts.machines import machines
+from model_factory.facts.offer import CapacityType
+from model_factory.planning.placing.plan import Plan, Pool, Site, site_of
+from model_factory.planning.settings.cloud import Value
+from model_factory.planning.settings.fields import Text
+from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest
+from model_factory.planning.settings.reading import Finding, check
+from model_factory.planning.settings.stackfile import KeyPath, StackFile, YamlReader
+
+REMEDY: Final = "or run `factory plan --apply` to write it anew"
+_HEAD: Final = """\
+# Where each model of stack {stack} runs: committed and reviewed like any lock file. `factory up` and `factory plan --apply` write it.
+# What stands here stays while it fits. `factory plan` shows what today's prices would change.
+"""
+
+
+class LockedPool(Value, frozen=True):
+    """The machines of a pool, and how they are bought."""
+
+    capacity: CapacityType
+    machine_type: Text
+    reservation: Text | None = None
+
+
+class _Lock(Value, frozen=True):
+    version: Literal[1]
+    """Of this format: 1."""
+    stack: Text
+    """The stack's name."""
+    models: dict[str, dict[str, tuple[Text, ...]]]
+    """Model → site → its pools by rank."""
+    pools: dict[str, dict[str, LockedPool]]
+    """Site → pool → its machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A kept plan. Sites of a model stand in the order in which it took them."""
+
+    models: Mapping[str, Mapping[Site, tuple[str, ...]]] = field(
+        default_factory=dict[str, Mapping[Site, tuple[str, ...]]]
+    )
+    pools: Mapping[Site, Mapping[str, LockedPool]] = field(default_factory=dict[Site, Mapping[str, LockedPool]])
+
+    @classmethod
+    def of(cls, plan: Plan) -> Lock:
+        """The plan as it is kept."""
+        models: dict[str, dict[Site, tuple[str, ...]]] = {}
+        for each in plan.placements:
+            models.setdefault(each.model.name, {})[each.site] = each.pools
+        pools: dict[Site, dict[str, LockedPool]] = {}
+        for pool in plan.pools:
+            pools.setdefault(Site(pool.cloud, pool.region), {})[pool.name] = _locked(pool)
+        return cls(models, pools)
+
+    def without(self, *models: str) -> Lock:
+        """With these models to be placed anew. Their pools keep their names."""
+        return Lock({name: sites for name, sites in self.models.items() if name not in models}, self.pools)
+
+    def text(self, stack: str) -> str:
+        """The file's text."""
+        out = io.StringIO()
+        yaml = YAML()
+        yaml.default_flow_style = None
+        yaml.width = 120
+        yaml.dump(
+            {
+                "version": 1,
+                "stack": stack,
+                "models": {
+                    name: {str(site): list(pools) for site, pools in sites.items()}
+                    for name, sites in sorted(self.models.items())
+                },
+                "pools": {
+                    str(site): {
+                        name: pool.model_dump(by_alias=True, exclude_none=True) for name, pool in sorted(pools.items())
+                    }
+                    for site, pools in sorted(self.pools.items())
+                },
+            },
+            out,
+        )
+        return _HEAD.format(stack=stack) + out.getvalue()
+
+
+def lock_file(root: Path, stack: str) -> Path:
+    """Where a stack's lock is kept."""
+    return root / f"Pulumi.{stack}.plan.yaml"
+
+
+def is_lock_file(path: Path) -> bool:
+    """Is this a lock by its name? Such a file is no stack's."""
+    return path.name.endswith(".plan.yaml")
+
+
+def read_lock(path: Path, stack: str) -> Lock | None:
+    """The lock at `path`, None where there is none. SettingsError has all that is wrong with it, each with its line and a remedy."""
+    if not path.is_file():
+        return None
+    reader = YamlReader(path.name)
+    raw = reader.mapping(reader.read(path), ())
+    where = StackFile(name=path.name, lines=reader.lines)
+    stand_ins: dict[str, object] = {"version": 1, "stack": stack, "models": {}, "pools": {}}
+    read, found = check(_Lock, raw, (), stand_ins)
+    lock = read.value
+    if read.right("stack") and lock.stack != stack:
+        found.append((("stack",), f"is the plan of stack {lock.stack}, and this is {stack}; take its own"))
+    found += _sites(lock)
+    found += _pools(lock)
+    problems = [*reader.problems, *(where.problem(place, f"{message}, {REMEDY}") for place, message in found)]
+    if problems:
+        raise SettingsError(problems)
+    return Lock(
+        {name: {site_of(key): pools for key, pools in sites.items()} for name, sites in lock.models.items()},
+        {site_of(key): pools for key, pools in lock.pools.items()},
+    )
+
+
+def write_lock(path: Path, lock: Lock, stack: str) -> bool:
+    """Writes the lock whole or not at all; False where the file says so already. SettingsError when it cannot be written."""
+    text = lock.text(stack)
+    try:
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            return False
+        handle, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as out:
+                out.write(text)
+                out.flush()
+                os.fsync(out.fileno())
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+            Path(made).chmod(mode)
+            Path(made).replace(path)
+        except BaseException:
+            Path(made).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        message = f"cannot be written ({error.strerror}); the plan must be kept before anything is made: make room or the folder writable"
+        raise SettingsError([Problem(path.name, 0, "", message)]) from error
+    return True
+
+
+def _locked(pool: Pool) -> LockedPool:
+    return LockedPool(
+        capacity=pool.capacity_type,
+        machine_type=pool.machine_type,
+        reservation=pool.reservation.name if pool.reservation else None,
+    )
+
+
+def _sites(lock: _Lock) -> Iterator[Finding]:
+    """Places that no cloud has."""
+    named: list[tuple[KeyPath, str]] = [
+        (("models", name, site), site) for name, sites in lock.models.items() for site in sites
+    ]
+    named += [(("pools", site), site) for site in lock.pools]
+    every = [f"{cloud}/{region}" for cloud, facts in CLOUDS.items() for region in facts.regions]
+    for place, site in named:
+        if site not in every:
+            yield place, f"{site!r} is no cloud's region; {instead(site, every)}"
+
+
+def _pools(lock: _Lock) -> Iterator[Finding]:
+    """Pools that are named and not there, and machines that no cloud has."""
+    for name, sites in lock.models.items():
+        for site, pools in sites.items():
+            there = list(lock.pools.get(site, ()))
+            if not pools:
+                yield ("models", name, site), "has no pool; name one of its site's"
+            for index, pool in enumerate(pools):
+                if pool not in there:
+                    remedy = instead(pool, there) if there else "list it under pools"
+                    yield ("models", name, site, index), f"{pool!r} is no pool of {site}; {remedy}"
+                elif pool in pools[:index]:
+                    yield ("models", name, site, index), f"{pool} is there twice; keep one"
+    for site, pools in lock.pools.items():
+        for name, pool in pools.items():
+            known = [each.machine_type for each in machines().values() if each.cloud == site.partition("/")[0]]
+            if pool.machine_type not in known:
+                close = nearest(pool.machine_type, known)
+                remedy = f"write {close}" if close else "write one that `factory offers` lists"
+                yield ("pools", site, name, "machineType"), f"{pool.machine_type!r} is not a machine type; {remedy}"

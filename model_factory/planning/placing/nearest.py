@@ -1,0 +1,137 @@
+"""Why a model fits nowhere: the machine that misses by least, and what to write so that it fits.
+
+The remedies of one refusal belong together: written as they are told, the machine fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from model_factory.facts.clouds import CLOUDS
+from model_factory.facts.offer import CapacityType, Offer
+from model_factory.planning.placing.candidates import sources
+from model_factory.planning.placing.fit import Misfit, Need, misfits
+from model_factory.planning.placing.market import Market
+from model_factory.planning.placing.plan import Site
+from model_factory.planning.settings.problems import shown
+from model_factory.planning.settings.sections import MODELS, ModelSettings, Settings
+from model_factory.planning.settings.stackfile import KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A key of the stack file, and the whole value to write there."""
+
+    key: KeyPath
+    value: object
+    text: str
+    """In words: `write cpu: 3.67`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """A machine that does not fit, what stands against it, and what to change. Without `remedies` nothing in the stack file helps."""
+
+    offer: Offer
+    against: tuple[Misfit, ...]
+    remedies: tuple[Remedy, ...]
+
+    def __str__(self) -> str:
+        told = ", and it ".join(each.reason for each in self.against)
+        remedy = " and ".join(each.text for each in self.remedies)
+        about = f"nearest is {self.offer.machine_type} in {self.offer.region}: it {told}"
+        return f"{about}; {remedy}" if remedy else about
+
+
+def nearest(
+    settings: Settings, model: ModelSettings, need: Need, market: Market, *, at: Collection[Site] = ()
+) -> Nearest | None:
+    """The offer that misses `need` by least: one whose accelerator the server can use, of the pinned kind before others, where the
+    model may run before other regions, with the fewest keys to change, and by the smallest part of what is asked. `at` names the only sites looked
+    at; empty for all where the model's labels let it be."""
+    ladder = settings.ladder_of(model)
+    found: list[tuple[tuple[object, ...], Offer, tuple[Misfit, ...], tuple[Remedy, ...]]] = []
+    residence = settings.residence_of(model)
+    for offer in market.offers:
+        outside = residence is not None and offer.region not in residence
+        if not offer.accelerator_count or outside or (at and Site(offer.cloud, offer.region) not in at):
+            continue
+        against = (*misfits(offer, need), *_unsold(settings, offer, ladder))
+        remedies = tuple(_remedies(settings, model, offer, against))
+        hard = sum(1 for each in against if each.subject == "hardware")
+        place = any(each.subject == "place" for each in against)
+        far = place + (offer.region not in settings.regions_of(offer.cloud))
+        key = (
+            hard + (offer.cloud not in settings.clouds),
+            not _as_pinned(offer, need),
+            far,
+            len(remedies),
+            sum((each.shortfall for each in against), Decimal(0)),
+            offer.usd_per_hour,
+            offer.cloud,
+            offer.region,
+            offer.machine_type,
+        )
+        found.append((key, offer, against, remedies))
+    if not found:
+        return None
+    _, offer, against, remedies = min(found, key=lambda each: each[0])
+    return Nearest(offer, against, remedies)
+
+
+def _unsold(settings: Settings, offer: Offer, ladder: Collection[CapacityType]) -> Iterator[Misfit]:
+    """Whether a machine can be bought in one of the ways that the model allows."""
+    if not any(each.capacity_type in ladder for each in sources(settings, offer)):
+        yield Misfit("capacity", f"cannot be had as {' or '.join(ladder)}", shortfall=Decimal(1))
+
+
+def _remedies(settings: Settings, model: ModelSettings, offer: Offer, against: Collection[Misfit]) -> Iterator[Remedy]:
+    for each in against:
+        match each.subject:
+            case "place":
+                yield from _to_place(settings, model, offer)
+            case "zones":
+                section = settings.sections[offer.cloud]
+                yield _longer((section.key(), "zones"), section.zones, offer.zones[0])
+            case "machineTypes":
+                yield _longer((MODELS, model.name, "machineTypes"), model.machine_types, offer.machine_type)
+            case "accelerators":
+                yield _longer((MODELS, model.name, "accelerators"), model.accelerators, offer.accelerator)
+            case "capacity":
+                ladder: list[CapacityType] = [*model.ladder, "on-demand"]
+                told = f"add on-demand to {shown(('capacity',))}"
+                yield Remedy((MODELS, model.name, "capacity"), ladder, told)
+            case "hardware":
+                pass
+            case "gpusPerReplica" | "gpuMemoryGib" | "cpu" | "memoryGib":
+                value = float(each.value) if isinstance(each.value, Decimal) else each.value
+                told = f"{each.value:f}" if isinstance(each.value, Decimal) else each.value
+                yield Remedy((MODELS, model.name, each.subject), value, f"write {each.subject}: {told}")
+
+
+def _to_place(settings: Settings, model: ModelSettings, offer: Offer) -> Iterator[Remedy]:
+    """What lets a model into an offer's region."""
+    section = settings.sections.get(offer.cloud)
+    if section is None:
+        return
+    if offer.region not in section.regions:
+        yield _longer((section.key(), "regions"), section.regions, offer.region)
+        if section.zones:
+            zones = offer.zones or CLOUDS[offer.cloud].zones_of(offer.region)
+            yield _longer((section.key(), "zones"), section.zones, *zones[: section.ZONES_LEAST])
+    if model.clouds and offer.cloud not in model.clouds:
+        yield _longer((MODELS, model.name, "clouds"), model.clouds, offer.cloud)
+    if model.regions and offer.region not in model.regions:
+        yield _longer((MODELS, model.name, "regions"), model.regions, offer.region)
+
+
+def _longer(key: KeyPath, names: Collection[str], *more: str) -> Remedy:
+    where = str(key[-1]) if key[0] == MODELS else shown(key)
+    return Remedy(key, [*names, *more], f"add {', '.join(more)} to {where}")
+
+
+def _as_pinned(offer: Offer, need: Need) -> bool:
+    machine = not need.machine_types or offer.machine_type in need.machine_types
+    return machine and (not need.accelerators or offer.accelerator in need.accelerators)

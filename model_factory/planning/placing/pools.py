@@ -1,0 +1,136 @@
+"""The node pools that placements share: their names, which never change for a price, and how large they may grow."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from model_factory.facts.offer import CapacityType
+from model_factory.planning.placing.lock import Lock, LockedPool
+from model_factory.planning.placing.plan import SURGE, Leg, Placement, Pool, Site
+from model_factory.planning.settings.problems import Problem
+from model_factory.planning.settings.sections import MODELS, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What models ask of a pool. Pools of one kind differ in their machines only."""
+
+    site: Site
+    accelerator: str
+    count: int
+    capacity_type: CapacityType
+
+    @property
+    def name(self) -> str:
+        """`l4x1-spot`."""
+        return f"{self.accelerator}x{self.count}-{self.capacity_type}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Machine:
+    """The machines of one pool, the smaller first."""
+
+    vcpus: int
+    memory_gib: Decimal
+    machine_type: str
+    reservation: str
+
+    def held_by(self, pool: LockedPool) -> bool:
+        """Does a locked pool have these?"""
+        return (pool.machine_type, pool.reservation or "") == (self.machine_type, self.reservation)
+
+
+def with_pools(placements: Iterable[Placement], lock: Lock) -> list[Placement]:
+    """The placements with the names of their pools.
+
+    `l4x1-spot` is named after what models ask for, so that another machine type with the same GPUs keeps the name: a pool that the lock
+    names keeps it, and a further machine of its kind adds its own type. Where several are new, the smallest has the plain name.
+    """
+    placements = list(placements)
+    needed: defaultdict[_Kind, set[_Machine]] = defaultdict(set)
+    for each in placements:
+        for leg in each.legs:
+            needed[_kind(each.site, leg)].add(_machine(leg))
+    names = {
+        (kind, machine): name
+        for kind, there in needed.items()
+        for machine, name in _names(kind, there, lock.pools.get(kind.site, {})).items()
+    }
+    return [
+        replace(
+            each,
+            legs=tuple(replace(leg, pool=names[_kind(each.site, leg), _machine(leg)]) for leg in each.legs),
+        )
+        for each in placements
+    ]
+
+
+def pools_of(settings: Settings, placements: Sequence[Placement]) -> tuple[tuple[Pool, ...], list[Problem]]:
+    """The pools of placements that name them; and the problems of models that more is promised to than a reservation holds."""
+    members: defaultdict[tuple[Site, str], list[tuple[Placement, Leg]]] = defaultdict(list)
+    for each in placements:
+        for leg in each.legs:
+            members[each.site, leg.pool].append((each, leg))
+    pools: list[Pool] = []
+    short: list[Problem] = []
+    for (site, name), there in sorted(members.items(), key=lambda each: each[0]):
+        leg = there[0][1]
+        nodes = sum(each.nodes_for(each.most + SURGE) for _, each in there)
+        if leg.reservation is not None:
+            nodes = min(nodes, leg.reservation.machines)
+            short += _short(settings, leg, there)
+        pools.append(
+            Pool(
+                name=name,
+                cloud=site.cloud,
+                region=site.region,
+                machine_type=leg.offer.machine_type,
+                accelerator=leg.offer.accelerator,
+                accelerator_count=leg.offer.accelerator_count,
+                capacity_type=leg.capacity_type,
+                max_nodes=nodes,
+                zones=leg.zones,
+                reservation=leg.reservation,
+            )
+        )
+    return tuple(pools), short
+
+
+def _names(kind: _Kind, there: Iterable[_Machine], locked: Mapping[str, LockedPool]) -> dict[_Machine, str]:
+    names: dict[_Machine, str] = {}
+    of_kind = {name: pool for name, pool in locked.items() if pool.capacity == kind.capacity_type}
+    new: list[_Machine] = []
+    for machine in sorted(there):
+        kept = [name for name, pool in sorted(of_kind.items()) if name.startswith(kind.name) and machine.held_by(pool)]
+        if kept and kept[0] not in names.values():
+            names[machine] = kept[0]
+        else:
+            new.append(machine)
+    for machine in new:
+        more = "-".join(part.replace(".", "-") for part in (machine.machine_type, machine.reservation) if part)
+        names[machine] = kind.name if kind.name not in names.values() else f"{kind.name}-{more}"
+    return names
+
+
+def _kind(site: Site, leg: Leg) -> _Kind:
+    return _Kind(site, leg.offer.accelerator, leg.offer.accelerator_count, leg.capacity_type)
+
+
+def _machine(leg: Leg) -> _Machine:
+    offer, reservation = leg.offer, leg.reservation
+    return _Machine(offer.vcpus, offer.memory_gib, offer.machine_type, reservation.name if reservation else "")
+
+
+def _short(settings: Settings, leg: Leg, there: Iterable[tuple[Placement, Leg]]) -> Iterable[Problem]:
+    """Models that can only run on reserved machines, of which there are not enough for all."""
+    alone = [(each, own) for each, own in there if each.legs[-1] == own]
+    wanted = sum(own.nodes_for(each.replicas.max) for each, own in alone)
+    held = leg.reservation.machines if leg.reservation else wanted
+    if wanted > held:
+        for each, _ in alone:
+            message = f"reservation {leg.reservation.name if leg.reservation else ''} has {held} machines, and its models may need {wanted}"
+            remedy = "append on-demand, or lower replicas.max"
+            yield settings.where.problem((MODELS, each.model.name, "capacity"), f"{message}; {remedy}")
