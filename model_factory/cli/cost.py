@@ -20,6 +20,7 @@ from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, conso
 from model_factory.cli.session import Session
 from model_factory.cost import IDLE, SHARED, Bill, Line, Resource, SiteKey, Span, Sums, bill_of, site_name
 from model_factory.engines.values import resource
+from model_factory.preview.costs import missing_text
 
 Basis = Literal["state", "program"]
 _FINE: Final = Decimal("0.0001")
@@ -122,8 +123,8 @@ def _show(console: Console, stack: str, basis: Basis, bill: Bill) -> None:
     console.print(_parts(bill))
     if bill.estimated:
         console.print(Text(f"~ assumed: {_hourly(bill.estimated.usd_per_hour)} an hour of the total", "dim"))
-    for each in bill.missing:
-        console.print(Text(f"not in the total: {each.what} of {each.name}: {each.reason}", "yellow"))
+    for each in missing_text(bill.missing):
+        console.print(Text(f"not in the total: {each}", "yellow"))
     for warning in bill.warnings:
         console.print(Text(f"warning: {warning}", "yellow"))
     dates = sorted({line.as_of for line in bill.lines})

@@ -6,14 +6,17 @@ import random
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model_factory.cli.offline import declared
 from model_factory.cli.session import Session
 from model_factory.graph.resource import Resource
-from model_factory.planning.settings.sections import Settings
+from model_factory.planning.settings.sections import ModelSettings, Settings, Spread
 from model_factory.preview.diagrams.architecture import Architecture
 from model_factory.preview.diagrams.charts import architecture_chart, cluster_chart, diagrams, serving_chart
 from model_factory.preview.mermaid import Box, Chart, Edge, Node
@@ -163,6 +166,25 @@ class TestLegs:
             later = [edge for edge in chart.edges if edge.target.endswith("pool l4") and edge.dotted]
             assert not spot.dotted
             assert [(edge.source, edge.label) for edge in later] == [(spot.source, "choice 2")]
+
+    @pytest.mark.parametrize(
+        ("changes", "label"),
+        [
+            ({}, "5 requests/s"),
+            ({"p95_latency_ms": Decimal(40)}, "5 requests/s, p95 40 ms"),
+            ({"spread": Spread(clouds=2)}, "5 requests/s at all sites together"),
+        ],
+    )
+    def test_callers_ask_what_the_stack_file_says_and_nothing_that_it_leaves_out(
+        self, changes: dict[str, Any], label: str
+    ) -> None:
+        asked = ModelSettings.model_construct(
+            None, image="m:1", runtime="vllm", requests_per_second=Decimal(5), sites={}, weights=None, **changes
+        )
+        aws, _ = self.ARCHITECTURE.regions
+        model = replace(aws.models[0], clients=["team=a"])
+        chart = serving_chart(aws, model, asked)
+        assert [edge.label for edge in chart.edges if edge.source == "client team=a"] == [label]
 
     def test_a_model_at_two_sites_is_drawn_in_both_under_headings_of_its_own(self) -> None:
         settings = Settings("p", "dev", "dev", sections={}, models=(), labels={}, local=None)

@@ -242,7 +242,8 @@ def _asks(asked: ModelSettings | None) -> str:
     if asked is None:
         return ""
     target = f", p95 {asked.p95_latency_ms} ms" if asked.p95_latency_ms is not None else ""
-    return f"{asked.requests_per_second} requests/s{target}"
+    at_all = " at all sites together" if asked.sites or asked.spread else ""
+    return f"{asked.requests_per_second} requests/s{at_all}{target}"
 
 
 def _revision(asked: ModelSettings | None) -> str:
