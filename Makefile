@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # As pip does: the machine's certificates count, so that a company's own mirror is trusted.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help setup up preview refresh down test test-fast test-alone check format lock bench clean
+.PHONY: help setup up preview refresh down test test-fast test-alone check format lock prices bench clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ format: setup ## Format the code
 
 lock: setup ## Resolve pyproject.toml into requirements.lock again
 	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements.lock
+
+prices: setup ## Refresh the price tables from the clouds' own sources (ARGS="--cloud aws --dry-run")
+	@$(FACTORY) prices $(ARGS)
 
 bench: setup ## Measure the engine (prints figures and what they are compared with)
 	@$(VENV)/bin/python benchmarks/engine.py

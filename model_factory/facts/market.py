@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final
 
 PLACES: Final = Decimal("1e-9")
 """Finer than any source states a price."""
@@ -40,19 +40,15 @@ class Market:
     """What was not asked, and why."""
 
 
-class Machine(Protocol):
+@dataclass(frozen=True, slots=True)
+class Sized:
     """What a source must know of a machine to price it."""
 
-    @property
-    def machine_type(self) -> str: ...
-    @property
-    def accelerator(self) -> str: ...
-    @property
-    def accelerator_count(self) -> int: ...
-    @property
-    def vcpus(self) -> int: ...
-    @property
-    def memory_gib(self) -> Decimal: ...
+    machine_type: str
+    accelerator: str
+    accelerator_count: int
+    vcpus: int
+    memory_gib: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class Wanted:
     """What to ask: these machines in these regions, each sorted."""
 
     regions: Sequence[str]
-    machines: Mapping[str, Machine]
+    machines: Mapping[str, Sized]
     """By machine type."""
 
 

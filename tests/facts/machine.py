@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
-from model_factory.facts.market import Wanted
+from model_factory.facts.market import Sized, Wanted
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a source must know of a machine."""
-
-    machine_type: str
-    vcpus: int = 4
-    memory_gib: Decimal = Decimal(16)
-    accelerator: str = ""
-    accelerator_count: int = 0
+def sized(machine_type: str, vcpus: int = 4, memory_gib: int = 16, accelerator: str = "", count: int = 0) -> Sized:
+    return Sized(machine_type, accelerator, count, vcpus, Decimal(memory_gib))
 
 
-def wanted(regions: list[str], *machines: Asked) -> Wanted:
+def wanted(regions: list[str], *machines: Sized) -> Wanted:
     return Wanted(regions, {machine.machine_type: machine for machine in machines})
 
 

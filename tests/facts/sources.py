@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +31,10 @@ class Sources:
     """How many bytes of an answer come before the connection ends; its length is announced in full."""
     changed: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     """Replaced in an answer."""
+    stalled: set[str] = field(default_factory=set)
+    """Half of such an answer is sent, then `stalling` is set, and the rest waits for `release`."""
+    stalling: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
 
     def answer(self, path: str) -> bytes | None:
@@ -73,7 +77,14 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sources]:
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[: next((size for part, size in sources.cut.items() if part in self.path), len(body))])
+            body = body[: next((size for part, size in sources.cut.items() if part in self.path), len(body))]
+            if any(part in self.path for part in sources.stalled):
+                self.wfile.write(body[: len(body) // 2])
+                sources.stalling.set()
+                sources.release.wait(60)
+                body = body[len(body) // 2 :]
+            with suppress(ConnectionError):  # who asked has gone
+                self.wfile.write(body)
             self.close_connection = True
 
         def log_message(self, *_: object) -> None:  # type: ignore[override]

@@ -209,7 +209,7 @@ class _Lists:
         path = self._path(offer, region)
         with self._opened(path) as answer:
             try:
-                return read_price_list(offer, region, _lines(answer, f"{offer} {region}", progress), machines)
+                return read_price_list(offer, region, _lines(answer, f"AWS {region}", progress), machines)
             except (ValueError, csv.Error) as broken:
                 raise MarketError(
                     f"{self._url}{path} is not a price list as it was: {broken}; run it again, and if it stays so report it"
@@ -278,7 +278,7 @@ def _spot(
     asked: set[str] = set()
     notes: list[str] = []
     for number, region in enumerate(regions):
-        progress("spot prices", number, len(regions))
+        progress("AWS spot prices", number, len(regions))
         try:
             pages = session.client("ec2", region_name=region).get_paginator("describe_spot_price_history").paginate(
                 InstanceTypes=sorted(sold[region]), ProductDescriptions=["Linux/UNIX"], StartTime=datetime.now(UTC)

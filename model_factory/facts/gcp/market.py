@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from model_factory.facts.market import Machine, Market, MarketError, Progress, Quote, Wanted
+from model_factory.facts.market import Market, MarketError, Progress, Quote, Sized, Wanted
 
 URL_VARIABLE: Final = "MODEL_FACTORY_GCP_BILLING_URL"
 """Another server of the catalogue: a mirror, or a test's."""
@@ -150,7 +150,7 @@ def part_of(description: str, usage_type: str) -> tuple[Part, Buying] | None:
     return None
 
 
-def price_of(machine: Machine, region: str, rates: Mapping[tuple[str, Part, Buying], Decimal]) -> Quote | None:
+def price_of(machine: Sized, region: str, rates: Mapping[tuple[str, Part, Buying], Decimal]) -> Quote | None:
     """What the machine's parts cost together; None where one of them has no price on demand."""
     parts = _parts(machine)
 
@@ -163,7 +163,7 @@ def price_of(machine: Machine, region: str, rates: Mapping[tuple[str, Part, Buyi
     return None if usd is None else Quote(usd, total("spot"), total("reserved"))
 
 
-def _parts(machine: Machine) -> dict[Part, Decimal]:
+def _parts(machine: Sized) -> dict[Part, Decimal]:
     series, _, rest = machine.machine_type.partition("-")
     family = _FAMILIES.get(f"{series}-{rest.partition('-')[0]}", series)
     parts: dict[Part, Decimal] = {}
@@ -236,7 +236,7 @@ def _skus(client: Any, service: str, progress: Progress) -> Iterator[Mapping[str
             answer = request.execute(num_retries=_RETRIES)
             page = answer.get("skus", [])
             told += len(page)
-            progress(f"Google service {service}", told, 0)
+            progress("Google Cloud", told, 0)
             yield from page
             request = skus.list_next(request, answer)
     except HttpError as error:
@@ -261,5 +261,5 @@ def _account() -> Any:
     except DefaultCredentialsError as error:
         raise MarketError(
             f"Google's billing catalogue asks for a key or an account, and there is none; set {' or '.join(KEY_VARIABLES)}, "
-            "or run gcloud auth application-default login, or leave Google out with --cloud aws"
+            "or run gcloud auth application-default login, or ask the other clouds alone with --cloud"
         ) from error

@@ -9,10 +9,10 @@ import pytest
 from model_factory.facts.aws import market
 from model_factory.facts.aws.market import fetch, read_price_list
 from model_factory.facts.market import Market, MarketError
-from tests.facts.machine import Asked, unheard, wanted
+from tests.facts.machine import sized, unheard, wanted
 from tests.facts.sources import RECORDED, Sources
 
-MACHINES = tuple(Asked(each) for each in ("g6.xlarge", "g6e.xlarge", "p5.48xlarge", "m7i.large"))
+MACHINES = tuple(sized(each) for each in ("g6.xlarge", "g6e.xlarge", "p5.48xlarge", "m7i.large"))
 EC2_US = "AmazonEC2/20260925174521/us-east-1"
 
 
@@ -43,7 +43,7 @@ class TestPriceList:
         assert fetched("us-east-1").machines["us-east-1", "g6.xlarge"].reserved_usd_per_hour == Decimal("0.5313")
 
     def test_machines_that_nobody_wants_are_not_read(self) -> None:
-        found = fetch(wanted(["us-east-1"], Asked("m7i.large")), unheard)
+        found = fetch(wanted(["us-east-1"], sized("m7i.large")), unheard)
         assert set(found.machines) == {("us-east-1", "m7i.large")}
 
     def test_every_item_has_its_price_in_every_region(self) -> None:
@@ -69,7 +69,7 @@ class TestPriceList:
         heard: list[tuple[str, int, int]] = []
         fetch(wanted(["us-east-1"], *MACHINES), lambda *told: heard.append(told))
         size = (RECORDED / "aws/AmazonEC2-us-east-1.csv").stat().st_size
-        assert heard[:2] == [("AmazonEC2 us-east-1", 0, size), ("AmazonEC2 us-east-1", size, size)]
+        assert heard[:2] == [("AWS us-east-1", 0, size), ("AWS us-east-1", size, size)]
 
 
 class TestSpot:

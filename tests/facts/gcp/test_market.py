@@ -8,24 +8,24 @@ import pytest
 
 from model_factory.facts.gcp import market
 from model_factory.facts.gcp.market import fetch, part_of
-from model_factory.facts.market import Market, MarketError
-from tests.facts.machine import Asked, unheard, wanted
+from model_factory.facts.market import Market, MarketError, Sized
+from tests.facts.machine import sized, unheard, wanted
 from tests.facts.sources import Sources
 
-L4 = Asked("g2-standard-4", 4, Decimal(16), "l4", 1)
-T4 = Asked("n1-standard-4", 4, Decimal(15), "t4", 1)
-A100 = Asked("a2-highgpu-1g", 12, Decimal(85), "a100", 1)
-A100_80 = Asked("a2-ultragpu-1g", 12, Decimal(170), "a100-80gb", 1)
-H100 = Asked("a3-highgpu-8g", 208, Decimal(1872), "h100", 8)
-MEGA = Asked("a3-megagpu-8g", 208, Decimal(1872), "h100-mega", 8)
-B200 = Asked("a4-highgpu-8g", 224, Decimal(3968), "b200", 8)
-H200 = Asked("a3-ultragpu-8g", 224, Decimal(2952), "h200", 8)
-E2 = Asked("e2-standard-4", 4, Decimal(16))
-C4A = Asked("c4a-standard-8", 8, Decimal(32))
-C4D = Asked("c4d-standard-8", 8, Decimal(31))
+L4 = sized("g2-standard-4", 4, 16, "l4", 1)
+T4 = sized("n1-standard-4", 4, 15, "t4", 1)
+A100 = sized("a2-highgpu-1g", 12, 85, "a100", 1)
+A100_80 = sized("a2-ultragpu-1g", 12, 170, "a100-80gb", 1)
+H100 = sized("a3-highgpu-8g", 208, 1872, "h100", 8)
+MEGA = sized("a3-megagpu-8g", 208, 1872, "h100-mega", 8)
+B200 = sized("a4-highgpu-8g", 224, 3968, "b200", 8)
+H200 = sized("a3-ultragpu-8g", 224, 2952, "h200", 8)
+E2 = sized("e2-standard-4", 4, 16)
+C4A = sized("c4a-standard-8", 8, 32)
+C4D = sized("c4d-standard-8", 8, 31)
 
 
-def fetched(*machines: Asked) -> Market:
+def fetched(*machines: Sized) -> Market:
     return fetch(wanted(["europe-west4", "us-central1"], *(machines or (L4, T4))), unheard)
 
 
@@ -44,9 +44,9 @@ class TestMachines:
             (E2, "0.13402284"),
             (C4A, "0.3592"),
         ],
-        ids=lambda value: value.machine_type if isinstance(value, Asked) else value,
+        ids=lambda value: value.machine_type if isinstance(value, Sized) else value,
     )
-    def test_a_machine_costs_its_cores_memory_and_gpus(self, machine: Asked, usd: str) -> None:
+    def test_a_machine_costs_its_cores_memory_and_gpus(self, machine: Sized, usd: str) -> None:
         assert fetched(machine).machines["us-central1", machine.machine_type].usd_per_hour == Decimal(usd)
 
     def test_memory_sold_by_the_decimal_gigabyte_costs_more_a_gib(self) -> None:
