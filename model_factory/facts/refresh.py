@@ -149,7 +149,7 @@ def merged(cloud: Cloud, tables: Tables, market: Market, wanted: Wanted, today: 
         unpriced=sorted(wanted.machines.keys() - sold),
         zoneless=zoneless,
         rejected=_rejected(cloud, result),
-        notes=market.notes,
+        notes=[*market.notes, *_saves_nothing(market)],
     )
 
 
@@ -209,19 +209,37 @@ def _offer(key: Key, row: Row | None, market: Market, today: date, max_age: time
     spot, source = quote.spot_usd_per_hour, market.source
     if row is not None and key[0] not in market.spot_regions and row["spot_usd_per_hour"]:
         since = _spot_date(row)
-        old = Decimal(row["spot_usd_per_hour"])
-        if today - since <= max_age and old < quote.usd_per_hour:
-            spot, source = old, f"{source}; spot of {since}"
+        if today - since <= max_age:
+            spot, source = Decimal(row["spot_usd_per_hour"]), f"{source}; spot of {since}"
+    reserved = _saving(quote.reserved_usd_per_hour, quote.usd_per_hour)
+    if _saving(spot, quote.usd_per_hour) is None:
+        spot, source = None, market.source
     return {
         "region": key[0],
         "zones": row["zones"] if row else "",
         "machine_type": key[1],
         "usd_per_hour": plain(quote.usd_per_hour),
         "spot_usd_per_hour": "" if spot is None else plain(spot),
-        "reserved_usd_per_hour": "" if quote.reserved_usd_per_hour is None else plain(quote.reserved_usd_per_hour),
+        "reserved_usd_per_hour": "" if reserved is None else plain(reserved),
         "as_of": today.isoformat(),
         "source": source,
     }
+
+
+def _saving(usd: Decimal | None, on_demand: Decimal) -> Decimal | None:
+    """A spot or reserved price where it is below that on demand. Both are the cloud's own, so one that is not saves nothing today; written
+    down, it would take the machine itself off the market, as a row that cannot be right."""
+    return usd if usd is not None and usd < on_demand else None
+
+
+def _saves_nothing(market: Market) -> list[str]:
+    names = sorted(
+        f"{machine_type} in {region}"
+        for (region, machine_type), quote in market.machines.items()
+        for usd in (quote.spot_usd_per_hour, quote.reserved_usd_per_hour)
+        if usd is not None and _saving(usd, quote.usd_per_hour) is None
+    )
+    return [f"no spot or reserved price written where it is not below on-demand: {', '.join(names)}"] if names else []
 
 
 def _spot_date(row: Row) -> date:

@@ -111,9 +111,24 @@ class TestOffers:
         assert "g6.xlarge" in found.unpriced
         assert "m7i.large" not in found.unpriced
 
+    @pytest.mark.parametrize("prices", [("0.8048", "0.8048"), ("0.8048", None, "0.9")], ids=["spot", "reserved"])
+    def test_what_saves_nothing_is_left_out_and_the_machine_stays(self, prices: tuple[str, str | None]) -> None:
+        found = merge(market(SAME | {("us-east-1", "g6.xlarge"): quote(*prices)}))
+        assert row(found, "us-east-1", "g6.xlarge") == "us-east-1,,g6.xlarge,0.8048,,,2026-11-26,the source"
+        assert found.rejected == []
+        assert found.notes == [
+            "a note",
+            "no spot or reserved price written where it is not below on-demand: g6.xlarge in us-east-1",
+        ]
+
     def test_a_row_that_cannot_be_right_is_told_with_its_reason(self) -> None:
-        found = merge(market(SAME | {("us-east-1", "g6.xlarge"): quote("0.8048", "0.9")}))
-        assert found.rejected == [("us-east-1", "g6.xlarge", "spot 0.9 is not below on-demand 0.8048")]
+        regions = ("us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-north-1")
+        names = ("g6.xlarge", "g6.2xlarge", "g6e.xlarge", "m7i.large")
+        said = {(region, name): quote("0.8") for region in regions for name in names}
+        found = merge(market(said | {("us-east-1", "g6.xlarge"): quote("0.08")}))
+        [(region, name, reason)] = found.rejected
+        assert (region, name) == ("us-east-1", "g6.xlarge")
+        assert "0.08" in reason
 
     def test_rows_are_sorted_and_unchanged_by_a_second_time(self) -> None:
         once = merge(market(dict(reversed(SAME.items()))))

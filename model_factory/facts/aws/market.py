@@ -243,8 +243,9 @@ class _Lists:
                     )
                 yield answer
         except requests.RequestException as error:
+            cause = getattr(error.args[0], "reason", error) if error.args else error
             raise MarketError(
-                f"{self._url}{path} cannot be read ({error}); it needs the internet (HTTPS_PROXY counts) and no account"
+                f"{self._url}{path} cannot be read ({cause}); it needs the internet (HTTPS_PROXY counts) and no account"
             ) from error
 
 
