@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from model_factory.cli.main import app
 from model_factory.cli.session import Session
+from tests.preview.estate import Model, estate
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,6 +60,39 @@ PROVIDER = {
     "inputs": {"region": "us-east-1"},
     "outputs": {"region": "us-east-1"},
 }
+
+
+class TestSites:
+    """A model on spot with a fall-back in AWS, and in Google Cloud too."""
+
+    @pytest.fixture
+    def stack(self, project: Path) -> Path:
+        states = estate({"chat": (Model("aws", 1, 3, spot=True), Model("gcp", 1, 1))}, spot_nodes=2)
+        stored(project, *list(states.values())[1:])
+        return project
+
+    def test_rows_by_site_add_up_to_the_models_and_legs_are_parts_of_them(self, stack: Path) -> None:
+        bill = json.loads(cost(stack, "--json"))
+        rows = {(each["cloud"], each["region"]): each for each in bill["sites"] if each["owner"] == "chat"}
+        assert set(rows) == {("aws", "us-east-1"), ("gcp", "us-central1")}
+        (together,) = bill["models"]
+        for when in ("idle", "peak"):
+            assert sum(Decimal(each["usdPerHour"][when]) for each in rows.values()) == Decimal(
+                together["usdPerHour"][when]
+            )
+        legs = {each["capacityType"]: each["gpuHoursPerMonth"] for each in rows["aws", "us-east-1"]["legs"]}
+        assert legs == {"spot": {"idle": "730", "peak": "1460"}, "on-demand": {"idle": "0", "peak": "730"}}
+
+    def test_people_read_the_sum_then_each_site_and_its_legs(self, stack: Path) -> None:
+        rows = [line.split()[:2] for line in cost(stack).splitlines()]
+        start = rows.index(["chat", "all"])
+        assert rows[start : start + 5] == [
+            ["chat", "all"],
+            ["chat", "aws/us-east-1"],
+            ["of", "it"],
+            ["of", "it"],
+            ["chat", "gcp/us-central1"],
+        ]
 
 
 @pytest.mark.slow

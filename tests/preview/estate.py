@@ -161,7 +161,7 @@ def _model(states: States, region: str, cloud: str, name: str, model: Model) -> 
                 inputs,
                 service,
                 needs=made[:1],
-                provider=f"{provider}::provider-id",
+                provider=f"{provider}::{states[provider]['id']}",
             )
         )
 
