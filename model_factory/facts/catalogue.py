@@ -13,7 +13,7 @@ from model_factory.facts.accelerators import accelerators
 from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.facts.machines import machines
 from model_factory.facts.offer import Offer
-from model_factory.facts.tables import mispriced, read_rows, table
+from model_factory.facts.tables import Quoted, levels_of, mispriced, read_rows, table
 
 COLUMNS: Final = (
     "region",
@@ -87,9 +87,24 @@ def read_csv(cloud: Cloud, text: str) -> list[Offer]:
 
 
 def without_mispriced(rows: Iterable[Offer]) -> Catalogue:
-    """Splits rows into offers and mispriced ones, as `model_factory.facts.tables.mispriced` tells them apart."""
+    """Splits rows into offers and mispriced ones, as `model_factory.facts.tables.mispriced` tells them apart.
+
+    Machines without accelerators are sold in one way only, so they say how dear a region is, and are not held against others: where one
+    is far cheaper, as Graviton is in Mumbai, it is.
+    """
     rows = sorted(rows, key=lambda row: (row.cloud, row.region, row.machine_type))
-    reasons = mispriced(((row.cloud, row.machine_type), row.usd_per_hour, row.spot_usd_per_hour) for row in rows)
+    quoted = [
+        Quoted(
+            (row.cloud, row.machine_type),
+            (row.cloud, row.region),
+            row.usd_per_hour,
+            row.spot_usd_per_hour,
+            row.reserved_usd_per_hour,
+            is_comparable=row.accelerator_count > 0,
+        )
+        for row in rows
+    ]
+    reasons = mispriced(quoted, levels_of(each for each in quoted if not each.is_comparable))
     judged = list(zip(rows, reasons, strict=True))
     return Catalogue(
         tuple(row for row, reason in judged if not reason),

@@ -53,7 +53,8 @@ class Machine:
     features: frozenset[str]
     """What its processor has for inference: amx (Intel's matrix units), sve2 (Arm's vectors)."""
     vcpus: int | None
-    """None, as its memory, for machines that are not on offer."""
+    """None, as its memory, for machines that are not to be on offer: those that are no longer sold, those that have a part of an accelerator,
+    and those with accelerators on arm64, which the images of models do not run on."""
     memory_gib: Decimal | None
     as_of: date
     source: str

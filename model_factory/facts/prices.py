@@ -16,7 +16,7 @@ from typing import Final
 from model_factory.facts.catalogue import Catalogue, catalogue
 from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.facts.offer import Offer
-from model_factory.facts.tables import HOURS_A_MONTH, mispriced, read_rows, table
+from model_factory.facts.tables import HOURS_A_MONTH, Quoted, mispriced, read_rows, table
 
 COLUMNS: Final = ("region", "item", "unit", "usd", "as_of", "source")
 MACHINE: Final = "machine:"
@@ -143,7 +143,13 @@ def read_prices(cloud: Cloud, text: str) -> list[Price]:
 def without_mispriced(rows: Iterable[Price]) -> tuple[list[Price], list[RejectedPrice]]:
     """Splits rows into prices and mispriced ones, as `model_factory.facts.tables.mispriced` tells them apart."""
     rows = list(rows)
-    judged = list(zip(rows, mispriced(((row.cloud, row.item), row.usd, row.spot_usd) for row in rows), strict=True))
+    judged = list(
+        zip(
+            rows,
+            mispriced(Quoted((row.cloud, row.item), (row.cloud, row.region), row.usd, row.spot_usd) for row in rows),
+            strict=True,
+        )
+    )
     return (
         [row for row, reason in judged if not reason],
         [RejectedPrice(row, reason) for row, reason in judged if reason],

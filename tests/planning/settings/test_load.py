@@ -129,9 +129,9 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "unknown accelerator": (put(f"{LLM}/accelerators", ["l40"]), f"{LLM_KEY}.accelerators[0]", ("'l40' is not in the price tables",)),
     "unknown machine": (put(f"{LLM}/machineTypes", ["g6.xlrage"]), f"{LLM_KEY}.machineTypes[0]", ("write g6.xlarge",)),
     "GPU absent in the regions": (
-        lambda c: (put(f"{LLM}/accelerators", ["h200"])(c), put(f"{LLM}/clouds", ["aws"])(c)),
+        lambda c: (put(f"{LLM}/accelerators", ["l40s"])(c), put(f"{LLM}/clouds", ["gcp"])(c)),
         f"{LLM_KEY}.clouds",
-        ("fits on no machine in us-east-1", "a3-ultragpu-8g in us-central1", "add gcp to clouds"),
+        ("fits on no machine in us-central1", "in us-east-1", "add aws to clouds"),
     ),
     "machine without the memory": (
         put(f"{LLM}/machineTypes", ["g4dn.xlarge"]),

@@ -128,6 +128,8 @@ def _general() -> list[MachineType]:
         ("e2", (2, 4, 8, 16), {"standard": 4, "highmem": 8, "highcpu": 1}),
         ("e2", (32,), {"standard": 4, "highcpu": 1}),
         ("c3", (4, 8, 22, 44, 88, 176), {"standard": 4, "highmem": 8, "highcpu": 2}),
+        ("c4", (4, 8, 16, 24, 32, 48, 96, 192), {"standard": 3.75, "highmem": 7.75, "highcpu": 2}),
+        ("c4a", (1, 2, 4, 8, 16, 32, 48, 64, 72), {"standard": 4, "highmem": 8, "highcpu": 2}),
         ("n4", (2, 4, 8, 16, 32, 48, 64, 80), {"standard": 4, "highmem": 8, "highcpu": 2}),
         ("t2d", (1, 2, 4, 8, 16, 32, 48, 60), {"standard": 4}),
     ]
