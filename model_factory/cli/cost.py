@@ -158,7 +158,8 @@ def _parts(bill: Bill) -> Table:
         table.add_column(heading, justify="right")
     for owner, together in bill.by_model.items():
         sites = {key: sums for key, sums in bill.by_site.items() if key[0] == owner and sums}
-        if len(sites) > 1 and owner not in {SHARED, IDLE}:
+        # Where it runs: its images may be kept at other sites too.
+        if sum(bool(sums.gpus) for sums in sites.values()) > 1 and owner not in {SHARED, IDLE}:
             table.add_row(owner, "all", *_cells(together))
         for key, sums in sites.items():
             table.add_row(owner, site_name(*key[1:]), *_cells(sums))

@@ -72,7 +72,13 @@ def rows(delta: Delta) -> list[Row]:
 
 def _of_owner(delta: Delta, owner: str) -> Iterator[Row]:
     label = {SHARED: "shared", IDLE: "idle GPUs"}.get(owner, owner)
-    sites = {key for bill in (delta.before, delta.after) for key in bill.by_site if key[0] == owner}
+    # Where it runs: its images may be kept at other sites too.
+    sites = {
+        key
+        for bill in (delta.before, delta.after)
+        for key in bill.by_site
+        if key[0] == owner and bill.by_site[key].gpus
+    }
     if label == owner and len(sites) > 1:
         together = Change(*(bill.by_model.get(owner, Sums()) for bill in (delta.before, delta.after)))
         yield _row("owner", owner, "all sites", together)
