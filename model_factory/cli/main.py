@@ -22,6 +22,7 @@ from model_factory.cli.options import (
     Cwd,
     Engine,
     Json,
+    Locked,
     Parallel,
     ShowDiff,
     StackName,
@@ -74,6 +75,7 @@ def preview(
     show_diff: ShowDiff = False,
     show_same: ShowSame = False,
     refresh: Refresh = False,
+    locked: Locked = False,
     state: State = None,
     policy_pack: PolicyPack = None,
     policy_pack_config: PolicyPackConfig = None,
@@ -88,11 +90,11 @@ def preview(
     previous: Previous = None,
     cwd: Cwd = Path(),
 ) -> None:
-    """Show what `up` would change, and change nothing. --json has the shape of `pulumi preview --json`.
+    """Show what `up` would change, and change nothing; the plan lock, too, stays as it is. --json has the shape of `pulumi preview --json`.
 
     --markdown, --html and --json-file write the same preview to files, all in one run, also when it fails.
     """
-    session = Session.open(stack_name, cwd)
+    session = Session.open(stack_name, cwd, locked=locked)
     packs = policy_packs(PolicyChoice.of(policy_pack, policy_pack_config, no_policies), session)
     request = Request("preview", parallel, refresh, policy_packs=packs)
     display = Display(session, as_json=as_json, show_diff=show_diff, show_same=show_same)
@@ -116,14 +118,18 @@ def up(
         ),
     ] = False,
     continue_on_error: ContinueOnError = False,
+    locked: Locked = False,
     policy_pack: PolicyPack = None,
     policy_pack_config: PolicyPackConfig = None,
     no_policies: NoPolicies = False,
     parallel: Parallel = DEFAULT_PARALLEL,
     cwd: Cwd = Path(),
 ) -> None:
-    """Create, update and delete until the clouds are what the program describes. Previews first, then asks."""
-    session = Session.open(stack_name, cwd)
+    """Create, update and delete until the clouds are what the program describes. Previews first, then asks.
+
+    Where each model runs is kept in Pulumi.STACK.plan.yaml, which is written before anything is changed: commit it.
+    """
+    session = Session.open(stack_name, cwd, locked=locked)
     packs = policy_packs(PolicyChoice.of(policy_pack, policy_pack_config, no_policies), session)
     request = Request("up", parallel, refresh, continue_on_error, policy_packs=packs)
     display = Display(session, as_json=as_json, show_diff=show_diff)
@@ -166,7 +172,7 @@ def destroy(
     parallel: Parallel = DEFAULT_PARALLEL,
     cwd: Cwd = Path(),
 ) -> None:
-    """Delete everything that the stack created, in the reverse order."""
+    """Delete everything that the stack created, in the reverse order. The plan lock stays: the next `up` places the models as it says."""
     session = Session.open(stack_name, cwd)
     request = Request("destroy", parallel, continue_on_error=continue_on_error)
     with opened(session, engine) as chosen:

@@ -68,10 +68,12 @@ class Runner:
             if not planned.outcome.ok:
                 self._finish(planned, "preview")
             if planned.outcome.unchanged and not skip_preview:
+                self._keep_plan()
                 self._finish(planned, "up", note="All resources are unchanged.")
                 return
             expected = len(planned.report.changed)
             self._confirm(planned, f"Update {self.session.stack}?")
+        self._keep_plan()
         self._finish(self._run(request, expected_changes=expected), "up")
 
     def refresh(self, request: Request) -> None:
@@ -128,6 +130,11 @@ class Runner:
 
     def _start_clouds(self) -> None:
         ensure_running(self.session, self.display.console, quiet=self.display.as_json)
+
+    def _keep_plan(self) -> None:
+        """Before anything is changed, so that whatever becomes of the run, the next one places the models where this one did."""
+        if self.session.keep():
+            self.display.console.print(f"Wrote where each model runs to {self.session.lock_file.name}; commit it.")
 
     def _require_agreement(self) -> None:
         """Before anything is run: there is --yes, or somebody who can be asked."""

@@ -23,6 +23,12 @@ Engine = Annotated[
     EngineName,
     typer.Option("--engine", help="auto: the local engine on local clouds, the Pulumi CLI on real accounts."),
 ]
+Locked = Annotated[
+    bool,
+    typer.Option(
+        "--locked", help="Refuse where the plan lock is missing or would change, as in CI, which cannot commit it."
+    ),
+]
 Parallel = Annotated[int, typer.Option("--parallel", "-p", min=1, max=256, help="How many resources change at once.")]
 ShowDiff = Annotated[bool, typer.Option("--diff", help="Show each changed property with its old and new value.")]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print secrets in plain text.")]

@@ -14,7 +14,7 @@ from typing import cast
 from model_factory.cli.errors import BadInputError
 from model_factory.local import go_json
 from model_factory.planning.settings.problems import SettingsError
-from model_factory.planning.settings.stackfile import ProjectFile, Secure, StackFile, read_project_file
+from model_factory.planning.settings.stackfile import ProjectFile, Secure, StackFile, read_project_file, stack_files
 
 PROJECT_FILE = "Pulumi.yaml"
 
@@ -40,9 +40,7 @@ class Project:
 
     def stacks(self) -> list[str]:
         """The stacks that have a file, by name."""
-        return sorted(
-            path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in self.root.glob("Pulumi.*.yaml")
-        )
+        return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in stack_files(self.root))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from model_factory.planning.settings.serving import Serving
 def serving(root: Path) -> Serving:
     """The runtimes and the routes of weights of the project in `root`. Components belong to the project and not to this command, which
     may be installed apart from it."""
+    before = sys.path.copy()
     sys.path.append(str(root))
     try:
         from components.kubernetes.serving import SERVING
     finally:
-        sys.path.remove(str(root))
+        sys.path[:] = before
     return SERVING

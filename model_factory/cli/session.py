@@ -25,6 +25,8 @@ from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.engine.errors import SecretsError
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
+from model_factory.planning.placing.lock import Lock, lock_file, read_lock, write_lock
+from model_factory.planning.placing.plan import Plan
 from model_factory.planning.planned import market, planned
 from model_factory.planning.settings.load import read_files
 from model_factory.planning.settings.problems import SettingsError
@@ -49,23 +51,62 @@ class Session:
     stack: str
     file: StackFile
     settings: Settings
+    plan: Plan
+    lock: Lock | None
+    """The plan as it was kept before this command; None where there was none."""
 
     @classmethod
-    def open(cls, stack: str, start: Path | None = None) -> Session:
-        """Find the project and validate the stack's file, down to whether every model fits somewhere.
+    def open(cls, stack: str, start: Path | None = None, *, locked: bool = False) -> Session:
+        """Find the project, validate the stack's file and plan lock, and place every model: where the lock has it while it fits there.
+
+        `locked`: nothing may be placed that the lock does not have so.
 
         Raises:
-            BadInputError: no project, no such stack, or settings that are wrong; every mistake is listed.
+            BadInputError: no project, no such stack, or files that are wrong, every mistake of one file listed; or not as `locked`.
         """
         project = find_project((start or Path.cwd()).resolve())
         path = require_stack_file(project, stack)
         try:
             file = read_stack_file(path)
             reading = read_files(file, project.file, serving(project.root))
-            settings, _ = planned(reading, market())
+            lock = read_lock(lock_file(project.root, stack), stack)
+            settings, plan = planned(reading, market(), lock)
         except SettingsError as error:
             raise BadInputError(str(error)) from error
-        return cls(project, stack, file, settings)
+        session = cls(project, stack, file, settings, plan, lock)
+        if locked:
+            session._require_locked()
+        return session
+
+    @property
+    def lock_file(self) -> Path:
+        """Where the plan is kept."""
+        return lock_file(self.project.root, self.stack)
+
+    def keep(self) -> bool:
+        """Keeps the plan for the runs to come; False where it is kept already.
+
+        Raises:
+            BadInputError: its file cannot be written.
+        """
+        kept = Lock.of(self.plan)
+        try:
+            return kept != self.lock and write_lock(self.lock_file, kept, self.stack)
+        except SettingsError as error:
+            raise BadInputError(str(error)) from error
+
+    def _require_locked(self) -> None:
+        kept = Lock.of(self.plan)
+        if kept == self.lock:
+            return
+        name, what = self.lock_file.name, "is not there"
+        if self.lock is not None:
+            moved = sorted(kept.differing(self.lock))
+            what = f"would change for {', '.join(moved)}" if moved else "would change in its pools"
+        raise BadInputError(
+            f"{name}: {what}, and --locked takes it as it is; run `factory plan --keep --apply --stack {self.stack}`, "
+            f"look at what moves, and commit {name}"
+        )
 
     @property
     def is_local(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextvars
 import json
 import runpy
+import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -165,12 +167,24 @@ def run() -> Run:
 
 
 def run_stack(stack: str) -> Recorder:
-    """Runs the whole program with a stack file of the repository."""
-    return run_config(read_stack_file(ROOT / f"Pulumi.{stack}.yaml").config, stack, ROOT)
+    """Runs the whole program with a stack file and plan lock of the repository."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = project_in(Path(folder))
+        for name in (f"Pulumi.{stack}.yaml", f"Pulumi.{stack}.plan.yaml"):
+            shutil.copy(ROOT / name, root)
+        return run_config(read_stack_file(ROOT / f"Pulumi.{stack}.yaml").config, stack, root.parent)
+
+
+def project_in(folder: Path) -> Path:
+    """The project's root, as Pulumi's mocks tell it to a program that runs in `folder`."""
+    root = folder / "root_directory"
+    root.mkdir(exist_ok=True)
+    return root
 
 
 def run_config(config: Mapping[str, object], stack: str, folder: Path) -> Recorder:
-    """Runs the whole program in a folder, its configuration handed over as engines do."""
+    """Runs the whole program in a folder, its configuration handed over as engines do. It is no preview: it writes its plan lock."""
+    project_in(folder)
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PULUMI_CONFIG", json.dumps(texts))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import pulumi
+import pytest
 
-from tests.components.conftest import run_stack
+from model_factory.planning.settings.stackfile import read_stack_file
+from tests.components.conftest import project_in, run_config, run_stack
 from tests.planning.project import load
 
 ROOT = Path(__file__).parents[2]
@@ -118,3 +122,35 @@ class TestProdStack:
 class TestStagingStack:
     def test_runs(self) -> None:
         assert len(run_stack("staging").of(":Deployment")) == 3
+
+
+CONFIG = read_stack_file(ROOT / "Pulumi.dev.yaml").config
+
+
+class TestPlanLock:
+    """What an `up` by hand, with Pulumi's own CLI, does."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        root = project_in(tmp_path)
+        shutil.copy(ROOT / "Pulumi.dev.yaml", root)
+        return root
+
+    def test_is_written_where_there_is_none(self, root: Path) -> None:
+        first = run_config(CONFIG, "dev", root.parent)
+        lock = root / "Pulumi.dev.plan.yaml"
+        text, made = lock.read_text(), lock.stat().st_mtime_ns
+        again = run_config(CONFIG, "dev", root.parent)
+        assert (lock.read_text(), lock.stat().st_mtime_ns) == (text, made), "the plan made from it is the same"
+        assert {each.urn: each.inputs for each in first.resources} == {
+            each.urn: each.inputs for each in again.resources
+        }
+
+    def test_without_room_for_it_nothing_is_declared(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def never(*_: object) -> None:
+            raise AssertionError
+
+        (root / "Pulumi.dev.plan.yaml").mkdir()
+        monkeypatch.setattr("components.factory.build", never)
+        with pytest.raises(pulumi.RunError, match=r"Pulumi\.dev\.plan\.yaml: cannot be written"):
+            run_config(CONFIG, "dev", root.parent)

@@ -34,7 +34,7 @@ class Checkout:
     def __init__(self, folder: Path, stack: LocalStack, state: dict[str, Any]) -> None:
         self.root = folder
         self.name = stack.name
-        for file in ("Pulumi.yaml", "__main__.py", stack.stack_file.name):
+        for file in ("Pulumi.yaml", "__main__.py", stack.stack_file.name, stack.lock_file.name):
             shutil.copy(stack.root / file, folder / file)
         shutil.copytree(ROOT / "ci", folder / "ci")
         (folder / ".venv").symlink_to(ROOT / ".venv")

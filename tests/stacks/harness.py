@@ -77,10 +77,15 @@ class LocalStack:
         for cloud, port in DEV_PORTS.items():
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{ports[cloud]}")
         self.stack_file.write_text(text, encoding="utf-8")
+        shutil.copy(ROOT / self.lock_file.name, folder)
 
     @property
     def stack_file(self) -> Path:
         return self.root / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / f"Pulumi.{self.name}.plan.yaml"
 
     @property
     def environment(self) -> dict[str, str]:

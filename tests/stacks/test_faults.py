@@ -55,8 +55,11 @@ class TestKilled:
         self, lived: tuple[LocalStack, Held, Held], entries: int
     ) -> None:
         stack, empty, whole = lived
+        kept = stack.lock_file.read_text(encoding="utf-8")
+        stack.lock_file.unlink()
         assert stack.kill_after(entries, "up", "--yes", "--skip-preview"), "the run was over before it could be killed"
-        stack.factory("up", "--yes", "--skip-preview")
+        assert stack.lock_file.read_text(encoding="utf-8") == kept, "where models go is kept before the first change"
+        stack.factory("up", "--yes", "--skip-preview", "--locked")
         assert stack.held() == whole
         stack.factory("destroy", "--yes")
         assert stack.held() == empty

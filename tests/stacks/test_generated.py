@@ -59,6 +59,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 def write(place: LocalStack, document: dict[str, Any]) -> None:
+    """Another stack, which knows nothing of the plan of the one before."""
+    place.lock_file.unlink(missing_ok=True)
     with place.stack_file.open("w", encoding="utf-8") as file:
         YAML().dump(document, file)
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -34,9 +34,9 @@ from model_factory.planning.settings.cloud import Value
 from model_factory.planning.settings.fields import Text
 from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest
 from model_factory.planning.settings.reading import Finding, check
-from model_factory.planning.settings.stackfile import KeyPath, StackFile, YamlReader
+from model_factory.planning.settings.stackfile import LOCK_SUFFIX, KeyPath, StackFile, YamlReader
 
-REMEDY: Final = "or run `factory plan --apply` to write it anew"
+_CONFLICT: Final = "<<<<<<< "
 _HEAD: Final = """\
 # Where each model of stack {stack} runs: committed and reviewed like any lock file. `factory up` and `factory plan --apply` write it.
 # What stands here stays while it fits. `factory plan` shows what today's prices would change.
@@ -86,6 +86,11 @@ class Lock:
         """With these models to be placed anew. Their pools keep their names."""
         return Lock({name: sites for name, sites in self.models.items() if name not in models}, self.pools)
 
+    def differing(self, other: Lock) -> frozenset[str]:
+        """The models that the two have at different sites or on different machines, or that only one has."""
+        names = self.models.keys() | other.models.keys()
+        return frozenset(name for name in names if self._machines(name) != other._machines(name))
+
     def text(self, stack: str) -> str:
         """The file's text."""
         out = io.StringIO()
@@ -111,32 +116,44 @@ class Lock:
         )
         return _HEAD.format(stack=stack) + out.getvalue()
 
+    def _machines(self, model: str) -> Mapping[Site, Sequence[LockedPool]]:
+        return {site: [self.pools[site][name] for name in pools] for site, pools in self.models.get(model, {}).items()}
+
 
 def lock_file(root: Path, stack: str) -> Path:
     """Where a stack's lock is kept."""
-    return root / f"Pulumi.{stack}.plan.yaml"
-
-
-def is_lock_file(path: Path) -> bool:
-    """Is this a lock by its name? Such a file is no stack's."""
-    return path.name.endswith(".plan.yaml")
+    return root / f"Pulumi.{stack}{LOCK_SUFFIX}"
 
 
 def read_lock(path: Path, stack: str) -> Lock | None:
     """The lock at `path`, None where there is none. SettingsError has all that is wrong with it, each with its line and a remedy."""
     if not path.is_file():
         return None
-    reader = YamlReader(path.name)
-    raw = reader.mapping(reader.read(path), ())
+    try:
+        return _read(path, stack)
+    except SettingsError as refused:
+        anew = f"or run `factory plan --apply --stack {stack}` to write it anew"
+        raise SettingsError(replace(each, message=f"{each.message}, {anew}") for each in refused.problems) from refused
+
+
+def _read(path: Path, stack: str) -> Lock:
+    reader = YamlReader(path.name, first_key="version")
+    try:
+        raw = reader.mapping(reader.read(path), ())
+    except SettingsError as refused:
+        if marks := [number for number, line in enumerate(reader.text.splitlines(), 1) if line.startswith(_CONFLICT)]:
+            message = "has the marks of a merge; take one side whole, the next run places what that does not have"
+            raise SettingsError([Problem(path.name, marks[0], "", message)]) from refused
+        raise
     where = StackFile(name=path.name, lines=reader.lines)
     stand_ins: dict[str, object] = {"version": 1, "stack": stack, "models": {}, "pools": {}}
     read, found = check(_Lock, raw, (), stand_ins)
     lock = read.value
     if read.right("stack") and lock.stack != stack:
         found.append((("stack",), f"is the plan of stack {lock.stack}, and this is {stack}; take its own"))
-    found += _sites(lock)
-    found += _pools(lock)
-    problems = [*reader.problems, *(where.problem(place, f"{message}, {REMEDY}") for place, message in found)]
+    if read.right("models", "pools"):
+        found += _sites(lock) or _pools(lock)
+    problems = [*reader.problems, *(where.problem(place, message) for place, message in found)]
     if problems:
         raise SettingsError(problems)
     return Lock(
@@ -177,16 +194,16 @@ def _locked(pool: Pool) -> LockedPool:
     )
 
 
-def _sites(lock: _Lock) -> Iterator[Finding]:
+def _sites(lock: _Lock) -> list[Finding]:
     """Places that no cloud has."""
     named: list[tuple[KeyPath, str]] = [
         (("models", name, site), site) for name, sites in lock.models.items() for site in sites
     ]
     named += [(("pools", site), site) for site in lock.pools]
     every = [f"{cloud}/{region}" for cloud, facts in CLOUDS.items() for region in facts.regions]
-    for place, site in named:
-        if site not in every:
-            yield place, f"{site!r} is no cloud's region; {instead(site, every)}"
+    return [
+        (place, f"{site!r} is no cloud's region; {instead(site, every)}") for place, site in named if site not in every
+    ]
 
 
 def _pools(lock: _Lock) -> Iterator[Finding]:

@@ -29,9 +29,9 @@ def moved(
         cause = "; ".join(each.causes)
         there = now.get(each.site)
         if there is not None:
-            what = f"changes its machines in {each.site} to {_machines(there)}"
+            what = f"changes its machines in {each.site} to {machines_of(there)}"
         else:
-            to = ", ".join(f"{site} ({_machines(at)})" for site, at in now.items())
+            to = ", ".join(f"{site} ({machines_of(at)})" for site, at in now.items())
             what = f"moves from {each.site} to {to}"
         yield settings.where.problem((MODELS, model.name), f"{what}: {cause}")
 
@@ -111,9 +111,10 @@ def _cut_otherwise(settings: Settings, market: Market, placement: Placement) -> 
             usd = each.usd_per_hour
             if usd is not None and usd < best:
                 best = usd
-                found = f"; gpusPerReplica: {gpus} would run on {_machines(each)} in {each.region} at {usd:.2f} instead of {placement.usd_per_hour:.2f}"
+                found = f"; gpusPerReplica: {gpus} would run on {machines_of(each)} in {each.region} at {usd:.2f} instead of {placement.usd_per_hour:.2f}"
     return found
 
 
-def _machines(placement: Placement) -> str:
+def machines_of(placement: Placement) -> str:
+    """The machines of a placement in words: `g6.xlarge spot, g6.xlarge on-demand`."""
     return ", ".join(f"{leg.offer.machine_type} {leg.capacity_type}" for leg in placement.legs)

@@ -19,6 +19,8 @@ KeyPath = tuple[str | int, ...]
 
 FRAME: Final = ("config", "encryptedkey", "encryptionsalt", "environment", "secretsprovider")
 """The keys that Pulumi itself reads: https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/"""
+LOCK_SUFFIX: Final = ".plan.yaml"
+"""What the name of a plan lock ends with; it stands beside the stack file, and is none."""
 _NODES_MAX: Final = 100_000
 _STACK_NAME_MAX: Final = 100
 
@@ -71,6 +73,11 @@ class ProjectFile:
     problems: tuple[Problem, ...] = ()
 
 
+def stack_files(folder: Path) -> list[Path]:
+    """The stack files in a folder, by name."""
+    return sorted(each for each in folder.glob("Pulumi.*.yaml") if not each.name.endswith(LOCK_SUFFIX))
+
+
 def read_stack_file(path: Path) -> StackFile:
     """Reads `Pulumi.<stack>.yaml`. SettingsError when it is not there, not YAML, or not a mapping; lesser problems are kept."""
     name = path.name
@@ -78,6 +85,8 @@ def read_stack_file(path: Path) -> StackFile:
     stack = name.removeprefix("Pulumi.").removesuffix(".yaml").removesuffix(".yml")
     if not (name.startswith("Pulumi.") and name.endswith((".yaml", ".yml"))) or not 0 < len(stack) <= _STACK_NAME_MAX:
         reader.report((), 0, "is not a stack file; its name is Pulumi.<stack>.yaml")
+    if name.endswith(LOCK_SUFFIX):
+        raise reader.fail(0, f"is a plan lock; the stack file is {name.removesuffix(LOCK_SUFFIX)}.yaml")
     root = reader.read(path)
     values, lines = reader.mapping(root, ()), reader.lines
     for key in values:
@@ -142,8 +151,9 @@ def read_project_file(path: Path) -> ProjectFile:
 class YamlReader:
     """Turns YAML nodes into plain values, noting lines and collecting problems."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, first_key: str = "config") -> None:
         self.name = name
+        self._first_key = first_key
         self.lines: dict[KeyPath, int] = {}
         self.problems: list[Problem] = []
         self.text = ""
@@ -160,7 +170,7 @@ class YamlReader:
         try:
             self.text = text = path.read_text(encoding="utf-8")
         except FileNotFoundError as missing:
-            there = sorted(each.name for each in path.parent.glob("Pulumi.*.yaml")) if path.parent.is_dir() else []
+            there = [each.name for each in stack_files(path.parent)] if path.parent.is_dir() else []
             remedy = f"there is {', '.join(there)}" if there else "write one, or go to the project's folder"
             raise self.fail(0, f"does not exist; {remedy}") from missing
         except (OSError, UnicodeDecodeError) as broken:
@@ -176,7 +186,7 @@ class YamlReader:
         except YAMLError as broken:
             raise self.fail(0, f"is not YAML: {str(broken).splitlines()[0]}") from broken
         if not isinstance(node, MappingNode):
-            raise self.fail(1, "is empty or not a mapping; it starts with config:")
+            raise self.fail(1, f"is empty or not a mapping; it starts with {self._first_key}:")
         return node
 
     def mapping(self, node: Node, path: KeyPath) -> dict[str, object]:
