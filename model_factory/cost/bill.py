@@ -1,7 +1,7 @@
 """What a graph of resources costs: every resource that bills becomes lines, and what has no price is named.
 
 Pure: resources in, a `Bill` out. Not counted: traffic between zones and to the internet, requests, taxes, discounts, commitments,
-free tiers, and reserved machines while no node runs on them: their reservation bills them, and that is not of the stack.
+and free tiers.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ class _Maker:
         estimated = ""
         if BILLING[pool.cloud].is_reserved(self._graph, pool.resource):
             capacity = "reserved"
+            reason = "their reservation bills them whether they run or not, and it is not of this stack"
+            self._missing.append(Missing(pool.resource.urn, "reserved machines that no node runs on", reason))
             if price is not None and price.reserved_usd is None:
                 estimated = "assumes the price on demand, as no table has that of a reservation"
         self._add(

@@ -379,6 +379,10 @@ class TestLegs:
         assert (nodes.capacity_type, nodes.usd_per_unit) == ("reserved", Decimal(1))
         assert "on demand" in nodes.estimated
 
+    def test_reserved_machines_that_do_not_run_are_named_since_their_reservation_bills_them(self) -> None:
+        made = bill(flat(eks(), node_group("held", "one", reservation="cr-1"), model("chat", "held", 1, 1)))
+        assert [(each.name, each.what) for each in made.missing] == [("held", "reserved machines that no node runs on")]
+
     def test_reserved_machines_cost_what_the_offers_ask_for_reserved_ones(self) -> None:
         prices = table()
         asked = {
