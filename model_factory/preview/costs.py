@@ -19,7 +19,7 @@ from model_factory.cost.values import (
     Sums,
     site_name,
 )
-from model_factory.preview.wording import join_first
+from model_factory.preview.wording import count, join_first
 
 _NAMES_SHOWN: Final = 3
 _CENT: Final = Decimal("0.01")
@@ -102,13 +102,16 @@ def _legs(delta: Delta, site: SiteKey) -> Iterator[Row]:
 def headline(delta: Delta) -> str:
     """The cost in one sentence."""
     before, after = delta.total.before.usd_per_hour, delta.total.after.usd_per_hour
-    if not delta and not after:
-        return "nothing that bills"
-    if not delta:
-        return f"unchanged: {_both(after)}"
-    return (
-        f"{_change(before.idle, after.idle)} at rest, {_change(before.peak, after.peak)} at peak; then {_both(after)}"
+    unpriced = len(missing_text(delta.missing))
+    left_out = (
+        f"; without {count(unpriced, 'thing')} that {'has' if unpriced == 1 else 'have'} no price" if unpriced else ""
     )
+    if not delta and not after:
+        return f"nothing that bills{left_out}"
+    if not delta:
+        return f"unchanged: {_both(after)}{left_out}"
+    change = f"{_change(before.idle, after.idle)} at rest, {_change(before.peak, after.peak)} at peak"
+    return f"{change}; then {_both(after)}{left_out}"
 
 
 def missing_text(missing: tuple[Missing, ...]) -> list[str]:

@@ -6,6 +6,7 @@ Two of them are kept under __snapshots__/ as Markdown files that a code host ren
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -16,7 +17,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
-from model_factory.cost import Delta, before_and_after, bill_of, delta_of
+from model_factory.cost import Delta, Missing, before_and_after, bill_of, delta_of
 from model_factory.preview import costs
 from model_factory.preview.comment import MAX_BYTES, markdown, marker
 from model_factory.preview.events import Report
@@ -243,6 +244,12 @@ class TestWhatTheyTell:
         # Two of its three replicas have room on spot; at rest it has one, and that is there.
         assert spot.amounts[-2:] == (costs.Amount("+730", "", more=True), costs.Amount("+1,460", "", more=True))
         assert on_demand.amounts[-2:] == (costs.Amount("0", "−730"), costs.Amount("730", "−1,460"))
+
+    def test_a_cost_that_leaves_something_out_says_so_where_it_is_told(self) -> None:
+        delta = changed(review("no-change"))
+        named = [Missing(f"urn:pulumi:s::p::t::{name}", "control plane", "no price of it") for name in "ab"]
+        assert costs.headline(replace(delta, missing=tuple(named))).endswith("; without 1 thing that has no price")
+        assert "price" not in costs.headline(delta)
 
     def test_a_destroyed_cluster_stands_before_what_ran_in_it(self) -> None:
         types = [change.short_type for change in review("cluster-destroyed").dangers]
