@@ -183,9 +183,12 @@ def _too_few(settings: Settings, ask: Ask, chosen: Sequence[Placement], market: 
 
 
 def _shared_out(settings: Settings, ask: Ask, chosen: Sequence[Placement]) -> list[Placement]:
-    """The replicas over the sites that were chosen, in the order in which they were."""
+    """The replicas over the sites that were chosen, by the order of their names: which came first, a kept plan does not tell."""
     need = need_of(settings, ask.model)
-    return [_with_replicas(need, each, ask.sites.share(each.site, number)) for number, each in enumerate(chosen)]
+    return [
+        _with_replicas(need, each, ask.sites.share(each.site, number))
+        for number, each in enumerate(sorted(chosen, key=lambda each: each.site))
+    ]
 
 
 def _with_replicas(need: Need, placement: Placement, replicas: Replicas) -> Placement:

@@ -9,6 +9,7 @@ import pytest
 
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.offer import Offer
+from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.place import Ask, place
 from model_factory.planning.placing.plan import Placement, Plan
@@ -197,3 +198,17 @@ class TestZones:
         settings = GcpSettings(zones=("europe-west1-b", "europe-west10-a", "europe-west12-c"))
         assert settings.zones_of("europe-west1") == ("europe-west1-b",)
         assert settings.zones_of("europe-west12") == ("europe-west12-c",)
+
+
+class TestSpread:
+    def test_replicas_are_shared_out_alike_with_a_lock_and_without(self) -> None:
+        """The first choice is Google Cloud, the first name AWS: a lock that forgot the choice would move a replica."""
+        model = {**BASE, "accelerators": ["l4"], "replicas": {"min": 3, "max": 5}, "spread": {"clouds": 2}}
+        settings = from_config({**STACK["config"], "model-factory:models": {"m": model}}, stack="dev")
+        market = Market.of(OFFERS)
+        plan = place(settings, market)
+        assert [(each.cloud, each.replicas.min, each.replicas.max) for each in plan.placements] == [
+            ("aws", 2, 3),
+            ("gcp", 1, 2),
+        ]
+        assert place(settings, market, Lock.of(plan)) == plan
