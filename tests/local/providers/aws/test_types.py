@@ -154,6 +154,10 @@ CASES = (
                 }
             ],
             "tagSpecifications": [{"resourceType": "instance", "tags": {"team": "ml"}}],
+            "capacityReservationSpecification": {
+                "capacityReservationPreference": "capacity-reservations-only",
+                "capacityReservationTarget": {"capacityReservationId": "cr-0123456789abcdef0"},
+            },
             "updateDefaultVersion": True,
             **TAGS,
         },

@@ -44,6 +44,15 @@ NODES: Properties = {
         {"type": "nvidia-l4", "count": 1, "gpuDriverInstallationConfig": {"gpuDriverVersion": "LATEST"}}
     ],
 }
+RESERVED: Properties = {
+    **NODES,
+    "spot": False,
+    "reservationAffinity": {
+        "consumeReservationType": "SPECIFIC_RESERVATION",
+        "key": "compute.googleapis.com/reservation-name",
+        "values": ["serving-l4"],
+    },
+}
 CLUSTER_INPUTS: Properties = {
     "location": "us-central1",
     "networkingMode": "VPC_NATIVE",
@@ -277,8 +286,22 @@ CASES = (
             {"upgradeSettings": {"maxSurge": 1, "maxUnavailable": 0}},
             {"nodeLocations": ["us-central1-a", "us-central1-b"]},
         ),
-        replacements=({"nodeConfig": {**NODES, "spot": False}}, {"initialNodeCount": 1}),
+        replacements=({"nodeConfig": {**NODES, "spot": False}}, {"nodeConfig": RESERVED}, {"initialNodeCount": 1}),
         outputs=("instanceGroupUrls", "managedInstanceGroupUrls", "version"),
+    ),
+    Case(
+        POOL,
+        {
+            "location": "us-central1",
+            "nodeLocations": ["us-central1-a"],
+            "initialNodeCount": 0,
+            "autoscaling": {"totalMinNodeCount": 0, "totalMaxNodeCount": 4},
+            "nodeConfig": RESERVED,
+        },
+        in_cluster,
+        updates=({"autoscaling": {"totalMinNodeCount": 0, "totalMaxNodeCount": 2}},),
+        replacements=({"nodeConfig": NODES},),
+        outputs=("instanceGroupUrls", "version"),
     ),
     Case(
         REPOSITORY,
