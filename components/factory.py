@@ -23,8 +23,8 @@ CLOUDS: Final[tuple[Callable[[Settings, Plan, StackTraits], Mapping[str, Site]],
 
 
 def build(settings: Settings, plan: Plan) -> Mapping[str, Outputs]:
-    """Declares every resource of the stack and returns its outputs: clusters and buckets by region, registries by region and model,
-    addresses by model. It reads no configuration and makes no decision of its own."""
+    """Declares every resource of the stack and returns its outputs: clusters and buckets by region, registries and addresses by region
+    and model. It reads no configuration and makes no decision of its own."""
     traits = StackTraits.of(settings)
     sites: dict[str, Site] = {}
     for declare in CLOUDS:
@@ -33,5 +33,5 @@ def build(settings: Settings, plan: Plan) -> Mapping[str, Outputs]:
         "clusters": {name: site.endpoint for name, site in sites.items()},
         "registries": {name: url for site in sites.values() for name, url in site.registries.items()},
         "buckets": {name: site.bucket for name, site in sites.items()},
-        "addresses": {model: at for site in sites.values() for model, at in site.addresses.items()},
+        "addresses": {name: at for site in sites.values() for name, at in site.addresses.items()},
     }

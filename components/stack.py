@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pulumi
 
-from model_factory.planning.settings.sections import Settings
+from model_factory.planning.settings.sections import ModelSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,13 @@ class StackTraits:
             },
         )
 
+    def labels_of(self, model: ModelSettings) -> Mapping[str, str]:
+        """The labels of what belongs to one model: the stack's and its own, which come first where both have one."""
+        return {**self.labels, **model.labels, "model": model.name}
+
 
 class Site(Protocol):
-    """All of a stack in one region of a cloud. Registries go by logical name, addresses by model."""
+    """All of a stack in one region of a cloud. Registries and addresses go by logical name: `dev-aws-us-east-1/assistant`."""
 
     endpoint: pulumi.Output[str]
     bucket: pulumi.Output[str]

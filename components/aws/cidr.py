@@ -47,3 +47,12 @@ def usable_zones(names: Sequence[str], region: str) -> list[str]:
     if len(names) < ZONES:
         raise ValueError(f"region {region} has {len(names)} usable zones; use a region with {ZONES} or more")
     return sorted(names)[:ZONES]
+
+
+def subnet_in(zone: str, zones: Sequence[str], subnets: Sequence[str]) -> str:
+    """The subnet of one zone, of a list in the order of `zones`. Raises ValueError where the network has none there."""
+    if zone not in zones:
+        raise ValueError(
+            f"the network has no subnet in {zone}, only in {', '.join(zones)}; name {zone} among the zones of model-factory:aws"
+        )
+    return subnets[zones.index(zone)]

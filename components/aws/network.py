@@ -6,7 +6,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.cidr import subnet_layout, usable_zones
+from components.aws.cidr import subnet_in, subnet_layout, usable_zones
 
 # EKS places no control plane in these (docs.aws.amazon.com/eks/latest/userguide/network-reqs.html).
 ZONES_WITHOUT_EKS = ("use1-az3", "usw1-az2", "cac1-az3")
@@ -30,6 +30,8 @@ class AwsNetwork(pulumi.ComponentResource):
     """
 
     vpc_id: pulumi.Output[str]
+    zones: pulumi.Output[list[str]]
+    """Of the subnets, in their order."""
     private_subnet_ids: Sequence[pulumi.Output[str]]
     public_subnet_ids: Sequence[pulumi.Output[str]]
     control_plane_security_group_id: pulumi.Output[str]
@@ -178,7 +180,14 @@ class AwsNetwork(pulumi.ComponentResource):
             opts=child,
         )
         self.vpc_id = vpc.id
+        self.zones = zones
         self.private_subnet_ids = private
         self.public_subnet_ids = public
         self.control_plane_security_group_id = control_plane.id
         self.register_outputs({"vpc_id": self.vpc_id, "private_subnet_ids": private, "public_subnet_ids": public})
+
+    def private_subnet_in(self, zone: str) -> pulumi.Output[str]:
+        """The private subnet of one zone."""
+        return pulumi.Output.all(zones=self.zones, subnets=self.private_subnet_ids).apply(
+            lambda each: subnet_in(zone, each["zones"], each["subnets"])
+        )

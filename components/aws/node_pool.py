@@ -15,7 +15,8 @@ GPU_AMI = "BOTTLEROCKET_x86_64_NVIDIA"
 SYSTEM_AMI = "BOTTLEROCKET_x86_64"
 # Bottlerocket keeps images and container layers on its second volume.
 DATA_DEVICE = "/dev/xvdb"
-CAPACITY_TYPES: Mapping[CapacityType, str] = {"spot": "SPOT", "on-demand": "ON_DEMAND"}
+# EKS has no type of its own for a Capacity Reservation: the launch template names it.
+CAPACITY_TYPES: Mapping[CapacityType, str] = {"spot": "SPOT", "on-demand": "ON_DEMAND", "reserved": "ON_DEMAND"}
 
 
 class EksNodePoolArgs(TypedDict):
@@ -31,7 +32,8 @@ class EksNodePool(pulumi.ComponentResource):
     """A node group whose size belongs to the cluster's autoscaler once it exists.
 
     Instance metadata asks for a token and stops at the node (hop limit 1): pods cannot take the node's role.
-    A changed machine type replaces the group, the new one first; its physical name is therefore Pulumi's.
+    A changed machine type replaces the group, the new one first; its physical name is therefore Pulumi's. A group of reserved machines
+    starts none that are not: its subnets must be in the reservation's zone.
     """
 
     node_group_name: pulumi.Output[str]
@@ -62,6 +64,12 @@ class EksNodePool(pulumi.ComponentResource):
                     },
                 }
             ],
+            capacity_reservation_specification={
+                "capacity_reservation_preference": "capacity-reservations-only",
+                "capacity_reservation_target": {"capacity_reservation_id": shape.reservation.name},
+            }
+            if shape.reservation
+            else None,
             tag_specifications=[
                 {"resource_type": "instance", "tags": node_tags},
                 {"resource_type": "volume", "tags": node_tags},

@@ -97,7 +97,7 @@ class AwsRegion(pulumi.ComponentResource):
                     "region": region,
                     "disposable": traits.disposable,
                     "protect": traits.protect,
-                    "tags": {**tags, "model": model.name},
+                    "tags": traits.labels_of(model),
                 },
                 child,
             )
@@ -111,7 +111,9 @@ class AwsRegion(pulumi.ComponentResource):
                     "region": region,
                     "cluster_name": cluster.cluster_name,
                     "node_role_arn": cluster.node_role_arn,
-                    "subnet_ids": network.private_subnet_ids,
+                    "subnet_ids": [network.private_subnet_in(pool.reservation.zone)]
+                    if pool.reservation
+                    else network.private_subnet_ids,
                     "shape": gpu_pool_shape(pool, nodes_at_rest(pool, args["placements"])),
                     "tags": tags,
                 },
@@ -132,7 +134,7 @@ class AwsRegion(pulumi.ComponentResource):
                     "bucket_arn": bucket_arn(folder.bucket) if folder.bucket else bucket.bucket_arn,
                     "prefix": folder.prefix,
                     "key_arn": None if folder.bucket else bucket.key_arn,
-                    "tags": {**tags, "model": model.name},
+                    "tags": traits.labels_of(model),
                 },
                 child,
             )
@@ -144,7 +146,7 @@ class AwsRegion(pulumi.ComponentResource):
             buckets=S3Buckets(bucket.bucket_name, region),
             repository=lambda model: repositories[model.name].url,
             identity=identity,
-            labels=tags,
+            labels=traits.labels_of,
         )
         self.addresses = serve_models(name, self, site, args["placements"])
         self.endpoint = cluster.endpoint

@@ -5,10 +5,12 @@ from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
+from pulumi_gcp.container import NodePoolNodeConfigArgsDict
 
 from components.kubernetes.nodes import NodePoolShape
 from components.names import fit_auto_named
 from model_factory.facts.gcp.accelerators import HYPERDISK_ONLY, gke_accelerator_type
+from model_factory.planning.settings.cloud import Reservation
 
 POOL_NAME_LIMIT = 40
 ZONES_OF_A_REGIONAL_CLUSTER = 3
@@ -31,7 +33,7 @@ class GkeNodePool(pulumi.ComponentResource):
 
     Its zones must be those that sell its machine: without zones given it spans the cluster's, and GKE refuses a pool when
     one of them lacks the accelerator. They need not be the cluster's own, only of its region. Spot pools look for capacity in any zone. A changed machine type updates the
-    pool in place, node by node.
+    pool in place, node by node. A pool of reserved machines starts none that are not.
     """
 
     node_pool_name: pulumi.Output[str]
@@ -59,6 +61,7 @@ class GkeNodePool(pulumi.ComponentResource):
             node_config={
                 "machine_type": shape.machine_type,
                 "spot": shape.capacity_type == "spot",
+                **_from_reservation(shape.reservation),
                 "image_type": "COS_CONTAINERD",
                 "disk_size_gb": shape.disk_gib,
                 "disk_type": "hyperdisk-balanced" if shape.accelerator in HYPERDISK_ONLY else "pd-balanced",
@@ -87,3 +90,16 @@ class GkeNodePool(pulumi.ComponentResource):
         )
         self.node_pool_name = pool.name
         self.register_outputs({"node_pool_name": self.node_pool_name})
+
+
+def _from_reservation(reservation: Reservation | None) -> NodePoolNodeConfigArgsDict:
+    """Nothing where there is none: a key without a value would be a change of pools that run."""
+    if reservation is None:
+        return {}
+    return {
+        "reservation_affinity": {
+            "consume_reservation_type": "SPECIFIC_RESERVATION",
+            "key": "compute.googleapis.com/reservation-name",
+            "values": [reservation.name],
+        }
+    }

@@ -119,7 +119,7 @@ class GcpRegion(pulumi.ComponentResource):
             buckets=GcsBuckets(bucket.bucket_name),
             repository=lambda model: registry.url.apply(lambda url: f"{url}/{model.name}"),
             identity=identity,
-            labels=labels,
+            labels=traits.labels_of,
         )
         self.addresses = serve_models(name, self, site, args["placements"])
         self.endpoint = cluster.endpoint

@@ -16,6 +16,7 @@ from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.scaling import ModelScaling
 from components.kubernetes.weights.route import Mounting, PodWeights
 from components.names import fit
+from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 
 # Time for a node to come, and an image of 20 GiB to be fetched, before a server can even start to load.
@@ -23,8 +24,7 @@ NODE_AND_IMAGE_SECONDS = 1200
 
 
 class ModelServiceArgs(TypedDict):
-    model: ModelSettings
-    pool: str
+    placement: Placement
     image: pulumi.Input[str]
     weights: PodWeights
     service_account_annotations: Mapping[str, pulumi.Input[str]]
@@ -32,7 +32,7 @@ class ModelServiceArgs(TypedDict):
 
 
 class ModelService(pulumi.ComponentResource):
-    """Namespace, service account, Deployment, Service, NetworkPolicy and scaling of one model.
+    """Namespace, service account, Deployment, Service, NetworkPolicy and scaling of one model at one site.
 
     The Deployment names no replica count: that belongs to the autoscaler. The Service answers as
     `<model>.model-<model>.svc`. It makes no identity in a cloud, and no route from outside the cluster.
@@ -42,7 +42,8 @@ class ModelService(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:serving:ModelService", name, {}, opts)
-        model, weights = args["model"], args["weights"]
+        placement, weights = args["placement"], args["weights"]
+        model = placement.model
         runtime = RUNTIMES[model.runtime]
         child = pulumi.ResourceOptions(parent=self)
         selector = selector_labels(model)
@@ -99,7 +100,7 @@ class ModelService(pulumi.ComponentResource):
                 "revision_history_limit": 5,
                 "template": {
                     "metadata": {"labels": labels, "annotations": weights.pod_annotations},
-                    "spec": pod_spec(model, runtime, weights, parts, args["pool"], selector),
+                    "spec": pod_spec(placement, runtime, weights, parts, selector),
                 },
             },
             opts=pulumi.ResourceOptions(
@@ -128,7 +129,7 @@ class ModelService(pulumi.ComponentResource):
             {
                 "namespace": space.namespace,
                 "deployment": name_of(deployment.metadata),
-                "model": model,
+                "placement": placement,
                 "runtime": runtime,
                 "selector": selector,
                 "labels": labels,

@@ -35,13 +35,13 @@ class ModelSite:
     """Where a model's image lies in the stack's own registry."""
     identity: Callable[[str, ModelSettings, Folder], ModelIdentity]
     """Declares, under a logical name, the identity of a model that reads a folder."""
-    labels: Mapping[str, str]
+    labels: Callable[[ModelSettings], Mapping[str, str]]
 
 
 def serve_models(
     name: str, parent: pulumi.Resource, site: ModelSite, placements: Iterable[Placement]
 ) -> dict[str, pulumi.Output[str]]:
-    """Declares the service of each model placed in the site `name`, and returns their addresses."""
+    """Declares the service of each model placed in the site `name`, and returns their addresses as `<site>/<model>`."""
 
     def serve(placement: Placement) -> ModelService:
         model = placement.model
@@ -51,16 +51,15 @@ def serve_models(
         return ModelService(
             model_name,
             {
-                "model": model,
-                "pool": placement.first.pool,
+                "placement": placement,
                 "image": site.repository(model).apply(lambda url: image_in(url, model.image))
                 if in_own_registry(model.image)
                 else model.image,
                 "weights": weights,
                 "service_account_annotations": identity.annotations if identity else {},
-                "labels": site.labels,
+                "labels": site.labels(model),
             },
-            # Pods wait for their pool, and read with an identity that must exist before they start.
+            # Pods wait for their pools, and read with an identity that must exist before they start.
             pulumi.ResourceOptions(
                 parent=parent,
                 providers=[site.provider],
@@ -71,4 +70,4 @@ def serve_models(
             ),
         )
 
-    return {each.model.name: serve(each).address for each in placements}
+    return {f"{name}/{each.model.name}": serve(each).address for each in placements}

@@ -1,17 +1,19 @@
-"""What node pools and pods agree on: labels, taints, sizes. Pure; the same on both clouds."""
+"""What node pools and pods agree on: labels, taints, sizes, order. Pure; the same on both clouds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from pulumi_kubernetes.core.v1 import NodeAffinityArgsDict, NodeSelectorTermArgsDict, PreferredSchedulingTermArgsDict
 
 from model_factory.facts.offer import CapacityType
 from model_factory.graph.accelerators import NVIDIA
 from model_factory.planning.placing.plan import Pool
+from model_factory.planning.settings.cloud import Reservation
 
 POOL_LABEL = "model-factory/pool"
 ACCELERATOR_LABEL = "model-factory/accelerator"
 CAPACITY_LABEL = "model-factory/capacity-type"
-GPU_RESOURCE = NVIDIA.resource
 SYSTEM_POOL = "system"
 
 
@@ -34,14 +36,17 @@ class Taint:
 
 
 # The key and value that GKE itself puts on nodes with GPUs, so that one toleration serves both clouds.
-GPU_TAINT = Taint(GPU_RESOURCE, "present", "NoSchedule")
+GPU_TAINT = Taint(NVIDIA.resource, "present", "NoSchedule")
+# What Kubernetes takes: 1 to 100.
+MOST_WEIGHT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class NodePoolShape:
     """The machines of one node pool. `accelerator` is empty in a pool without GPUs.
 
-    `initial_nodes` counts only when the pool is created; after that the autoscaler decides, between min and max.
+    `initial_nodes` counts only when the pool is created; after that the autoscaler decides, between min and max. With a `reservation`
+    they come from there and from nowhere else.
     """
 
     name: str
@@ -55,11 +60,32 @@ class NodePoolShape:
     accelerator_count: int = 0
     taints: tuple[Taint, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    reservation: Reservation | None = None
 
 
 def pool_labels(pool: str) -> dict[str, str]:
-    """The label that a model's pods select: exactly one pool."""
+    """The label by which a model's pods find a pool."""
     return {POOL_LABEL: pool}
+
+
+def pools_by_rank(pools: Sequence[str]) -> NodeAffinityArgsDict:
+    """Pods run in these pools and in no other, in the first that has room. Each counts twice as much as the next; the last needs no
+    weight, and gets none.
+
+    It orders the nodes that are there. Which pool gets a further node when none has room, the cluster's autoscaler decides: GKE's takes
+    the cheapest.
+    """
+    preferred: list[PreferredSchedulingTermArgsDict] = [
+        {"weight": max(MOST_WEIGHT >> rank, 1), "preference": _in_pools(pool)} for rank, pool in enumerate(pools[:-1])
+    ]
+    return {
+        "required_during_scheduling_ignored_during_execution": {"node_selector_terms": [_in_pools(*pools)]},
+        "preferred_during_scheduling_ignored_during_execution": preferred,
+    }
+
+
+def _in_pools(*pools: str) -> NodeSelectorTermArgsDict:
+    return {"match_expressions": [{"key": POOL_LABEL, "operator": "In", "values": list(pools)}]}
 
 
 def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
@@ -81,6 +107,7 @@ def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
             ACCELERATOR_LABEL: pool.accelerator,
             CAPACITY_LABEL: pool.capacity_type,
         },
+        reservation=pool.reservation,
     )
 
 

@@ -1,4 +1,4 @@
-"""The Pod of a model: restricted, on the planned pool, with the GPUs it was given. Pure."""
+"""The Pod of a model: restricted, on the planned pools, with the GPUs it was given. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,11 @@ from pulumi_kubernetes.core.v1 import (
     VolumeMountArgsDict,
 )
 
-from components.kubernetes.nodes import GPU_RESOURCE, GPU_TAINT, pool_labels
+from components.kubernetes.nodes import GPU_TAINT, pool_labels, pools_by_rank
 from components.kubernetes.runtimes.runtime import CONFIG_ROOT, SCRATCH_ROOT, Runtime, filled
 from components.kubernetes.weights.route import PodWeights, mount_path
+from model_factory.graph.accelerators import Share
+from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 
 # Any number but 0: the images' own users differ, and none needs to be a particular one.
@@ -39,21 +41,20 @@ class PodParts:
 
 
 def pod_spec(
-    model: ModelSettings,
+    placement: Placement,
     runtime: Runtime,
     weights: PodWeights,
     parts: PodParts,
-    pool: str,
     selector: Mapping[str, str],
 ) -> PodSpecArgsDict:
     """The Pod of one replica. It meets Pod Security's `restricted` standard."""
-    return {
+    model = placement.model
+    spec: PodSpecArgsDict = {
         "service_account_name": parts.service_account,
         # Clouds' identities come by volumes of their own; nothing here talks to the Kubernetes API.
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": _pod_security(),
-        "node_selector": pool_labels(pool),
         "tolerations": [
             {
                 "key": GPU_TAINT.key,
@@ -67,9 +68,15 @@ def pod_spec(
             _spread("kubernetes.io/hostname", selector),
         ],
         "termination_grace_period_seconds": PRE_STOP_SECONDS + runtime.drain_seconds,
-        "containers": [_container(model, runtime, weights, parts)],
+        "containers": [_container(model, placement.first.share, runtime, weights, parts)],
         "volumes": _volumes(runtime, weights, parts),
     }
+    match placement.pools:
+        case (pool,):
+            spec["node_selector"] = pool_labels(pool)
+        case pools:
+            spec["affinity"] = {"node_affinity": pools_by_rank(pools)}
+    return spec
 
 
 def server_values(model: ModelSettings, weights: PodWeights) -> dict[str, str]:
@@ -87,12 +94,14 @@ def memory_quantity(gib: Decimal) -> str:
     return f"{int(gib)}Gi" if gib == int(gib) else f"{int(gib * 1024)}Mi"
 
 
-def _container(model: ModelSettings, runtime: Runtime, weights: PodWeights, parts: PodParts) -> ContainerArgsDict:
+def _container(
+    model: ModelSettings, share: Share, runtime: Runtime, weights: PodWeights, parts: PodParts
+) -> ContainerArgsDict:
     values = server_values(model, weights)
     arguments = (*runtime.args, *runtime.fetches.get(model.weights.scheme, ()))
     ready = _http_probe(runtime, filled(runtime.ready_path, values))
     live = _http_probe(runtime, filled(runtime.live_path, values))
-    gpus = {GPU_RESOURCE: str(model.gpus_per_replica)}
+    gpus = {share.resource: str(share.count)}
     memory = memory_quantity(model.memory_gib)
     env: list[EnvVarArgsDict] = [
         {"name": key, "value": value} for key, value in {"HOME": SCRATCH_ROOT, **runtime.env}.items()

@@ -1,4 +1,4 @@
-"""How many replicas of a model run, and how many may be missing at once."""
+"""How many replicas of a model run at a site, and how many may be missing at once."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,6 +14,7 @@ from pulumi_kubernetes.autoscaling.v2 import (
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 from components.kubernetes.runtimes.runtime import Runtime
+from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 
 CPU_UTILIZATION_PERCENT = 70
@@ -22,7 +23,7 @@ CPU_UTILIZATION_PERCENT = 70
 class ModelScalingArgs(TypedDict):
     namespace: pulumi.Input[str]
     deployment: pulumi.Input[str]
-    model: ModelSettings
+    placement: Placement
     runtime: Runtime
     selector: Mapping[str, str]
     labels: Mapping[str, str]
@@ -42,7 +43,7 @@ class ModelScaling(pulumi.ComponentResource):
         kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
             name,
             metadata=metadata,
-            spec=autoscaler_spec(args["model"], args["runtime"], args["deployment"]),
+            spec=autoscaler_spec(args["placement"], args["runtime"], args["deployment"]),
             opts=child,
         )
         kubernetes.policy.v1.PodDisruptionBudget(
@@ -61,20 +62,20 @@ class ModelScaling(pulumi.ComponentResource):
 
 
 def autoscaler_spec(
-    model: ModelSettings, runtime: Runtime, deployment: pulumi.Input[str]
+    placement: Placement, runtime: Runtime, deployment: pulumi.Input[str]
 ) -> HorizontalPodAutoscalerSpecArgsDict:
-    """Up by request rate, and by queue or CPU; down late and one at a time."""
+    """Up by request rate, and by queue or CPU; down late and one at a time. Within the bounds of its site."""
     return {
         "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": deployment},
-        "min_replicas": model.replicas.min,
-        "max_replicas": model.replicas.max,
-        "metrics": autoscaler_metrics(model, runtime),
+        "min_replicas": placement.replicas.min,
+        "max_replicas": placement.replicas.max,
+        "metrics": autoscaler_metrics(placement.model, runtime),
         "behavior": autoscaler_behaviour(runtime),
     }
 
 
 def autoscaler_metrics(model: ModelSettings, runtime: Runtime) -> list[MetricSpecArgsDict]:
-    """The rate at which all replicas together carry the peak, then the server's queue, or CPU where it tells none."""
+    """The rate at which all replicas together, those at other sites too, carry the peak, then the server's queue, or CPU where it tells none."""
     rate = per_replica_quantity(model.requests_per_second / model.replicas.max)
     metrics = [_pods_metric(runtime.rate_metric, rate)]
     if runtime.queue is not None:

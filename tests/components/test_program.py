@@ -46,7 +46,7 @@ class TestDevStack:
         outputs = dev.outputs
         assert set(outputs["clusters"]) == set(outputs["buckets"]) == {"dev-aws-us-east-1", "dev-gcp-us-central1"}
         assert len(outputs["registries"]) == 6
-        assert outputs["addresses"]["assistant"] == "assistant.model-assistant.svc"
+        assert outputs["addresses"]["dev-aws-us-east-1/assistant"] == "assistant.model-assistant.svc"
         assert outputs["usd_per_hour"].keys() == {"least", "most"}
 
     def test_objects_pass_the_published_schemas(self, dev: Any) -> None:
@@ -55,13 +55,13 @@ class TestDevStack:
         for each in objects:
             kubernetes_validate.validate(manifest(each), "1.35", strict=True)
 
-    def test_a_pool_a_planned_offer_and_a_system_pool_a_cluster(self, dev: Any) -> None:
-        groups = {each.name: each.inputs for each in dev.of(":NodeGroup")}
-        assert set(groups) == {
-            f"dev-aws-us-east-1-{pool}"
-            for pool in ("system", "l40sx1-on-demand", "l40sx1-spot", "l4x1-on-demand", "t4x1-on-demand", "t4x1-spot")
+    def test_a_pool_a_leg_and_a_system_pool_a_cluster(self, dev: Any) -> None:
+        legs = {(row["cloud"], row["region"], leg["pool"]) for row in dev.outputs["models"] for leg in row["legs"]}
+        groups = {each.name for each in dev.of(":NodeGroup")}
+        assert groups == {f"dev-{cloud}-{region}-{pool}" for cloud, region, pool in legs if cloud == "aws"} | {
+            "dev-aws-us-east-1-system"
         }
-        assert len(dev.of(":NodePool")) == 3
+        assert len(dev.of(":NodePool")) == len([each for each in legs if each[0] == "gcp"]) + 1
 
     def test_logical_names_are_unique(self, dev: Any) -> None:
         counted = Counter(each.urn for each in dev.resources)

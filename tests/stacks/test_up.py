@@ -45,7 +45,7 @@ class TestAws:
         assert cluster["endpoint"] == outputs["clusters"]["dev-aws-us-east-1"]
         assert cluster["encryptionConfig"][0]["resources"] == ["secrets"]
 
-    def test_each_offer_in_use_has_an_active_node_group_of_its_machine_type(
+    def test_each_leg_has_an_active_node_group_of_its_machine_type(
         self, up: LocalStack, outputs: dict[str, Any]
     ) -> None:
         eks = up.aws("eks")
@@ -56,8 +56,9 @@ class TestAws:
         ]
         assert {group["status"] for group in groups} == {"ACTIVE"}
         planned = {
-            (row["machine_type"], "SPOT" if row["capacity_type"] == "spot" else "ON_DEMAND")
+            (leg["machine_type"], "SPOT" if leg["capacity_type"] == "spot" else "ON_DEMAND")
             for row in rows_of(outputs, "aws")
+            for leg in row["legs"]
         }
         gpu = {(group["instanceTypes"][0], group["capacityType"]) for group in groups if group.get("taints")}
         assert gpu == planned
@@ -105,16 +106,18 @@ class TestGcp:
         assert cluster["endpoint"] in outputs["clusters"]["dev-gcp-us-central1"]
         assert cluster["privateClusterConfig"]["enablePrivateNodes"]
 
-    def test_each_offer_in_use_has_a_running_pool_of_its_machine_type(
-        self, up: LocalStack, outputs: dict[str, Any]
-    ) -> None:
+    def test_each_leg_has_a_running_pool_of_its_machine_type(self, up: LocalStack, outputs: dict[str, Any]) -> None:
         container = up.gcp("container", "v1")
         listed = (
             container.projects().locations().clusters().list(parent="projects/model-factory-dev/locations/-").execute()
         )
         pools = listed["clusters"][0]["nodePools"]
         assert {pool["status"] for pool in pools} == {"RUNNING"}
-        planned = {(row["machine_type"], row["capacity_type"] == "spot") for row in rows_of(outputs, "gcp")}
+        planned = {
+            (leg["machine_type"], leg["capacity_type"] == "spot")
+            for row in rows_of(outputs, "gcp")
+            for leg in row["legs"]
+        }
         gpu = {
             (pool["config"]["machineType"], bool(pool["config"].get("spot")))
             for pool in pools
@@ -160,7 +163,7 @@ class TestClusters:
         for deployment in deployments:
             pod = deployment["spec"]["template"]["spec"]
             assert pod["securityContext"]["runAsNonRoot"]
-            assert pod["nodeSelector"]
+            assert "nodeSelector" in pod or "nodeAffinity" in pod["affinity"]
             assert any(toleration["key"] == "nvidia.com/gpu" for toleration in pod["tolerations"])
             server = pod["containers"][0]
             assert int(server["resources"]["limits"]["nvidia.com/gpu"]) >= 1

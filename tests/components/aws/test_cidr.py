@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.aws.cidr import subnet_layout, usable_zones
+from components.aws.cidr import subnet_in, subnet_layout, usable_zones
 
 
 @st.composite
@@ -56,3 +56,12 @@ class TestUsableZones:
     def test_a_region_with_two_zones_is_refused(self) -> None:
         with pytest.raises(ValueError, match="region us-west-1 has 2 usable zones"):
             usable_zones(["a", "b"], "us-west-1")
+
+
+class TestSubnetIn:
+    def test_is_that_of_the_zone(self) -> None:
+        assert subnet_in("b", ["a", "b", "c"], ["one", "two", "three"]) == "two"
+
+    def test_a_zone_without_one_is_refused_with_the_remedy(self) -> None:
+        with pytest.raises(ValueError, match="no subnet in d, only in a, b, c; name d among the zones"):
+            subnet_in("d", ["a", "b", "c"], ["one", "two", "three"])

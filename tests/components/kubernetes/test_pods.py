@@ -7,13 +7,17 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.kubernetes.model_service import ModelService
+from components.kubernetes.nodes import pools_by_rank
 from components.kubernetes.pod import PodParts, memory_quantity, pod_spec
 from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.weights import weights_of
 from model_factory.planning.settings.sections import ModelSettings
+from tests.components.kubernetes.placed import placed
 
 # kubernetes.io/docs/concepts/security/pod-security-standards, restricted: the kinds of volumes that may be used.
 RESTRICTED_VOLUMES = {
@@ -27,6 +31,10 @@ RESTRICTED_VOLUMES = {
     "projected",
     "secret",
 }
+
+
+def in_pools(*names: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": "model-factory/pool", "operator": "In", "values": list(names)}]}
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +87,38 @@ class TestGpus:
         assert resources["requests"]["nvidia.com/gpu"] == resources["limits"]["nvidia.com/gpu"] == "1"
         assert resources["requests"]["memory"] == resources["limits"]["memory"]
 
-    def test_pods_go_to_their_pool_and_nowhere_else(self, pod: dict[str, Any]) -> None:
-        assert set(pod["nodeSelector"]) == {"model-factory/pool"}
+    def test_pods_tolerate_what_keeps_others_away(self, pod: dict[str, Any]) -> None:
         assert [each["key"] for each in pod["tolerations"]] == ["nvidia.com/gpu"]
+
+
+class TestPools:
+    def test_a_pod_with_one_goes_there_and_nowhere_else(self, deployments: dict[str, Any]) -> None:
+        pod = deployments["object-detector"].inputs["spec"]["template"]["spec"]
+        assert pod["nodeSelector"] == {"model-factory/pool": "l4x1-on-demand"}
+        assert "affinity" not in pod
+
+    def test_a_pod_with_several_may_use_each_and_prefers_them_by_rank(self, deployments: dict[str, Any]) -> None:
+        pod = deployments["assistant"].inputs["spec"]["template"]["spec"]
+        affinity = pod["affinity"]["nodeAffinity"]
+        assert "nodeSelector" not in pod
+        (term,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+        assert term == in_pools("l40sx1-spot", "l40sx1-on-demand")
+        preferred = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+        assert preferred == [{"weight": 100, "preference": in_pools("l40sx1-spot")}]
+
+    @given(st.lists(st.text("abcx-1", min_size=1), min_size=2, max_size=20, unique=True))
+    def test_weights_fall_with_the_rank_and_are_those_that_kubernetes_takes(self, pools: list[str]) -> None:
+        affinity: Any = pools_by_rank(pools)
+        weights = [each["weight"] for each in affinity["preferred_during_scheduling_ignored_during_execution"]]
+        assert len(weights) == len(pools) - 1
+        assert weights == sorted(weights, reverse=True)
+        assert 1 <= min(weights) <= max(weights) <= 100
+        assert len(set(weights[:3])) == len(weights[:3]), "the kinds of capacity are three"
+
+    def test_a_pod_waits_for_all_of_them(self, dev: Any, deployments: dict[str, Any]) -> None:
+        for name in ("l40sx1-spot", "l40sx1-on-demand"):
+            group = dev.one(":NodeGroup", f"dev-aws-us-east-1-{name}")
+            assert group.urn in dev.waits_for(deployments["assistant"])
 
 
 class TestProbes:
@@ -220,7 +257,7 @@ class TestHubWeights:
         parts = PodParts(image="i", service_account="m", config_map=None, volume=None)
         buckets: Any = None
         weights = weights_of(model, buckets)
-        spec: Any = pod_spec(model, RUNTIMES[runtime], weights, parts, "pool", {})
+        spec: Any = pod_spec(placed(model), RUNTIMES[runtime], weights, parts, {})
         (container,) = spec["containers"]
         assert container["args"][0].removeprefix("--model-path=") == "owner/m"
         assert f"--revision={'a' * 40}" in container["args"]
@@ -253,8 +290,7 @@ def seen(run: Any) -> Any:
         lambda: ModelService(
             "m",
             {
-                "model": model,
-                "pool": "p",
+                "placement": placed(model),
                 "image": "i",
                 "weights": weights,
                 "service_account_annotations": {},

@@ -22,6 +22,16 @@ class TestClusterProviders:
                 assert regions[each.inputs["metadata"]["labels"]["model"]] in each.provider
 
 
+def pools_of(pod: dict[str, Any]) -> list[str]:
+    """The pools that a Pod may use."""
+    if "nodeSelector" in pod:
+        return [pod["nodeSelector"]["model-factory/pool"]]
+    required = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    return [
+        name for term in required["nodeSelectorTerms"] for each in term["matchExpressions"] for name in each["values"]
+    ]
+
+
 class TestModels:
     def test_wait_for_their_pool_and_their_identity(self, dev: Any) -> None:
         for deployment in dev.of("apps/v1:Deployment"):
@@ -39,8 +49,8 @@ class TestModels:
             assert host in container["image"]
             assert "@sha256:" in container["image"]
 
-    def test_pods_select_a_pool_that_exists(self, dev: Any) -> None:
+    def test_pods_select_pools_that_exist(self, dev: Any) -> None:
         labels = [group.inputs["labels"]["model-factory/pool"] for group in dev.of(":NodeGroup")]
         labels += [pool.inputs["nodeConfig"]["labels"]["model-factory/pool"] for pool in dev.of(":NodePool")]
         for deployment in dev.of("apps/v1:Deployment"):
-            assert deployment.inputs["spec"]["template"]["spec"]["nodeSelector"]["model-factory/pool"] in labels
+            assert set(pools_of(deployment.inputs["spec"]["template"]["spec"])) <= set(labels)

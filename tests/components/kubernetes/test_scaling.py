@@ -6,7 +6,8 @@ import pytest
 
 from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.scaling import autoscaler_metrics, autoscaler_spec
-from model_factory.planning.settings.sections import ModelSettings
+from model_factory.planning.settings.sections import ModelSettings, Replicas
+from tests.components.kubernetes.placed import placed
 
 
 def model(runtime: str = "vllm", **changes: Any) -> ModelSettings:
@@ -30,6 +31,12 @@ class TestAutoscaler:
         rate: Any = autoscaler_metrics(model(), RUNTIMES["vllm"])[0]
         assert rate["pods"]["target"] == {"type": "AverageValue", "average_value": "12500m"}
 
+    def test_bounds_are_those_of_the_site_and_the_rate_that_of_all(self) -> None:
+        here = placed(model(), replicas=Replicas(min=1, max=3))
+        spec: Any = autoscaler_spec(here, RUNTIMES["vllm"], "d")
+        assert (spec["min_replicas"], spec["max_replicas"]) == (1, 3)
+        assert spec["metrics"][0]["pods"]["target"]["average_value"] == "12500m"
+
     @pytest.mark.parametrize(
         ("runtime", "kind"),
         [
@@ -45,7 +52,7 @@ class TestAutoscaler:
         assert second["type"] == kind
 
     def test_goes_down_slower_than_up(self) -> None:
-        behaviour: Any = autoscaler_spec(model(), RUNTIMES["vllm"], "d")["behavior"]
+        behaviour: Any = autoscaler_spec(placed(model()), RUNTIMES["vllm"], "d")["behavior"]
         assert (
             behaviour["scale_down"]["stabilization_window_seconds"]
             > behaviour["scale_up"]["stabilization_window_seconds"]

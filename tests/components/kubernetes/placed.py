@@ -1,0 +1,30 @@
+"""A model placed by hand, for tests of what follows from a placement."""
+
+from __future__ import annotations
+
+from model_factory.facts.offer import CapacityType
+from model_factory.planning.placing.fit import share_of
+from model_factory.planning.placing.plan import Leg, Placement, Site
+from model_factory.planning.planned import market
+from model_factory.planning.settings.sections import ModelSettings, Replicas
+
+
+def placed(model: ModelSettings, *capacity: CapacityType, replicas: Replicas | None = None) -> Placement:
+    """The model on machines with one L4, a pool for each kind of capacity in order of rank; on demand where none is named."""
+    offer = market().find("aws", "us-east-1", "g6.xlarge")
+    assert offer is not None
+    bounds = replicas or model.replicas
+    legs = [
+        Leg(
+            rank=rank,
+            offer=offer,
+            capacity_type=each,
+            share=share_of(model),
+            replicas_per_node=1,
+            least=bounds.min if rank == 0 else 0,
+            most=bounds.max,
+            pool=f"l4x1-{each}",
+        )
+        for rank, each in enumerate(capacity or ("on-demand",))
+    ]
+    return Placement(model, Site("aws", "us-east-1"), bounds, tuple(legs))
