@@ -12,7 +12,7 @@ from model_factory.graph.clusters import GKE_CLUSTER, Cluster, clusters_of
 from model_factory.graph.declared import matches
 from model_factory.graph.machines import machine_types
 from model_factory.graph.pods import PODS, accelerators_of, asks_for_gpus, count_of, gpus_per_pod, pod_spec
-from model_factory.graph.pools import POOLS, KarpenterPool, keeps_others_away, node_pool
+from model_factory.graph.pools import POOLS, KarpenterPool, NodePool, keeps_others_away, node_pool
 from model_factory.graph.values import at, listed, mapping
 from policies.authoring.checks import HIGH, MEDIUM, Setting, number, texts
 from policies.authoring.clouds import INSTANCE, LAUNCH_TEMPLATE
@@ -182,8 +182,9 @@ def sku_allowlist(resource: Resource, report: Report) -> None:
     },
 )
 def max_replicas_fit_quota(stack: Stack, report: Report) -> None:
-    """Models can grow to their most replicas on the GPUs there may be."""
-    for cluster in clusters_of(stack.resources):
+    """Models can grow to their most replicas on the GPUs there may be. Pools that stand in for each other are not counted twice."""
+    clusters = clusters_of(stack.resources)
+    for cluster in clusters:
         with report.guard():
             _replicas_fit(cluster, report)
     pools = [pool for each in stack.resources if (pool := node_pool(each)) is not None]
@@ -192,9 +193,38 @@ def max_replicas_fit_quota(stack: Stack, report: Report) -> None:
             here = [
                 each for each in pools if f"{each.cloud}/{each.region or 'default'}" == place and each.gpus_per_node
             ]
-            wanted = sum(each.gpus_per_node * (each.most_nodes or 0) for each in here)
+            wanted = _gpus_at_once(here, clusters)
             if wanted > quota:
-                report(f"the pools in {place} may grow to {wanted} GPUs; the quota there is {shown(quota)}")
+                report(f"the pools in {place} may grow to {shown(wanted)} GPUs; the quota there is {shown(quota)}")
+
+
+def _homes(cluster: Cluster[Resource]) -> Iterable[tuple[Resource, Decimal, frozenset[str]]]:
+    """Each workload with GPUs, how many one of its Pods holds, and the pools that take it."""
+    pools = {each.resource.urn: each for each in cluster.pools if each.gpus_per_node}
+    for workload in cluster.workloads if pools else ():
+        if each := gpus_per_pod(workload):
+            spec = pod_spec(workload)
+            fits = (urn for urn, pool in pools.items() if pool.gpus_per_node >= each and pool.admits(spec))
+            yield workload, each, frozenset(fits)
+
+
+def _gpus_at_once(pools: Iterable[NodePool], clusters: Iterable[Cluster[Resource]]) -> Decimal:
+    """The GPUs that pools may have at the same time. Pools that a workload may choose among have together what may run there, or what
+    the largest of them has, which counts whole nodes; never more than all of them."""
+    room = {each.resource.urn: Decimal(each.gpus_per_node * (each.most_nodes or 0)) for each in pools}
+    groups = [(frozenset((urn,)), Decimal(0)) for urn in room]
+    for cluster in clusters:
+        for workload, each, homes in _homes(cluster):
+            linked = [group for group in groups if group[0] & homes]
+            if linked:
+                urns = frozenset[str]().union(*(urns for urns, _ in linked))
+                wanted = sum((wanted for _, wanted in linked), each * cluster.most_replicas(workload))
+                groups = [group for group in groups if group not in linked] + [(urns, wanted)]
+    return sum((_room(wanted, [room[urn] for urn in urns]) for urns, wanted in groups), Decimal(0))
+
+
+def _room(wanted: Decimal, pools: list[Decimal]) -> Decimal:
+    return min(sum(pools, Decimal(0)), max(wanted, *pools))
 
 
 def _replicas_fit(cluster: Cluster[Resource], report: Report) -> None:
@@ -202,12 +232,7 @@ def _replicas_fit(cluster: Cluster[Resource], report: Report) -> None:
     wanted: dict[frozenset[str], Decimal] = {}
     pools = {each.resource.urn: each for each in cluster.pools if each.gpus_per_node}
     last: dict[frozenset[str], Resource] = {}
-    for workload in cluster.workloads:
-        each = gpus_per_pod(workload)
-        if not each or not pools:
-            continue
-        spec = pod_spec(workload)
-        homes = frozenset(urn for urn, pool in pools.items() if pool.gpus_per_node >= each and pool.admits(spec))
+    for workload, each, homes in _homes(cluster):
         if not homes:
             report(
                 f"{workload.name} asks for {shown(each)} GPUs a Pod, and no pool of its cluster takes it",

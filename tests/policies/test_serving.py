@@ -172,6 +172,15 @@ CASES = [
     Case("archived-runtime", DEPLOYMENT, f"{C}.command", ["torchserve"], "runs torchserve"),
     Case("archived-runtime", DEPLOYMENT, f"{C}.image", "pytorch/torchserve:0.12", "runs pytorch/torchserve"),
 ]
+EITHER = {
+    "nodeSelectorTerms": [
+        {
+            "matchExpressions": [
+                {"key": "model-factory/pool", "operator": "In", "values": ["l4x1-on-demand", "l4x1-spot"]}
+            ]
+        }
+    ]
+}
 STACK_CASES = [
     Case("max-replicas-fit-quota", AUTOSCALER, "spec.maxReplicas", 5, "may grow to 5 GPUs, and there can be 4"),
     Case(
@@ -290,20 +299,7 @@ class TestPlaces:
         assert judged(POLICIES, "gpu-toleration-and-selector", given).passed
 
     def test_a_model_may_use_several_pools(self) -> None:
-        terms = {
-            "nodeSelectorTerms": [
-                {
-                    "matchExpressions": [
-                        {
-                            "key": "model-factory/pool",
-                            "operator": "In",
-                            "values": ["l4x1-on-demand", "l4x1-spot"],
-                        }
-                    ]
-                }
-            ]
-        }
-        affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+        affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": EITHER}}
         roaming = changed(changed(DEPLOYMENT, f"{P}.nodeSelector", GONE), f"{P}.affinity", affinity)
         spot = changed(changed(EKS_POOL, "capacityType", "SPOT"), "labels", {"model-factory/pool": "l4x1-spot"})
         resources = [*with_(roaming, changed(AUTOSCALER, "spec.maxReplicas", 8)), replace(spot, name="spot")]
@@ -332,6 +328,18 @@ class TestPlaces:
         alone = replace(PROVIDER, dependencies=())
         both = [*with_(alone, changed(EKS_POOL, "scalingConfig.maxSize", 3)), GKE_POOL]
         assert stacked("max-replicas-fit-quota", both).passed
+
+    def test_a_pool_that_stands_in_for_another_does_not_count_twice_against_the_quota(self) -> None:
+        affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": EITHER}}
+        roaming = changed(changed(DEPLOYMENT, f"{P}.nodeSelector", GONE), f"{P}.affinity", affinity)
+        spot = changed(changed(EKS_POOL, "capacityType", "SPOT"), "labels", {"model-factory/pool": "l4x1-spot"})
+        resources = [*with_(roaming), replace(spot, name="spot")]
+        assert stacked("max-replicas-fit-quota", resources, gpuQuota={"aws/us-east-1": 4}).passed
+        found = stacked("max-replicas-fit-quota", resources, gpuQuota={"aws/us-east-1": 3})
+        assert found.violations == ("the pools in aws/us-east-1 may grow to 4 GPUs; the quota there is 3",)
+        alone = [*STACK, replace(spot, name="spot")]
+        found = stacked("max-replicas-fit-quota", alone, gpuQuota={"aws/us-east-1": 7})
+        assert found.violations == ("the pools in aws/us-east-1 may grow to 8 GPUs; the quota there is 7",)
 
     def test_the_quota_of_a_region_is_kept(self) -> None:
         assert stacked("max-replicas-fit-quota", STACK, gpuQuota={"aws/us-east-1": 4}).passed
