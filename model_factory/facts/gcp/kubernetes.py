@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 GkeVersion = Literal["1.33", "1.34", "1.35", "1.36"]
 GkeChannel = Literal["RAPID", "REGULAR", "STABLE", "EXTENDED"]
+DEFAULT_VERSION: Final[GkeVersion] = "1.35"
+"""The least version of clusters that name none; every channel has it."""
 GKE_VERSIONS: Final[Mapping[GkeChannel, tuple[GkeVersion, ...]]] = {
     "RAPID": ("1.34", "1.35", "1.36"),
     "REGULAR": ("1.34", "1.35", "1.36"),
