@@ -67,13 +67,12 @@ def aging(today: date, notice: timedelta = NOTICE) -> list[Aging]:
     return sorted(near, key=lambda each: (each.limit, each.table, each.fact))
 
 
-def told(found: Iterable[Aging], today: date) -> list[str]:
+def told(found: Iterable[Aging]) -> list[str]:
     """A line for the facts of one table with one limit, such as can be shown."""
     found = list(found)
     counts = Counter((each.limit, each.table, each.remedy) for each in found)
     first = {(each.limit, each.table, each.remedy): each.fact for each in reversed(found)}
     return [
-        f"facts/{table}: {first[limit, table, remedy]}{f' and {count - 1} more' if count > 1 else ''} "
-        f"{'end' if limit >= today else 'ended'} on {limit}; {remedy}"
+        f"facts/{table}: {first[limit, table, remedy]}{f' and {count - 1} more' if count > 1 else ''}: good until {limit}; {remedy}"
         for (limit, table, remedy), count in sorted(counts.items())
     ]

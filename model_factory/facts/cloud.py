@@ -32,6 +32,10 @@ class CloudFacts:
 
     system_machine: str
     """What carries everything but models, unless a stack says otherwise: two cores or more, 8 GiB or more."""
+    default_machine: str
+    """Of node pools that name none."""
+    family_separator: str
+    """Behind a machine type's family in its name."""
     endings: tuple[Ending, ...] = ()
 
     def region_of(self, zone: str) -> str:

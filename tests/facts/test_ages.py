@@ -38,13 +38,13 @@ class TestAging:
 
     def test_is_told_by_table_and_limit_with_a_remedy(self) -> None:
         day = OLDEST + MAX_PRICE_AGE
-        lines = [each for each in told(aging(day), day) if "offers.csv" in each]
+        lines = [each for each in told(aging(day)) if "offers.csv" in each]
         assert lines
-        assert all(" more end on " in line and line.endswith("run `make prices`") for line in lines)
+        assert all(" more: good until " in line and line.endswith("run `make prices`") for line in lines)
 
 
 def test_warns_of_the_facts_that_are_near_their_limit_today() -> None:
     """Never fails: a test that passes today passes tomorrow. `pytest -rw` or the end of a run shows what it says."""
     today = datetime.now(tz=UTC).date()
-    for line in told(aging(today), today):
+    for line in told(aging(today)):
         warnings.warn(line, AgingFactsWarning, stacklevel=1)

@@ -17,5 +17,7 @@ AWS: Final = CloudFacts(
     endpoint_keys=tuple(keys[0] for name, keys in SERVICES.items() if name not in OPTIONAL),
     gpu_machines=re.compile(r"(g[3-9]|gr\d|p[2-9])[a-z0-9-]*\..*"),
     system_machine="m7i.large",
+    default_machine="t3.medium",
+    family_separator=".",
     endings=ENDINGS,
 )

@@ -34,6 +34,20 @@ SUPPORT: Final[Mapping[str, Support]] = {
 }
 """By minor version; one that is not here has no date yet. https://endoflife.date/amazon-eks, read 2026-02-14, and AWS,
 "Understand the Kubernetes version lifecycle on EKS", as of 2026-04."""
+PATCHES: Final[Mapping[str, str]] = {
+    "1.29": "1.29.15",
+    "1.30": "1.30.14",
+    "1.31": "1.31.14",
+    "1.32": "1.32.11",
+    "1.33": "1.33.7",
+    "1.34": "1.34.3",
+    "1.35": "1.35.1",
+    "1.36": "1.36.1",
+}
+"""The latest patch of each minor version, those that EKS takes no more among them, oldest first, 2026-08:
+https://docs.aws.amazon.com/eks/latest/userguide/platform-versions.html"""
+OLDEST_STANDARD: Final[EksVersion] = "1.34"
+"""The oldest version in standard support, 2026-11."""
 ENDINGS: Final = (
     *(
         Ending(f"EKS {version}", SUPPORT[version].extended_until, "take it out of EksVersion")
@@ -41,12 +55,11 @@ ENDINGS: Final = (
         if version in SUPPORT
     ),
     *(
-        Ending(
-            f"the default version {version} in standard support",
-            SUPPORT[version].standard_until,
-            "raise DEFAULT_VERSION",
+        Ending(f"{name} version {version} in standard support", SUPPORT[version].standard_until, f"raise {constant}")
+        for name, version, constant in (
+            ("the default", DEFAULT_VERSION, "DEFAULT_VERSION"),
+            ("the oldest", OLDEST_STANDARD, "OLDEST_STANDARD"),
         )
-        for version in (DEFAULT_VERSION,)
         if version in SUPPORT
     ),
 )

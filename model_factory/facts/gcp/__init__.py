@@ -16,4 +16,6 @@ GCP: Final = CloudFacts(
     endpoint_keys=tuple(keys[0] for name, keys in SERVICES.items() if name not in OPTIONAL),
     gpu_machines=re.compile(r"a\d+x?-([a-z]+-(?P<gpus>\d+)g.*|.+)|g\d-.+"),
     system_machine="e2-standard-4",
+    default_machine="e2-medium",
+    family_separator="-",
 )
