@@ -13,6 +13,7 @@ from model_factory.facts.catalogue import catalogue
 from model_factory.facts.gcp.kubernetes import GKE_VERSIONS, GkeChannel
 from model_factory.facts.nodes import allocatable
 from model_factory.facts.offer import Offer
+from model_factory.graph import quantity
 from model_factory.planning.placing.fit import lacking
 from tests.planning.project import AWS_SERVICES, GCP_SERVICES
 
@@ -22,6 +23,7 @@ Draw = st.DrawFn
 RUNTIMES = ("sglang", "tensorflow-serving", "torchserve", "triton", "triton-onnx", "vllm")
 AWS_REGIONS = ("us-east-1", "us-east-2", "us-west-2")
 GCP_REGIONS = ("us-central1", "us-east4")
+LADDERS = (["on-demand"], ["spot", "on-demand"], ["on-demand", "spot"])
 _NAMES = st.from_regex(r"\A[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,7}){0,2}\Z")
 _HEX64 = st.text("0123456789abcdef", min_size=64, max_size=64)
 _HEX40 = st.text("0123456789abcdef", min_size=40, max_size=40)
@@ -66,7 +68,42 @@ def _stack_files(draw: Draw, aws_url: str, gcp_url: str, max_models: int) -> Sta
     versions = [config[f"model-factory:{cloud}"].get("kubernetesVersion", "1.35") for cloud in clouds]
     images = min(versions) >= "1.35"
     config["model-factory:models"] = {name: draw(_models(regions, images)) for name in names}
+    config |= draw(st.one_of(st.just({}), _rules(regions)))
+    for number, model in enumerate(config["model-factory:models"].values()):
+        _reserve(draw, config, number, model)
     return {"config": config}
+
+
+@st.composite
+def _rules(draw: Draw, regions: dict[str, list[str]]) -> StackDict:
+    """Rules under which every model of the stack still fits: those with the label `data` have a region for its value."""
+    everywhere = [region for there in regions.values() for region in there]
+    full: StackDict = {
+        "spot": draw(st.sampled_from(["allowed", "never"])),
+        "budget": {"usdPerMonth": draw(st.integers(1, 10**6)), "basis": draw(st.sampled_from(["rest", "peak"]))},
+        "preferredCloud": draw(st.sampled_from(sorted(regions))),
+        "residency": {"data": {region: [region] for region in everywhere}},
+    }
+    return {"model-factory:rules": {key: value for key, value in full.items() if draw(st.booleans())}}
+
+
+def _reserve(draw: Draw, config: StackDict, number: int, model: StackDict) -> None:
+    """Sometimes reserves machines of the type that a model is pinned to, in the region and zones of the stack, for it to prefer."""
+    for cloud, name in (("aws", f"cr-{number:017x}"), ("gcp", f"held-{number}")):
+        section = config.get(f"model-factory:{cloud}", {})
+        there = [
+            (offer, zone)
+            for offer in _offers_in({cloud: section.get("regions", [])})
+            if offer.machine_type in model.get("machineTypes", ())
+            for zone in offer.zones or [f"{offer.region}a"]
+            if zone in section.get("zones", ()) or not section.get("zones")
+        ]
+        if there and draw(st.booleans()):
+            offer, zone = draw(st.sampled_from(there))
+            held = {"name": name, "zone": zone, "machineType": offer.machine_type, "machines": draw(st.integers(1, 3))}
+            section.setdefault("reservations", []).append(held)
+            model.pop("spot", None)
+            model["capacity"] = draw(st.sampled_from([["reserved", "on-demand"], ["reserved", "spot", "on-demand"]]))
 
 
 @st.composite
@@ -137,8 +174,13 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool) -> StackDic
         model["weights"] = {"uri": "hf://owner/model", "revision": draw(_HEX40)}
     elif images and draw(st.booleans()):
         model["weights"] = {"uri": f"oci://registry.example/{draw(_NAMES)}@sha256:{draw(_HEX64)}"}
-    if draw(st.booleans()):
-        model["spot"] = draw(st.booleans())
+    model |= draw(st.sampled_from([{}, {"spot": True}, {"spot": False}, *({"capacity": each} for each in LADDERS)]))
+    spread = draw(st.sampled_from(["", "", "sites", "regions", "clouds"]))
+    if spread and (several := draw(_several(spread, model, regions))):
+        if "sites" in several and draw(st.booleans()):
+            del several["replicas"], model["replicas"]
+        return model | several
+    model["labels"] = draw(st.sampled_from([{}, {"tier": "gold"}, {"data": offer.region}]))
     narrower = draw(st.sampled_from(["", "clouds", "regions", "accelerators", "machineTypes"]))
     pins = {
         "clouds": offer.cloud,
@@ -149,6 +191,42 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool) -> StackDic
     if narrower:
         model[narrower] = [pins[narrower]]
     return model
+
+
+@st.composite
+def _several(draw: Draw, kind: str, model: StackDict, regions: dict[str, list[str]]) -> StackDict:
+    """The keys that put a model into several of the places that hold it; none where there are too few."""
+    holding = sorted({(offer.cloud, offer.region) for offer in _offers_in(regions) if holds(offer, model)})
+    if kind == "sites":
+        chosen = draw(st.lists(st.sampled_from(holding), min_size=1, unique=True))
+        bounds = {f"{cloud}/{region}": draw(_replicas(1)) for cloud, region in chosen}
+        total = {key: sum(each[key] for each in bounds.values()) for key in ("min", "max")}
+        return {"sites": bounds, "replicas": total}
+    most = len({cloud for cloud, _ in holding}) if kind == "clouds" else len(holding)
+    if most < 2:
+        return {}
+    count = draw(st.integers(2, most))
+    return {"spread": {kind: count}, "replicas": draw(_replicas(count))}
+
+
+@st.composite
+def _replicas(draw: Draw, least: int) -> StackDict:
+    low = draw(st.integers(least, least + 2))
+    return {"min": low, "max": low + draw(st.integers(0, 4))}
+
+
+def holds(offer: Offer, model: StackDict) -> bool:
+    """Whether a replica runs on the machine: said again, and not asked of planning."""
+    cores, memory = allocatable(offer)
+    need = SERVING.runtimes[model["runtime"]].hardware(())
+    each = Decimal(str(model["gpuMemoryGib"])) / model["gpusPerReplica"]
+    return (
+        offer.accelerator_count >= model["gpusPerReplica"]
+        and offer.usable_gib_per_accelerator >= each
+        and cores >= quantity.amount(str(model["cpu"]))
+        and memory >= Decimal(str(model["memoryGib"]))
+        and not lacking(offer, need)
+    )
 
 
 def _offers_in(regions: dict[str, list[str]]) -> list[Offer]:
@@ -168,12 +246,17 @@ Break = Callable[[Draw, StackDict], str]
 """Breaks one thing in a valid `config` and gives the key that must be named."""
 
 
+EXCLUSIVE = {"sites": "spread", "spread": "sites"}
+
+
 def _break_model(key: str, *values: object, inside: str = "", told: str = "") -> Break:
     def apply(draw: Draw, config: StackDict) -> str:
         models = config["model-factory:models"]
         name = draw(st.sampled_from(sorted(models)))
-        target = models[name][inside] if inside else models[name]
+        target = models[name].setdefault(inside, {"min": 1, "max": 1}) if inside else models[name]
         target[key] = draw(st.sampled_from(values))
+        if key in EXCLUSIVE:
+            models[name].pop(EXCLUSIVE[key], None)
         default = f"{inside}.{key}" if inside else key
         return f"model-factory:models.{name}.{told or default}"
 
@@ -183,7 +266,8 @@ def _break_model(key: str, *values: object, inside: str = "", told: str = "") ->
 def _drop_from_model(key: str) -> Break:
     def apply(draw: Draw, config: StackDict) -> str:
         name = draw(st.sampled_from(sorted(config["model-factory:models"])))
-        del config["model-factory:models"][name][key]
+        config["model-factory:models"][name].pop(key, None)
+        config["model-factory:models"][name].pop("sites", None)
         return f"model-factory:models.{name}.{key}"
 
     return apply

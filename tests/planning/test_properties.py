@@ -24,7 +24,7 @@ from model_factory.planning.settings.problems import SettingsError
 from model_factory.planning.settings.schema import json_schema
 from model_factory.planning.settings.sections import Settings
 from tests.planning.project import from_config, load
-from tests.planning.strategies import BREAKS, broken_stack_files, stack_files
+from tests.planning.strategies import BREAKS, broken_stack_files, holds, stack_files
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema(SERVING))
 QUICK = settings(
@@ -75,17 +75,28 @@ class TestValidStacks:
             )
             for leg in placement.legs:
                 assert fits(leg.offer, need)
+                assert holds(leg.offer, config["model-factory:models"][placement.model.name])
                 pool = pools[placement.cloud, placement.region, leg.pool]
                 assert (pool.machine_type, pool.capacity_type) == (leg.offer.machine_type, leg.capacity_type)
                 assert pool.zones == leg.zones
-                assert set(pool.zones) <= set(leg.offer.zones)
+                assert set(pool.zones) <= set(leg.offer.zones) or not leg.offer.zones
                 if placement.cloud == "gcp":
                     chosen = given_settings.gcp.zones_of(placement.region) if given_settings.gcp else ()
                     assert pool.zones
                     assert not chosen or set(pool.zones) <= set(chosen)
-                assert pool.max_nodes * leg.replicas_per_node > placement.replicas.max
+                if leg.reservation is None:
+                    assert pool.max_nodes * leg.replicas_per_node > placement.replicas.max
+                else:
+                    assert pool.zones == (leg.reservation.zone,)
+                    assert pool.max_nodes <= leg.reservation.machines
             first = placement.first
-            if first.replicas_per_node == 1 and len(ladder) == len(placement.legs):
+            anywhere = not (placement.model.sites or placement.model.spread or given_settings.rules.preferred_cloud)
+            if (
+                anywhere
+                and not first.reservation
+                and first.replicas_per_node == 1
+                and len(ladder) == len(placement.legs)
+            ):
                 prices = [hourly_price(offer, first.capacity_type) for offer in offers if fits(offer, need)]
                 assert first.usd_per_node_hour == min(price for price in prices if price is not None)
 
