@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # As pip does: the machine's certificates count, so that a company's own mirror is trusted.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help setup up preview refresh down test test-fast test-alone check format lock prices bench clean
+.PHONY: help setup up preview plan offers refresh down test test-fast test-alone check format lock prices bench clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ up: setup ## Create or update the stack (starts the local clouds for dev)
 
 preview: setup ## Show what `make up` would change
 	@$(FACTORY) preview --stack $(STACK)
+
+plan: setup ## Show what today's prices would move (ARGS="--apply", ARGS="--why MODEL")
+	@$(FACTORY) plan --stack $(STACK) $(ARGS)
+
+offers: setup ## List what can be bought where (ARGS="--accelerator l4 --spot --sort price")
+	@$(FACTORY) offers $(ARGS)
 
 refresh: setup ## Compare the state with the clouds and show drift
 	@$(FACTORY) refresh --stack $(STACK) --yes

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from model_factory.cli import clouds, cost, diagram, doctor, prices, stack
+from model_factory.cli import clouds, cost, diagram, doctor, offers, plan, prices, stack
 from model_factory.cli.display import Display
 from model_factory.cli.engine import opened
 from model_factory.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
@@ -51,6 +51,8 @@ app.command("doctor")(doctor.doctor)
 app.command("cost")(cost.cost)
 app.command("prices")(prices.prices)
 app.command("diagram")(diagram.diagram)
+app.command("plan")(plan.plan)
+app.command("offers")(offers.offers)
 
 ShowSame = Annotated[bool, typer.Option("--show-same", help="List unchanged resources too.")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Look for drift first.")]

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from model_factory.cli.errors import EXIT_INTERRUPTED, BadInputError, CommandError
 from model_factory.cli.options import Json, console_for
-from model_factory.cost import MAX_PRICE_AGE
+from model_factory.facts.ages import MAX_PRICE_AGE
 from model_factory.facts.clouds import Cloud
 from model_factory.facts.market import MarketError
 from model_factory.facts.market import Progress as Told

@@ -56,10 +56,10 @@ class Session:
     """The plan as it was kept before this command; None where there was none."""
 
     @classmethod
-    def open(cls, stack: str, start: Path | None = None, *, locked: bool = False) -> Session:
+    def open(cls, stack: str, start: Path | None = None, *, locked: bool = False, anew: bool = False) -> Session:
         """Find the project, validate the stack's file and plan lock, and place every model: where the lock has it while it fits there.
 
-        `locked`: nothing may be placed that the lock does not have so.
+        `locked`: nothing may be placed that the lock does not have so. `anew`: as if there were no lock.
 
         Raises:
             BadInputError: no project, no such stack, or files that are wrong, every mistake of one file listed; or not as `locked`.
@@ -69,7 +69,7 @@ class Session:
         try:
             file = read_stack_file(path)
             reading = read_files(file, project.file, serving(project.root))
-            lock = read_lock(lock_file(project.root, stack), stack)
+            lock = None if anew else read_lock(lock_file(project.root, stack), stack)
             settings, plan = planned(reading, market(), lock)
         except SettingsError as error:
             raise BadInputError(str(error)) from error
@@ -89,7 +89,10 @@ class Session:
         Raises:
             BadInputError: its file cannot be written.
         """
-        kept = Lock.of(self.plan)
+        return self.write(Lock.of(self.plan))
+
+    def write(self, kept: Lock) -> bool:
+        """The same for another plan of the stack."""
         try:
             return kept != self.lock and write_lock(self.lock_file, kept, self.stack)
         except SettingsError as error:

@@ -5,7 +5,7 @@ bill = bill_of(resources)
 delta = delta_of(bill, bill_of(after))
 """
 
-from model_factory.cost.bill import MAX_PRICE_AGE, bill_of
+from model_factory.cost.bill import bill_of
 from model_factory.cost.charges import Usage
 from model_factory.cost.delta import delta_of
 from model_factory.cost.values import (
@@ -30,7 +30,6 @@ from model_factory.graph.resource import Resource, before_and_after, resources_o
 __all__ = [
     "HOURS_A_MONTH",
     "IDLE",
-    "MAX_PRICE_AGE",
     "SHARED",
     "Bill",
     "Change",

@@ -15,6 +15,7 @@ from model_factory.cost.charges import Context, Unpriced, Usage
 from model_factory.cost.clouds import BILLING, KUBERNETES
 from model_factory.cost.pools import FilledPool, pools_of, workloads_of
 from model_factory.cost.values import Bill, Line, Missing, Share, Span
+from model_factory.facts.ages import MAX_PRICE_AGE
 from model_factory.facts.clouds import Cloud
 from model_factory.facts.offer import CapacityType
 from model_factory.facts.prices import Price, PriceTable, price_table
@@ -22,7 +23,6 @@ from model_factory.graph.graph import Graph
 from model_factory.graph.pools import POOLS
 from model_factory.graph.resource import Resource
 
-MAX_PRICE_AGE: Final = timedelta(days=180)
 _STEP: Final = Decimal("0.00000001")
 
 

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A fact that holds to a day, and what is to be done before."""
+
+    what: str
+    limit: date
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,14 @@ class CloudFacts:
     """The provider's keys for the endpoints of the services that every stack calls."""
     gpu_machines: re.Pattern[str]
     """Names of machine types that have GPUs, those that no table knows yet among them; its group `gpus` where a name says how many."""
+
+    system_machine: str
+    """What carries everything but models, unless a stack says otherwise: two cores or more, 8 GiB or more."""
+    default_machine: str
+    """Of node pools that name none."""
+    family_separator: str
+    """Behind a machine type's family in its name."""
+    endings: tuple[Ending, ...] = ()
 
     def region_of(self, zone: str) -> str:
         """The region that `zone` lies in by its name; empty when it is not a zone's name."""

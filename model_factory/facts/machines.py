@@ -67,6 +67,19 @@ def machines() -> Mapping[str, Machine]:
     return {row.machine_type: row for row in rows}
 
 
+@cache
+def families() -> tuple[str, ...]:
+    """The machine types that can be on offer, as patterns of their families: `m7i.*`, `a2-*`. Those of one cloud after another, sorted."""
+    return tuple(
+        dict.fromkeys(
+            each.machine_type.partition(facts.family_separator)[0] + facts.family_separator + "*"
+            for cloud, facts in CLOUDS.items()
+            for each in sorted(machines().values(), key=lambda each: each.machine_type)
+            if each.cloud == cloud and each.vcpus is not None
+        )
+    )
+
+
 def read_machines(cloud: Cloud, text: str) -> list[Machine]:
     """The rows of one table. ValueError names the line that is not as `COLUMNS` say."""
 

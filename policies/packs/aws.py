@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model_factory.facts.aws.kubernetes import OLDEST_STANDARD
 from model_factory.graph.clusters import EKS_CLUSTER
 from model_factory.graph.pools import EksPool
 from model_factory.graph.values import at
@@ -101,7 +102,7 @@ def eks_logs(resource: Resource, report: Report) -> None:
     ),
     config={
         "minimum": Setting(
-            "1.33",
+            OLDEST_STANDARD,
             {"type": "string", "pattern": r"^\d+\.\d+$"},
             "The oldest version still in standard support.",
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from model_factory.facts.machines import families
 from model_factory.graph.accelerators import TAINTS
 from model_factory.graph.autoscalers import AUTOSCALERS, autoscaler
 from model_factory.graph.clusters import GKE_CLUSTER, Cluster, clusters_of
@@ -27,12 +28,6 @@ GPU_PAGE = "https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/"
 TAINTS_PAGE = "https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"
 SPOT_PAGE = "https://aws.github.io/aws-eks-best-practices/cost_optimization/cost_opt_compute/"
 AUTOSCALING_PAGE = "https://cloud.google.com/kubernetes-engine/docs/concepts/cluster-autoscaler"
-ALLOWED_MACHINES = [
-    *("c7i.*", "m6i.*", "m7a.*", "m7g.*", "m7i.*", "r7i.*"),
-    *("g4dn.*", "g5.*", "g6.*", "g6e.*", "gr6.*", "p4d.*", "p4de.*", "p5.*", "p5e.*", "p5en.*", "p6-b200.*"),
-    *("c3-*", "e2-*", "n1-*", "n2-*", "n2d-*"),
-    *("g2-standard-*", "a2-*", "a3-*", "a4-*"),
-]
 MACHINES = (
     *POOLS,
     INSTANCE,
@@ -153,7 +148,7 @@ def pool_gpu_limit(resource: Resource, report: Report) -> None:
         "Develop policies based on your organization requirements",
         "https://docs.aws.amazon.com/wellarchitected/latest/cost-optimization-pillar/cost_govern_usage_policies.html",
     ),
-    config={"machineTypes": texts(ALLOWED_MACHINES, "Machine types; * for anything.")},
+    config={"machineTypes": texts(families(), "Machine types; * for anything.")},
     tags=("cost",),
 )
 def sku_allowlist(resource: Resource, report: Report) -> None:

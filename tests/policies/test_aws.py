@@ -62,7 +62,7 @@ CASES = [
     Case("eks-secrets-kms", EKS, "encryptionConfig.provider.keyArn", "", "names no key"),
     Case("eks-logs", EKS, "enabledClusterLogTypes", GONE, "api, audit"),
     Case("eks-logs", EKS, "enabledClusterLogTypes.1", "api", "off: audit"),
-    Case("eks-version", EKS, "version", "1.29", "older than 1.33"),
+    Case("eks-version", EKS, "version", "1.29", "older than 1.34"),
     Case("eks-version", EKS, "version", GONE, "no version"),
     Case("ecr-immutable", ECR, "imageTagMutability", "MUTABLE", "is MUTABLE"),
     Case("ecr-immutable", ECR, "imageTagMutability", GONE, "is MUTABLE"),

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from components.kubernetes.weights.route import VOLUME, Buckets, PodWeights, Route, mount_path
+from model_factory.facts.kubernetes import IMAGE_VOLUMES
 from model_factory.planning.settings.sections import ModelSettings
 
 PLACE = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?@sha256:[0-9a-f]{64}$"
@@ -36,6 +37,6 @@ ROUTE = Route(
     title="an image",
     form="oci://registry/repository@sha256:<digest>",
     weights=weights,
-    least_kubernetes="1.35",
+    least_kubernetes=IMAGE_VOLUMES,
     refuse=refuse,
 )

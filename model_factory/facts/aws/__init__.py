@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from model_factory.facts.aws.kubernetes import ENDINGS
 from model_factory.facts.aws.regions import REGIONS
 from model_factory.facts.aws.services import OPTIONAL, SERVICES
 from model_factory.facts.cloud import CloudFacts
@@ -15,4 +16,8 @@ AWS: Final = CloudFacts(
     offers_name_zones=False,
     endpoint_keys=tuple(keys[0] for name, keys in SERVICES.items() if name not in OPTIONAL),
     gpu_machines=re.compile(r"(g[3-9]|gr\d|p[2-9])[a-z0-9-]*\..*"),
+    system_machine="m7i.large",
+    default_machine="t3.medium",
+    family_separator=".",
+    endings=ENDINGS,
 )

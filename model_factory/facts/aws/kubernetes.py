@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal
+from typing import Final, Literal, get_args
+
+from model_factory.facts.cloud import Ending
 
 EksVersion = Literal["1.32", "1.33", "1.34", "1.35", "1.36"]
 """Versions that EKS takes for a new cluster, 2026-11 (its standard and extended support)."""
+DEFAULT_VERSION: Final[EksVersion] = "1.35"
+"""Of clusters that name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +34,33 @@ SUPPORT: Final[Mapping[str, Support]] = {
 }
 """By minor version; one that is not here has no date yet. https://endoflife.date/amazon-eks, read 2026-02-14, and AWS,
 "Understand the Kubernetes version lifecycle on EKS", as of 2026-04."""
+PATCHES: Final[Mapping[str, str]] = {
+    "1.29": "1.29.15",
+    "1.30": "1.30.14",
+    "1.31": "1.31.14",
+    "1.32": "1.32.11",
+    "1.33": "1.33.7",
+    "1.34": "1.34.3",
+    "1.35": "1.35.1",
+    "1.36": "1.36.1",
+}
+"""The latest patch of each minor version, those that EKS takes no more among them, oldest first, 2026-08:
+https://docs.aws.amazon.com/eks/latest/userguide/platform-versions.html"""
+OLDEST_STANDARD: Final[EksVersion] = "1.34"
+"""The oldest version in standard support, 2026-11."""
+ENDINGS: Final = (
+    *(
+        Ending(f"EKS {version}", SUPPORT[version].extended_until, "take it out of EksVersion")
+        for version in get_args(EksVersion)
+        if version in SUPPORT
+    ),
+    *(
+        Ending(f"{name} version {version} in standard support", SUPPORT[version].standard_until, f"raise {constant}")
+        for name, version, constant in (
+            ("the default", DEFAULT_VERSION, "DEFAULT_VERSION"),
+            ("the oldest", OLDEST_STANDARD, "OLDEST_STANDARD"),
+        )
+        if version in SUPPORT
+    ),
+)
+"""The days after which this file has to be another one."""

@@ -15,4 +15,7 @@ GCP: Final = CloudFacts(
     offers_name_zones=True,
     endpoint_keys=tuple(keys[0] for name, keys in SERVICES.items() if name not in OPTIONAL),
     gpu_machines=re.compile(r"a\d+x?-([a-z]+-(?P<gpus>\d+)g.*|.+)|g\d-.+"),
+    system_machine="e2-standard-4",
+    default_machine="e2-medium",
+    family_separator="-",
 )

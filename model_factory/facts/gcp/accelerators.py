@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-HYPERDISK_ONLY: Final = frozenset({"h200", "b200"})
+HYPERDISK_ONLY: Final = frozenset({"h200", "b200", "rtx-pro-6000"})
 """Accelerators whose machines take no persistent disk, 2026-11: https://cloud.google.com/compute/docs/disks/hyperdisks"""
 _GKE_ACCELERATOR_TYPES: Final = {
     "t4": "nvidia-tesla-t4",
@@ -15,6 +15,7 @@ _GKE_ACCELERATOR_TYPES: Final = {
     "h100-mega": "nvidia-h100-mega-80gb",
     "h200": "nvidia-h200-141gb",
     "b200": "nvidia-b200",
+    "rtx-pro-6000": "nvidia-rtx-pro-6000",
 }
 
 

@@ -22,7 +22,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from ruamel.yaml import YAML
 
@@ -36,6 +36,7 @@ from model_factory.planning.settings.problems import Problem, SettingsError, ins
 from model_factory.planning.settings.reading import Finding, check
 from model_factory.planning.settings.stackfile import LOCK_SUFFIX, KeyPath, StackFile, YamlReader
 
+_VERSION: Final = 1
 _CONFLICT: Final = "<<<<<<< "
 _HEAD: Final = """\
 # Where each model of stack {stack} runs: committed and reviewed like any lock file. `factory up` and `factory plan --apply` write it.
@@ -52,7 +53,7 @@ class LockedPool(Value, frozen=True):
 
 
 class _Lock(Value, frozen=True):
-    version: Literal[1]
+    version: int
     """Of this format: 1."""
     stack: Text
     """The stack's name."""
@@ -86,10 +87,14 @@ class Lock:
         """With these models to be placed anew. Their pools keep their names."""
         return Lock({name: sites for name, sites in self.models.items() if name not in models}, self.pools)
 
+    def machines(self, model: str) -> Mapping[Site, Sequence[LockedPool]]:
+        """Where a model runs, and on what, by rank; empty for one that is not in it."""
+        return {site: [self.pools[site][name] for name in pools] for site, pools in self.models.get(model, {}).items()}
+
     def differing(self, other: Lock) -> frozenset[str]:
         """The models that the two have at different sites or on different machines, or that only one has."""
         names = self.models.keys() | other.models.keys()
-        return frozenset(name for name in names if self._machines(name) != other._machines(name))
+        return frozenset(name for name in names if self.machines(name) != other.machines(name))
 
     def text(self, stack: str) -> str:
         """The file's text."""
@@ -99,7 +104,7 @@ class Lock:
         yaml.width = 120
         yaml.dump(
             {
-                "version": 1,
+                "version": _VERSION,
                 "stack": stack,
                 "models": {
                     name: {str(site): list(pools) for site, pools in sites.items()}
@@ -115,9 +120,6 @@ class Lock:
             out,
         )
         return _HEAD.format(stack=stack) + out.getvalue()
-
-    def _machines(self, model: str) -> Mapping[Site, Sequence[LockedPool]]:
-        return {site: [self.pools[site][name] for name in pools] for site, pools in self.models.get(model, {}).items()}
 
 
 def lock_file(root: Path, stack: str) -> Path:
@@ -146,9 +148,13 @@ def _read(path: Path, stack: str) -> Lock:
             raise SettingsError([Problem(path.name, marks[0], "", message)]) from refused
         raise
     where = StackFile(name=path.name, lines=reader.lines)
-    stand_ins: dict[str, object] = {"version": 1, "stack": stack, "models": {}, "pools": {}}
+    stand_ins: dict[str, object] = {"version": _VERSION, "stack": stack, "models": {}, "pools": {}}
     read, found = check(_Lock, raw, (), stand_ins)
     lock = read.value
+    if read.right("version") and lock.version != _VERSION:
+        found.append(
+            (("version",), f"is {lock.version}, and this model-factory reads {_VERSION}; take the one that wrote it")
+        )
     if read.right("stack") and lock.stack != stack:
         found.append((("stack",), f"is the plan of stack {lock.stack}, and this is {stack}; take its own"))
     if read.right("models", "pools"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from model_factory.planning.placing.plan import Placement, Plan, added
+from model_factory.planning.placing.lock import Lock, LockedPool
+from model_factory.planning.placing.plan import Placement, Plan, Site, added
+
+Machines = Mapping[Site, Sequence[LockedPool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,56 +17,56 @@ class Move:
     """One model under two plans. `before` is empty for a model that was not placed, `after` for one that is gone."""
 
     model: str
-    before: tuple[Placement, ...]
-    after: tuple[Placement, ...]
-
-    @property
-    def saves_at_rest(self) -> Decimal | None:
-        """USD an hour at rest; negative where it costs more, None where a price is not known."""
-        return _saved([each.usd_per_hour for each in self.before], [each.usd_per_hour for each in self.after])
-
-    @property
-    def saves_at_peak(self) -> Decimal | None:
-        """USD an hour at peak."""
-        return _saved([each.usd_per_hour_max for each in self.before], [each.usd_per_hour_max for each in self.after])
+    before: Machines
+    after: Machines
+    saves_at_rest: Decimal | None
+    """USD an hour; negative where it costs more, None for a model that is new, gone, or can no longer be where it was, and where a price
+    is not known."""
+    saves_at_peak: Decimal | None
+    must: bool = False
+    """Can it no longer be where it was? Then it moves whatever is decided here."""
 
     @property
     def interrupts(self) -> tuple[str, ...]:
         """What callers and operators notice."""
-        before, after = {each.site: each for each in self.before}, {each.site: each for each in self.after}
+        before, after = self.before, self.after
+        if not (before and after):
+            return ()
         come, go = sorted(after.keys() - before.keys()), sorted(before.keys() - after.keys())
-        roll = [
-            site for site in sorted(before.keys() & after.keys()) if _ways(before[site])[0] != _ways(after[site])[0]
-        ]
+        roll = [site for site in sorted(before.keys() & after.keys()) if before[site][0] != after[site][0]]
         return (
-            *(
-                f"its weights must be in {site}'s bucket first; it has an address of its own there"
-                for site in come
-                if before
-            ),
+            *(f"its weights must be in {site}'s bucket first; it has an address of its own there" for site in come),
             *(f"its address in {site} goes" for site in go),
             *(f"its replicas in {site} restart on new nodes" for site in roll),
         )
 
 
-def moves(before: Plan, after: Plan) -> tuple[Move, ...]:
-    """The models that two plans place differently, by name. Replicas and prices alone are no move."""
-    names = sorted({each.model.name for plan in (before, after) for each in plan.placements})
-    found = (Move(name, before.of_model(name), after.of_model(name)) for name in names)
-    return tuple(each for each in found if _where(each.before) != _where(each.after))
+def moves(before: Plan, after: Plan, kept: Lock | None = None) -> tuple[Move, ...]:
+    """The models that two plans place differently, by name. Replicas and prices alone are no move.
+
+    `kept` is the lock that `before` was made with, where some of it may no longer hold: models are told as moving from where it has them.
+    """
+    stays, will = Lock.of(before), Lock.of(after)
+    was = stays if kept is None else kept
+    must = stays.differing(was)
+    found: list[Move] = []
+    for name in sorted(will.differing(was)):
+        told = name not in must
+        found.append(
+            Move(
+                name,
+                was.machines(name),
+                will.machines(name),
+                _saved(before.of_model(name), after.of_model(name), at_peak=False) if told else None,
+                _saved(before.of_model(name), after.of_model(name), at_peak=True) if told else None,
+                must=not told and name in was.models and name in will.models,
+            )
+        )
+    return tuple(found)
 
 
-def _where(placements: Sequence[Placement]) -> list[object]:
-    return [(each.site, _ways(each)) for each in placements]
-
-
-def _ways(placement: Placement) -> list[tuple[str, str, str]]:
-    return [
-        (leg.offer.machine_type, leg.capacity_type, leg.reservation.name if leg.reservation else "")
-        for leg in placement.legs
-    ]
-
-
-def _saved(before: Sequence[Decimal | None], after: Sequence[Decimal | None]) -> Decimal | None:
-    costs, would = added(before), added(after)
+def _saved(before: Iterable[Placement], after: Iterable[Placement], *, at_peak: bool) -> Decimal | None:
+    costs, would = (
+        added(each.usd_per_hour_max if at_peak else each.usd_per_hour for each in there) for there in (before, after)
+    )
     return None if costs is None or would is None else costs - would

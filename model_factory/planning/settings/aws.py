@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, cast
 
 from pydantic import Field
 
-from model_factory.facts.aws.kubernetes import EksVersion
+from model_factory.facts.aws import AWS
+from model_factory.facts.aws.kubernetes import DEFAULT_VERSION, EksVersion
 from model_factory.facts.aws.logs import RETENTION_DAYS
 from model_factory.planning.settings.cloud import CloudSettings, Endpoints, shifted
 from model_factory.planning.settings.fields import AllowedCidr, Among, PrivateCidr, Text, Within, sized
@@ -32,9 +33,9 @@ class AwsSettings(CloudSettings, frozen=True):
     """Regions with a cluster; the first is home. Left out: the one of `aws:region`."""
     zones: tuple[Text, ...] = ()
     """Availability zones to use, three a region. Left out: the first three that the region offers."""
-    kubernetes_version: EksVersion = "1.35"
+    kubernetes_version: EksVersion = DEFAULT_VERSION
     """Minor version of EKS, in quotes."""
-    system_machine_type: Text = "m7i.large"
+    system_machine_type: Text = AWS.system_machine
     """Machine of the node group that carries everything but models."""
     system_nodes_total: Annotated[int, Within(1, 50)] = Field(2, alias="systemNodes")
     """Nodes of that group."""

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from model_factory.facts.gcp.kubernetes import GKE_VERSIONS, GkeChannel, GkeVersion
+from model_factory.facts.gcp import GCP
+from model_factory.facts.gcp.kubernetes import DEFAULT_VERSION, GKE_VERSIONS, GkeChannel, GkeVersion
 from model_factory.planning.settings.cloud import CloudSettings, Endpoints, Right, Told, shifted
 from model_factory.planning.settings.fields import (
     PROJECT_ID,
@@ -42,9 +43,9 @@ class GcpSettings(CloudSettings, frozen=True):
     """Regions with a cluster; the first is home. Left out: the one of `gcp:region`."""
     zones: tuple[Text, ...] = ()
     """Zones for GPU nodes. Left out: all that sell the machine."""
-    kubernetes_version: GkeVersion = "1.35"
+    kubernetes_version: GkeVersion = DEFAULT_VERSION
     """Least minor version, in quotes; one that the release channel offers."""
-    system_machine_type: Text = "e2-standard-4"
+    system_machine_type: Text = GCP.system_machine
     """Machine of the pool that carries everything but models."""
     system_nodes_per_zone: Annotated[int, Within(1, 50)] = Field(1, alias="systemNodes")
     """Nodes of that pool in each zone."""

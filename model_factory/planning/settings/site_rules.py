@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model_factory.facts.clouds import Cloud
+from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.planning.settings.cloud import twice
 from model_factory.planning.settings.clouds import Sections
 from model_factory.planning.settings.problems import instead
@@ -65,7 +65,7 @@ def check_places(place: KeyPath, model: Checked[ModelConfig], sections: Sections
         regions = ", ".join(sorted(residence or ())) or "no region"
         yield (
             (*place, "labels"),
-            f"keep it in {regions}, and its regions are {_names(within)}; add one of them to the stack",
+            f"keep it in {regions}, and its regions are {_names(within)}; {_let_in(residence or frozenset(), sections)}",
         )
         return
     if not model.right("sites", "spread"):
@@ -116,6 +116,14 @@ def _regions(model: ModelConfig, sections: Sections) -> list[tuple[Cloud, str]]:
         for region in section.value.regions
         if not model.regions or region in model.regions
     ]
+
+
+def _let_in(residence: frozenset[str], sections: Sections) -> str:
+    """The remedy where no region of the stack is among those of a model's labels."""
+    for cloud, section in sections.items():
+        if there := sorted(residence & CLOUDS[cloud].regions):
+            return f"add {there[0]} to {section.value.key()}.regions"
+    return "name a cloud that has one of them, or correct the rule"
 
 
 def _names(sites: list[tuple[Cloud, str]]) -> str:

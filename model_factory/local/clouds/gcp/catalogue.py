@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from model_factory.facts.gcp import regions
+from model_factory.facts.gcp.accelerators import gke_accelerator_type
+from model_factory.facts.machines import machines
 
 _ZONES: Final[Mapping[str, str]] = {"europe-west1": "bcd", "us-central1": "abcf", "us-east1": "bcd"}
 """The zones of regions that have others than a, b and c."""
@@ -150,31 +152,18 @@ MACHINE_TYPES: Final[Mapping[str, MachineType]] = {
         MachineType("e2-small", 2, 2048),
         MachineType("e2-medium", 2, 4096),
         *(
-            MachineType(f"g2-standard-{vcpus}", vcpus, vcpus * 4096, "nvidia-l4", gpus)
-            for vcpus, gpus in ((4, 1), (8, 1), (12, 1), (16, 1), (24, 2), (32, 1), (48, 4), (96, 8))
-        ),
-        *(
-            MachineType(f"a2-highgpu-{gpus}g", 12 * gpus, 87040 * gpus, "nvidia-tesla-a100", gpus)
-            for gpus in (1, 2, 4, 8)
-        ),
-        MachineType("a2-megagpu-16g", 96, 1392640, "nvidia-tesla-a100", 16),
-        *(
-            MachineType(f"a2-ultragpu-{gpus}g", 12 * gpus, 174080 * gpus, "nvidia-a100-80gb", gpus)
-            for gpus in (1, 2, 4, 8)
-        ),
-        *(
-            MachineType(f"a3-highgpu-{gpus}g", 26 * gpus, 239616 * gpus, "nvidia-h100-80gb", gpus)
-            for gpus in (1, 2, 4, 8)
-        ),
-        MachineType("a3-megagpu-8g", 208, 1916928, "nvidia-h100-mega-80gb", 8),
-        MachineType("a3-ultragpu-8g", 224, 3022848, "nvidia-h200-141gb", 8),
-        MachineType("a4-highgpu-8g", 224, 4063232, "nvidia-b200", 8),
-        *(
-            MachineType(f"g4-standard-{48 * gpus}", 48 * gpus, 184320 * gpus, "nvidia-rtx-pro-6000", gpus)
-            for gpus in (1, 2, 4, 8)
+            MachineType(
+                each.machine_type,
+                each.vcpus,
+                int(each.memory_gib * 1024),
+                gke_accelerator_type(each.accelerator),
+                each.accelerator_count,
+            )
+            for each in machines().values()
+            if each.cloud == "gcp" and each.accelerator and not each.attached and each.vcpus and each.memory_gib
         ),
     ]
-}  # fmt: skip
+}
 
 
 def region_of(location: str) -> str | None:

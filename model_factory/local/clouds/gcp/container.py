@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from model_factory.facts.gcp.kubernetes import DEFAULT_FULL_VERSIONS, FULL_VERSIONS
 from model_factory.local.clouds.gcp import catalogue, errors
 from model_factory.local.clouds.gcp.authority import cluster_authority
 from model_factory.local.clouds.gcp.bodies import Body, digest, merge_patch, numeric_id, timestamp, visible
@@ -17,27 +18,6 @@ from model_factory.local.clouds.gcp.operations import CONTAINER_ROOT, start_cont
 from model_factory.local.discovery import Json
 
 CLUSTER: Final = "container.clusters"
-VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "RAPID": ("1.36.4-gke.1082000", "1.35.7-gke.1222000", "1.34.9-gke.1655001"),
-    "REGULAR": ("1.36.4-gke.1082000", "1.35.7-gke.1222000", "1.34.9-gke.1655001"),
-    "STABLE": ("1.35.6-gke.1250000", "1.34.9-gke.1655001"),
-    "EXTENDED": (
-        "1.36.4-gke.1082000",
-        "1.35.7-gke.1222000",
-        "1.34.9-gke.1655001",
-        "1.33.9-gke.1090000",
-        "1.32.13-gke.2268000",
-        "1.31.14-gke.1986000",
-    ),
-}
-"""Newest first; a version outside the channel's list is refused. The minor versions of each channel, up to 1.36, and the defaults below
-are those of GKE's release notes in autumn 2026 (https://docs.cloud.google.com/kubernetes-engine/docs/release-notes)."""
-DEFAULT_VERSIONS: Final[Mapping[str, str]] = {
-    "RAPID": "1.36.4-gke.1082000",
-    "REGULAR": "1.35.7-gke.1222000",
-    "STABLE": "1.35.6-gke.1250000",
-    "EXTENDED": "1.35.7-gke.1222000",
-}
 DEFAULT_CHANNEL: Final = "REGULAR"
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _UPDATE_TARGETS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -145,9 +125,11 @@ def _complete(call: Call, key: str, project: str, location: str, cluster: Body) 
 
 def pick_version(channel: str, wanted: str) -> str:
     """A full version for "", "latest", "-", a prefix such as 1.35, or itself. Raises ApiError for one the channel lacks."""
-    offered = VERSIONS.get(channel) or tuple(dict.fromkeys(v for versions in VERSIONS.values() for v in versions))
+    offered = FULL_VERSIONS.get(channel) or tuple(
+        dict.fromkeys(v for versions in FULL_VERSIONS.values() for v in versions)
+    )
     if wanted in ("", "-", "latest"):
-        return offered[0] if wanted == "latest" else DEFAULT_VERSIONS.get(channel, offered[0])
+        return offered[0] if wanted == "latest" else DEFAULT_FULL_VERSIONS.get(channel, offered[0])
     for version in offered:
         if version == wanted or version.startswith((f"{wanted}.", f"{wanted}-")):
             return version
@@ -417,7 +399,7 @@ def update_master(call: Call) -> Body:
 
 @handles("container.projects.locations.getServerConfig")
 def server_config(call: Call) -> Body:
-    every = list(dict.fromkeys(version for versions in VERSIONS.values() for version in versions))
+    every = list(dict.fromkeys(version for versions in FULL_VERSIONS.values() for version in versions))
     return {
         "defaultClusterVersion": pick_version(DEFAULT_CHANNEL, ""),
         "validMasterVersions": every,
@@ -426,6 +408,6 @@ def server_config(call: Call) -> Body:
         "validImageTypes": ["COS_CONTAINERD", "UBUNTU_CONTAINERD"],
         "channels": [
             {"channel": channel, "defaultVersion": pick_version(channel, ""), "validVersions": list(versions)}
-            for channel, versions in VERSIONS.items()
+            for channel, versions in FULL_VERSIONS.items()
         ],
     }

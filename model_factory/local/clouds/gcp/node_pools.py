@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from model_factory.facts.gcp import GCP
 from model_factory.graph.accelerators import NVIDIA
 from model_factory.local.clouds.gcp import catalogue, errors
 from model_factory.local.clouds.gcp.bodies import Body, digest, visible
@@ -94,7 +95,7 @@ def instance_groups(cluster_key: str, pool: str, zones: list[str]) -> list[str]:
 
 
 def complete_config(call: Call, config: Body, cluster: Body, zones: list[str]) -> Body:
-    config.setdefault("machineType", "e2-medium")
+    config.setdefault("machineType", GCP.default_machine)
     config["diskSizeGb"] = config.get("diskSizeGb") or 100
     if config["diskSizeGb"] < 10:
         raise errors.invalid(

@@ -1,6 +1,5 @@
 """What EKS offers: Kubernetes versions, add-ons, access policies. Facts to emulate with, not compared with a real account.
 
-Support dates: AWS, "Understand the Kubernetes version lifecycle on EKS", as of 2026-04; 1.36 is the latest offered since.
 Add-on versions follow the form of the real ones (one a Kubernetes version, `-eksbuild.N`).
 """
 
@@ -10,6 +9,8 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from model_factory.facts.aws.kubernetes import PATCHES, SUPPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,10 @@ class Version:
         return "UNSUPPORTED"
 
 
-_DATE = datetime.date
-VERSIONS: Final = (
-    Version("1.29", "1.29.15", _DATE(2025, 3, 23), _DATE(2026, 3, 23)),
-    Version("1.30", "1.30.14", _DATE(2025, 7, 23), _DATE(2026, 7, 23)),
-    Version("1.31", "1.31.14", _DATE(2025, 11, 26), _DATE(2026, 11, 26)),
-    Version("1.32", "1.32.11", _DATE(2026, 3, 23), _DATE(2027, 3, 23)),
-    Version("1.33", "1.33.7", _DATE(2026, 7, 29), _DATE(2027, 7, 29)),
-    Version("1.34", "1.34.3", _DATE(2026, 12, 2), _DATE(2027, 12, 2)),
-    Version("1.35", "1.35.1", _DATE(2027, 3, 27), _DATE(2028, 3, 27)),
-    Version("1.36", "1.36.1", None, None),
+VERSIONS: Final = tuple(
+    Version(name, patch, support and support.standard_until, support and support.extended_until)
+    for name, patch in PATCHES.items()
+    for support in (SUPPORT.get(name),)
 )
 """Oldest first. The last is the default of a new cluster."""
 DEFAULT_VERSION: Final = VERSIONS[-1]

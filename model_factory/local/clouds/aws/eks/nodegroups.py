@@ -6,6 +6,7 @@ import json
 import re
 from typing import Final
 
+from model_factory.facts.aws import AWS
 from model_factory.local.clouds.aws import moto_state
 from model_factory.local.clouds.aws.clock import uuid4
 from model_factory.local.clouds.aws.eks import access, catalogue, references
@@ -27,7 +28,7 @@ from model_factory.local.clouds.aws.eks.state import (
 from model_factory.local.clouds.aws.errors import NotImplementedHereError
 from model_factory.local.clouds.aws.moto_state import LaunchTemplate
 
-DEFAULT_INSTANCE_TYPE: Final = "t3.medium"
+DEFAULT_INSTANCE_TYPE: Final = AWS.default_machine
 DEFAULT_AMI_TYPE: Final = "AL2023_x86_64_STANDARD"
 DEFAULT_DISK_GIB: Final = 20
 LAST_AL2_MINOR: Final = 32

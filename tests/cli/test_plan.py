@@ -1,0 +1,231 @@
+"""`factory plan` tells what another plan would change, changes the plan lock alone and only when asked, and says why a model is where it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from model_factory.cli.errors import BadInputError
+from model_factory.cli.main import app
+from model_factory.cli.session import Session
+from model_factory.planning.placing.lock import Lock, read_lock
+
+FIELDS = {"stack", "lock", "differs", "written", "moves", "savesUsdPerHour", "notes", "notesAsKept"}
+MOVE_FIELDS = {"model", "kind", "before", "after", "savesUsdPerHour", "usdPerHour", "interrupts"}
+
+
+def plan(project: Path, *arguments: str, columns: int = 160) -> str:
+    command = ["plan", "--cwd", str(project), *arguments]
+    result = CliRunner().invoke(
+        app, command, env={"COLUMNS": str(columns)}, catch_exceptions=False, standalone_mode=False
+    )
+    return result.stdout
+
+
+def document(project: Path, *arguments: str) -> Any:
+    return json.loads(plan(project, "--json", *arguments))
+
+
+@pytest.fixture
+def lock(project: Path) -> Path:
+    return project / "Pulumi.dev.plan.yaml"
+
+
+@pytest.fixture
+def edit(lock: Path) -> Callable[..., str]:
+    """Changes texts of the lock; each must be there."""
+
+    def change(*pairs: tuple[str, str]) -> str:
+        text = lock.read_text()
+        for old, new in pairs:
+            assert old in text, old
+            text = text.replace(old, new)
+        lock.write_text(text)
+        return text
+
+    return change
+
+
+DEARER = (
+    "l4x1-on-demand: {capacity: on-demand, machineType: g6.xlarge}",
+    "l4x1-on-demand: {capacity: on-demand, machineType: g6.2xlarge}",
+)
+"""Where object-detector runs alone."""
+
+
+class TestNothingMoves:
+    def test_of_itself(self, project: Path, lock: Path) -> None:
+        before = lock.read_bytes()
+        assert "Nothing would move." in plan(project)
+        assert document(project) == {
+            "stack": "dev",
+            "lock": lock.name,
+            "differs": False,
+            "written": False,
+            "moves": [],
+            "savesUsdPerHour": {"idle": "0", "peak": "0"},
+            "notes": [],
+            "notesAsKept": [],
+        }
+        assert lock.read_bytes() == before
+
+    def test_when_it_is_applied_to_what_it_says_already(self, project: Path, lock: Path) -> None:
+        before = lock.read_bytes()
+        assert "says so already" in plan(project, "--apply")
+        assert lock.read_bytes() == before
+
+
+class TestMoves:
+    def test_are_told_with_what_they_save_and_interrupt_and_nothing_is_written(
+        self, project: Path, lock: Path, edit: Callable[..., str]
+    ) -> None:
+        text = edit(DEARER)
+        told = document(project)
+        assert told.keys() == FIELDS
+        (move,) = told["moves"]
+        assert move.keys() == MOVE_FIELDS
+        assert (move["model"], move["kind"]) == ("object-detector", "moves")
+        assert move["before"] == {"aws/us-east-1": [{"capacity": "on-demand", "machineType": "g6.2xlarge"}]}
+        assert move["after"] == {"aws/us-east-1": [{"capacity": "on-demand", "machineType": "g6.xlarge"}]}
+        saves = {when: Decimal(amount) for when, amount in move["savesUsdPerHour"].items()}
+        assert saves["idle"] > 0
+        assert saves["peak"] == 3 * saves["idle"]
+        assert told["savesUsdPerHour"] == move["savesUsdPerHour"]
+        assert move["interrupts"] == ["its replicas in aws/us-east-1 restart on new nodes"]
+        assert lock.read_text() == text
+
+    @pytest.mark.parametrize("columns", [80, 160])
+    def test_read_well_on_any_terminal(self, project: Path, edit: Callable[..., str], columns: int) -> None:
+        edit(DEARER)
+        shown = plan(project, columns=columns)
+        words = " ".join(shown.split())
+        for told in ("object-detector", "g6.2xlarge", "g6.xlarge", "restart on new nodes", "Saves"):
+            assert told in words
+        assert "…" not in shown
+        assert "\x1b" not in shown
+
+    def test_are_written_when_applied_and_are_none_then(
+        self, project: Path, lock: Path, edit: Callable[..., str]
+    ) -> None:
+        before = lock.read_text()
+        edit(DEARER)
+        assert f"Wrote {lock.name}" in plan(project, "--apply")
+        assert lock.read_text() == before
+        assert "Nothing would move." in plan(project)
+
+    def test_of_a_model_that_no_longer_fits_are_told_apart(self, project: Path, edit: Callable[..., str]) -> None:
+        edit(("    gcp/us-central1: [l4x1-spot, l4x1-on-demand]", "    aws/us-east-1: [t4x1-spot, t4x1-on-demand]"))
+        told = document(project)
+        (move,) = told["moves"]
+        assert (move["model"], move["kind"]) == ("embeddings", "must")
+        assert move["savesUsdPerHour"] == {"idle": None, "peak": None}
+        assert any("embeddings" in note and "needed" in note for note in [*told["notes"], *told["notesAsKept"]])
+        assert "(no longer fits)" in plan(project)
+
+    def test_tell_what_is_new_and_what_is_gone(self, project: Path, edit: Callable[..., str]) -> None:
+        edit(("  object-detector:", "  old-model:"))
+        kinds = {move["model"]: move["kind"] for move in document(project)["moves"]}
+        assert kinds == {"object-detector": "new", "old-model": "gone"}
+
+    def test_without_a_lock_every_model_is_new(self, project: Path, lock: Path) -> None:
+        lock.unlink()
+        told = document(project)
+        assert told["differs"]
+        assert {move["kind"] for move in told["moves"]} == {"new"}
+        assert len(told["moves"]) == len(Session.open("dev", project).settings.models)
+        assert not lock.exists()
+
+
+class TestModel:
+    def test_moves_alone(self, project: Path, lock: Path, edit: Callable[..., str]) -> None:
+        edit(DEARER, ("l40sx1-on-demand: {capacity: on-demand, machineType: g6e.xlarge}",
+                      "l40sx1-on-demand: {capacity: on-demand, machineType: g6e.2xlarge}"))  # fmt: skip
+        assert [move["model"] for move in document(project)["moves"]] == ["assistant", "object-detector"]
+        told = document(project, "--model", "object-detector", "--apply")
+        assert [move["model"] for move in told["moves"]] == ["object-detector"]
+        assert "g6e.2xlarge" in lock.read_text()
+        assert "g6.2xlarge" not in lock.read_text()
+
+    def test_that_is_not_there_is_refused_with_the_nearest(self, project: Path) -> None:
+        for arguments in (("--model", "asistant"), ("--why", "asistant")):
+            with pytest.raises(BadInputError, match="no model 'asistant'; write assistant"):
+                plan(project, *arguments)
+
+
+class TestKeep:
+    def test_moves_nothing_that_fits_and_places_what_is_new(
+        self, project: Path, lock: Path, edit: Callable[..., str]
+    ) -> None:
+        edit(DEARER, ("  assistant:\n    aws/us-east-1: [l40sx1-spot, l40sx1-on-demand]\n", ""))
+        told = document(project, "--keep", "--apply")
+        assert [(move["model"], move["kind"]) for move in told["moves"]] == [("assistant", "new")]
+        assert "g6.2xlarge" in lock.read_text()
+        assert Session.open("dev", project, locked=True).lock == read_lock(lock, "dev")
+
+
+class TestBrokenLock:
+    def test_is_refused_unless_all_of_it_is_written_anew(self, project: Path, lock: Path) -> None:
+        lock.write_text("version: 1\n")
+        for arguments in ((), ("--keep", "--apply"), ("--model", "assistant", "--apply")):
+            with pytest.raises(BadInputError, match="factory plan --apply --stack dev"):
+                plan(project, *arguments)
+        shown = plan(project, "--apply")
+        assert "is missing" in shown
+        assert read_lock(lock, "dev") == Lock.of(Session.open("dev", project).plan)
+
+
+class TestWhy:
+    def test_tells_the_candidates_best_first_and_marks_the_chosen(self, project: Path) -> None:
+        told = document(project, "--why", "assistant")
+        assert told.keys() == {"stack", "model", "candidates", "against"}
+        prices = [Decimal(each["usdPerHour"]["idle"]) for each in told["candidates"]]
+        assert prices == sorted(prices)
+        assert [each["chosen"] for each in told["candidates"]] == [True] + [False] * (len(prices) - 1)
+        first = told["candidates"][0]
+        assert [leg["capacity"] for leg in first["legs"]] == ["spot", "on-demand"]
+
+    def test_tells_idle_gpus(self, project: Path) -> None:
+        whole = [
+            each
+            for each in document(project, "--why", "assistant")["candidates"]
+            if each["legs"][0]["acceleratorCount"] == 8
+        ]
+        assert whole
+        assert all(each["idleGpus"] == {"idle": 7, "peak": 4} for each in whole)
+
+    def test_the_kept_place_stays_marked_where_another_is_cheaper(
+        self, project: Path, edit: Callable[..., str]
+    ) -> None:
+        edit(DEARER)
+        first, second, *_ = document(project, "--why", "object-detector")["candidates"]
+        assert not first["chosen"]
+        assert second["chosen"]
+        assert second["legs"][0]["machineType"] == "g6.2xlarge"
+
+    def test_tells_what_stands_against_each_other_machine(self, project: Path) -> None:
+        against = document(project, "--why", "assistant")["against"]
+        told = {each["machineType"]: each["reasons"] for each in against if "aws/us-east-1" in each["sites"]}
+        assert told["g4dn.4xlarge"] == [
+            "has no bf16 on its t4, which the server needs",
+            "has 14.56 GiB a GPU to use of the 44 needed",
+        ]
+        assert told["g6e.2xlarge"] == ["fits, and a machine with the same accelerator is cheaper there"]
+
+    def test_is_of_a_readable_length(self, project: Path) -> None:
+        shown = plan(project, "--why", "assistant")
+        assert "●  aws/us-east-1" in shown
+        assert "What stands against the rest" in shown
+        assert re.search(r" and \d+ more in \d+ regions: fits, and is in none", shown)
+        assert len(shown.splitlines()) < 40
+
+    @pytest.mark.parametrize("option", [("--apply",), ("--keep",), ("--model", "assistant")])
+    def test_goes_with_nothing_that_plans(self, project: Path, option: tuple[str, ...]) -> None:
+        with pytest.raises(BadInputError, match="--why changes nothing"):
+            plan(project, "--why", "assistant", *option)

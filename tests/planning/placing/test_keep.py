@@ -1,0 +1,303 @@
+"""A kept plan: what is placed stays while it fits, and only what no longer fits moves, with its cause told."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from components.kubernetes.serving import SERVING
+from model_factory.facts.catalogue import Rejected, catalogue
+from model_factory.facts.offer import Offer
+from model_factory.planning.placing.lock import Lock, LockedPool
+from model_factory.planning.placing.market import Market
+from model_factory.planning.placing.moves import moves
+from model_factory.planning.placing.plan import Plan, Site
+from model_factory.planning.planned import planned
+from model_factory.planning.settings.load import read_config
+
+OFFERS = catalogue().offers
+MODELS = "model-factory:models"
+Config = dict[str, Any]
+
+
+def stack(models: dict[str, dict[str, Any]], **sections: Any) -> Config:
+    return {
+        "aws:region": "us-east-1",
+        "gcp:region": "us-central1",
+        "gcp:project": "model-factory-dev",
+        "model-factory:environment": "dev",
+        "model-factory:aws": {"regions": ["us-east-1"]},
+        "model-factory:gcp": {"regions": ["us-central1"]},
+        **{f"model-factory:{key}": value for key, value in sections.items()},
+        MODELS: {
+            name: {
+                "runtime": "triton",
+                "image": f"registry.example/server@sha256:{'0' * 64}",
+                "weights": {"uri": f"bucket://{name}"},
+                "gpuMemoryGib": 10,
+                "requestsPerSecond": 10,
+                "replicas": {"min": 1, "max": 2},
+                **model,
+            }
+            for name, model in models.items()
+        },
+    }
+
+
+def plan(
+    config: Config, lock: Lock | None = None, offers: Iterable[Offer] = OFFERS, thrown_out: Iterable[Rejected] = ()
+) -> Plan:
+    return planned(read_config(config, SERVING, stack="dev"), Market.of(offers, thrown_out), lock)[1]
+
+
+def sites(made: Plan, model: str) -> list[str]:
+    return [str(each.site) for each in made.of_model(model)]
+
+
+def notes(made: Plan) -> list[str]:
+    return [f"{each.key}: {each.message}" for each in made.notes]
+
+
+TWO = stack({"a": {"spot": True}, "b": {"gpuMemoryGib": 40, "accelerators": ["l40s"]}})
+
+
+class TestWhatIsPlacedStays:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda c: c["model-factory:aws"].update(regions=["us-east-1", "us-east-2"]),
+            lambda c: c["model-factory:gcp"].update(regions=["us-central1", "us-east4", "us-west4"]),
+            lambda c: c.update({MODELS: dict(reversed(c[MODELS].items()))}),
+            lambda c: c.update({"model-factory:labels": {"team": "other"}}),
+            lambda c: c[MODELS]["a"].update(labels={"owner": "other"}),
+            lambda c: c[MODELS]["a"].update(replicas={"min": 3, "max": 9}),
+            lambda c: c["model-factory:aws"].update(systemNodes=4),
+            lambda c: c.update({"model-factory:rules": {"preferredCloud": "gcp"}}),
+        ],
+        ids=["region", "regions of the other cloud", "order", "label", "model's label", "replicas", "system nodes", "preference"],
+    )  # fmt: skip
+    def test_whatever_else_changes(self, change: Callable[[Config], Any]) -> None:
+        before = plan(TWO)
+        changed = copy.deepcopy(TWO)
+        change(changed)
+        after = plan(changed, Lock.of(before))
+        assert moves(before, after) == ()
+        assert Lock.of(after) == Lock.of(before)
+
+    def test_at_any_price(self) -> None:
+        before = plan(TWO)
+        here = {each.first.offer.machine_type for each in before.placements}
+        dearer = [
+            replace(each, usd_per_hour=each.usd_per_hour * 9, spot_usd_per_hour=each.usd_per_hour * 8)
+            if each.machine_type in here
+            else each
+            for each in OFFERS
+        ]
+        assert moves(before, plan(TWO, Lock.of(before), dearer)) == ()
+        assert {move.model for move in moves(before, plan(TWO, offers=dearer))} == {"a", "b"}
+
+    def test_where_its_price_was_thrown_out_too_unpriced(self) -> None:
+        """A row that cannot be right says nothing of whether the machine is there."""
+        before = plan(TWO)
+        bad = before.of_model("b")[0].first.offer
+        offers = [each for each in OFFERS if each != bad]
+        after = plan(TWO, Lock.of(before), offers, [Rejected(bad, "spot 9 is not below on-demand 1")])
+        assert moves(before, after) == ()
+        assert after.of_model("b")[0].usd_per_hour is None
+
+    def test_without_its_spot_price(self) -> None:
+        before = plan(TWO)
+        kept = [replace(each, spot_usd_per_hour=None) for each in OFFERS]
+        after = plan(TWO, Lock.of(before), kept)
+        assert moves(before, after) == ()
+        assert after.of_model("a")[0].usd_per_hour is None
+
+    def test_a_new_model_renames_no_pool(self) -> None:
+        before = plan(stack({"b": {"machineTypes": ["g6.2xlarge"]}}))
+        more = stack({"a": {"machineTypes": ["g6.xlarge"]}, "b": {"machineTypes": ["g6.2xlarge"]}})
+        after = plan(more, Lock.of(before))
+        assert {each.name: each.machine_type for each in after.pools} == {
+            "l4x1-on-demand": "g6.2xlarge",
+            "l4x1-on-demand-g6-xlarge": "g6.xlarge",
+        }
+
+    def test_as_written_by_hand(self) -> None:
+        """A dearer machine that fits is the reader's choice."""
+        site = Site("aws", "us-east-1")
+        pools = {site: {"l4x1-on-demand": LockedPool(capacity="on-demand", machine_type="g6.8xlarge")}}
+        lock = Lock({"b": {site: ("l4x1-on-demand",)}}, pools)
+        (placed,) = plan(stack({"b": {}}), lock).placements
+        assert placed.first.offer.machine_type == "g6.8xlarge"
+
+
+class TestWhatNoLongerFits:
+    def test_a_machine_withdrawn_moves_its_model_alone_and_says_why(self) -> None:
+        before = plan(TWO)
+        gone = before.of_model("b")[0].first.offer.machine_type
+        after = plan(TWO, Lock.of(before), [each for each in OFFERS if each.machine_type != gone])
+        assert [move.model for move in moves(before, after)] == ["b"]
+        (told,) = [each for each in notes(after) if f"{MODELS}.b:" in each]
+        assert f"changes its machines in aws/us-east-1 to {after.of_model('b')[0].first.offer.machine_type}" in told
+        assert told.endswith(f"{gone} is no longer sold in us-east-1")
+
+    def test_a_region_closed_moves_what_was_there(self) -> None:
+        both = stack({"a": {"clouds": ["aws"]}, "b": {"clouds": ["gcp"]}}, aws={"regions": ["us-east-1", "us-east-2"]})
+        before = plan(both)
+        closed = before.of_model("a")[0].region
+        left = ({"us-east-1", "us-east-2"} - {closed}).pop()
+        after_config = copy.deepcopy(both)
+        after_config["model-factory:aws"]["regions"] = [left]
+        after_config["aws:region"] = left
+        after = plan(after_config, Lock.of(before))
+        assert [move.model for move in moves(before, after)] == ["a"]
+        assert any(
+            f"a: moves from aws/{closed} to aws/{left}" in each and "no cluster" in each for each in notes(after)
+        )
+
+    def test_a_need_grown_stays_in_its_site_where_it_can(self) -> None:
+        before = plan(TWO)
+        (placed,) = before.of_model("a")
+        grown = copy.deepcopy(TWO)
+        grown[MODELS]["a"]["cpu"] = 6
+        after = plan(grown, Lock.of(before))
+        assert [move.model for move in moves(before, after)] == ["a"]
+        assert sites(after, "a") == [str(placed.site)]
+        assert any("a: changes its machines" in each and "CPU of the 6 needed" in each for each in notes(after))
+
+    def test_only_the_site_that_does_not_hold_it_is_left(self) -> None:
+        config = stack({"a": {"spread": {"clouds": 2}, "replicas": {"min": 3, "max": 6}}})
+        before = plan(config)
+        gone = next(each for each in before.placements if each.cloud == "gcp").first.offer.machine_type
+        after = plan(config, Lock.of(before), [each for each in OFFERS if each.machine_type != gone])
+        mine = {each.site: each.first.offer for each in before.placements}
+        now = {each.site: each.first.offer for each in after.placements}
+        aws = Site("aws", "us-east-1")
+        assert now[aws] == mine[aws]
+        assert now.keys() == mine.keys()
+        assert {each.site: each.replicas for each in before.placements} == {
+            each.site: each.replicas for each in after.placements
+        }
+
+    def test_residency_moves_a_model_whose_labels_fall_under_it(self) -> None:
+        config = stack({"a": {"labels": {"data": "eu"}}}, aws={"regions": ["us-east-1", "eu-west-1"]})
+        before = plan(config)
+        assert sites(before, "a") != ["aws/eu-west-1"]
+        after = plan({**config, "model-factory:rules": {"residency": {"data": {"eu": ["eu-west-1"]}}}}, Lock.of(before))
+        assert sites(after, "a") == ["aws/eu-west-1"]
+        assert any("its labels keep it out of" in each for each in notes(after))
+
+
+class TestLadders:
+    def test_spot_is_preferred_and_on_demand_is_its_fall_back(self) -> None:
+        (placed,) = plan(stack({"a": {"spot": True, "replicas": {"min": 2, "max": 5}}})).placements
+        assert [(leg.rank, leg.capacity_type, leg.least, leg.most) for leg in placed.legs] == [
+            (0, "spot", 2, 5),
+            (1, "on-demand", 0, 5),
+        ]
+        assert len({leg.offer.accelerator for leg in placed.legs}) == 1
+
+    def test_a_rung_that_is_added_joins_the_model_where_it_is(self) -> None:
+        before = plan(stack({"a": {"clouds": ["aws"]}}))
+        after = plan(stack({"a": {"clouds": ["aws"], "spot": True}}), Lock.of(before))
+        (was,), (now,) = before.placements, after.placements
+        assert now.site == was.site
+        assert now.legs[1].offer == was.first.offer
+        assert now.first.capacity_type == "spot"
+
+    def test_a_stack_rule_takes_spot_from_all(self) -> None:
+        (placed,) = plan(stack({"a": {"spot": True}}, rules={"spot": "never"})).placements
+        assert [leg.capacity_type for leg in placed.legs] == ["on-demand"]
+
+    def test_reserved_machines_are_filled_first_and_only_as_far_as_there_are(self) -> None:
+        aws = {
+            "regions": ["us-east-1"],
+            "reservations": [
+                {"name": "cr-0123456789abcdef0", "zone": "us-east-1a", "machineType": "g6.xlarge", "machines": 2}
+            ],
+        }
+        ladder = {"capacity": ["reserved", "spot", "on-demand"], "replicas": {"min": 3, "max": 6}}
+        made = plan(stack({"a": ladder}, aws=aws))
+        (placed,) = made.placements
+        assert [(leg.capacity_type, leg.least, leg.most) for leg in placed.legs] == [
+            ("reserved", 2, 2),
+            ("spot", 1, 6),
+            ("on-demand", 0, 6),
+        ]
+        pool = next(each for each in made.pools if each.capacity_type == "reserved")
+        assert (pool.max_nodes, pool.zones) == (2, ("us-east-1a",))
+
+    def test_more_than_is_reserved_is_refused_where_nothing_else_is_allowed(self) -> None:
+        aws = {
+            "regions": ["us-east-1"],
+            "reservations": [
+                {"name": "cr-0123456789abcdef0", "zone": "us-east-1a", "machineType": "g6.xlarge", "machines": 2}
+            ],
+        }
+        with pytest.raises(ValueError, match="has 2 machines, and its models may need 3; append on-demand"):
+            plan(stack({"a": {"capacity": ["reserved"], "replicas": {"min": 1, "max": 3}}}, aws=aws))
+
+    def test_pools_have_room_for_all_of_a_model_and_its_roll(self) -> None:
+        made = plan(stack({"a": {"spot": True, "replicas": {"min": 1, "max": 3}}}))
+        assert [each.max_nodes * made.placements[0].first.replicas_per_node >= 4 for each in made.pools] == [True, True]
+
+
+class TestSites:
+    def test_named_sites_have_the_replicas_that_are_named(self) -> None:
+        named = {"aws/us-east-1": {"min": 2, "max": 4}, "gcp/us-central1": {"min": 1, "max": 2}}
+        made = plan(stack({"a": {"sites": named, "replicas": {"min": 3, "max": 6}}}))
+        assert {str(each.site): (each.replicas.min, each.replicas.max) for each in made.placements} == {
+            "aws/us-east-1": (2, 4),
+            "gcp/us-central1": (1, 2),
+        }
+
+    def test_a_spread_shares_replicas_out_the_larger_part_to_the_cheaper_place(self) -> None:
+        made = plan(stack({"a": {"spread": {"clouds": 2}, "replicas": {"min": 3, "max": 5}}}))
+        first = min(made.placements, key=lambda each: each.first.usd_per_node_hour or Decimal(0))
+        assert sorted(each.cloud for each in made.placements) == ["aws", "gcp"]
+        assert {each.cloud: each.replicas.min for each in made.placements}[first.cloud] == 2
+
+    def test_two_regions_of_one_cloud(self) -> None:
+        aws = {"regions": ["us-east-1", "us-east-2", "us-west-2"]}
+        model = {"clouds": ["aws"], "spread": {"regions": 2}, "replicas": {"min": 2, "max": 4}}
+        made = plan(stack({"a": model}, aws=aws))
+        assert len({each.region for each in made.placements}) == 2
+        assert {each.cloud for each in made.placements} == {"aws"}
+
+    def test_a_wider_spread_keeps_the_place_it_has(self) -> None:
+        before = plan(stack({"a": {"replicas": {"min": 2, "max": 2}}}))
+        after = plan(stack({"a": {"spread": {"clouds": 2}, "replicas": {"min": 2, "max": 2}}}), Lock.of(before))
+        assert before.placements[0].site in {each.site for each in after.placements}
+
+    def test_the_preferred_cloud_is_taken_at_any_price(self) -> None:
+        for cloud in ("aws", "gcp"):
+            (placed,) = plan(stack({"a": {}}, rules={"preferredCloud": cloud})).placements
+            assert placed.cloud == cloud
+
+
+class TestWaste:
+    def test_gpus_that_no_replica_can_use_are_told_with_what_they_cost(self) -> None:
+        made = plan(stack({"a": {"gpusPerReplica": 3, "gpuMemoryGib": 60, "clouds": ["aws"], "accelerators": ["l4"]}}))
+        (told,) = [each for each in notes(made) if "idle" in each]
+        assert told.startswith(
+            f"{MODELS}.a.gpusPerReplica: 1 of 4 GPUs of its g6.12xlarge in us-east-1 stay idle and cost"
+        )
+
+    def test_a_large_model_on_one_gpu_of_eight_is_told_what_would_be_cheaper(self) -> None:
+        made = plan(stack({"a": {"gpuMemoryGib": 160, "clouds": ["aws"]}}))
+        (told,) = [each for each in notes(made) if "idle" in each]
+        assert "7 of 8 GPUs" in told
+        assert "gpusPerReplica: 2 would run on" in told or "gpusPerReplica: 4 would run on" in told
+
+    def test_a_lull_is_no_waste(self) -> None:
+        made = plan(stack({"a": {"machineTypes": ["g6.12xlarge"], "replicas": {"min": 1, "max": 4}}}))
+        assert not [each for each in notes(made) if "idle" in each]
+
+    def test_a_cluster_without_a_model_is_told(self) -> None:
+        made = plan(stack({"a": {"clouds": ["aws"]}}))
+        (told,) = notes(made)
+        assert told.startswith("model-factory:gcp.regions: us-central1 has a cluster and no model")
