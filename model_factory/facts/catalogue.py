@@ -89,8 +89,8 @@ def read_csv(cloud: Cloud, text: str) -> list[Offer]:
 def without_mispriced(rows: Iterable[Offer]) -> Catalogue:
     """Splits rows into offers and mispriced ones, as `model_factory.facts.tables.mispriced` tells them apart.
 
-    Machines without accelerators are sold in one way only, so they say how dear a region is, and are not held against others: where one
-    is far cheaper, as Graviton is in Mumbai, it is.
+    Machines without accelerators are sold in one way only, so they are not held against other regions: where one is far cheaper, as
+    Graviton is in Mumbai, it is. Those with the processors that machines with accelerators have, x86-64, say how dear a region is.
     """
     rows = sorted(rows, key=lambda row: (row.cloud, row.region, row.machine_type))
     quoted = [
@@ -104,7 +104,10 @@ def without_mispriced(rows: Iterable[Offer]) -> Catalogue:
         )
         for row in rows
     ]
-    reasons = mispriced(quoted, levels_of(each for each in quoted if not each.is_comparable))
+    steady = (
+        each for each, row in zip(quoted, rows, strict=True) if not each.is_comparable and row.architecture == "x86_64"
+    )
+    reasons = mispriced(quoted, levels_of(steady))
     judged = list(zip(rows, reasons, strict=True))
     return Catalogue(
         tuple(row for row, reason in judged if not reason),

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 Row = TypeVar("Row")
 
 HOURS_A_MONTH: Final = 730
-LEAST_SHARE: Final = Decimal("0.77")
+LEAST_SHARE: Final = Decimal("0.75")
 """Regions of one cloud differ by less than this for the same item, their levels apart; cheaper rows are another kind of offer."""
 ENOUGH: Final = 3
 """Items that tell how dear a place is."""
@@ -56,7 +56,7 @@ def mispriced(rows: Iterable[Quoted], levels: Mapping[Hashable, Decimal] | None 
     Price tables mix on-demand prices with reservations, calendar and flex offers in one column, in some regions in most rows, so that no
     middle of a row's neighbours tells the right one. Two signs give that away: spot (or a reservation) at or above on-demand, and a price
     under `LEAST_SHARE` of the dearest region's, once each is divided by its place's level of prices (`levels`, 1 where none is told).
-    Of the tables of 2026-06 the honest rows are at 0.80 of the dearest and above, those of other offers at 0.72 and below.
+    Of the tables of 2026-06 the honest rows are at 0.78 of the dearest and above, those of other offers at 0.72 and below.
     """
     rows = list(rows)
     levels = levels or {}
