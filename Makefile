@@ -33,7 +33,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@touch $@
 
 up: setup ## Create or update the stack (starts the local clouds for dev)
-	@$(FACTORY) up --stack $(STACK) --yes
+	@$(FACTORY) up --stack $(STACK) --yes $(ARGS)
 
 preview: setup ## Show what `make up` would change
 	@$(FACTORY) preview --stack $(STACK)

@@ -114,7 +114,7 @@ class TestDev:
         assert not (checkout.root / ".factory").exists(), "no state, no passphrase, no cloud"
 
     def test_of_no_change_says_so(self, checkout: Checkout) -> None:
-        ended, _ = checkout.preview()
+        ended, _ = checkout.preview("--locked")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert set(checkout.changes) == {"same"}
         assert "Nothing would change." in checkout.made("log")
@@ -149,6 +149,13 @@ class TestDev:
         comment = checkout.made("md")
         assert comment.startswith("<!-- model-factory preview: model-factory/dev -->\n### 🛑 dev: no preview")
         assert "Pulumi.dev.yaml" in comment
+
+    def test_locked_without_a_lock_is_a_comment_with_the_remedy(self, checkout: Checkout) -> None:
+        (checkout.root / "Pulumi.dev.plan.yaml").unlink()
+        ended, _ = checkout.preview("--locked")
+        assert ended.returncode == 2
+        assert "factory plan --keep --apply --stack dev" in checkout.made("md")
+        assert not (checkout.root / "Pulumi.dev.plan.yaml").exists()
 
     @pytest.mark.parametrize(
         ("more", "said"),

@@ -72,6 +72,15 @@ class TestEveryWorkflow:
             assert job["permissions"]
             assert set(job["permissions"].values()) <= {"read", "write"}
 
+    def test_takes_the_plan_lock_as_it_is(self) -> None:
+        """A run cannot commit one."""
+        runs = [step["run"] for _, _, job in _jobs() for step in job.get("steps", ()) if "run" in step]
+        planning = [
+            line for run in runs for line in run.splitlines() if re.search(r"factory up|make up|ci/preview", line)
+        ]
+        assert len(planning) == 3
+        assert all("--locked" in line for line in planning)
+
     def test_ends_every_job_in_time(self) -> None:
         for file, name, job in _jobs():
             assert "uses" in job or 0 < job["timeout-minutes"] <= 120, f"{file} {name}"
