@@ -85,8 +85,9 @@ lock: setup ## Resolve pyproject.toml into requirements.lock again
 prices: setup ## Refresh the price tables from the clouds' own sources (ARGS="--cloud aws --dry-run")
 	@$(FACTORY) prices $(ARGS)
 
-bench: setup ## Measure the engine (prints figures and what they are compared with)
+bench: setup ## Measure engine and planning (prints figures and what they are compared with)
 	@$(VENV)/bin/python benchmarks/engine.py
+	@$(VENV)/bin/python benchmarks/plan.py
 
 clean: ## Remove the environment and all local state (stops the local clouds first)
 	@test ! -x $(FACTORY) || $(FACTORY) clouds stop
