@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import jsonschema
@@ -101,11 +102,12 @@ class TestValidStacks:
                 assert first.usd_per_node_hour == min(price for price in prices if price is not None)
 
     @QUICK
-    @given(stack=stack_files(), order=st.randoms(use_true_random=False), share=st.floats(0.5, 2))
+    @given(stack=stack_files(), seed=st.integers(0, 2**32), share=st.floats(0.5, 2))
     def test_stay_where_the_lock_has_them_whatever_the_prices(
-        self, stack: dict[str, Any], order: Any, share: float
+        self, stack: dict[str, Any], seed: int, share: float
     ) -> None:
         config = stack["config"]
+        order = Random(seed)  # noqa: S311 - one drawn number, where one an offer is too much for Hypothesis
         given_settings = from_config(config, stack="dev")
         made = place(given_settings, Market.of(catalogue().offers))
         lock = Lock.of(made)
