@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from model_factory.cli.main import app
 from model_factory.cli.session import Session
+from model_factory.planning.placing.plan import filled
 from tests.preview.estate import Model, estate
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +107,39 @@ class TestFromTheProgram:
             owners = sum(Decimal(owner["usdPerHour"][when]) for owner in bill["owners"])
             assert lines == owners == Decimal(bill["total"]["usdPerHour"][when]) > 0
         assert all(line["source"] and line["asOf"] for line in bill["lines"])
+
+    def test_each_leg_costs_what_the_plan_says_of_it(self, project: Path) -> None:
+        file, yaml = project / "Pulumi.dev.yaml", YAML()
+        stack = yaml.load(file)
+        models = stack["config"]["model-factory:models"]
+        stack["config"]["model-factory:aws"]["reservations"] = [
+            {"name": "cr-0123456789abcdef0", "zone": "us-east-1a", "machineType": "g6e.xlarge", "machines": 2}
+        ]
+        del models["assistant"]["spot"], models["image-classifier"]["replicas"]
+        models["assistant"]["capacity"] = ["reserved", "spot", "on-demand"]
+        models["image-classifier"]["sites"] = {
+            "aws/us-east-1": {"min": 2, "max": 4},
+            "gcp/us-central1": {"min": 1, "max": 2},
+        }
+        yaml.dump(stack, file)
+        planned = {
+            (each.model.name, each.cloud, each.region, leg.capacity_type): [
+                leg.usd_per_hour(filled(each.legs, replicas)[leg.rank])
+                for replicas in (each.replicas.min, each.replicas.max)
+            ]
+            for each in Session.open("dev", project).plan.placements
+            for leg in each.legs
+        }
+        billed = {
+            (site["owner"], site["cloud"], site["region"], leg["capacityType"]): leg["usdPerHour"]
+            for site in json.loads(cost(project, "--json"))["sites"]
+            for leg in site["legs"]
+            if not site["owner"].startswith("(")
+        }
+        assert len(planned) == 11
+        for key, amounts in planned.items():
+            span = billed.get(key, {"idle": 0, "peak": 0})
+            assert [Decimal(span[when]) for when in ("idle", "peak")] == amounts, key
 
     def test_people_read_a_table_and_what_is_not_in_it(self, project: Path) -> None:
         shown = cost(project)
