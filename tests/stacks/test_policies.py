@@ -53,6 +53,7 @@ DEPLOYMENT = """
         opts=options,
     )
 """
+EMPTY = '{"version": 3, "deployment": {"manifest": {"time": "2026-01-01T00:00:00Z", "magic": "", "version": ""}}}'
 # All of the pack's policies warn, but for those that the test is about.
 ONLY = '{"all": "advisory", "no-privileged": "mandatory", "drop-capabilities": "remediate", "seccomp": "remediate"}\n'
 
@@ -108,6 +109,23 @@ class TestTheProjectsOwn:
         (own.root / "other.json").write_text('{"all": "disabled"}', encoding="utf-8")
         said = own.factory("preview", "--policy-pack", "policies", "--policy-pack-config", "other.json").out
         assert "Policies of model-factory 1.0.0: nothing to say" in said
+
+
+class TestProduction:
+    def test_models_on_spot_pass_all_that_is_mandatory_without_an_account(self, own: OwnPolicies) -> None:
+        """Their fall-back is what `spot-has-fallback` asks for, which is mandatory there."""
+        config = json.loads((own.root / "policies" / "config" / "prod.json").read_text(encoding="utf-8"))
+        assert config["spot-has-fallback"]["enforcementLevel"] == "mandatory"
+        text = (ROOT / "Pulumi.prod.yaml").read_text(encoding="utf-8")
+        assert "spot: false" in text
+        (own.root / "Pulumi.prod.yaml").write_text(text.replace("spot: false", "spot: true"), encoding="utf-8")
+        (own.root / "empty.json").write_text(EMPTY, encoding="utf-8")
+        preview = ("preview", "--stack", "prod", "--state", "empty.json")
+        said = own.factory(*preview).out
+        assert "l40sx1-spot" in said
+        assert "mandatory: " not in said
+        assert "Policies of model-factory 1.0.0: " in said
+        assert "not evaluated: spot-has-fallback" not in said
 
 
 class TestACarelessChange:
