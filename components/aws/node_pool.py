@@ -7,12 +7,11 @@ import pulumi
 import pulumi_aws as aws
 
 from components.kubernetes.nodes import NodePoolShape
+from components.names import fit_auto_named
+from model_factory.facts.machines import machines
 from model_factory.facts.offer import CapacityType
 
-# Bottlerocket: read-only root, SELinux, no shell; its NVIDIA variant brings the driver and the device plugin, so no
-# privileged DaemonSet has to.
-GPU_AMI = "BOTTLEROCKET_x86_64_NVIDIA"
-SYSTEM_AMI = "BOTTLEROCKET_x86_64"
+GROUP_NAME_LIMIT = 63
 # Bottlerocket keeps images and container layers on its second volume.
 DATA_DEVICE = "/dev/xvdb"
 # EKS has no type of its own for a Capacity Reservation: the launch template names it.
@@ -78,12 +77,12 @@ class EksNodePool(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         group = aws.eks.NodeGroup(
-            name,
+            fit_auto_named(name, GROUP_NAME_LIMIT),
             region=region,
             cluster_name=args["cluster_name"],
             node_role_arn=args["node_role_arn"],
             subnet_ids=args["subnet_ids"],
-            ami_type=GPU_AMI if shape.accelerator else SYSTEM_AMI,
+            ami_type=ami_type(shape),
             capacity_type=CAPACITY_TYPES[shape.capacity_type],
             instance_types=[shape.machine_type],
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
@@ -102,3 +101,14 @@ class EksNodePool(pulumi.ComponentResource):
         )
         self.node_group_name = group.node_group_name
         self.register_outputs({"node_group_name": self.node_group_name})
+
+
+def ami_type(shape: NodePoolShape) -> str:
+    """The image of a pool's nodes, for the processors of its machine; a machine that no table has is taken for x86.
+
+    Bottlerocket: read-only root, SELinux, no shell. Its NVIDIA variant brings the driver and the device plugin, so that no privileged
+    DaemonSet has to.
+    """
+    machine = machines().get(shape.machine_type)
+    processors = "ARM_64" if machine and machine.architecture == "arm64" else "x86_64"
+    return f"BOTTLEROCKET_{processors}{'_NVIDIA' if shape.accelerator else ''}"

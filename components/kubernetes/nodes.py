@@ -6,6 +6,7 @@ from typing import Literal
 
 from pulumi_kubernetes.core.v1 import NodeAffinityArgsDict, NodeSelectorTermArgsDict, PreferredSchedulingTermArgsDict
 
+from components.names import fit
 from model_factory.facts.offer import CapacityType
 from model_factory.graph.accelerators import NVIDIA
 from model_factory.planning.placing.plan import Pool
@@ -15,6 +16,7 @@ POOL_LABEL = "model-factory/pool"
 ACCELERATOR_LABEL = "model-factory/accelerator"
 CAPACITY_LABEL = "model-factory/capacity-type"
 SYSTEM_POOL = "system"
+LABEL_VALUE_LIMIT = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ class NodePoolShape:
 
 
 def pool_labels(pool: str) -> dict[str, str]:
-    """The label by which a model's pods find a pool."""
-    return {POOL_LABEL: pool}
+    """The label by which a model's pods find a pool. The name of a pool may hold that of a reservation, and be too long for one."""
+    return {POOL_LABEL: fit(pool, LABEL_VALUE_LIMIT)}
 
 
 def pools_by_rank(pools: Sequence[str]) -> NodeAffinityArgsDict:
@@ -85,7 +87,8 @@ def pools_by_rank(pools: Sequence[str]) -> NodeAffinityArgsDict:
 
 
 def _in_pools(*pools: str) -> NodeSelectorTermArgsDict:
-    return {"match_expressions": [{"key": POOL_LABEL, "operator": "In", "values": list(pools)}]}
+    values = [pool_labels(pool)[POOL_LABEL] for pool in pools]
+    return {"match_expressions": [{"key": POOL_LABEL, "operator": "In", "values": values}]}
 
 
 def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from components.aws.eks import EksCluster, EksClusterArgs, eks_kubeconfig, key_statements
-from components.aws.node_pool import EksNodePool
-from components.kubernetes.nodes import gpu_pool_shape
+from components.aws.node_pool import EksNodePool, EksNodePoolArgs, ami_type
+from components.kubernetes.nodes import gpu_pool_shape, system_pool_shape
 from model_factory.planning.placing.plan import Pool
 from model_factory.planning.settings.aws import AwsSettings
 
@@ -114,6 +115,26 @@ class TestNodes:
         inputs = pool.one(":NodeGroup").inputs
         assert "nodeGroupName" not in inputs
         assert "nodeGroupNamePrefix" not in inputs
+
+    def test_a_long_name_leaves_room_for_that_of_the_group(self, run: Any) -> None:
+        args: EksNodePoolArgs = {
+            "region": "us-east-1",
+            "cluster_name": "cluster",
+            "node_role_arn": "arn:role",
+            "subnet_ids": ["subnet-1"],
+            "shape": gpu_pool_shape(POOL, 0),
+            "tags": {},
+        }
+        name = "dev-aws-us-east-1-l4x1-reserved-g6-xlarge-cr-0123456789abcdef0"
+        group = run(lambda: EksNodePool(name, args)).one(":NodeGroup")
+        assert len(f"{group.name}-0123456") <= 63
+
+    @pytest.mark.parametrize(
+        ("machine_type", "image"), [("m7i.large", "BOTTLEROCKET_x86_64"), ("m7g.large", "BOTTLEROCKET_ARM_64")]
+    )
+    def test_the_image_is_for_the_processors_of_the_machine(self, machine_type: str, image: str) -> None:
+        assert ami_type(system_pool_shape(machine_type, 2)) == image
+        assert ami_type(gpu_pool_shape(replace(POOL, machine_type=machine_type), 0)) == f"{image}_NVIDIA"
 
     def test_gpu_pool_repels_cpu_pods(self, pool: Any) -> None:
         inputs = pool.one(":NodeGroup").inputs

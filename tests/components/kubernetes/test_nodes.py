@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.kubernetes.nodes import GPU_TAINT, POOL_LABEL, gpu_pool_shape, system_pool_shape
+from components.kubernetes.nodes import (
+    GPU_TAINT,
+    POOL_LABEL,
+    gpu_pool_shape,
+    pool_labels,
+    pools_by_rank,
+    system_pool_shape,
+)
 from model_factory.planning.placing.plan import Pool
 
 
@@ -22,6 +31,17 @@ class TestGpuPools:
     def test_start_within_their_bounds(self, least: int, more: int, initial: int) -> None:
         shape = gpu_pool_shape(pool(least, least + more), initial)
         assert shape.min_nodes <= shape.initial_nodes <= shape.max_nodes
+
+
+class TestLabels:
+    def test_a_long_name_is_the_same_valid_value_on_nodes_and_pods(self) -> None:
+        names = [f"a100-80gbx8-reserved-a2-ultragpu-8g-{'r' * 60}{end}" for end in "ab"]
+        on_nodes = [pool_labels(name)[POOL_LABEL] for name in names]
+        assert all(len(each) <= 63 for each in on_nodes)
+        assert len(set(on_nodes)) == 2
+        affinity: Any = pools_by_rank(names)
+        (term,) = affinity["required_during_scheduling_ignored_during_execution"]["node_selector_terms"]
+        assert term["match_expressions"][0]["values"] == on_nodes
 
 
 class TestSystemPools:
