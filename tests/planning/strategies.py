@@ -30,10 +30,15 @@ _HEX40 = st.text("0123456789abcdef", min_size=40, max_size=40)
 
 
 def stack_files(
-    *, aws_url: str = "http://127.0.0.1:4610", gcp_url: str = "http://127.0.0.1:4611", max_models: int = 3
+    *,
+    aws_url: str = "http://127.0.0.1:4610",
+    gcp_url: str = "http://127.0.0.1:4611",
+    max_models: int = 3,
+    places: bool = False,
 ) -> st.SearchStrategy[StackDict]:
-    """A whole valid stack file as the mapping that YAML holds, on local clouds at the given addresses."""
-    return _stack_files(aws_url, gcp_url, max_models)
+    """A whole valid stack file as the mapping that YAML holds, on local clouds at the given addresses. With `places`, models are in
+    several of them, have ladders, labels and reserved machines, and the stack has rules."""
+    return _stack_files(aws_url, gcp_url, max_models, places)
 
 
 _GCP_PATHS = {"resourceManager": "cloudresourcemanager"}
@@ -41,7 +46,7 @@ _GCP_PATHS = {"resourceManager": "cloudresourcemanager"}
 
 
 @st.composite
-def _stack_files(draw: Draw, aws_url: str, gcp_url: str, max_models: int) -> StackDict:
+def _stack_files(draw: Draw, aws_url: str, gcp_url: str, max_models: int, places: bool) -> StackDict:
     clouds = draw(st.sampled_from([["aws"], ["gcp"], ["aws", "gcp"]]))
     config: StackDict = {"model-factory:environment": draw(st.sampled_from(["dev", "staging", "prod"]))}
     regions: dict[str, list[str]] = {}
@@ -67,10 +72,11 @@ def _stack_files(draw: Draw, aws_url: str, gcp_url: str, max_models: int) -> Sta
     names = draw(st.lists(_NAMES, min_size=1, max_size=max_models, unique=True))
     versions = [config[f"model-factory:{cloud}"].get("kubernetesVersion", "1.35") for cloud in clouds]
     images = min(versions) >= "1.35"
-    config["model-factory:models"] = {name: draw(_models(regions, images)) for name in names}
-    config |= draw(st.one_of(st.just({}), _rules(regions)))
-    for number, model in enumerate(config["model-factory:models"].values()):
-        _reserve(draw, config, number, model)
+    config["model-factory:models"] = {name: draw(_models(regions, images, places)) for name in names}
+    if places:
+        config |= draw(st.one_of(st.just({}), _rules(regions)))
+        for number, model in enumerate(config["model-factory:models"].values()):
+            _reserve(draw, config, number, model)
     return {"config": config}
 
 
@@ -149,7 +155,7 @@ def _part_of(draw: Draw, full: StackDict) -> StackDict:
 
 
 @st.composite
-def _models(draw: Draw, regions: dict[str, list[str]], images: bool) -> StackDict:
+def _models(draw: Draw, regions: dict[str, list[str]], images: bool, places: bool) -> StackDict:
     """A model that fits on some offer of the stack's regions, by construction; `images`: its clusters mount image volumes."""
     offer = draw(st.sampled_from(_offers_in(regions)))
     cores, memory = allocatable(offer)
@@ -174,13 +180,15 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool) -> StackDic
         model["weights"] = {"uri": "hf://owner/model", "revision": draw(_HEX40)}
     elif images and draw(st.booleans()):
         model["weights"] = {"uri": f"oci://registry.example/{draw(_NAMES)}@sha256:{draw(_HEX64)}"}
-    model |= draw(st.sampled_from([{}, {"spot": True}, {"spot": False}, *({"capacity": each} for each in LADDERS)]))
-    spread = draw(st.sampled_from(["", "", "sites", "regions", "clouds"]))
+    ladders = [{"capacity": each} for each in LADDERS] if places else []
+    model |= draw(st.sampled_from([{}, {"spot": True}, {"spot": False}, *ladders]))
+    spread = draw(st.sampled_from(["", "", "sites", "regions", "clouds"])) if places else ""
     if spread and (several := draw(_several(spread, model, regions))):
         if "sites" in several and draw(st.booleans()):
             del several["replicas"], model["replicas"]
         return model | several
-    model["labels"] = draw(st.sampled_from([{}, {"tier": "gold"}, {"data": offer.region}]))
+    if places:
+        model["labels"] = draw(st.sampled_from([{}, {"tier": "gold"}, {"data": offer.region}]))
     narrower = draw(st.sampled_from(["", "clouds", "regions", "accelerators", "machineTypes"]))
     pins = {
         "clouds": offer.cloud,
@@ -366,6 +374,6 @@ BREAKS: dict[str, Break] = {
 @st.composite
 def broken_stack_files(draw: Draw, *, max_models: int = 3) -> tuple[StackDict, str]:
     """A stack file with one thing broken, and the key (or its beginning) that the refusal must name."""
-    stack = draw(stack_files(max_models=max_models))
+    stack = draw(stack_files(max_models=max_models, places=draw(st.booleans())))
     key = BREAKS[draw(st.sampled_from(sorted(BREAKS)))](draw, stack["config"])
     return stack, key

@@ -45,19 +45,19 @@ def read(stack: dict[str, Any], root: Path) -> Settings:
 
 class TestValidStacks:
     @QUICK
-    @given(stack=stack_files())
+    @given(stack=stack_files(places=True))
     def test_are_accepted_from_the_file_and_from_the_engine_alike(self, stack: dict[str, Any], tmp_path: Path) -> None:
         from_file = read(stack, tmp_path)
         config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in stack["config"].items()}
         assert from_config(config, stack="dev") == from_file
 
     @QUICK
-    @given(stack=stack_files())
+    @given(stack=stack_files(places=True))
     def test_satisfy_the_editors_schema(self, stack: dict[str, Any]) -> None:
         SCHEMA.validate(stack)
 
     @QUICK
-    @given(stack=stack_files(), order=st.randoms(use_true_random=False))
+    @given(stack=stack_files(places=True), order=st.randoms(use_true_random=True))
     def test_plan_to_what_fits_and_is_cheapest(self, stack: dict[str, Any], order: Any) -> None:
         config = stack["config"]
         given_settings = from_config(config, stack="dev")
@@ -102,7 +102,7 @@ class TestValidStacks:
                 assert first.usd_per_node_hour == min(price for price in prices if price is not None)
 
     @QUICK
-    @given(stack=stack_files(), seed=st.integers(0, 2**32), share=st.floats(0.5, 2))
+    @given(stack=stack_files(places=True), seed=st.integers(0, 2**32), share=st.floats(0.5, 2))
     def test_stay_where_the_lock_has_them_whatever_the_prices(
         self, stack: dict[str, Any], seed: int, share: float
     ) -> None:
@@ -138,7 +138,7 @@ class TestBrokenStacks:
     @settings(QUICK, max_examples=5)
     @given(data=st.data())
     def test_every_kind_of_break_is_found(self, name: str, data: st.DataObject, tmp_path: Path) -> None:
-        stack = data.draw(stack_files(max_models=2))
+        stack = data.draw(stack_files(max_models=2, places=True))
         key = BREAKS[name](data.draw, stack["config"])
         with pytest.raises(SettingsError) as refused:
             read(stack, tmp_path)

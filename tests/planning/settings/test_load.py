@@ -290,7 +290,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "residency without a place": (
         all_of(put(RULES, {"residency": {"data": {"eu": ["eu-west-1"]}}}), put(f"{LLM}/labels", {"data": "eu"})),
         f"{LLM_KEY}.labels",
-        ("keep it in eu-west-1", "its regions are us-east-1, us-central1", "add one of them"),
+        ("keep it in eu-west-1", "its regions are us-east-1, us-central1", "add eu-west-1 to model-factory:aws.regions"),
     ),
     "label without residency": (
         all_of(put(RULES, {"residency": {"data": {"us": ["us-east-1"], "eu": ["eu-west-1"]}}}), put(f"{LLM}/labels", {"data": "uss"})),
