@@ -79,8 +79,9 @@ def plan(
 
     --apply writes Pulumi.STACK.plan.yaml: look at its diff, commit it, and `factory up` does what it says.
 
-    --json has stack, lock, differs (from the lock), written, moves (each with model, kind as new, gone, moves or must, before and after by
-    site, savesUsdPerHour and usdPerHour with idle and peak, interrupts), savesUsdPerHour, notes, notesAsKept. With --why it has stack, model, candidates
+    --json has stack, lock, differs (from the lock), written, moves (each with model, kind, before and after by
+    site, savesUsdPerHour and usdPerHour with idle and peak, interrupts), savesUsdPerHour, notes, notesAsKept. A kind
+    is moves, must (the next `up` does it anyway), new or gone. With --why it has stack, model, candidates
     (the best first; each with cloud, region, accelerator, chosen, legs, usdPerHour, nodes, idleGpus), against. Amounts are text, exact.
     """
     chosen = model or []
@@ -248,7 +249,7 @@ def _table(console: Console, result: Result) -> Table:
     for heading in headings:
         table.add_column(f"{heading}\nrest / peak", justify="right", no_wrap=True)
     for move in result.moves:
-        before = f"{_where(move.before) or '(new)'}{' (no longer fits)' if move.must else ''}"
+        before = f"{_where(move.before) or '(new)'}{' (no longer holds)' if move.must and move.loses else ''}"
         after = _where(move.after) or "(gone)"
         there = result.after.of_model(move.model)
         costs = (added(each.usd_per_hour for each in there), added(each.usd_per_hour_max for each in there))

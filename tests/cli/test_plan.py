@@ -150,7 +150,22 @@ class TestMoves:
             "embeddings" in note and "aws is not among its clouds" in note
             for note in [*told["notes"], *told["notesAsKept"]]
         )
-        assert "(no longer fits)" in plan(project)
+        assert "(no longer holds)" in plan(project)
+
+    def test_to_a_further_site_lose_nothing(self, project: Path, lock: Path) -> None:
+        stack = project / "Pulumi.dev.yaml"
+        document_ = YAML().load(stack)
+        model = document_["config"]["model-factory:models"]["embeddings"]
+        del model["clouds"], model["replicas"]
+        model["sites"] = {"aws/us-east-1": {"min": 1, "max": 2}, "gcp/us-central1": {"min": 2, "max": 2}}
+        YAML().dump(document_, stack)
+        (move,) = document(project, "--keep")["moves"]
+        assert (move["kind"], sorted(move["before"]), sorted(move["after"])) == (
+            "must",
+            ["gcp/us-central1"],
+            ["aws/us-east-1", "gcp/us-central1"],
+        )
+        assert "no longer holds" not in plan(project, "--keep")
 
     def test_tell_what_is_new_and_what_is_gone(self, project: Path, edit: Callable[..., str]) -> None:
         edit(("  object-detector:", "  old-model:"))

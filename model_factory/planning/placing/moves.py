@@ -24,7 +24,12 @@ class Move:
     is not known."""
     saves_at_peak: Decimal | None
     must: bool = False
-    """Can it no longer be where it was? Then it moves whatever is decided here."""
+    """Is it so in a plan that keeps all that fits, too? Then the next `up` does it, whatever is decided here."""
+
+    @property
+    def loses(self) -> bool:
+        """Is there a place or a machine that it has no longer? A model that runs at a further site loses none."""
+        return any(self.after.get(site) != pools for site, pools in self.before.items())
 
     @property
     def interrupts(self) -> tuple[str, ...]:
