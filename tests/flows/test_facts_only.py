@@ -29,6 +29,8 @@ MACHINE = re.compile(
 VERSION = re.compile(r"v?1\.(2[89]|[34]\d)(\.\d+)?(-[a-z]+\.\w+)?")
 """Of Kubernetes: sections of a benchmark have numbers like older ones."""
 PRICE = re.compile(r"^(usd|price|hourly)|_usd|_usd_", re.IGNORECASE)
+AMOUNT = re.compile(r"(?!0?\.0*1$)\d*\.?\d+")
+"""But for the steps that amounts are rounded to, as 0.0001."""
 EXCEPTIONS = {
     "model_factory/local/clouds/aws/eks/catalogue.py": "add-ons of the local EKS, in the form of real ones; their versions are made up",
     "model_factory/local/clouds/gcp/catalogue.py": "shared-core machines that the local Google Cloud lists and nobody prices",
@@ -62,7 +64,7 @@ def prices(path: Path) -> Iterator[str]:
             if node.value is None
             else [str(each.value) for each in ast.walk(node.value) if isinstance(each, ast.Constant)]
         )
-        if any(re.fullmatch(r"\d*\.?\d+", each) and float(each) for each in amounts):
+        if any(AMOUNT.fullmatch(each) and float(each) for each in amounts):
             yield from (name for name in names if PRICE.search(name))
 
 
