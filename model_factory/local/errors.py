@@ -7,6 +7,7 @@ LocalError
 ├─ LocalCloudError      a local cloud cannot be started, reached or told
 │  ├─ PortBusyError     … something else listens on its port
 │  └─ NotRunningError   … it does not run
+├─ LeavesLoopbackError  a connection led to another machine; nothing was sent
 ├─ ControlError         a control call (faults, latency, seeds) that makes no sense
 └─ CallLogError         the log of a local cloud's calls cannot be used
 
@@ -34,6 +35,10 @@ class PortBusyError(LocalCloudError):
 
 class NotRunningError(LocalCloudError):
     """The cloud does not run."""
+
+
+class LeavesLoopbackError(LocalError):
+    """A connection led to another machine than this: which, and what to do. Nothing was sent."""
 
 
 class ControlError(LocalError):

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import psutil
 
-from model_factory.local import daemon
+from model_factory.local import daemon, loopback
 from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
 
@@ -142,8 +142,7 @@ def call(
         ) from error
 
 
-# A proxy named in the environment must not see loopback calls.
-_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_OPENER: Final = loopback.opener()
 
 
 def _reason(body: bytes) -> str:

@@ -12,9 +12,11 @@ from typing import Any
 import grpc
 from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc, resource_pb2
 
+from model_factory.graph.loopback import is_loopback_target
 from model_factory.local import wire
 from model_factory.local.engine.errors import ProviderCallError
 from model_factory.local.engine.goal import Goal, options_of, transformed, with_outputs
+from model_factory.local.loopback import GRPC_OPTIONS
 from model_factory.local.wire import Properties
 
 
@@ -79,7 +81,7 @@ class Callbacks:
     async def _call(self, callback: callback_pb2.Callback, request: Any) -> bytes:
         channel = self._channels.get(callback.target)
         if channel is None:
-            channel = self._channels[callback.target] = grpc.aio.insecure_channel(callback.target)
+            channel = self._channels[callback.target] = _open(callback.target)
         stub: Any = callback_pb2_grpc.CallbacksStub(channel)
         try:
             response = await stub.Invoke(
@@ -88,3 +90,10 @@ class Callbacks:
         except grpc.aio.AioRpcError as error:
             raise ProviderCallError(error.code(), f"transform failed: {error.details()}") from error
         return response.response
+
+
+def _open(target: str) -> Any:
+    if not is_loopback_target(target):
+        why = f"transform failed: its address {target!r} is not on loopback; the program's callbacks run on 127.0.0.1"
+        raise ProviderCallError(grpc.StatusCode.INVALID_ARGUMENT, why)
+    return grpc.aio.insecure_channel(target, options=GRPC_OPTIONS)

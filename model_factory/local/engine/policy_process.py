@@ -27,18 +27,12 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from model_factory.local.engine.errors import PolicyError
 from model_factory.local.engine.policy_config import PolicySetting, read_policy_config, reconcile, to_request
 from model_factory.local.engine.request import Deployment, PackSource
+from model_factory.local.loopback import GRPC_OPTIONS
 
 Stream = Literal["info", "info#err"]
 
 _PROJECT_FILE: Final = "PulumiPolicy.yaml"
 _LAUNCHER: Final = Path(__file__).with_name("policy_launcher.py")
-_MEBIBYTE: Final = 1024 * 1024
-_GRPC_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", 400 * _MEBIBYTE),
-    ("grpc.max_send_message_length", 400 * _MEBIBYTE),
-    # A proxy of the environment is not for loopback.
-    ("grpc.enable_http_proxy", 0),
-)
 # Packs get it as their engine, and the Python SDK asks nothing of it.
 _NO_ENGINE: Final = "127.0.0.1:0"
 _START_SECONDS: Final = 60.0
@@ -122,7 +116,7 @@ class PolicyPack:
     def open(self) -> None:
         """Wait until the pack serves, tell it of the stack, and configure it. Raises PolicyError."""
         given = read_policy_config(self._source.config) if self._source.config is not None else {}
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{self._port()}", options=_GRPC_OPTIONS)
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{self._port()}", options=GRPC_OPTIONS)
         program = self._program
         request = analyzer_pb2.AnalyzerStackConfigureRequest(
             stack=program.stack, project=program.project, organization=program.organization, dry_run=self._dry_run,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from model_factory.local.wire import UNKNOWN, Properties, Secret, Unknown, Value, is_secret
 
@@ -52,15 +50,6 @@ def texts(properties: Mapping[str, Value], key: str) -> list[str]:
 def objects(properties: Mapping[str, Value], key: str) -> list[Properties]:
     """A list of nested objects; items that are not objects are left out."""
     return [item for item in items(properties, key) if isinstance(item, dict)]
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine and nowhere else."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def plain(value: Value) -> Value:

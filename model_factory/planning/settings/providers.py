@@ -3,18 +3,14 @@ from one on real accounts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlsplit
 
 from model_factory.facts.clouds import CLOUDS, Cloud
+from model_factory.graph.loopback import is_plain_url, loopback_port, on_loopback
 from model_factory.planning.settings.cloud import Endpoints
 from model_factory.planning.settings.clouds import SECTIONS
 from model_factory.planning.settings.reading import Finding
-
-_LOOPBACK: Final = re.compile(r"^(127(\.[0-9]{1,3}){3}|localhost|::1)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class Providers:
             cloud: port
             for cloud, endpoints in self.endpoints.items()
             for _, url in list(endpoints.values())[:1]
-            if (port := urlsplit(url).port) is not None
+            if (port := loopback_port(url)) is not None
         }
 
     def check_shapes(self) -> Iterator[Finding]:
@@ -66,6 +62,9 @@ class Providers:
         """A stack is on local clouds with all that it calls, or not at all."""
         for cloud in clouds:
             section, endpoints = SECTIONS[cloud], self.endpoints[cloud]
+            for place, url in endpoints.values():
+                if not is_plain_url(url):
+                    yield (place, f"{url!r} is no URL that all clients read alike; write https://<host>:<port>/<path>")
             if not self.local(cloud):
                 if self.any_local:
                     yield (
@@ -74,7 +73,7 @@ class Providers:
                     )
                 continue
             for place, url in endpoints.values():
-                if not on_loopback(url):
+                if is_plain_url(url) and not on_loopback(url):
                     yield (
                         place,
                         f"{url} is not on loopback, but other endpoints of {cloud} are; write http://127.0.0.1:<port>",
@@ -85,14 +84,3 @@ class Providers:
                         section.endpoint_place(),
                         f"there is no endpoint for {name}, whose calls would go to a real account; add it",
                     )
-
-
-def on_loopback(url: str) -> bool:
-    """Is `url` an http(s) address of this machine only?"""
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in {"http", "https"} and bool(_LOOPBACK.match(parts.hostname or "")) and parts.port is not None
-        )
-    except ValueError:
-        return False

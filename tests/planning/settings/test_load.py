@@ -216,6 +216,11 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         "gcp:storageCustomEndpoint",
         ("is not on loopback",),
     ),
+    "endpoint read as two hosts": (
+        put("gcp:storageCustomEndpoint", "http://evil.example\\@127.0.0.1:4611/storage/v1/"),
+        "gcp:storageCustomEndpoint",
+        ("is no URL that all clients read alike",),
+    ),
     "endpoint missing": (drop("aws:endpoints"), "model-factory:aws", ("aws is a real account and another cloud is on loopback",)),
     "one endpoint missing": (drop("gcp:storageCustomEndpoint"), "model-factory:gcp", ("no endpoint for storageCustomEndpoint",)),
     "endpoints not in a list": (put("aws:endpoints", {"ec2": "http://127.0.0.1:1"}), "aws:endpoints", ("is not a list of mappings",)),

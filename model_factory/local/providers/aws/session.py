@@ -20,9 +20,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import ServiceModel
 
 from model_factory.facts.aws.services import OPTIONAL, SERVICES
+from model_factory.graph.loopback import on_loopback
 from model_factory.local.providers.aws.causes import CAUSES
+from model_factory.local.providers.aws.transport import keep_on_loopback
 from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
-from model_factory.local.providers.values import is_loopback, mapping, text
+from model_factory.local.providers.values import mapping, text
 from model_factory.local.wire import Properties, Value
 
 GLOBAL_REGION: Final = "us-east-1"
@@ -51,7 +53,7 @@ def read_config(config: Properties) -> AwsConfig:
         url = next((given[key] for key in keys if given.get(key)), "")
         if not url and service in OPTIONAL:
             continue
-        if not is_loopback(url):
+        if not on_loopback(url):
             said = f"aws:endpoints gives {url!r} for {service}" if url else f"aws:endpoints names no {service} endpoint"
             raise ConfigurationError(
                 f"{said}: the local provider only talks to loopback; use the Pulumi CLI for real accounts"
@@ -133,7 +135,9 @@ class Clients:
         if url is None:
             raise ConfigurationError(f"aws:endpoints names no {service} endpoint, and this resource needs it")
         make = cast("Any", self._session).client
-        return make(service, region_name=region, endpoint_url=url, config=settings)
+        client = make(service, region_name=region, endpoint_url=url, config=settings)
+        keep_on_loopback(client)
+        return client
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,15 @@ import grpc
 import httplib2
 
 from model_factory.facts.gcp.services import OPTIONAL, SERVICES
+from model_factory.graph.loopback import on_loopback
 from model_factory.local import discovery
 from model_factory.local.discovery import Document, Json
+from model_factory.local.errors import LeavesLoopbackError
 from model_factory.local.providers.base import Call
 from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
 from model_factory.local.providers.gcp.causes import CAUSES
-from model_factory.local.providers.values import flag, is_loopback, text
+from model_factory.local.providers.gcp.transport import Http
+from model_factory.local.providers.values import flag, text
 from model_factory.local.wire import Properties, Value
 
 ATTRIBUTION_LABEL: Final = "goog-pulumi-provisioned"
@@ -63,7 +66,7 @@ def read_config(config: Properties) -> GcpConfig:
         raise ConfigurationError("gcp:project is missing; set it to the id of the project")
     endpoints: dict[str, Endpoint] = {}
     for key, value in config.items():
-        if key.endswith("CustomEndpoint") and value and not is_loopback(str(value)):
+        if key.endswith("CustomEndpoint") and value and not on_loopback(str(value)):
             raise ConfigurationError(
                 f"gcp:{key} is {value!r}: the local provider only talks to loopback; use the Pulumi CLI for real accounts"
             )
@@ -128,6 +131,8 @@ class Gcp:
             answer = self._send(getattr(resource, verb)(**parameters))
         except HttpError as error:
             raise _refusal(method, error) from error
+        except LeavesLoopbackError as error:
+            raise ConfigurationError(f"{method}: {error}") from error
         except (OSError, httplib2.HttpLib2Error) as error:
             cause = f"{self._where(service).url} does not answer ({error})"
             raise CloudError(cloud="gcp", operation=method, code=UNREACHABLE, message=cause) from error
@@ -154,7 +159,7 @@ class Gcp:
                 self._services[service] = google_discovery.build(
                     service,
                     endpoint.version,
-                    http=httplib2.Http(),
+                    http=Http(),
                     client_options={"api_endpoint": endpoint.url},
                     static_discovery=True,
                     cache_discovery=False,
@@ -172,8 +177,7 @@ class Gcp:
                 http = self._idle.pop()
             except IndexError:
                 kept = False
-                # A proxy of this machine must not see what is for loopback.
-                http = httplib2.Http(timeout=REQUEST_SECONDS, proxy_info=None)
+                http = Http(REQUEST_SECONDS)
             try:
                 answer = request.execute(http=http)
             except HttpError:

@@ -367,6 +367,7 @@ class TestLoopback:
             ([], "names no ec2 endpoint"),
             ([{"ec2": "https://ec2.us-east-1.amazonaws.com"}], "only talks to loopback"),
             ([{"ec2": "http://127.0.0.1.example.com:4610"}], "only talks to loopback"),
+            ([{"ec2": "http://evil.example\\@127.0.0.1:4770"}], "only talks to loopback"),
         ],
     )
     def test_a_way_out_of_loopback_is_refused(self, configure: Any, aborted: Any, endpoints: Value, said: str) -> None:

@@ -153,6 +153,7 @@ class TestConfiguration:
                 "only talks to loopback",
             ),
             ({"pubsubCustomEndpoint": "https://pubsub.googleapis.com/v1/"}, "only talks to loopback"),
+            ({"pubsubCustomEndpoint": "http://evil.example\\@127.0.0.1:4770/v1/"}, "only talks to loopback"),
             ({"computeCustomEndpoint": "http://127.0.0.1:1/compute/"}, "version of the API"),
             ({"project": ""}, "gcp:project is missing"),
         ],
