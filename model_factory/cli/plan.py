@@ -97,7 +97,8 @@ def plan(
     if as_json:
         sys.stdout.write(json.dumps(_document(result), indent=4) + "\n")
     else:
-        _show(console_for(as_json=False), result, apply=apply)
+        asked = "--keep" if keep else " ".join(f"--model {name}" for name in chosen)
+        _show(console_for(as_json=False), result, asked, apply=apply)
 
 
 def _session(stack: str, cwd: Path, *, anew: bool) -> tuple[Session, str]:
@@ -190,7 +191,7 @@ def _saved(found: Iterable[Move]) -> tuple[Decimal, Decimal]:
     return rest, peak
 
 
-def _show(console: Console, result: Result, *, apply: bool) -> None:
+def _show(console: Console, result: Result, asked: str, *, apply: bool) -> None:
     session, name = result.session, result.session.lock_file.name
     if result.broken:
         console.print(Text(f"{result.broken}\n", "yellow"), soft_wrap=True)
@@ -216,16 +217,18 @@ def _show(console: Console, result: Result, *, apply: bool) -> None:
         console.print(Text("\nAs it is kept:", "bold"))
     for note in result.as_kept:
         console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
-    console.print(Text(f"\n{_next(result, apply=apply)}"), soft_wrap=True)
+    console.print(Text(f"\n{_next(result, asked, apply=apply)}"), soft_wrap=True)
 
 
-def _next(result: Result, *, apply: bool) -> str:
+def _next(result: Result, asked: str, *, apply: bool) -> str:
     session, name = result.session, result.session.lock_file.name
     flag = "" if session.stack == DEFAULT_STACK else f" --stack {session.stack}"
     if result.written:
         return f"Wrote {name}: look at its diff and commit it; `factory preview{flag}` shows what it changes, `factory up{flag}` does it."
     if apply or Lock.of(result.after) == session.lock:
         return f"{name} says so already."
+    if asked:
+        return f"`factory plan{flag} {asked} --apply` writes that to {name}."
     return (
         f"`factory plan{flag} --apply` writes that to {name}, with --model NAME for one model alone, with --keep only what must be; "
         "until then what fits stays where it is."

@@ -186,6 +186,9 @@ class TestModel:
         edit(DEARER, ("l40sx1-on-demand: {capacity: on-demand, machineType: g6e.xlarge}",
                       "l40sx1-on-demand: {capacity: on-demand, machineType: g6e.2xlarge}"))  # fmt: skip
         assert [move["model"] for move in document(project)["moves"]] == ["assistant", "object-detector"]
+        assert "`factory plan --model object-detector --apply` writes that" in plan(
+            project, "--model", "object-detector"
+        )
         told = document(project, "--model", "object-detector", "--apply")
         assert [move["model"] for move in told["moves"]] == ["object-detector"]
         assert "g6e.2xlarge" in lock.read_text()
