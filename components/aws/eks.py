@@ -10,7 +10,8 @@ import pulumi_aws as aws
 from components.aws.iam import ROLE_NAME_LIMIT, policy_json, trust
 from components.aws.node_pool import EksNodePool
 from components.kubernetes.nodes import SYSTEM_POOL, system_pool_shape
-from components.names import fit, fit_auto_named
+from components.names import fit_auto_named
+from model_factory.graph.names import fit
 from model_factory.planning.settings.aws import AwsSettings
 
 CLUSTER_NAME_LIMIT = 100

@@ -10,7 +10,8 @@ import pulumi_gcp as gcp
 from components.gcp.network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.node_pool import ZONES_OF_A_REGIONAL_CLUSTER, GkeNodePool
 from components.kubernetes.nodes import SYSTEM_POOL, system_pool_shape
-from components.names import fit, fit_auto_named
+from components.names import fit_auto_named
+from model_factory.graph.names import fit
 from model_factory.planning.settings.gcp import GcpSettings
 
 CLUSTER_NAME_LIMIT = 40

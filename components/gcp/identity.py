@@ -6,7 +6,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components.gcp.gke import workload_pool
-from components.names import fit
+from model_factory.graph.names import fit
 
 ACCOUNT_ID_LIMIT = 30
 

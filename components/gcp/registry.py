@@ -6,7 +6,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.names import fit
+from model_factory.graph.names import fit
 
 REPOSITORY_ID_LIMIT = 63
 

@@ -15,7 +15,7 @@ from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.scaling import ModelScaling
 from components.kubernetes.weights.route import Mounting, PodWeights
-from components.names import fit
+from model_factory.graph.names import fit
 from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 

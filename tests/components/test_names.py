@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.names import AUTO_NAME_SUFFIX, fit, fit_auto_named
+from components.names import AUTO_NAME_SUFFIX, fit_auto_named
+from model_factory.graph.names import fit
 
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,120}", fullmatch=True)
 LIMITS = st.integers(min_value=6, max_value=100)

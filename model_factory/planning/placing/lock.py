@@ -29,8 +29,8 @@ from ruamel.yaml import YAML
 from model_factory.facts.clouds import CLOUDS
 from model_factory.facts.machines import machines
 from model_factory.facts.offer import CapacityType
-from model_factory.planning.placing.plan import Plan, Pool, Site, site_of
-from model_factory.planning.settings.cloud import Value
+from model_factory.planning.placing.plan import Plan, Site, site_of
+from model_factory.planning.settings.cloud import Reservation, Value
 from model_factory.planning.settings.fields import Text
 from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest
 from model_factory.planning.settings.reading import Finding, check
@@ -80,7 +80,9 @@ class Lock:
             models.setdefault(each.model.name, {})[each.site] = each.pools
         pools: dict[Site, dict[str, LockedPool]] = {}
         for pool in plan.pools:
-            pools.setdefault(Site(pool.cloud, pool.region), {})[pool.name] = _locked(pool)
+            pools.setdefault(Site(pool.cloud, pool.region), {})[pool.name] = locked(
+                pool.capacity_type, pool.machine_type, pool.reservation
+            )
         return cls(models, pools)
 
     def without(self, *models: str) -> Lock:
@@ -192,11 +194,10 @@ def write_lock(path: Path, lock: Lock, stack: str) -> bool:
     return True
 
 
-def _locked(pool: Pool) -> LockedPool:
+def locked(capacity: CapacityType, machine_type: str, reservation: Reservation | None) -> LockedPool:
+    """Machines as the lock has them."""
     return LockedPool(
-        capacity=pool.capacity_type,
-        machine_type=pool.machine_type,
-        reservation=pool.reservation.name if pool.reservation else None,
+        capacity=capacity, machine_type=machine_type, reservation=reservation.name if reservation else None
     )
 
 

@@ -18,7 +18,7 @@ from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.notes import gone, moved, unused
 from model_factory.planning.placing.plan import Placement, Plan, Site, site_of
-from model_factory.planning.placing.pools import pools_of, with_pools
+from model_factory.planning.placing.pools import pools_of, renamed, with_pools
 from model_factory.planning.placing.sold import (
     fits_nowhere,
     gpu_system_machines,
@@ -129,6 +129,7 @@ def place(
     notes = [
         *(note for ask in asks for note in moved(settings, ask.model, named, kept[ask.model.name])),
         *gone(settings, lock),
+        *renamed(settings, named, lock),
         *unused(settings, market, named, pools),
     ]
     return Plan(tuple(named), pools, tuple(notes))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
+from typing import Final
 
 from model_factory.facts.offer import CapacityType
-from model_factory.planning.placing.lock import Lock, LockedPool
+from model_factory.graph.names import fit
+from model_factory.planning.placing.lock import Lock, LockedPool, lock_file, locked
 from model_factory.planning.placing.plan import SURGE, Leg, Placement, Pool, Site
 from model_factory.planning.settings.problems import Problem
 from model_factory.planning.settings.sections import MODELS, Settings
+
+_LABEL_MAX: Final = 63
+"""Characters of a label's value in Kubernetes; pods find a pool by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,11 @@ class _Kind:
     def name(self) -> str:
         """`l4x1-spot`."""
         return f"{self.accelerator}x{self.count}-{self.capacity_type}"
+
+    def name_with(self, machine: _Machine) -> str:
+        """`l4x1-spot-g6-2xlarge`: as long as a label may be, and no other machine's."""
+        more = [part.replace(".", "-") for part in (machine.machine_type, machine.reservation) if part]
+        return fit("-".join((self.name, *more)), _LABEL_MAX)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,7 +58,8 @@ def with_pools(placements: Iterable[Placement], lock: Lock) -> list[Placement]:
     """The placements with the names of their pools.
 
     `l4x1-spot` is named after what models ask for, so that another machine type with the same GPUs keeps the name: a pool that the lock
-    names keeps it, and a further machine of its kind adds its own type. Where several are new, the smallest has the plain name.
+    names so keeps it, and a further machine of its kind adds its own type. Where several are new, the smallest has the plain name. A pool
+    that the lock calls otherwise, as by hand, is renamed: `renamed` tells it.
     """
     placements = list(placements)
     needed: defaultdict[_Kind, set[_Machine]] = defaultdict(set)
@@ -99,19 +111,34 @@ def pools_of(settings: Settings, placements: Sequence[Placement]) -> tuple[tuple
     return tuple(pools), short
 
 
-def _names(kind: _Kind, there: Iterable[_Machine], locked: Mapping[str, LockedPool]) -> dict[_Machine, str]:
+def renamed(settings: Settings, placements: Iterable[Placement], lock: Lock) -> Iterator[Problem]:
+    """The pools of the lock whose machines another pool has now: nobody moves, and yet their nodes are replaced."""
+    there: defaultdict[Site, dict[str, LockedPool]] = defaultdict(dict)
+    for each in placements:
+        there[each.site].update(
+            {leg.pool: locked(leg.capacity_type, leg.offer.machine_type, leg.reservation) for leg in each.legs}
+        )
+    for site, pools in sorted(lock.pools.items()):
+        for name, pool in sorted(pools.items()):
+            now = [each for each, machines in there[site].items() if machines == pool]
+            if now and name not in now:
+                message = f"is called {now[0]} from now on, as every pool of these machines is: its nodes are replaced"
+                yield Problem(lock_file(Path(), settings.stack).name, 0, f"pools.{site}.{name}", message)
+
+
+def _names(kind: _Kind, there: Iterable[_Machine], kept: Mapping[str, LockedPool]) -> dict[_Machine, str]:
     names: dict[_Machine, str] = {}
-    of_kind = {name: pool for name, pool in locked.items() if pool.capacity == kind.capacity_type}
+    of_kind = {name: pool for name, pool in kept.items() if pool.capacity == kind.capacity_type}
     new: list[_Machine] = []
     for machine in sorted(there):
-        kept = [name for name, pool in sorted(of_kind.items()) if name.startswith(kind.name) and machine.held_by(pool)]
-        if kept and kept[0] not in names.values():
-            names[machine] = kept[0]
+        for name in (kind.name, kind.name_with(machine)):
+            if name in of_kind and machine.held_by(of_kind[name]):
+                names[machine] = name
+                break
         else:
             new.append(machine)
     for machine in new:
-        more = "-".join(part.replace(".", "-") for part in (machine.machine_type, machine.reservation) if part)
-        names[machine] = kind.name if kind.name not in names.values() else f"{kind.name}-{more}"
+        names[machine] = kind.name if kind.name not in names.values() else kind.name_with(machine)
     return names
 
 

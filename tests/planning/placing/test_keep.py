@@ -301,3 +301,67 @@ class TestWaste:
         made = plan(stack({"a": {"clouds": ["aws"]}}))
         (told,) = notes(made)
         assert told.startswith("model-factory:gcp.regions: us-central1 has a cluster and no model")
+
+
+class TestNamesOfPools:
+    """A name says what a pool has, whatever a hand wrote; no two kinds of machines ever share one."""
+
+    SITE = Site("aws", "us-east-1")
+
+    def made(self, models: dict[str, dict[str, Any]], pools: dict[str, str], **of: str) -> Plan:
+        """The plan of models on AWS with a lock of on-demand pools (name → machine type), and a pool for each model that has one."""
+        kept = {name: LockedPool(capacity="on-demand", machine_type=machine) for name, machine in pools.items()}
+        lock = Lock({model: {self.SITE: (pool,)} for model, pool in of.items()}, {self.SITE: kept})
+        return plan(stack({name: {"clouds": ["aws"], **model} for name, model in models.items()}), lock)
+
+    @pytest.mark.parametrize(
+        "name", ["mine", "system", "l4x1-on-demand-UPPER", "l4x1-on-demand" + "-x" * 60, "l4x1-spot"]
+    )
+    def test_a_name_written_by_hand_becomes_the_plans_and_that_is_told(self, name: str) -> None:
+        made = self.made({"a": {}}, {name: "g6.xlarge"}, a=name)
+        (pool,) = made.pools
+        assert (pool.name, pool.machine_type) == ("l4x1-on-demand", "g6.xlarge")
+        (told,) = [each for each in notes(made) if "is called" in each]
+        assert told.startswith(f"pools.aws/us-east-1.{name}: is called l4x1-on-demand from now on")
+
+    def test_the_same_machines_under_two_names_become_one_pool_and_that_is_told(self) -> None:
+        pools = {"l4x1-on-demand": "g6.xlarge", "l4x1-on-demand-g6-xlarge": "g6.xlarge"}
+        made = self.made({"a": {}, "b": {}}, pools, a="l4x1-on-demand", b="l4x1-on-demand-g6-xlarge")
+        assert [each.name for each in made.pools] == ["l4x1-on-demand"]
+        (told,) = [each for each in notes(made) if "is called" in each]
+        assert told.startswith("pools.aws/us-east-1.l4x1-on-demand-g6-xlarge: ")
+
+    def test_the_name_of_another_machine_is_never_taken(self) -> None:
+        pools = {"l4x1-on-demand": "g6.4xlarge", "l4x1-on-demand-g6-2xlarge": "g6.xlarge"}
+        models = {"a": {"machineTypes": ["g6.xlarge"]}, "b": {"machineTypes": ["g6.2xlarge"]}, "c": {}}
+        made = self.made(models, pools, a="l4x1-on-demand-g6-2xlarge", c="l4x1-on-demand")
+        assert {each.name: each.machine_type for each in made.pools} == {
+            "l4x1-on-demand": "g6.4xlarge",
+            "l4x1-on-demand-g6-xlarge": "g6.xlarge",
+            "l4x1-on-demand-g6-2xlarge": "g6.2xlarge",
+        }
+
+    def test_names_that_the_plan_gave_are_kept_in_silence(self) -> None:
+        first = self.made({"a": {"machineTypes": ["g6.2xlarge"]}, "b": {"machineTypes": ["g6.xlarge"]}}, {})
+        again = plan(stack({each.model.name: {"clouds": ["aws"]} for each in first.placements}), Lock.of(first))
+        assert [(each.name, each.machine_type) for each in again.pools] == [
+            (each.name, each.machine_type) for each in first.pools
+        ]
+        assert not [each for each in notes(again) if "is called" in each]
+
+    def test_a_name_is_no_longer_than_a_label_may_be(self) -> None:
+        names = ["r" + "-very-long" * 6, "s" + "-very-long" * 6]
+        gcp = {
+            "regions": ["us-central1"],
+            "reservations": [
+                {"name": name, "zone": "us-central1-a", "machineType": machine, "machines": 4}
+                for name, machine in zip(names, ["g2-standard-4", "g2-standard-8"], strict=True)
+            ],
+        }
+        models = {
+            name: {"clouds": ["gcp"], "capacity": ["reserved"], "machineTypes": [machine]}
+            for name, machine in (("a", "g2-standard-4"), ("b", "g2-standard-8"))
+        }
+        made = [each.name for each in plan(stack(models, gcp=gcp)).pools]
+        assert len(set(made)) == 2
+        assert max(map(len, made)) <= 63
