@@ -30,6 +30,7 @@ from model_factory.graph.masking import MASK
 from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, Urn
 from model_factory.local.engine.errors import EngineError
 from model_factory.local.engine.request import Operation, PackSource, Request
+from model_factory.local.environment import for_child, past_proxies
 from model_factory.local.providers import background
 from model_factory.local.providers.packages import PROVIDERS
 from model_factory.local.providers.serve import VARIABLE, serve
@@ -37,6 +38,7 @@ from model_factory.planning.settings.stackfile import StackFile, read_stack_file
 
 PASSPHRASE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105  (a name)
 PASSPHRASE_FILE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105  (a name)
+_TOKEN_VARIABLE: Final = "PULUMI_ACCESS_TOKEN"  # noqa: S105  (a name)
 
 _ARGUMENTS: Final[Mapping[Operation, tuple[str, ...]]] = {
     "preview": (),
@@ -79,7 +81,7 @@ class Workplace:
 
     def environment(self) -> dict[str, str]:
         """What the CLI's environment needs beside the user's own."""
-        found = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+        found = {"PULUMI_SKIP_UPDATE_CHECK": "true", **past_proxies()}
         if self.is_local:
             backend = self.root / ".factory" / "pulumi" / "state"
             backend.mkdir(parents=True, exist_ok=True)
@@ -235,17 +237,24 @@ def shell_environment(place: Workplace, passphrase_file: Path) -> dict[str, str]
     return {VARIABLE: ",".join(filter(None, attached)), **variables}
 
 
+def _surroundings(place: Workplace) -> dict[str, str]:
+    """The user's environment; for a stack on local clouds, what it needs, since the program and its packs inherit it."""
+    if place.is_local:
+        pulumi = {key: text for key, text in os.environ.items() if key.startswith("PULUMI_") and key != _TOKEN_VARIABLE}
+        return for_child() | pulumi
+    # PYTHONDONTWRITEBYTECODE triples the time of the program's imports.
+    return {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
 @contextmanager
 def _attached(place: Workplace) -> Generator[dict[str, str]]:
     """The CLI's environment; while the block runs, our providers are served to it where it needs them."""
     environment = {
-        **os.environ,
+        **_surroundings(place),
         **place.environment(),
         "PULUMI_AUTOMATION_API": "true",
         "PULUMI_DEBUG_COMMANDS": "true",
     }
-    # It triples the time of the program's imports.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     wanted = dict.fromkeys(plugins_to_serve(environment) if place.is_local else (), 0)
     with serve(wanted, root=place.root) as served:
         ours = served.environment[VARIABLE] if wanted else ""

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import psutil
 
+from model_factory.local.environment import for_child
+
 LOG_TAIL_LINES: Final = 15
 _RECORD: Final = "process.json"
 _LOG: Final = "server.log"
@@ -36,8 +38,8 @@ class Daemon:
 
 def spawn(command: Sequence[str], directory: Path, *, source: Path, facts: Mapping[str, Any]) -> Daemon:
     """Start the command in `source`, which its imports come from too, and record it in `directory`."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(source), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = for_child()
+    environment["PYTHONPATH"] = os.pathsep.join([str(source), *filter(None, [environment.get("PYTHONPATH")])])
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / _LOG).open("ab") as log:
         # Its own session: Ctrl-C in the terminal stops the deployment, not the daemon.

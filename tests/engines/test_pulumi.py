@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import sys
 import threading
@@ -14,9 +15,10 @@ import pytest
 import yaml
 
 from model_factory.engines.protocol import Emit, Outcome
-from model_factory.engines.pulumi import PulumiEngine, PulumiError, Workplace, plugins_to_serve
+from model_factory.engines.pulumi import PulumiEngine, PulumiError, Workplace, _surroundings, plugins_to_serve
 from model_factory.local.engine.request import Request
 from model_factory.planning.settings.stackfile import StackFile, read_stack_file
+from tests.local.recorder import PROXY_VARIABLES
 
 needs_cli = pytest.mark.skipif(
     shutil.which("pulumi") is None or importlib.util.find_spec("pip") is None,
@@ -214,12 +216,48 @@ class TestPlugins:
 
 
 class TestStackFiles:
-    def test_real_accounts_keep_the_users_own_backend_and_secrets(self, tmp_path: Path) -> None:
+    def test_real_accounts_keep_the_users_own_backend_and_secrets(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in PROXY_VARIABLES:
+            monkeypatch.delenv(name, raising=False)
         environment = Workplace(tmp_path, "trial", StackFile(stack="prod"), is_local=False).environment()
         assert environment == {"PULUMI_SKIP_UPDATE_CHECK": "true"}
         assert list(tmp_path.iterdir()) == []
+
+    def test_real_accounts_keep_their_proxies_for_all_but_loopback(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("https_proxy", "http://proxy")
+        monkeypatch.setenv("NO_PROXY", "corp")
+        monkeypatch.delenv("no_proxy", raising=False)
+        environment = Workplace(tmp_path, "trial", StackFile(stack="prod"), is_local=False).environment()
+        assert environment["no_proxy"] == environment["NO_PROXY"] == "corp,127.0.0.1,localhost,::1"
 
     def test_local_clouds_keep_their_state_in_the_project(self, tmp_path: Path) -> None:
         environment = Workplace(tmp_path, "trial", StackFile(stack="dev"), is_local=True, passphrase="x").environment()
         assert environment["PULUMI_BACKEND_URL"] == (tmp_path / ".factory" / "pulumi" / "state").as_uri()
         assert environment["PULUMI_CONFIG_PASSPHRASE"] == "x"
+
+
+class TestSurroundings:
+    @pytest.fixture(autouse=True)
+    def environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        surroundings = {
+            "PATH": "/bin",
+            "PULUMI_HOME": "/pulumi",
+            "PULUMI_ACCESS_TOKEN": "pul-1",
+            "GITHUB_TOKEN": "ghp_1",
+            "HTTPS_PROXY": "http://proxy",
+        }
+        monkeypatch.setattr(os, "environ", surroundings)
+
+    def test_on_local_clouds_hold_no_token_and_no_proxy(self, tmp_path: Path) -> None:
+        assert _surroundings(Workplace(tmp_path, "trial", StackFile(stack="dev"), is_local=True)) == {
+            "PATH": "/bin",
+            "PULUMI_HOME": "/pulumi",
+        }
+
+    def test_of_real_accounts_are_the_user_s(self, tmp_path: Path) -> None:
+        place = Workplace(tmp_path, "trial", StackFile(stack="prod"), is_local=False)
+        assert _surroundings(place) == os.environ

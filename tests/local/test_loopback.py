@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import urllib.error
 from collections.abc import Callable, Generator
 from typing import Any
@@ -14,41 +12,7 @@ from model_factory.local import loopback
 from model_factory.local.errors import LocalError
 from model_factory.local.providers.aws import session as aws
 from model_factory.local.providers.gcp import session as gcp
-
-
-class Recorder:
-    """A server on loopback that keeps what it is sent, and gives every request the one answer."""
-
-    def __init__(self, answer: str) -> None:
-        self.sent: list[bytes] = []
-        self.connections = 0
-        self._answer = answer.encode()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with connection:
-                if got := connection.recv(65536):
-                    self.sent.append(got)
-                    connection.sendall(self._answer)
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-
-def answer(status: str, *headers: str) -> str:
-    body = "<ErrorResponse><Error><Code>Told</Code><Message>as told</Message></Error></ErrorResponse>"
-    return "\r\n".join((f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "Connection: close", "", body))
+from tests.local.recorder import PROXY_VARIABLES, Recorder, answer
 
 
 @pytest.fixture
@@ -130,9 +94,10 @@ class TestProxies:
         self, ask: Callable[[str], Any], serve: Callable[[str], Recorder], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         proxy, server = serve(answer("502 Bad Gateway")), serve(answer("404 Not Found"))
-        for name in ("http_proxy", "https_proxy", "all_proxy"):
+        for name in PROXY_VARIABLES:
             monkeypatch.setenv(name, proxy.url)
-            monkeypatch.setenv(name.upper(), proxy.url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
         with pytest.raises((LocalError, urllib.error.HTTPError)):
             ask(server.url)
         assert server.sent

@@ -22,6 +22,7 @@ from model_factory.local.engine import program as launcher
 from model_factory.local.engine.events import EventSink, Severity
 from model_factory.local.engine.monitor import EngineService, Monitor
 from model_factory.local.engine.request import Deployment, Program
+from model_factory.local.environment import for_child
 
 _GRPC_OPTIONS: Final = (
     ("grpc.max_receive_message_length", 400 * 1024 * 1024),
@@ -30,8 +31,6 @@ _GRPC_OPTIONS: Final = (
 )
 _GRACE_SECONDS: Final = 3.0
 _OUR_ROOT: Final = Path(__file__).resolve().parents[3]
-# Set in some environments; it triples the time the SDKs take to import.
-_UNWANTED: Final = ("PYTHONDONTWRITEBYTECODE",)
 
 
 async def run_child(
@@ -139,7 +138,7 @@ def _command(deployment: Deployment, address: str, lifeline: int) -> list[str]:
 
 
 def _environment(program: Program) -> dict[str, str]:
-    merged = {key: value for key, value in {**os.environ, **program.env}.items() if key not in _UNWANTED}
+    merged = {**for_child(), **program.env}
     merged["PULUMI_CONFIG"] = json.dumps(dict(program.config))
     merged["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(sorted(program.secret_keys))
     merged["PYTHONPATH"] = os.pathsep.join(part for part in (str(_OUR_ROOT), merged.get("PYTHONPATH", "")) if part)

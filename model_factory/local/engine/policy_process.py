@@ -27,6 +27,7 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from model_factory.local.engine.errors import PolicyError
 from model_factory.local.engine.policy_config import PolicySetting, read_policy_config, reconcile, to_request
 from model_factory.local.engine.request import Deployment, PackSource
+from model_factory.local.environment import for_child
 from model_factory.local.loopback import GRPC_OPTIONS
 
 Stream = Literal["info", "info#err"]
@@ -39,8 +40,6 @@ _START_SECONDS: Final = 60.0
 # A process that the pack started and let go may hold its output open.
 _DRAIN_SECONDS: Final = 1.0
 _TAIL_LINES: Final = 25
-# It triples the time of the pack's imports.
-_UNWANTED: Final = ("PYTHONDONTWRITEBYTECODE",)
 
 
 class PolicyPack:
@@ -244,8 +243,7 @@ class PolicyPack:
 
     def _environment(self) -> dict[str, str]:
         program = self._program
-        environment = {key: value for key, value in os.environ.items() if key not in _UNWANTED}
-        return environment | {
+        return for_child() | {
             "PULUMI_ORGANIZATION": program.organization, "PULUMI_PROJECT": program.project, "PULUMI_STACK": program.stack,
             "PULUMI_DRY_RUN": str(self._dry_run).lower(), "PULUMI_CONFIG": json.dumps(dict(program.config)),
         }  # fmt: skip
