@@ -115,7 +115,7 @@ def void(_: object) -> None:
     """A program's resources register themselves."""
 
 
-@given(document=stack_files(**URLS, max_models=3))
+@given(document=stack_files(**URLS, max_models=3, places=True))
 @EXAMPLES
 def test_a_valid_stack_file_previews_clean_and_is_unchanged_at_the_second_up(
     place: LocalStack, document: dict[str, Any]
