@@ -22,7 +22,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from ruamel.yaml import YAML
 
@@ -31,7 +31,7 @@ from model_factory.facts.machines import machines
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.placing.plan import Plan, Site, site_of
 from model_factory.planning.settings.cloud import Reservation, Value
-from model_factory.planning.settings.fields import Text
+from model_factory.planning.settings.fields import Text, Within
 from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest
 from model_factory.planning.settings.reading import Finding, check
 from model_factory.planning.settings.stackfile import LOCK_SUFFIX, KeyPath, StackFile, YamlReader
@@ -53,7 +53,7 @@ class LockedPool(Value, frozen=True):
 
 
 class _Lock(Value, frozen=True):
-    version: int
+    version: Annotated[int, Within(1, 1_000_000)]
     """Of this format: 1."""
     stack: Text
     """The stack's name."""
@@ -131,7 +131,9 @@ def lock_file(root: Path, stack: str) -> Path:
 
 def read_lock(path: Path, stack: str) -> Lock | None:
     """The lock at `path`, None where there is none. SettingsError has all that is wrong with it, each with its line and a remedy."""
-    if not path.is_file():
+    if path.is_dir():
+        raise SettingsError([Problem(path.name, 0, "", "is a folder, and the plan is kept there; move it away")])
+    if not path.exists():
         return None
     try:
         return _read(path, stack)
@@ -171,8 +173,10 @@ def _read(path: Path, stack: str) -> Lock:
 
 
 def write_lock(path: Path, lock: Lock, stack: str) -> bool:
-    """Writes the lock whole or not at all; False where the file says so already. SettingsError when it cannot be written."""
-    text = lock.text(stack)
+    """Writes the lock whole or not at all; False where the file says so already. A link stays one: what it leads to is written.
+    SettingsError when it cannot be written."""
+    text, named = lock.text(stack), path.name
+    path = Path(os.path.realpath(path))
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             return False
@@ -190,7 +194,7 @@ def write_lock(path: Path, lock: Lock, stack: str) -> bool:
             raise
     except OSError as error:
         message = f"cannot be written ({error.strerror}); the plan must be kept before anything is made: make room or the folder writable"
-        raise SettingsError([Problem(path.name, 0, "", message)]) from error
+        raise SettingsError([Problem(named, 0, "", message)]) from error
     return True
 
 
@@ -226,10 +230,34 @@ def _pools(lock: _Lock) -> Iterator[Finding]:
                     yield ("models", name, site, index), f"{pool!r} is no pool of {site}; {remedy}"
                 elif pool in pools[:index]:
                     yield ("models", name, site, index), f"{pool} is there twice; keep one"
+            yield from _together(("models", name, site), [(pool, lock.pools.get(site, {}).get(pool)) for pool in pools])
     for site, pools in lock.pools.items():
+        cloud = site.partition("/")[0]
+        known = [each.machine_type for each in machines().values() if each.cloud == cloud]
         for name, pool in pools.items():
-            known = [each.machine_type for each in machines().values() if each.cloud == site.partition("/")[0]]
             if pool.machine_type not in known:
                 close = nearest(pool.machine_type, known)
                 remedy = f"write {close}" if close else "write one that `factory offers` lists"
-                yield ("pools", site, name, "machineType"), f"{pool.machine_type!r} is not a machine type; {remedy}"
+                message = f"{pool.machine_type!r} is not a machine type of {cloud}; {remedy}"
+                yield ("pools", site, name, "machineType"), message
+            if pool.capacity == "reserved" and not pool.reservation:
+                yield ("pools", site, name), "is of reserved machines, and names no reservation; add reservation"
+            elif pool.capacity != "reserved" and pool.reservation:
+                message = f"is of machines that no reservation holds ({pool.capacity}); remove it, or write capacity: reserved"
+                yield ("pools", site, name, "reservation"), message
+
+
+def _together(place: KeyPath, pools: Sequence[tuple[str, LockedPool | None]]) -> Iterator[Finding]:
+    """Pools that no model has at once: two that are bought in one way, and two kinds of accelerators."""
+    ways: dict[CapacityType, str] = {}
+    kinds: dict[str, str] = {}
+    for index, (name, pool) in enumerate(pools):
+        machine = machines().get(pool.machine_type) if pool is not None else None
+        if pool is None or machine is None or name in ways.values():
+            continue
+        if (other := ways.setdefault(pool.capacity, name)) != name:
+            yield (*place, index), f"{name} is {pool.capacity} as {other} is, and a model has one of each; keep one"
+        elif kinds and machine.accelerator not in kinds:
+            has = f"{name} has {machine.accelerator or 'no accelerator'}, and {', '.join(f'{v} {k}' for k, v in kinds.items())}"
+            yield (*place, index), f"{has}; a model has one kind: keep one"
+        kinds.setdefault(machine.accelerator, name)

@@ -22,6 +22,8 @@ FRAME: Final = ("config", "encryptedkey", "encryptionsalt", "environment", "secr
 LOCK_SUFFIX: Final = ".plan.yaml"
 """What the name of a plan lock ends with; it stands beside the stack file, and is none."""
 _NODES_MAX: Final = 100_000
+_CHARACTERS_MAX: Final = 2_000_000
+"""Far above any stack; more takes minutes to read."""
 _STACK_NAME_MAX: Final = 100
 
 
@@ -175,8 +177,12 @@ class YamlReader:
             raise self.fail(0, f"does not exist; {remedy}") from missing
         except (OSError, UnicodeDecodeError) as broken:
             raise self.fail(0, f"cannot be read as UTF-8 text ({broken})") from broken
+        if len(text) > _CHARACTERS_MAX:
+            raise self.fail(0, f"has {len(text):,} characters, and {_CHARACTERS_MAX:,} are read; is it another file?")
         try:
             node = YAML(typ="safe", pure=True).compose(text)
+        except RecursionError as broken:
+            raise self.fail(0, "nests too deep; write it flatter") from broken
         except MarkedYAMLError as broken:
             mark = broken.problem_mark or broken.context_mark
             line = mark.line + 1 if mark is not None else 0

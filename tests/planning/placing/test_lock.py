@@ -141,13 +141,45 @@ BROKEN: dict[str, tuple[Callable[[str], str], int, str]] = {
     "a machine type that is none": (
         lambda text: text.replace("on-demand, machineType: g6.xlarge", "on-demand, machineType: g6.xlagre"),
         8,
-        "'g6.xlagre' is not a machine type; write g6.xlarge",
+        "'g6.xlagre' is not a machine type of aws; write g6.xlarge",
     ),
     "a capacity that is none": (
         lambda text: text.replace("capacity: spot", "capacity: sopt"),
         9,
         "spot",
     ),
+    "a machine type of the other cloud": (
+        lambda text: text.replace("on-demand, machineType: g6.xlarge", "on-demand, machineType: g2-standard-4"),
+        8,
+        "'g2-standard-4' is not a machine type of aws",
+    ),
+    "a version that is no number": (
+        lambda text: text.replace("version: 1", "version: true"),
+        1,
+        "True is not a whole number",
+    ),
+    "two pools that are bought in one way": (
+        lambda text: text.replace("capacity: spot", "capacity: on-demand"),
+        5,
+        "l4x1-on-demand is on-demand as l4x1-spot is, and a model has one of each; keep one",
+    ),
+    "two kinds of accelerators": (
+        lambda text: text.replace("on-demand, machineType: g6.xlarge", "on-demand, machineType: g6e.xlarge"),
+        5,
+        "l4x1-on-demand has l40s, and l4x1-spot l4; a model has one kind: keep one",
+    ),
+    "reserved machines of no reservation": (
+        lambda text: text.replace("capacity: spot", "capacity: reserved"),
+        9,
+        "names no reservation; add reservation",
+    ),
+    "a reservation of machines that are bought otherwise": (
+        lambda text: text.replace("{capacity: spot,", "{capacity: spot, reservation: cr-0123456789abcdef0,"),
+        9,
+        "no reservation holds (spot); remove it",
+    ),
+    "lists without end": (lambda text: text + "x: " + "[" * 5000, 0, "nests too deep"),
+    "a file of megabytes": (lambda text: text + "# more\n" * 300_000, 0, "is it another file?"),
     "a pool without a machine type": (
         lambda text: text.replace("{capacity: spot, machineType: g6.xlarge}", "{capacity: spot}"),
         9,
@@ -206,6 +238,23 @@ class TestWriting:
         with pytest.raises(SettingsError, match="cannot be written"):
             write_lock(path, Lock(), "dev")
         assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+    def test_a_folder_in_its_place_is_no_missing_lock(self, tmp_path: Path) -> None:
+        path = tmp_path / "Pulumi.dev.plan.yaml"
+        path.mkdir()
+        with pytest.raises(SettingsError, match=r"is a folder, and the plan is kept there; move it away$"):
+            read_lock(path, "dev")
+
+    @pytest.mark.parametrize("before", [TEXT, None], ids=["a file", "nothing yet"])
+    def test_a_link_stays_one_and_leads_to_the_new_lock(self, before: str | None, tmp_path: Path) -> None:
+        path, target = tmp_path / "Pulumi.dev.plan.yaml", tmp_path / "kept" / "dev.yaml"
+        target.parent.mkdir()
+        path.symlink_to(target)
+        if before is not None:
+            target.write_text(before)
+        assert write_lock(path, Lock(), "dev")
+        assert path.is_symlink()
+        assert target.read_text() == Lock().text("dev")
 
     def test_a_writer_that_is_killed_leaves_a_whole_lock(self, tmp_path: Path) -> None:
         path = tmp_path / "Pulumi.dev.plan.yaml"
