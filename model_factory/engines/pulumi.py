@@ -241,7 +241,7 @@ def _surroundings(place: Workplace) -> dict[str, str]:
     """The user's environment; for a stack on local clouds, what it needs, since the program and its packs inherit it."""
     if place.is_local:
         pulumi = {key: text for key, text in os.environ.items() if key.startswith("PULUMI_") and key != _TOKEN_VARIABLE}
-        return for_child() | pulumi
+        return for_child(os.environ) | pulumi
     # PYTHONDONTWRITEBYTECODE triples the time of the program's imports.
     return {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
