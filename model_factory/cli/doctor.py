@@ -92,6 +92,9 @@ def _stack(stack: str, cwd: Path) -> Iterator[Finding]:
         "ok",
         f"valid, {len(session.settings.models)} models, {'local clouds' if session.is_local else 'real accounts'}",
     )
+    lacking = session.lock_lacks()
+    told = (lacking, session.lock_remedy) if lacking else ("says where each model runs", "")
+    yield Finding(session.lock_file.name, "note" if lacking else "ok", *told)
     if not session.is_local and shutil.which("pulumi") is None:
         yield Finding(
             "engine",

@@ -74,8 +74,10 @@ class Session:
         except SettingsError as error:
             raise BadInputError(str(error)) from error
         session = cls(project, stack, file, settings, plan, lock)
-        if locked:
-            session._require_locked()
+        if locked and (lacking := session.lock_lacks()):
+            raise BadInputError(
+                f"{session.lock_file.name}: {lacking}, and --locked takes it as it is; {session.lock_remedy}"
+            )
         return session
 
     @property
@@ -98,18 +100,20 @@ class Session:
         except SettingsError as error:
             raise BadInputError(str(error)) from error
 
-    def _require_locked(self) -> None:
+    def lock_lacks(self) -> str:
+        """What the next `up` would write to the lock, in words; empty where it says all."""
         kept = Lock.of(self.plan)
+        if self.lock is None:
+            return "is not there"
         if kept == self.lock:
-            return
-        name, what = self.lock_file.name, "is not there"
-        if self.lock is not None:
-            moved = sorted(kept.differing(self.lock))
-            what = f"would change for {', '.join(moved)}" if moved else "would change in its pools"
-        raise BadInputError(
-            f"{name}: {what}, and --locked takes it as it is; run `factory plan --keep --apply --stack {self.stack}`, "
-            f"look at what moves, and commit {name}"
-        )
+            return ""
+        moved = sorted(kept.differing(self.lock))
+        return f"would change for {', '.join(moved)}" if moved else "would change in its pools"
+
+    @property
+    def lock_remedy(self) -> str:
+        """What to do where the lock lacks something."""
+        return f"run `factory plan --keep --apply --stack {self.stack}`, look at what moves, and commit {self.lock_file.name}"
 
     @property
     def is_local(self) -> bool:

@@ -3,13 +3,16 @@ takes it as it is."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from rich.prompt import Prompt
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from model_factory.cli.display import Display
@@ -21,6 +24,8 @@ from model_factory.cli.session import Session
 from model_factory.engines.protocol import Emit, Outcome
 from model_factory.local.engine.request import Operation, Request
 from model_factory.planning.placing.lock import Lock, read_lock
+from model_factory.planning.placing.market import Market
+from model_factory.planning.planned import market
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "prod", "staging")
@@ -140,6 +145,50 @@ class TestLocked:
         lock.write_text("version: 1\n")
         with pytest.raises(BadInputError, match=r"Pulumi\.prod\.plan\.yaml:1: .*factory plan --apply --stack prod"):
             Session.open("prod", project)
+
+
+class TestStays:
+    """What moves nothing: a lock that says all is taken with --locked."""
+
+    @pytest.fixture
+    def stack(self, project: Path) -> Path:
+        return project / "Pulumi.prod.yaml"
+
+    def test_in_another_order_of_the_file(self, project: Path, stack: Path) -> None:
+        document = YAML().load(stack)
+        models = document["config"]["model-factory:models"]
+        document["config"]["model-factory:models"] = {name: models[name] for name in reversed(list(models))}
+        YAML().dump(document, stack)
+        assert Session.open("prod", project, locked=True).lock
+
+    def test_with_another_label(self, project: Path, stack: Path) -> None:
+        stack.write_text(stack.read_text().replace("team: model-platform", "squad: inference"))
+        assert Session.open("prod", project, locked=True).lock
+
+    def test_with_a_further_region_which_factory_plan_weighs(self, project: Path, stack: Path) -> None:
+        document = YAML().load(stack)
+        document["config"]["model-factory:aws"]["regions"] = ["us-east-1", "us-east-2", "us-west-2"]
+        YAML().dump(document, stack)
+        session = Session.open("prod", project, locked=True)
+        assert any("us-west-2 has a cluster and no model" in note.message for note in session.plan.notes)
+
+    def test_at_other_prices_which_factory_plan_weighs(
+        self, project: Path, lock: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = Session.open("prod", project)
+        taken = {leg.offer for each in before.plan.placements for leg in each.legs}
+        dearer = Market.of(
+            replace(offer, usd_per_hour=3 * offer.usd_per_hour) if offer in taken else offer
+            for offer in market().offers
+        )
+        for module in ("session", "plan"):
+            monkeypatch.setattr(f"model_factory.cli.{module}.market", lambda: dearer)
+        session = Session.open("prod", project, locked=True)
+        assert session.lock == before.lock
+        told = CliRunner().invoke(app, ["plan", "--json", "--stack", "prod", "--cwd", str(project)]).stdout
+        moves = json.loads(told)["moves"]
+        assert {move["kind"] for move in moves} == {"moves"}
+        assert all(Decimal(move["savesUsdPerHour"]["idle"]) > 0 for move in moves)
 
 
 class TestStacks:

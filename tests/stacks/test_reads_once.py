@@ -11,7 +11,7 @@ from tests.stacks.harness import LocalStack
 
 pytestmark = pytest.mark.slow
 
-FILES = ("Pulumi.dev.yaml", "Pulumi.yaml")
+FILES = ("Pulumi.dev.plan.yaml", "Pulumi.dev.yaml", "Pulumi.yaml")
 WATCH = """
 import os, sys
 

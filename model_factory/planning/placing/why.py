@@ -57,8 +57,12 @@ class Why:
 
 def why(settings: Settings, model: ModelSettings, plan: Plan, market: Market) -> Why:
     """Weighs every machine with accelerators for a model that `plan` places."""
-    chosen = plan.of_model(model.name)
-    could = [each for each in candidates(settings, model, Sites.of(model).share, market) if not _among(each, chosen)]
+    chosen, sites = plan.of_model(model.name), Sites.of(model)
+    could = [
+        each
+        for each in candidates(settings, model, sites.share, market)
+        if sites.admit((), each.site) and not _among(each, chosen)
+    ]
     ranked = sorted((*chosen, *could), key=lambda each: rank(settings, each))
     taken = {(each.site, leg.offer.machine_type) for each in ranked for leg in each.legs}
     return Why(
@@ -66,7 +70,7 @@ def why(settings: Settings, model: ModelSettings, plan: Plan, market: Market) ->
             Candidate(each, each in chosen, _held(each, each.replicas.min), _held(each, each.replicas.max))
             for each in ranked
         ),
-        _against(settings, model, taken, market),
+        _against(settings, model, sites, taken, market),
     )
 
 
@@ -88,7 +92,7 @@ def _held(placement: Placement, replicas: int) -> Held:
 
 
 def _against(
-    settings: Settings, model: ModelSettings, taken: set[tuple[Site, str]], market: Market
+    settings: Settings, model: ModelSettings, sites: Sites, taken: set[tuple[Site, str]], market: Market
 ) -> tuple[Against, ...]:
     need, ladder = need_of(settings, model), settings.ladder_of(model)
     found: defaultdict[tuple[str, tuple[str, ...]], list[Site]] = defaultdict(list)
@@ -101,7 +105,9 @@ def _against(
         wrong = misfits(offer, need)
         reasons = _reasons(wrong)
         if not wrong:
-            if market.why_unpriced(offer):
+            if not sites.admit((), site):
+                reasons = ("fits, and is not at one of the model's sites",)
+            elif market.why_unpriced(offer):
                 reasons = ("fits, and its price was rejected; `factory offers --rejected` says why",)
             elif not any(each.capacity_type in ladder for each in sources(settings, offer)):
                 reasons = (f"fits, and cannot be had as {' or '.join(ladder)}",)

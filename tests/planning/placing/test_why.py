@@ -94,6 +94,13 @@ class TestAgainst:
         (away,) = (each for each in found.against if each.machine_type == "g6.xlarge")
         assert away.reasons == ("fits, and is in none of the regions that the model may use",)
 
+    def test_names_the_sites_of_a_model_that_names_them(self) -> None:
+        settings = settings_of(sites={"gcp/us-central1": {"min": 1, "max": 3}})
+        found = told(settings)
+        assert {each.placement.site for each in found.candidates} == {Site("gcp", "us-central1")}
+        reasons = [each.reasons for each in found.against if each.machine_type == "g6.xlarge" and EAST in each.sites]
+        assert reasons == [("fits, and is not at one of the model's sites",)]
+
     def test_names_how_it_cannot_be_bought(self) -> None:
         bare = Market.of(
             replace(each, spot_usd_per_hour=None) if each.machine_type == "g6.xlarge" else each
