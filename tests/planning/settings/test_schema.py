@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -40,6 +41,10 @@ class TestSchema:
 
     def test_it_is_the_same_each_time(self) -> None:
         assert json.dumps(json_schema(SERVING)) == json.dumps(json_schema(SERVING))
+
+    def test_the_file_beside_the_stacks_is_as_it_is_made(self) -> None:
+        written = (Path(__file__).parents[3] / "Pulumi.schema.json").read_text(encoding="utf-8")
+        assert json.loads(written) == json_schema(SERVING), "run: factory schema > Pulumi.schema.json"
 
     def test_a_valid_stack_file_satisfies_it(self) -> None:
         VALIDATOR.validate(STACK)
