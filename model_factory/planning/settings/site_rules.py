@@ -96,9 +96,11 @@ def _spread(place: KeyPath, model: Checked[ModelConfig], allowed: list[tuple[Clo
         return
     ((kind, count, there),) = counts
     if count > len(there):
+        remedy = f"write {kind}: {len(there)}" if len(there) > 1 else "leave spread out"
+        where = f"where this model may run ({', '.join(there)})"
         yield (
             (*place, "spread", kind),
-            f"{count} is above the {len(there)} where this model may run ({', '.join(there)}); add {kind} to the stack, or write less",
+            f"{count} is above the {len(there)} {where}; {remedy}, or add {kind} to the stack",
         )
     elif model.right("replicas") and replicas.min < count:
         yield (

@@ -263,11 +263,11 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         f"{LLM_KEY}.spread",
         ("sites names them", "write one of them"),
     ),
-    "spread wider than the stack": (put(f"{LLM}/spread", {"regions": 3}), f"{LLM_KEY}.spread.regions", ("3 is above the 2", "gcp/us-central1")),
+    "spread wider than the stack": (put(f"{LLM}/spread", {"regions": 3}), f"{LLM_KEY}.spread.regions", ("3 is above the 2", "gcp/us-central1", "write regions: 2")),
     "spread over one cloud": (
         all_of(put(f"{LLM}/clouds", ["aws"]), put(f"{LLM}/spread", {"clouds": 2})),
         f"{LLM_KEY}.spread.clouds",
-        ("2 is above the 1 ", "(aws)"),
+        ("2 is above the 1 ", "(aws)", "leave spread out"),
     ),
     "spread with too few replicas": (put(f"{LLM}/spread", {"clouds": 2}), f"{LLM_KEY}.replicas.min", ("1 is below the 2 clouds of spread", "write 2")),
     "spread by nothing": (put(f"{LLM}/spread", {}), f"{LLM_KEY}.spread", ("by regions or by clouds",)),
