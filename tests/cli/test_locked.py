@@ -53,6 +53,10 @@ class FakeEngine:
         return Outcome(not self.refused, unchanged=self.unchanged)
 
 
+def full(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def up(project: Path, engine: FakeEngine, *, yes: bool = True, skip_preview: bool = False) -> None:
     session = Session.open("prod", project)
     Runner(session, engine, Display(session), yes).up(Request("up"), skip_preview=skip_preview)
@@ -101,9 +105,11 @@ class TestUp:
         assert lock.exists() == written
         assert [operation for operation, _ in engine.seen] == (["preview", "up"] if written else ["preview"])
 
-    def test_changes_nothing_where_the_lock_cannot_be_written(self, project: Path, lock: Path) -> None:
+    def test_changes_nothing_where_the_lock_cannot_be_written(
+        self, project: Path, lock: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         lock.unlink()
-        lock.mkdir()
+        monkeypatch.setattr("model_factory.planning.placing.lock.os.fsync", full)
         engine = FakeEngine(lock.exists)
         with pytest.raises(BadInputError, match=r"Pulumi\.prod\.plan\.yaml: cannot be written .* make room"):
             up(project, engine)

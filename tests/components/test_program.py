@@ -150,7 +150,10 @@ class TestPlanLock:
         def never(*_: object) -> None:
             raise AssertionError
 
-        (root / "Pulumi.dev.plan.yaml").mkdir()
+        def full(_: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("model_factory.planning.placing.lock.os.fsync", full)
         monkeypatch.setattr("components.factory.build", never)
         with pytest.raises(pulumi.RunError, match=r"Pulumi\.dev\.plan\.yaml: cannot be written"):
             run_config(CONFIG, "dev", root.parent)
