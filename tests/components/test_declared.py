@@ -34,10 +34,11 @@ COSTS = ("usd_per_hour", "usd_per_month")
 
 
 def session_of(folder: Path, stack: str, document: Mapping[str, Any] | None = None) -> Session:
-    """A project of the repository's program, with one of its stack files or with another."""
-    for name in ("Pulumi.yaml", "__main__.py", f"Pulumi.{stack}.yaml"):
+    """A project of the repository's program, with one of its stack files and its plan lock, or with another file and none."""
+    for name in ("Pulumi.yaml", "__main__.py", f"Pulumi.{stack}.yaml", f"Pulumi.{stack}.plan.yaml"):
         shutil.copy(ROOT / name, folder / name)
     if document is not None:
+        (folder / f"Pulumi.{stack}.plan.yaml").unlink()
         with (folder / f"Pulumi.{stack}.yaml").open("w", encoding="utf-8") as file:
             YAML().dump(document, file)
     return Session.open(stack, folder)
