@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 
@@ -28,7 +28,7 @@ BASES: Mapping[str, tuple[str, ...]] = {"rest": ("idle", "least"), "peak": ("pea
 
 @theme.stack(
     severity=HIGH,
-    steps="Ask for fewer or smaller GPUs, or raise the budget with whoever pays: usdPerMonth in the stack's model-factory:rules or, for stacks without one, in policies/config. A stack with GPUs exports usd_per_month or usd_per_hour.",
+    steps="Ask for fewer or smaller GPUs, or raise the budget with whoever pays: that of the stack in its model-factory:rules, that of all stacks as usdPerMonth in policies/config. A stack with GPUs exports usd_per_month or usd_per_hour.",
     reference=documented(
         "FinOps Framework",
         "Budgeting",
@@ -36,11 +36,11 @@ BASES: Mapping[str, tuple[str, ...]] = {"rest": ("idle", "least"), "peak": ("pea
         "https://www.finops.org/framework/capabilities/budgeting/",
     ),
     config={
-        "usdPerMonth": number(30_000, "USD a month that a stack may cost whose own rules have no budget."),
+        "usdPerMonth": number(30_000, "USD a month that any stack may cost; a stack's own rules can set less."),
         "basis": Setting(
             "peak",
             {"type": "string", "enum": ["rest", "peak"]},
-            "Of such a stack. rest: every model at its least replicas; peak: at its most.",
+            "What that is held against. rest: every model at its least replicas; peak: at its most.",
         ),
     },
 )
@@ -48,17 +48,13 @@ def monthly_budget(stack: Stack, report: Report) -> None:
     """The stack costs no more a month than its budget, by its own estimate."""
     for root in stack.of(ROOT):
         outputs = _outputs(root)
-        limit, basis = _budget(outputs) or (Decimal(str(stack.config["usdPerMonth"])), str(stack.config["basis"]))
-        for output, times in COST_OUTPUTS:
-            amount = _amount(at(outputs, output), basis)
-            if amount is not None:
-                monthly = amount * times
-                if monthly > limit:
-                    report(
-                        f"the stack costs {monthly:,.0f} USD a month at {basis}, and may cost {limit:,.0f}",
-                        root.urn,
-                    )
-                return
+        limits = [(Decimal(str(stack.config["usdPerMonth"])), str(stack.config["basis"])), *_budget(outputs)]
+        told = [(basis, limit, monthly) for limit, basis in limits if (monthly := _monthly(outputs, basis)) is not None]
+        for basis, limit, monthly in told:
+            if monthly > limit:
+                report(f"the stack costs {monthly:,.0f} USD a month at {basis}, and may cost {limit:,.0f}", root.urn)
+        if told:
+            return
     paid = sorted(each.name for each in stack.resources if (pool := node_pool(each)) is not None and pool.gpus_per_node)
     if paid:
         report(f"what the GPUs of {', '.join(paid)} cost is not told: the stack exports no usd_per_month")
@@ -72,10 +68,20 @@ def _outputs(root: Resource) -> Props:
     return {}
 
 
-def _budget(outputs: Props) -> tuple[Decimal, str] | None:
-    """The stack's own limit and what it holds for; None where it has none that can be read."""
+def _budget(outputs: Props) -> Iterator[tuple[Decimal, str]]:
+    """The stack's own limit and what it holds for; nothing where it has none that can be read."""
     limit, basis = _decimal(at(outputs, BUDGET_OUTPUT, "usd_per_month")), at(outputs, BUDGET_OUTPUT, "basis")
-    return (limit, str(basis)) if limit is not None and basis in BASES else None
+    if limit is not None and basis in BASES:
+        yield limit, str(basis)
+
+
+def _monthly(outputs: Props, basis: str) -> Decimal | None:
+    """What the stack says that it costs a month; None where it does not."""
+    for output, times in COST_OUTPUTS:
+        amount = _amount(at(outputs, output), basis)
+        if amount is not None:
+            return amount * times
+    return None
 
 
 def _amount(output: object, basis: str) -> Decimal | None:

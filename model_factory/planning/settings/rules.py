@@ -34,7 +34,7 @@ class Rules(Value, frozen=True):
     spot: Literal["allowed", "never"] = "allowed"
     """May models run on machines that the cloud can take back? never: they skip spot, wherever it stands in their ladder."""
     budget: Budget | None = None
-    """What the stack may cost. Left out: the budget policy's own configuration decides."""
+    """What the stack may cost, where that is less than the budget policy allows any stack."""
     preferred_cloud: Cloud | None = None
     """The cloud where a model runs if it fits there, whatever it costs in others."""
     residency: Residency = Field(default={})
