@@ -124,12 +124,18 @@ def _to_pay(placement: Placement, replicas: int) -> Decimal:
     return Decimal("Infinity") if paid is None else paid
 
 
-def _cheapness(source: Source, need: Need, replicas: Replicas) -> tuple[Decimal, Decimal, int, str]:
+def _cheapness(source: Source, need: Need, replicas: Replicas) -> tuple[int, Decimal, Decimal, int, str, int, str]:
+    """What the better of two sources has less of: replicas that its reservation has no room for, then cost. Of reservations alike the smaller, which
+    leaves the larger one whole."""
     per_node = replicas_per_node(source.offer, need)
     price = Decimal("Infinity") if source.price is None else source.price
+    held = source.reservation
     return (
+        max(replicas.max - held.machines * per_node, 0) if held else 0,
         price * -(-replicas.min // per_node),
         price * -(-replicas.max // per_node),
         source.offer.accelerator_count,
         source.offer.machine_type,
+        held.machines if held else 0,
+        held.name if held else "",
     )

@@ -44,14 +44,18 @@ def gone(settings: Settings, lock: Lock) -> Iterator[Problem]:
 
 
 def unused(
-    settings: Settings, market: Market, placements: Sequence[Placement], pools: Iterable[Pool]
+    settings: Settings, market: Market, placements: Sequence[Placement], pools: Sequence[Pool]
 ) -> Iterator[Problem]:
-    """Clusters without a model, and GPUs that no replica can use."""
+    """Clusters without a model, reserved machines without one, and GPUs that no replica can use."""
     for section in settings.sections.values():
         for region in section.regions:
             if not any((each.cloud, each.region) == (section.CLOUD, region) for each in placements):
                 message = f"{region} has a cluster and no model: its control plane and system nodes are paid for; remove it, or place a model there"
                 yield settings.where.problem((section.key(), "regions"), message)
+        for index, each in enumerate(section.reservations):
+            if not any(pool.reservation == each for pool in pools):
+                message = f"{each.machines} {each.machine_type} in {each.zone} are reserved, and no model runs on them; name reserved in the capacity of one that fits, or remove it"
+                yield settings.where.problem((section.key(), "reservations", index), message)
     for pool in pools:
         members = [
             (each, leg)

@@ -158,6 +158,6 @@ def _short(settings: Settings, leg: Leg, there: Iterable[tuple[Placement, Leg]])
     held = leg.reservation.machines if leg.reservation else wanted
     if wanted > held:
         for each, _ in alone:
-            message = f"reservation {leg.reservation.name if leg.reservation else ''} has {held} machines, and its models may need {wanted}"
+            message = f"reservation {leg.reservation.name if leg.reservation else ''} has {held} machine{'' if held == 1 else 's'}, and its models may need {wanted}"
             remedy = "append on-demand, or lower replicas.max"
             yield settings.where.problem((MODELS, each.model.name, "capacity"), f"{message}; {remedy}")

@@ -18,6 +18,7 @@ def unknown_hardware(settings: Settings, market: Market) -> Iterator[tuple[str, 
     every = (*market.offers, *market.rejected)
     accelerators = sorted({offer.accelerator for offer in every if offer.accelerator})
     machine_types = sorted({offer.machine_type for offer in every if offer.accelerator})
+    without = {offer.machine_type for offer in every} - set(machine_types)
     for model in settings.models:
         for key, given, sold in (
             ("accelerators", model.accelerators, accelerators),
@@ -25,7 +26,8 @@ def unknown_hardware(settings: Settings, market: Market) -> Iterator[tuple[str, 
         ):
             for index, name in enumerate(given):
                 if name not in sold:
-                    message = f"{name!r} is not in the price tables; {instead(name, sold)}"
+                    what = "has no GPU, and a model takes one" if name in without else "is not in the price tables"
+                    message = f"{name!r} {what}; {instead(name, sold)}"
                     yield model.name, settings.where.problem((MODELS, model.name, key, index), message)
 
 

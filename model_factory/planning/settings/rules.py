@@ -59,6 +59,8 @@ class Rules(Value, frozen=True):
         known = sorted(region for facts in CLOUDS.values() for region in facts.regions)
         for label, values in self.residency.items() if right("residency") else ():
             for value, regions in values.items():
+                if not regions:
+                    yield (RULES, "residency", label, value), "names no region; name one at least, or remove it"
                 for index, region in enumerate(regions):
                     if region not in known:
                         message = f"no cloud has a region {region!r}; {instead(region, known)}"

@@ -39,15 +39,17 @@ from model_factory.planning.settings.stackfile import StackFile
 C = TypeVar("C", bound=CloudSettings)
 
 MODELS: Final = "model-factory:models"
+REPLICAS_MAX: Final = 1000
+"""Of one model at one site, and of what replicas says of all."""
 Environment = Literal["dev", "staging", "prod"]
 
 
 class Replicas(Value, frozen=True):
     """How many copies of a model run."""
 
-    min: Annotated[int, Within(1, 1000, "nothing here wakes a model that has no replica")]
+    min: Annotated[int, Within(1, REPLICAS_MAX, "nothing here wakes a model that has no replica")]
     """Copies kept at any time."""
-    max: Annotated[int, Within(1, 1000)]
+    max: Annotated[int, Within(1, REPLICAS_MAX)]
     """Copies at peak traffic; it bounds what the model can cost."""
 
 

@@ -10,7 +10,7 @@ from model_factory.planning.settings.clouds import Sections
 from model_factory.planning.settings.problems import instead
 from model_factory.planning.settings.reading import Checked, Finding
 from model_factory.planning.settings.rules import RULES, Rules
-from model_factory.planning.settings.sections import ModelConfig, Replicas, summed
+from model_factory.planning.settings.sections import REPLICAS_MAX, ModelConfig, Replicas, summed
 from model_factory.planning.settings.stackfile import KeyPath
 
 
@@ -30,7 +30,8 @@ def check_replicas(place: KeyPath, model: Checked[ModelConfig]) -> Iterator[Find
         yield (*place, *key), f"min {pair.min} is above max {pair.max}; set min ≤ max"
     total = summed(value.sites)
     if written and value.sites and not crossed and value.replicas != total:
-        given, remedy = _pair(value.replicas), f"write {_pair(total)}, or leave replicas out"
+        given, sum_fits = _pair(value.replicas), total.max <= REPLICAS_MAX
+        remedy = f"write {_pair(total)}, or leave replicas out" if sum_fits else "leave replicas out"
         yield (*place, "replicas"), f"{given} is not the sum over sites; {remedy}"
 
 
@@ -125,6 +126,8 @@ def _let_in(residence: frozenset[str], sections: Sections) -> str:
     for cloud, section in sections.items():
         if there := sorted(residence & CLOUDS[cloud].regions):
             return f"add {there[0]} to {section.value.key()}.regions"
+    if not residence:
+        return f"correct the labels or {RULES}.residency, which names no region for all of them"
     return "name a cloud that has one of them, or correct the rule"
 
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -240,6 +241,26 @@ class TestLadders:
         }
         with pytest.raises(ValueError, match="has 2 machines, and its models may need 3; append on-demand"):
             plan(stack({"a": {"capacity": ["reserved"], "replicas": {"min": 1, "max": 3}}}, aws=aws))
+
+    def test_of_several_reservations_the_one_that_holds_all_is_taken_in_any_order(self) -> None:
+        rows = [
+            {"name": f"cr-0123456789abcde{name}", "zone": "us-east-1a", "machineType": machine, "machines": machines}
+            for name, machine, machines in (
+                ("1", "g6.xlarge", 1),
+                ("4", "g6.xlarge", 4),
+                ("3", "g6.xlarge", 3),
+                ("2", "g6.2xlarge", 9),
+            )
+        ]
+        taken = set()
+        for order in permutations(rows):
+            aws = {"regions": ["us-east-1"], "reservations": list(order)}
+            made = plan(stack({"a": {"capacity": ["reserved"], "replicas": {"min": 1, "max": 3}}}, aws=aws))
+            taken.add(made.placements[0].first.reservation)
+            left = [each for each in notes(made) if "are reserved" in each]
+            assert len(left) == 3
+            assert all("no model runs on them; name reserved in the capacity" in each for each in left)
+        assert [each.name for each in taken if each] == ["cr-0123456789abcde3"]
 
     def test_pools_have_room_for_all_of_a_model_and_its_roll(self) -> None:
         made = plan(stack({"a": {"spot": True, "replicas": {"min": 1, "max": 3}}}))

@@ -126,6 +126,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "unknown cloud": (put(f"{LLM}/clouds", ["azure"]), f"{LLM_KEY}.clouds[0]", ("'azure' is not one of aws, gcp",)),
     "cloud twice": (put(f"{LLM}/clouds", ["aws", "aws"]), f"{LLM_KEY}.clouds[1]", ("twice",)),
     "region of no cloud": (put(f"{LLM}/regions", ["us-east-2"]), f"{LLM_KEY}.regions[0]", ("'us-east-2'", "write us-east-1")),
+    "machine without a GPU": (put(f"{LLM}/machineTypes", ["m7i.large"]), f"{LLM_KEY}.machineTypes[0]", ("'m7i.large' has no GPU, and a model takes one",)),
     "unknown accelerator": (put(f"{LLM}/accelerators", ["l40"]), f"{LLM_KEY}.accelerators[0]", ("'l40' is not in the price tables",)),
     "unknown machine": (put(f"{LLM}/machineTypes", ["g6.xlrage"]), f"{LLM_KEY}.machineTypes[0]", ("write g6.xlarge",)),
     "GPU absent in the regions": (
@@ -268,6 +269,26 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         all_of(put(f"{LLM}/clouds", ["aws"]), put(f"{LLM}/spread", {"clouds": 2})),
         f"{LLM_KEY}.spread.clouds",
         ("2 is above the 1 ", "(aws)", "leave spread out"),
+    ),
+    "spread over more than there is, of which some": (
+        all_of(put(f"{LLM}/replicas/min", 3), put(f"{LLM}/spread", {"regions": 3})), f"{LLM_KEY}.spread.regions", ("write regions: 2, or add regions to the stack",),
+    ),
+    "spread over one cloud, and fewer is none": (
+        all_of(put(f"{LLM}/clouds", ["aws"]), put(f"{LLM}/spread", {"clouds": 2})), f"{LLM_KEY}.spread.clouds", ("leave spread out, or add clouds",),
+    ),
+    "more replicas over sites than one number says": (
+        all_of(sites(aws_us_east_1=(1, 1000), gcp_us_central1=(1, 1000)), put(f"{LLM}/replicas", {"min": 1, "max": 1000})),
+        f"{LLM_KEY}.replicas",
+        ("is not the sum over sites; leave replicas out",),
+    ),
+    "residency in an empty list": (put(RULES, {"residency": {"data": {"eu": []}}}), f"{RULES}.residency.data.eu", ("names no region", "remove it")),
+    "labels that exclude each other": (
+        all_of(
+            put(RULES, {"residency": {"data": {"us": ["us-east-1"]}, "team": {"a": ["us-central1"]}}}),
+            put(f"{LLM}/labels", {"data": "us", "team": "a"}),
+        ),
+        f"{LLM_KEY}.labels",
+        ("keep it in no region", f"correct the labels or {RULES}.residency"),
     ),
     "spread with too few replicas": (put(f"{LLM}/spread", {"clouds": 2}), f"{LLM_KEY}.replicas.min", ("1 is below the 2 clouds of spread", "write 2")),
     "spread by nothing": (put(f"{LLM}/spread", {}), f"{LLM_KEY}.spread", ("by regions or by clouds",)),

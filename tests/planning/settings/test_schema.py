@@ -21,6 +21,8 @@ CROSS_KEY = {
     "reservation by a name of another cloud", "reservation twice", "reserved machine of another cloud", "residency in no region", "residency without a place", "site of no region",
     "site outside the model's regions", "site outside the residence", "site with min above max", "sites and spread",
     "sites that do not sum up", "spot alone where it is never allowed", "spot said twice", "spread by both", "spread by nothing",
+    "labels that exclude each other", "machine without a GPU", "more replicas over sites than one number says",
+    "residency in an empty list", "spread over more than there is, of which some", "spread over one cloud, and fewer is none",
     "spread over one cloud", "spread wider than the stack", "spread with too few replicas",
     "GCP project", "GPU absent in the regions", "GPU machine for the system", "NaN", "NaN replicas", "bad CIDR", "branch of weights",
     "cloud not set up", "cloud twice", "control plane range", "encrypted setting", "endpoint missing", "endpoint outside loopback", "endpoint read as two hosts",
