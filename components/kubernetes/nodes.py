@@ -103,7 +103,7 @@ def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
         # Model server images take 10 to 20 GiB each, and engines write compiled kernels beside them.
         disk_gib=200,
         accelerator=pool.accelerator,
-        accelerator_count=pool.accelerator_count,
+        accelerator_count=pool.share.count,
         taints=(GPU_TAINT,),
         labels={
             **pool_labels(pool.name),

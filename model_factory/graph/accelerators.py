@@ -37,9 +37,9 @@ class Share:
         """The same in whole accelerators."""
         return whole(self.resource, Decimal(self.count))
 
-    def __str__(self) -> str:
-        """As people say it: `2 GPUs`."""
-        return f"{self.count} GPU{'' if self.count == 1 else 's'}"
+    def holds(self, part: Share) -> int:
+        """How many such parts this one has room for."""
+        return self.count // part.count if part.resource == self.resource else 0
 
 
 _STEP: Final = Decimal("1e-12")

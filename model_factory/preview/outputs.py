@@ -26,9 +26,11 @@ def print_outputs(console: Console, outputs: Mapping[str, Any]) -> None:
         if _is_records(value):
             named = isinstance(value, Mapping)
             records = [{"name": key, **record} for key, record in sorted(value.items())] if named else value
-            console.print(_table(name, records))
+            console.print(_table(name, records, console.width))
         elif isinstance(value, Mapping) and value:
-            console.print(_table(name, [{"name": key, "value": item} for key, item in sorted(value.items())]))
+            console.print(
+                _table(name, [{"name": key, "value": item} for key, item in sorted(value.items())], console.width)
+            )
         else:
             console.print(Text.assemble((name, "bold"), ": ", _cell(value)))
 
@@ -38,8 +40,9 @@ def _is_records(value: Any) -> TypeGuard[Mapping[str, Mapping[str, Any]] | Seque
     return isinstance(items, list) and bool(items) and all(isinstance(item, Mapping) for item in items)
 
 
-def _table(title: str, records: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a record; where it has several records of its own, as a model has legs, these under it in its columns."""
+def _table(title: str, records: Sequence[Mapping[str, Any]], width: int) -> Table:
+    """A row a record; where it has several records of its own, as a model has legs, these under it in its columns. Where the values fit
+    the width and the headings do not, it is the headings that wrap."""
     table = Table(
         title=title,
         title_justify="left",
@@ -50,14 +53,22 @@ def _table(title: str, records: Sequence[Mapping[str, Any]]) -> Table:
         header_style="dim",
     )
     columns = sorted({key for each in records for key in each if not _is_records(each[key])}, key=_column_place)
-    for column in columns:
-        numbers = all(isinstance(record.get(column), (int, float)) for record in records)
-        table.add_column(_heading(column), justify="right" if numbers else "left", overflow="fold")
+    rows: list[tuple[list[Text], str]] = []
     for record in records:
-        table.add_row(*(_cell(record.get(column)) for column in columns))
+        rows.append(([_cell(record.get(column)) for column in columns], ""))
         for parts in (each for each in record.values() if _is_records(each) and len(each) > 1):
-            for part in parts.values() if isinstance(parts, Mapping) else parts:
-                table.add_row(*(_cell(part[column]) if column in part else "" for column in columns), style="dim")
+            rows += (
+                ([_cell(part[column]) if column in part else Text() for column in columns], "dim")
+                for part in (parts.values() if isinstance(parts, Mapping) else parts)
+            )
+    widths = [max(cells[number].cell_len for cells, _ in rows) for number in range(len(columns))]
+    fits = sum(widths) + 2 * (len(widths) - 1) <= width
+    for column, least in zip(columns, widths, strict=True):
+        numbers = all(isinstance(record.get(column), (int, float)) for record in records)
+        justify = "right" if numbers else "left"
+        table.add_column(_heading(column), justify=justify, overflow="fold", min_width=least if fits else None)
+    for cells, style in rows:
+        table.add_row(*cells, style=style)
     return table
 
 

@@ -91,6 +91,11 @@ def share_of(model: ModelConfig) -> Share:
     return Share(model.gpus_per_replica)
 
 
+def all_of(offer: Offer) -> Share:
+    """All the accelerators of one such machine."""
+    return Share(offer.accelerator_count)
+
+
 def fits(offer: Offer, need: Need) -> bool:
     """Can one replica run on one such machine?"""
     return next(_misfits(offer, need), None) is None
@@ -112,7 +117,7 @@ def replicas_per_node(offer: Offer, need: Need) -> int:
     if not fits(offer, need):
         return 0
     cores, memory = allocatable(offer)
-    return int(min(offer.accelerator_count // need.share.count, cores // need.cpu, memory // need.memory_gib))
+    return int(min(all_of(offer).holds(need.share), cores // need.cpu, memory // need.memory_gib))
 
 
 def gpus_for(offer: Offer, gib: Decimal) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from model_factory.facts.catalogue import catalogue
+from model_factory.facts.catalogue import Rejected, catalogue
 from model_factory.facts.offer import Offer
 from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.market import Market
@@ -103,6 +103,19 @@ class TestCheapestFit:
         assert second.endswith(
             "nearest is g4dn.xlarge in us-east-1: it leaves 12.8 GiB of memory of the 13 needed; write memoryGib: 12.8"
         )
+
+    def test_a_machine_whose_price_was_thrown_out_is_not_refused_as_if_it_were_not_there(self) -> None:
+        bad = next(offer for offer in OFFERS if (offer.region, offer.machine_type) == ("us-east-1", "p4d.24xlarge"))
+        market = Market.of(
+            [each for each in OFFERS if each != bad], [Rejected(bad, "spot 30 is not below on-demand 22")]
+        )
+        with pytest.raises(PlanError) as refused:
+            place(settings_of({"a": {"machineTypes": ["p4d.24xlarge"]}}), market)
+        (problem,) = refused.value.problems
+        assert (
+            "p4d.24xlarge in us-east-1 would fit, but its price was rejected: spot 30 is not below on-demand 22 "
+            "(`make prices` reads it anew)"
+        ) in problem.message
 
 
 class TestPools:
