@@ -12,7 +12,7 @@ from typing import Final
 _HOSTS: Final = frozenset({"127.0.0.1", "[::1]", "localhost"})
 # Only what every parser takes as it stands: no user info, query, fragment, escape, backslash or control character.
 _URL: Final = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:/[A-Za-z0-9._~/-]*)?")
-_TARGET: Final = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost):([0-9]{1,5})")
+_TARGET: Final = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(?::([0-9]{1,5}))?")
 _PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65535
 
@@ -42,7 +42,12 @@ def on_loopback(url: str) -> bool:
 def is_loopback_target(target: str) -> bool:
     """Is `target` a gRPC address (`127.0.0.1:4000`) of this machine only?"""
     found = _TARGET.fullmatch(target)
-    return found is not None and 0 < int(found[2]) <= _LAST_PORT
+    return found is not None and found[2] is not None and 0 < int(found[2]) <= _LAST_PORT
+
+
+def is_loopback_host(host: str) -> bool:
+    """Does a request's Host header (`127.0.0.1:4610`) name this machine, by no name that a name server could give away?"""
+    return _TARGET.fullmatch(host) is not None
 
 
 def is_loopback_address(address: str) -> bool:

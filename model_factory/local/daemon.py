@@ -19,6 +19,7 @@ from typing import Any, Final
 import psutil
 
 from model_factory.local.environment import for_child
+from model_factory.local.folders import private, take_private
 
 LOG_TAIL_LINES: Final = 15
 _RECORD: Final = "process.json"
@@ -40,8 +41,8 @@ def spawn(command: Sequence[str], directory: Path, *, source: Path, facts: Mappi
     """Start the command in `source`, which its imports come from too, and record it in `directory`."""
     environment = for_child()
     environment["PYTHONPATH"] = os.pathsep.join([str(source), *filter(None, [environment.get("PYTHONPATH")])])
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / _LOG).open("ab") as log:
+    take_private(directory)
+    with open(directory / _LOG, "ab", opener=private) as log:
         # Its own session: Ctrl-C in the terminal stops the deployment, not the daemon.
         process = subprocess.Popen(
             command,
@@ -50,12 +51,15 @@ def spawn(command: Sequence[str], directory: Path, *, source: Path, facts: Mappi
             stderr=log,
             cwd=source,
             env=environment,
+            # What it keeps holds secrets.
+            umask=0o077,
             start_new_session=True,
         )
     _STARTED[process.pid] = process
     started = psutil.Process(process.pid)
     temporary = directory / f"{_RECORD}.new"
-    temporary.write_text(json.dumps({"pid": process.pid, "created": started.create_time(), **facts}))
+    with open(temporary, "w", encoding="utf-8", opener=private) as file:
+        json.dump({"pid": process.pid, "created": started.create_time(), **facts}, file)
     temporary.replace(directory / _RECORD)
     return Daemon(started, facts)
 

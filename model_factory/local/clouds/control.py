@@ -11,6 +11,8 @@ latency. What a cloud stores, and how it words an error, is the cloud's own busi
     GET, PUT /_cloud/latency     {milliseconds, operation?}; 0 milliseconds without an operation removes all of it
     GET, PUT /_cloud/transition  {seconds}
 
+A request that a web page makes a browser send is refused, whatever it asks for (`stranger`).
+
 Operations are matched with shell-style patterns, letter case counts: `eks:Create*`, `container.projects.*.clusters.create`.
 """
 
@@ -28,6 +30,7 @@ from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from model_factory.graph.loopback import is_loopback_host
 from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.errors import ControlError
 
@@ -262,15 +265,33 @@ class Controls:
         }
 
 
+def stranger(host: str, origin: str | None, site: str | None) -> Reply | None:
+    """The refusal of a request that a web page may have made a browser send; None for a client of this machine.
+
+    `host`, `origin` and `site` are the headers Host, Origin and Sec-Fetch-Site. The clouds check no credentials, and serve no pages: a host
+    name that is not this machine's is a page whose name server said 127.0.0.1, and only browsers tell an origin.
+    """
+    if not is_loopback_host(host):
+        why = f"host {host!r} is not this machine; call http://127.0.0.1:<port>"
+    elif origin is not None or site not in (None, "none"):
+        why = f"a web page ({origin or site}) may not call a local cloud; call it from a program of this machine"
+    else:
+        return None
+    return _reply(HTTPStatus.FORBIDDEN, {"error": why})
+
+
 def wsgi(controls: Controls, app: WSGIApplication) -> WSGIApplication:
     """`app`, with the control calls in front of it."""
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ.get("PATH_INFO", "")
-        if not path.startswith(PREFIX):
+        refusal = stranger(environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE"))
+        if refusal is None and not path.startswith(PREFIX):
             return app(environ, start_response)
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        if length > MAXIMUM_BODY_BYTES:
+        if refusal is not None:
+            reply = refusal
+        elif length > MAXIMUM_BODY_BYTES:
             reply = _too_large()
         else:
             reply = controls.handle(environ["REQUEST_METHOD"], path, environ["wsgi.input"].read(length))
@@ -290,6 +311,10 @@ def asgi(controls: Controls, app: AsgiApplication) -> AsgiApplication:
     async def application(
         scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
+        refusal = _stranger(scope["headers"]) if scope["type"] == "http" else None
+        if refusal is not None:
+            await _send(send, refusal)
+            return
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
             await app(scope, receive, send)
             return
@@ -303,11 +328,20 @@ def asgi(controls: Controls, app: AsgiApplication) -> AsgiApplication:
             reply = _too_large()
         else:
             reply = await asyncio.to_thread(controls.handle, scope["method"], scope["path"], body)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(reply.body)).encode())]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        await _send(send, reply)
 
     return application
+
+
+def _stranger(headers: Iterable[tuple[bytes, bytes]]) -> Reply | None:
+    told = {name.lower(): value.decode("latin-1") for name, value in headers}
+    return stranger(told.get(b"host", ""), told.get(b"origin"), told.get(b"sec-fetch-site"))
+
+
+async def _send(send: Callable[[Message], Awaitable[None]], reply: Reply) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(reply.body)).encode())]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 def _reply(status: int, document: object) -> Reply:

@@ -23,6 +23,7 @@ import psutil
 from model_factory.local import daemon, loopback
 from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
+from model_factory.local.folders import private, take_private
 
 HOST: Final = "127.0.0.1"
 SOURCE: Final = Path(__file__).parents[3]
@@ -178,8 +179,9 @@ def _ask(spec: CloudSpec) -> CloudStatus | None:
 
 @contextmanager
 def _only_starter(spec: CloudSpec, root: Path) -> Generator[None]:
-    spec.data(root).mkdir(parents=True, exist_ok=True)
-    with (spec.directory(root) / "start.lock").open("w") as lock:
+    take_private(spec.directory(root))
+    take_private(spec.data(root))
+    with open(spec.directory(root) / "start.lock", "w", opener=private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from model_factory.local import daemon
 from model_factory.local.errors import ServerError
+from model_factory.local.folders import private, take_private
 from model_factory.local.providers.packages import PROVIDERS
 
 _SOURCE: Final = Path(__file__).parents[3]
@@ -31,8 +32,8 @@ def start(root: Path) -> Mapping[str, int]:
         ServerError: it ended, or did not listen in time.
     """
     folder = _folder(root)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "start.lock").open("w") as lock:
+    take_private(folder)
+    with open(folder / "start.lock", "w", opener=private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once: the second finds the server of the first
         running = daemon.recorded(folder)
         if running is None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_factory.local.clouds.control import Controls, Fault, asgi, wsgi
+from model_factory.local.clouds.control import Controls, Fault, asgi, stranger, wsgi
 
 
 class FakeCloud:
@@ -170,13 +170,19 @@ class TestAdapters:
             start_response("200 OK", [])
             return [b"app"]
 
-        def request(path: str, body: bytes = b"", method: str = "GET") -> tuple[str, bytes]:
+        def request(
+            path: str,
+            body: bytes = b"",
+            method: str = "GET",
+            headers: Mapping[str, str] = {"HTTP_HOST": "127.0.0.1:4610"},
+        ) -> tuple[str, bytes]:
             statuses: list[str] = []
             environ: Any = {
                 "PATH_INFO": path,
                 "REQUEST_METHOD": method,
                 "CONTENT_LENGTH": str(len(body)),
                 "wsgi.input": io.BytesIO(body),
+                **headers,
             }
             answer = b"".join(wsgi(controls, app)(environ, lambda status, *_: statuses.append(status)))  # type: ignore[arg-type]
             return statuses[0], answer
@@ -184,12 +190,19 @@ class TestAdapters:
         assert request("/clusters") == ("200 OK", b"app")
         assert request("/_cloud/transition", b'{"seconds": 2}', "PUT") == ("200 OK", b'{"seconds": 2.0}\n')
         assert request("/_cloud/transition", b'{"seconds": -2}', "PUT")[0] == "400 Bad Request"
+        for path in ("/_cloud/reset", "/clusters"):
+            status, body = request(
+                path, b"{}", "POST", {"HTTP_HOST": "127.0.0.1:4610", "HTTP_ORIGIN": "http://evil.example"}
+            )
+            assert status == "403 Forbidden"
+            assert b"evil.example" in body
+        assert controls.handle("GET", "/_cloud/status", b"").status == 200
 
     def test_asgi_answers_control_calls_and_passes_the_rest_on(self, controls: Controls) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "passed"})
 
-        async def request(path: str, chunks: list[bytes], method: str = "GET") -> list[Any]:
+        async def request(path: str, chunks: list[bytes], method: str = "GET", host: bytes = b"localhost") -> list[Any]:
             sent: list[Any] = []
             messages = [
                 {"type": "http.request", "body": chunk, "more_body": index + 1 < len(chunks)}
@@ -202,13 +215,37 @@ class TestAdapters:
             async def send(message: Any) -> None:
                 sent.append(message)
 
-            await asgi(controls, app)({"type": "http", "method": method, "path": path}, receive, send)
+            scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", host)]}
+            await asgi(controls, app)(scope, receive, send)
             return sent
 
         assert asyncio.run(request("/compute/v1", [b""])) == [{"type": "passed"}]
         sent = asyncio.run(request("/_cloud/transition", [b'{"sec', b'onds": 2}'], "PUT"))
         assert [sent[0]["status"], sent[1]["body"]] == [200, b'{"seconds": 2.0}\n']
         assert controls.transition_seconds == 2
+        assert asyncio.run(request("/compute/v1", [b""], host=b"evil.example"))[0]["status"] == 403
+
+
+class TestStrangers:
+    @pytest.mark.parametrize("host", ["127.0.0.1:4610", "localhost", "[::1]:4610"])
+    def test_clients_of_this_machine_are_none(self, host: str) -> None:
+        assert stranger(host, None, None) is None
+        assert stranger(host, None, "none") is None  # typed into a browser by its user
+
+    @pytest.mark.parametrize(
+        "host", ["", "evil.example", "127.0.0.1.evil.example:4610", "127.0.0.1@evil.example", "10.0.0.1"]
+    )
+    def test_a_name_that_points_here_is_one(self, host: str) -> None:
+        reply = stranger(host, None, None)
+        assert reply is not None
+        assert reply.status == 403
+
+    @pytest.mark.parametrize(
+        ("origin", "site"),
+        [("https://evil.example", None), ("null", None), ("http://localhost:3000", None), (None, "cross-site")],
+    )
+    def test_every_web_page_is_one(self, origin: str | None, site: str | None) -> None:
+        assert stranger("127.0.0.1:4610", origin, site) is not None
 
 
 def test_a_fault_is_a_value() -> None:

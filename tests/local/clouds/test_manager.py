@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from model_factory.graph import loopback
 from model_factory.local.clouds import manager
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
@@ -55,12 +56,14 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tree / "model_factory"
     clouds = package / "local" / "clouds"
     (clouds / "fake").mkdir(parents=True)
-    for each in (package, package / "local", clouds, clouds / "fake"):
+    (package / "graph").mkdir()
+    for each in (package, package / "graph", package / "local", clouds, clouds / "fake"):
         (each / "__init__.py").touch()
     for name in ("__init__.py", "control.py"):
         (clouds / name).write_text(Path(manager.__file__).with_name(name).read_text())
     errors = Path(manager.__file__).parents[1] / "errors.py"
     (clouds.parent / "errors.py").write_text(errors.read_text())
+    (package / "graph" / "loopback.py").write_text(Path(loopback.__file__).read_text())
     behave(tree)
     monkeypatch.setattr(manager, "SOURCE", tree)
     return tree
@@ -193,3 +196,15 @@ class TestCalls:
     def test_a_cloud_that_is_not_there_is_said_so(self, spec: CloudSpec) -> None:
         with pytest.raises(NotRunningError, match="factory clouds start"):
             manager.reset([spec])
+
+
+class TestFiles:
+    def test_of_a_cloud_are_for_their_owner_only(self, source: Path, spec: CloudSpec, tmp_path: Path) -> None:
+        behave(source, "(__import__('pathlib').Path(arguments.data) / 'state').write_text('secret')")
+        folder = spec.directory(tmp_path)
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)  # as an earlier version left it
+        manager.start([spec], tmp_path)
+        manager.stop([spec], tmp_path)
+        assert {oct(path.stat().st_mode & 0o077) for path in (folder, *folder.rglob("*"))} == {"0o0"}
+        assert (folder / "data" / "state").exists()

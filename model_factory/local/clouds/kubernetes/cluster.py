@@ -20,6 +20,7 @@ from model_factory.local.clouds.kubernetes import control
 from model_factory.local.clouds.kubernetes.control import CRDS, MANIFESTS
 from model_factory.local.clouds.kubernetes.kinds import BUILT_IN_NAMESPACES, group_of, immutable_fields
 from model_factory.local.clouds.kubernetes.manifest import dump, files, load
+from model_factory.local.folders import make_private
 
 _ATTEMPTS: Final = 100
 
@@ -151,7 +152,7 @@ class Cluster:
         draft = path.with_name(f".{path.name}.draft")
         for attempt in range(_ATTEMPTS):
             try:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private(path.parent)
                 descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     file.write(text)

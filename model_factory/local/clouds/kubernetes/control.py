@@ -21,6 +21,7 @@ from model_factory.local.clouds.control import Fault, Plans
 from model_factory.local.clouds.kubernetes.manifest import files, load
 from model_factory.local.clouds.kubernetes.schema import KUBERNETES_VERSION
 from model_factory.local.errors import ControlError
+from model_factory.local.folders import make_private, private
 
 FAULTS_FILE: Final = "faults.json"
 CRDS, MANIFESTS = "0-crd", "1-manifest"
@@ -115,8 +116,8 @@ def _count(folder: Path) -> Counter[str]:
 
 @contextmanager
 def _locked(root: Path) -> Generator[Plans]:
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / f".{FAULTS_FILE}.lock").open("w") as lock:
+    make_private(root)
+    with open(root / f".{FAULTS_FILE}.lock", "w", opener=private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield _read(root)
 
@@ -143,5 +144,6 @@ def _write(root: Path, plans: Plans) -> None:
         return
     draft = path.with_name(f".{FAULTS_FILE}.draft")
     document = {"faults": plans.fault_list(), "latency": plans.latency()}
-    draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    with open(draft, "w", encoding="utf-8", opener=private) as file:
+        file.write(json.dumps(document, indent=2) + "\n")
     draft.replace(path)

@@ -38,6 +38,8 @@ class TestLayout:
         path = cluster.folder / "1-manifest" / "v1-configmap-default-settings.yaml"
         assert yaml.safe_load(path.read_text()) == config_map(a="b")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        folders = path.relative_to(cluster.folder).parents
+        assert {stat.S_IMODE((cluster.folder / each).stat().st_mode) for each in folders} == {0o700}
 
     def test_groups_and_cluster_scope_stand_in_the_name(self) -> None:
         role = Reference("rbac.authorization.k8s.io/v1", "ClusterRole", "", "view")
