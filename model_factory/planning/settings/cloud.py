@@ -76,7 +76,7 @@ class CloudSettings(Value, frozen=True):
     system_machine_type: Text
     """Machine of the nodes that carry everything but models."""
     reservations: tuple[Reservation, ...] = ()
-    """Machines reserved here, for models whose capacity names reserved."""
+    """Machines reserved here, for models whose capacity names reserved: `targeted` ones at AWS, with `--require-specific-reservation` at Google Cloud, or others take them."""
 
     @classmethod
     def key(cls) -> str:
