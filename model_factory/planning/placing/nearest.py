@@ -49,7 +49,8 @@ def nearest(
     settings: Settings, model: ModelSettings, need: Need, market: Market, *, at: Collection[Site] = ()
 ) -> Nearest | None:
     """The offer that misses `need` by least: one whose accelerator the server can use, of the pinned kind before others, where the
-    model may run before other regions, with the fewest keys to change, and by the smallest part of what is asked. `at` names the only sites looked
+    model may run before other regions, that holds all of what is asked (on more GPUs, or bought otherwise) before one that takes less of
+    it, with the fewest keys to change, and by the smallest part of what is asked. `at` names the only sites looked
     at; empty for all where the model's labels let it be."""
     ladder = settings.ladder_of(model)
     found: list[tuple[tuple[object, ...], Offer, tuple[Misfit, ...], tuple[Remedy, ...]]] = []
@@ -67,6 +68,7 @@ def nearest(
             hard + (offer.cloud not in settings.clouds),
             not _as_pinned(offer, need),
             far,
+            sum(1 for each in against if _takes_from_need(model, each)),
             len(remedies),
             sum((each.shortfall for each in against), Decimal(0)),
             offer.usd_per_hour,
@@ -79,6 +81,13 @@ def nearest(
         return None
     _, offer, against, remedies = min(found, key=lambda each: each[0])
     return Nearest(offer, against, remedies)
+
+
+def _takes_from_need(model: ModelSettings, misfit: Misfit) -> bool:
+    """Would what is told against it have the model ask for less?"""
+    if misfit.subject == "gpusPerReplica":
+        return isinstance(misfit.value, int) and misfit.value < model.gpus_per_replica
+    return misfit.subject in {"gpuMemoryGib", "cpu", "memoryGib"}
 
 
 def _unsold(settings: Settings, offer: Offer, ladder: Collection[CapacityType]) -> Iterator[Misfit]:

@@ -117,6 +117,21 @@ class TestCheapestFit:
             "(`make prices` reads it anew)"
         ) in problem.message
 
+    @pytest.mark.parametrize(
+        ("model", "remedy"),
+        [
+            ({"gpuMemoryGib": 80, "accelerators": ["l40s"]}, "write gpusPerReplica: 2"),
+            ({"gpuMemoryGib": 30, "accelerators": ["t4"], "gpusPerReplica": 2}, "write gpusPerReplica: 3"),
+            ({"gpuMemoryGib": 80, "machineTypes": ["g6e.xlarge"]}, "write gpuMemoryGib: 44.34"),
+            ({"gpusPerReplica": 8, "accelerators": ["l4"], "capacity": ["reserved"]}, "add on-demand to capacity"),
+        ],
+    )
+    def test_a_model_asks_for_less_only_where_nothing_else_helps(self, model: dict[str, Any], remedy: str) -> None:
+        with pytest.raises(SettingsError) as refused:
+            planned({"m": model})
+        (problem,) = refused.value.problems
+        assert problem.message.endswith(f"; {remedy}")
+
 
 class TestPools:
     def test_a_replica_count_changes_no_name_and_no_machine(self) -> None:
