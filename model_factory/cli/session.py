@@ -21,6 +21,7 @@ from model_factory.cli.project import (
     require_stack_file,
 )
 from model_factory.cli.serving import serving
+from model_factory.local.clouds.kubernetes.place import clusters_refusal
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.engine.errors import SecretsError
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
@@ -73,6 +74,8 @@ class Session:
             settings, plan = planned(reading, market(), lock)
         except SettingsError as error:
             raise BadInputError(str(error)) from error
+        if settings.local and (refusal := clusters_refusal(project.root, settings.local.render_to)):
+            raise BadInputError(f"{file.name}: model-factory:local.renderTo: {refusal}")
         session = cls(project, stack, file, settings, plan, lock)
         if locked and (lacking := session.lock_lacks()):
             raise BadInputError(

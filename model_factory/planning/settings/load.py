@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -180,6 +181,10 @@ def _sections(config: Mapping[str, object], providers: Providers, found: list[Fi
     return sections
 
 
+def _inside(folder: PurePosixPath) -> bool:
+    return bool(folder.parts) and not folder.is_absolute() and ".." not in folder.parts
+
+
 def _local(
     config: Mapping[str, object], providers: Providers, sections: Sections, found: list[Finding]
 ) -> LocalSettings:
@@ -192,7 +197,7 @@ def _local(
     if sections and not providers.any_local:
         message = "is for stacks on local clouds, and no endpoint of this one is on loopback; remove it"
         found.append(((_LOCAL,), message))
-    elif local.right("render_to") and ".." in folder.split("/"):
-        message = f"{folder!r} leads out of the project; write a folder inside"
+    elif local.right("render_to") and not _inside(PurePosixPath(folder)):
+        message = f"{folder!r} leads out of the project, or is the project itself; write a folder inside"
         found.append(((_LOCAL, "renderTo"), message))
     return local.value

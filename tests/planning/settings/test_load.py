@@ -227,6 +227,8 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "endpoints not in a list": (put("aws:endpoints", {"ec2": "http://127.0.0.1:1"}), "aws:endpoints", ("is not a list of mappings",)),
     "region not text": (put("aws:region", 3), "aws:region", ("3 is not text",)),
     "encrypted region": (put("aws:region", {"secure": "v1:x"}), "aws:region", ("is encrypted",)),
+    "folder elsewhere": (put("model-factory:local", {"renderTo": "/etc"}), "model-factory:local.renderTo", ("leads out of the project",)),
+    "folder of the project": (put("model-factory:local", {"renderTo": "./"}), "model-factory:local.renderTo", ("is the project itself",)),
     "folder outside": (put("model-factory:local", {"renderTo": "../x"}), "model-factory:local.renderTo", ("leads out of the project",)),
     "spot said twice": (put(f"{LLM}/capacity", ["spot", "on-demand"]), f"{LLM_KEY}.capacity", ("so does spot", "write one of them")),
     "capacity twice": (instead_of_spot(put(f"{LLM}/capacity", ["spot", "spot"])), f"{LLM_KEY}.capacity[1]", ("twice",)),

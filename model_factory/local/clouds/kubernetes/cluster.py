@@ -11,18 +11,20 @@ and deletes what is left in a namespace with it. It schedules nothing, fills in 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from model_factory.local.clouds.kubernetes import control
-from model_factory.local.clouds.kubernetes.control import CRDS, MANIFESTS
 from model_factory.local.clouds.kubernetes.kinds import BUILT_IN_NAMESPACES, group_of, immutable_fields
 from model_factory.local.clouds.kubernetes.manifest import dump, files, load
+from model_factory.local.clouds.kubernetes.place import CRDS, MANIFESTS
 from model_factory.local.folders import make_private
 
 _ATTEMPTS: Final = 100
+_NO_SEGMENT: Final = re.compile(r"[/\x00-\x1f\x7f]")
 
 
 class ClusterError(Exception):
@@ -57,7 +59,12 @@ class Reference:
 
     @property
     def file(self) -> Path:
-        """The object's file, relative to the cluster's folder."""
+        """The object's file, relative to the cluster's folder. ClusterError where a name is no segment of a path."""
+        for part in (self.kind, self.namespace, self.name):
+            if _NO_SEGMENT.search(part):
+                # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#path-segment-names
+                message = f"{part!r} is no name: a name has no slash and no control character; write another"
+                raise _refused(self, "create", "Invalid", 422, message)
         version = self.api_version.replace("/", "_").replace(":", "_")
         name = f"{version}-{self.kind.lower()}-{self.namespace or 'default'}-{self.name}.yaml"
         is_crd = self.kind == "CustomResourceDefinition" and group_of(self.api_version) == "apiextensions.k8s.io"

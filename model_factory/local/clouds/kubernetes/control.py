@@ -15,16 +15,14 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from model_factory.local.clouds.control import Fault, Plans
 from model_factory.local.clouds.kubernetes.manifest import files, load
+from model_factory.local.clouds.kubernetes.place import CRDS, FAULTS_FILE, MANIFESTS
 from model_factory.local.clouds.kubernetes.schema import KUBERNETES_VERSION
 from model_factory.local.errors import ControlError
 from model_factory.local.folders import make_private, private
-
-FAULTS_FILE: Final = "faults.json"
-CRDS, MANIFESTS = "0-crd", "1-manifest"
 
 
 def before(root: Path, operation: str) -> Fault | None:

@@ -20,6 +20,7 @@ from model_factory.graph.urn import name_of
 from model_factory.local import wire
 from model_factory.local.clouds.kubernetes.cluster import Cluster, ClusterError, Reference
 from model_factory.local.clouds.kubernetes.kinds import is_namespaced
+from model_factory.local.clouds.kubernetes.place import cluster_refusal
 from model_factory.local.providers.base import Function, ResourceType
 from model_factory.local.providers.diff import Change
 from model_factory.local.providers.errors import (
@@ -76,6 +77,8 @@ class KubernetesProvider(Provider[Target]):
                 RENDER,
                 f"missing: the local provider renders objects to a folder, it talks to no cluster; {_CLI}",
             )
+        elif refusal := cluster_refusal(self._root or Path.cwd(), str(folder)):
+            yield Failure(RENDER, refusal)
         for key in ("cluster", "context", "kubeconfig"):
             # The SDK fills kubeconfig in from $KUBECONFIG: that one nobody asked for.
             ambient = key == "kubeconfig" and config.get(key) == os.environ.get("KUBECONFIG")
