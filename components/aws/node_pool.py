@@ -5,6 +5,7 @@ from typing import TypedDict
 
 import pulumi
 import pulumi_aws as aws
+from pulumi_aws.eks import NodeGroupUpdateConfigArgsDict
 
 from components.kubernetes.nodes import NodePoolShape
 from components.names import fit_auto_named
@@ -91,7 +92,7 @@ class EksNodePool(pulumi.ComponentResource):
                 "max_size": shape.max_nodes,
                 "desired_size": shape.initial_nodes,
             },
-            update_config={"max_unavailable": 1},
+            update_config=update_config(shape),
             node_repair_config={"enabled": True},
             labels=shape.labels,
             taints=[{"key": t.key, "value": t.value, "effect": t.cloud_effect} for t in shape.taints],
@@ -101,6 +102,11 @@ class EksNodePool(pulumi.ComponentResource):
         )
         self.node_group_name = group.node_group_name
         self.register_outputs({"node_group_name": self.node_group_name})
+
+
+def update_config(shape: NodePoolShape) -> NodeGroupUpdateConfigArgsDict:
+    """One node at a time. A reservation that is in use has no machine for a new one before an old one goes."""
+    return {"max_unavailable": 1, "update_strategy": "MINIMAL"} if shape.reservation else {"max_unavailable": 1}
 
 
 def ami_type(shape: NodePoolShape) -> str:

@@ -95,6 +95,12 @@ class TestReservedPools:
         assert [zones[each] for each in group["subnetIds"]] == ["us-east-1b"]
         assert group["capacityType"] == "ON_DEMAND"
 
+    def test_at_aws_give_up_a_node_before_they_take_a_new_one(self, seen: Any) -> None:
+        """A reservation that is in use has none to spare."""
+        groups = {each.name: each.inputs["updateConfig"] for each in seen.of(":NodeGroup")}
+        minimal = {name for name, update in groups.items() if update.get("updateStrategy") == "MINIMAL"}
+        assert minimal == {"dev-aws-us-east-1-l4x1-reserved"}
+
     def test_at_google_cloud_take_their_machines_from_the_reservation_and_from_nowhere_else(self, seen: Any) -> None:
         pool = seen.one(":NodePool", "us-central1-l4x1-reserved").inputs
         assert pool["nodeLocations"] == ["us-central1-a"]
@@ -117,6 +123,8 @@ class TestReservedPools:
     def test_others_name_no_reservation(self, seen: Any) -> None:
         naming = {each.name for each in seen.of(":LaunchTemplate") if "capacityReservationSpecification" in each.inputs}
         assert naming == {"dev-aws-us-east-1-l4x1-reserved"}
+        pools = [each for each in seen.of(":NodePool") if "reservationAffinity" in each.inputs["nodeConfig"]]
+        assert [each.name for each in pools] == ["us-central1-l4x1-reserved"]
 
 
 class TestLegs:

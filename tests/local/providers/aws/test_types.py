@@ -242,6 +242,7 @@ CASES = (
         },
         {
             "scalingConfig": {"minSize": 0, "maxSize": 5, "desiredSize": 1},
+            "updateConfig": {"maxUnavailable": 1, "updateStrategy": "MINIMAL"},
             "labels": {"accelerator": "a10g", "pool": "x"},
             "taints": [{"key": "nvidia.com/gpu", "value": "absent", "effect": "NO_SCHEDULE"}],
             **RETAGGED,
