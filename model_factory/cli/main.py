@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from model_factory.cli import clouds, cost, diagram, doctor, offers, plan, prices, stack
+from model_factory.cli.console import SafeConsole
 from model_factory.cli.display import Display
 from model_factory.cli.engine import opened
 from model_factory.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
@@ -212,7 +212,7 @@ def main() -> None:
         app()
     except (CommandError, LocalError) as error:
         sys.stdout.flush()
-        Console(stderr=True, highlight=False).print(
+        SafeConsole(stderr=True, highlight=False).print(
             Text.assemble(("error: ", "bold red"), Masker().text(str(error))), soft_wrap=True
         )
         sys.exit(error.exit_code if isinstance(error, CommandError) else EXIT_FAILED)

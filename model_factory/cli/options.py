@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from model_factory.cli.console import SafeConsole
 from model_factory.cli.session import EngineName
 
 DEFAULT_STACK: Final = "dev"
@@ -36,7 +37,7 @@ ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print secrets
 
 def console_for(*, as_json: bool) -> Console:
     """Where people read: stdout, or stderr while stdout belongs to JSON. Colours are off in a pipe and under NO_COLOR."""
-    return Console(
+    return SafeConsole(
         stderr=as_json,
         highlight=False,
         width=None if "COLUMNS" in os.environ or _is_terminal(as_json) else 160,

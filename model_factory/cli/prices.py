@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from model_factory.cli.console import SafeConsole
 from model_factory.cli.errors import EXIT_INTERRUPTED, BadInputError, CommandError
 from model_factory.cli.options import Json, console_for
 from model_factory.facts.ages import MAX_PRICE_AGE
@@ -47,7 +48,7 @@ def prices(cloud: Which = None, dry_run: DryRun = False, as_json: Json = False, 
     console = console_for(as_json=as_json)
     today = datetime.now(UTC).date()
     try:
-        with _progress(Console(stderr=True, highlight=False)) as told:
+        with _progress(SafeConsole(stderr=True, highlight=False)) as told:
             done = [refreshed(each, read_tables(folder, each), today, MAX_PRICE_AGE, told) for each in chosen]
     except MarketError as error:
         raise CommandError(f"{error}. The tables are as they were.") from error

@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 from rich.table import Table
 
+from model_factory.cli.console import write
 from model_factory.cli.errors import BadInputError, CommandError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, StackName, console_for
 from model_factory.cli.project import find_project
@@ -110,7 +111,7 @@ def output(
     elif name is None:
         print_outputs(console_for(as_json=False), outputs)
     elif isinstance(outputs[name], str):
-        sys.stdout.write(outputs[name] + "\n")
+        write(outputs[name] + "\n")
     else:
         _print_json(outputs[name])
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from model_factory.graph.printable import uncoloured
 from model_factory.graph.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWNS
 
 MASK: Final = "[secret]"
@@ -58,7 +59,9 @@ class Masker:
         """The text with every secret struck."""
         struck = self._struck.get(text)
         if struck is None:
-            struck = self._known.sub(MASK, text) if self._known else text
+            # A colour inside a secret would hide it from what follows, and from no reader.
+            struck = uncoloured(text)
+            struck = self._known.sub(MASK, struck) if self._known else struck
             for shape in SECRET_SHAPES.values():
                 struck = shape.sub(MASK, struck)
             self._struck[text] = struck

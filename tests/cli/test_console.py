@@ -1,0 +1,96 @@
+"""What texts of others could do to a terminal ends at the console; our own colours and movements pass."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.live import Live
+from rich.panel import Panel
+from rich.prompt import Prompt
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from model_factory.cli.console import SafeConsole, write
+from model_factory.preview.terminal import print_messages, print_review
+from tests.preview.samples import error, policy, reviewed, step, urn
+
+PACKAGE = Path(__file__).parents[2] / "model_factory"
+EVIL = "v1\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
+OURS = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[lh]|\x1b\[[0-9]*[AK]|\x1b\[2K|\r")
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    return Terminal()
+
+
+@pytest.fixture
+def console(terminal: Terminal) -> SafeConsole:
+    return SafeConsole(file=terminal, force_terminal=True, color_system="truecolor", width=120, highlight=False)
+
+
+def harmless(terminal: io.StringIO) -> bool:
+    """No control but our own colours and movements."""
+    return not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", OURS.sub("", terminal.getvalue()))
+
+
+class TestConsole:
+    def test_texts_act_in_no_place_where_they_may_stand(self, console: SafeConsole, terminal: Terminal) -> None:
+        table = Table(EVIL, title=EVIL)
+        table.add_row(Text(EVIL, "red"))
+        for shown in (EVIL, Text.assemble((EVIL, "bold"), "x"), table, Panel(EVIL, title=EVIL)):
+            console.print(shown)
+        console.print(EVIL, soft_wrap=True)
+        console.print(EVIL, style="red")
+        with Live(Spinner("dots", text=Text(EVIL)), console=console, transient=True):
+            console.print(EVIL)
+        Prompt.ask(EVIL, console=console, stream=io.StringIO("yes\n"))
+        assert "owned" in terminal.getvalue()
+        assert harmless(terminal)
+
+    def test_our_own_colours_pass(self, console: SafeConsole, terminal: Terminal) -> None:
+        console.print(Text("a", "bold red"))
+        assert terminal.getvalue() == "\x1b[1;31ma\x1b[0m\n"
+
+    def test_a_run_s_events_are_harmless(self, console: SafeConsole, terminal: Terminal) -> None:
+        review = reviewed(
+            step("update", DEPLOYMENT, "llm", {"revision": "v0"}, {"revision": EVIL}, diffs=["revision"]),
+            step("create", DEPLOYMENT, EVIL, new={EVIL: [EVIL]}),
+            error(f"the cloud said {EVIL}", urn(DEPLOYMENT, "llm")),
+            {"stdoutEvent": {"message": EVIL, "color": "never"}},
+            policy("mandatory", EVIL, EVIL, urn(DEPLOYMENT, "llm")),
+        )
+        print_review(console, review, show_diff=True)
+        print_messages(console, review)
+        assert terminal.getvalue().count("owned") >= 6
+        assert harmless(terminal)
+
+    def test_no_command_has_another_console(self) -> None:
+        made = [
+            f"{path.name}:{node.lineno}"
+            for path in PACKAGE.rglob("*.py")
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("Console", "print_json")
+        ]
+        assert not made
+
+
+class TestWrite:
+    def test_a_person_gets_signs_and_a_program_the_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for stream, shown in ((Terminal(), "␛[2J"), (io.StringIO(), "\x1b[2J")):
+            monkeypatch.setattr("sys.stdout", stream)
+            write("\x1b[2J")
+            assert stream.getvalue() == shown
