@@ -61,7 +61,10 @@ def _table(title: str, records: Sequence[Mapping[str, Any]], width: int) -> Tabl
                 ([_cell(part[column]) if column in part else Text() for column in columns], "dim")
                 for part in (parts.values() if isinstance(parts, Mapping) else parts)
             )
-    widths = [max(cells[number].cell_len for cells, _ in rows) for number in range(len(columns))]
+    widths = [
+        max(*(cells[number].cell_len for cells, _ in rows), *map(len, _heading(column).split()))
+        for number, column in enumerate(columns)
+    ]
     fits = sum(widths) + 2 * (len(widths) - 1) <= width
     for column, least in zip(columns, widths, strict=True):
         numbers = all(isinstance(record.get(column), (int, float)) for record in records)
