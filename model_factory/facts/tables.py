@@ -14,7 +14,7 @@ Row = TypeVar("Row")
 
 HOURS_A_MONTH: Final = 730
 LEAST_SHARE: Final = Decimal("0.75")
-"""Regions of one cloud differ by less than this for the same item, their levels apart; cheaper rows are another kind of offer."""
+"""Regions of one cloud differ by less than this for the same item, as it stands or their levels apart; cheaper rows are another kind of offer."""
 ENOUGH: Final = 3
 """Items that tell how dear a place is."""
 
@@ -55,12 +55,15 @@ def mispriced(rows: Iterable[Quoted], levels: Mapping[Hashable, Decimal] | None 
 
     Price tables mix on-demand prices with reservations, calendar and flex offers in one column, in some regions in most rows, so that no
     middle of a row's neighbours tells the right one. Two signs give that away: spot (or a reservation) at or above on-demand, and a price
-    under `LEAST_SHARE` of the dearest region's, once each is divided by its place's level of prices (`levels`, 1 where none is told).
-    Of the tables of 2026-06 the honest rows are at 0.78 of the dearest and above, those of other offers at 0.72 and below.
+    under `LEAST_SHARE` of the dearest region's both as it stands and once each is divided by its place's level of prices (`levels`, 1 where
+    none is told). As it stands alone would throw out Virginia for Sao Paulo; levels alone would throw out machines whose price does not follow
+    them, as Google's G4 in Dallas. Of the tables of 2026-08 honest rows are at 0.77 of the dearest and above in one of the two ways, those of
+    other offers at 0.72 and below in both.
     """
     rows = list(rows)
     levels = levels or {}
     dearest: defaultdict[Hashable, Quoted | None] = defaultdict(lambda: None)
+    highest: defaultdict[Hashable, Decimal] = defaultdict(Decimal)
 
     def share(row: Quoted) -> Decimal:
         return row.usd / levels.get(row.place, Decimal(1))
@@ -69,10 +72,11 @@ def mispriced(rows: Iterable[Quoted], levels: Mapping[Hashable, Decimal] | None 
     for row in sorted(rows, key=lambda row: (row.place in levels, share(row))):
         if row.is_comparable:
             dearest[row.item] = row
-    return [_mispriced(row, share, dearest[row.item]) for row in rows]
+            highest[row.item] = max(highest[row.item], row.usd)
+    return [_mispriced(row, share, dearest[row.item], highest[row.item]) for row in rows]
 
 
-def _mispriced(row: Quoted, share: Callable[[Quoted], Decimal], dearest: Quoted | None) -> str:
+def _mispriced(row: Quoted, share: Callable[[Quoted], Decimal], dearest: Quoted | None, highest: Decimal) -> str:
     usd, spot, reserved = row.usd, row.spot_usd, row.reserved_usd
     if usd <= 0 or (spot is not None and spot <= 0) or (reserved is not None and reserved <= 0):
         return "a price is not above 0"
@@ -80,7 +84,8 @@ def _mispriced(row: Quoted, share: Callable[[Quoted], Decimal], dearest: Quoted 
         return f"spot {spot} is not below on-demand {usd}"
     if reserved is not None and reserved >= usd:
         return f"reserved {reserved} is not below on-demand {usd}"
-    if row.is_comparable and dearest is not None and share(row) < share(dearest) * LEAST_SHARE:
+    is_cheap = row.usd < highest * LEAST_SHARE
+    if row.is_comparable and is_cheap and dearest is not None and share(row) < share(dearest) * LEAST_SHARE:
         level = "" if share(row) == usd and share(dearest) == dearest.usd else ", their regions' levels apart"
         return f"{usd} is under {LEAST_SHARE} of the dearest region's {dearest.usd}{level}"
     return ""

@@ -90,7 +90,9 @@ class CloudTable:
 
 class TestAws(CloudTable):
     cloud = "aws"
-    accelerators = frozenset({"t4", "a10g", "l4", "l40s", "a100", "a100-80gb", "h100", "h200", "b200", "rtx-pro-6000"})
+    accelerators = frozenset({
+        "t4", "a10g", "l4", "l40s", "a100", "a100-80gb", "h100", "h200", "b200", "b300", "rtx-pro-4500", "rtx-pro-6000",
+    })  # fmt: skip
 
     def test_no_price_is_suspect(self) -> None:
         assert [each for each in catalogue().rejected if each.offer.cloud == "aws"] == []
@@ -99,11 +101,16 @@ class TestAws(CloudTable):
         prices = {(row.region, row.machine_type): (row.usd_per_hour, row.spot_usd_per_hour) for row in rows}
         assert prices["us-east-1", "g6.xlarge"] == (Decimal("0.8048"), Decimal("0.5525"))
         assert prices["us-west-2", "p5en.48xlarge"] == (Decimal("63.296"), Decimal("19.3811"))
+        assert prices["eu-west-1", "c8g.2xlarge"] == (Decimal("0.34112"), Decimal("0.1599"))
+
+    @pytest.mark.parametrize("family", ["c7g", "c8g", "m7g", "m8g", "c7i", "m7i", "r7i", "c8i", "m8i"])
+    def test_processors_for_inference_can_be_had_in_ten_regions(self, rows: list[Offer], family: str) -> None:
+        assert len({row.region for row in rows if row.machine_type.startswith(family + ".")}) >= 10
 
 
 class TestGcp(CloudTable):
     cloud = "gcp"
-    accelerators = frozenset({"t4", "l4", "a100", "a100-80gb", "h100", "h100-mega", "h200", "b200"})
+    accelerators = frozenset({"t4", "l4", "a100", "a100-80gb", "h100", "h100-mega", "h200", "b200", "rtx-pro-6000"})
 
     def test_a_price_is_host_and_gpu_together(self, rows: list[Offer]) -> None:
         prices = {(row.region, row.machine_type): row.usd_per_hour for row in rows}
@@ -134,8 +141,26 @@ class TestGcp(CloudTable):
             assert all(CLOUDS["gcp"].region_of(zone) == row.region for zone in row.zones)
             assert list(row.zones) == sorted(set(row.zones))
 
+    def test_axion_can_be_had_in_ten_regions_for_less_than_on_demand(self, rows: list[Offer]) -> None:
+        axion = [row for row in rows if row.machine_type == "c4a-standard-8"]
+        assert len(axion) >= 10
+        for row in axion:
+            assert row.architecture == "arm64"
+            assert row.spot_usd_per_hour is not None
+            assert row.reserved_usd_per_hour is not None
+            assert row.spot_usd_per_hour < row.usd_per_hour > row.reserved_usd_per_hour
+
+    def test_a_price_grows_with_the_size(self, rows: list[Offer]) -> None:
+        prices = {(row.region, row.machine_type): row.usd_per_hour for row in rows}
+        assert prices["us-central1", "c4a-standard-16"] == Decimal("0.7184")
+        assert (
+            prices["us-central1", "n4-standard-2"] * 8 == prices["us-central1", "n4-standard-16"] == Decimal("0.7256")
+        )
+        assert prices["us-central1", "g4-standard-384"] == 8 * prices["us-central1", "g4-standard-48"]
+
     def test_known_zones(self, rows: list[Offer]) -> None:
         zones = {(row.region, row.machine_type): row.zones for row in rows}
+        assert zones["us-west1", "c4a-standard-8"] == ("us-west1-a", "us-west1-c")
         assert zones["us-east4", "g2-standard-4"] == ("us-east4-a", "us-east4-c")
         assert zones["us-central1", "a2-highgpu-1g"] == tuple(f"us-central1-{letter}" for letter in "abcf")
         assert zones["us-east5", "a3-highgpu-8g"] == ("us-east5-a",)
@@ -181,6 +206,8 @@ class TestMispricedRows:
         assert without_mispriced([*cpus, iowa, sao_paulo]).rejected == ()
         half = replace(iowa, usd_per_hour=Decimal(56))
         assert [each.offer for each in without_mispriced([*cpus, half, sao_paulo]).rejected] == [half]
+        as_in_iowa = replace(sao_paulo, usd_per_hour=Decimal(80))
+        assert without_mispriced([*cpus, iowa, as_in_iowa]).rejected == (), "prices need not follow the level"
 
     def test_most_rows_can_be_the_wrong_ones(self) -> None:
         halves = [

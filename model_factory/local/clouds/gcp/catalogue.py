@@ -1,8 +1,8 @@
 """Where the local Google Cloud sells what: regions, zones, machine types, accelerators, quotas.
 
 Regions and machine families after Google's public pages, cut to what a GPU serving stack asks for. Zones with accelerators as a public
-price list has them (skypilot-catalog v9 gcp/vms.csv 2c3d7ea, 2026-06-30); A3, A4 and A2 zones are those that sell the machine, for the
-accelerator comes with it. What is sold today, only the cloud itself knows. A machine type or accelerator that is not listed here is
+price list has them (skypilot-catalog v9 gcp/vms.csv 2c3d7ea, 2026-06-30); A2, A3, A4 and G4 zones are those that sell the machine, for the
+accelerator comes with it (G4's as Google's page on zones has them). What is sold today, only the cloud itself knows. A machine type or accelerator that is not listed here is
 refused as Google refuses an unknown one.
 Sources: https://cloud.google.com/compute/docs/regions-zones, https://cloud.google.com/compute/docs/machine-resource
 """
@@ -76,7 +76,11 @@ ACCELERATOR_ZONES: Final[Mapping[str, frozenset[str]]] = {
         "us-central1:b us-east1:b us-east4:b us-south1:b us-west2:c us-west3:bc europe-north1:bc "
         "europe-west4:b asia-northeast1:b asia-southeast1:b"
     ),
-    "nvidia-rtx-pro-6000": _zones("us-central1:bf us-east1:b us-east4:c europe-west4:a asia-southeast1:b"),
+    "nvidia-rtx-pro-6000": _zones(
+        "us-central1:bf us-east1:b us-east4:bc us-east5:abc us-south1:ab us-west1:ab us-west3:a us-west4:ac "
+        "europe-north1:ab europe-west1:c europe-west2:bc europe-west4:ab europe-west8:b europe-west10:b "
+        "asia-east1:a asia-south1:c asia-south2:ac asia-southeast1:abc asia-southeast2:bc"
+    ),
 }
 
 QUOTA_METRICS: Final[Mapping[str, str]] = {
