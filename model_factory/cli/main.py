@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from importlib import metadata
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -34,6 +36,7 @@ from model_factory.cli.reports import Artifact, Commit, Files, Html, JsonFile, M
 from model_factory.cli.serving import serving
 from model_factory.cli.session import EngineName, Session
 from model_factory.graph.masking import Masker
+from model_factory.graph.printable import printable
 from model_factory.local.engine.request import DEFAULT_PARALLEL, Request
 from model_factory.local.errors import LocalError
 from model_factory.planning.settings.schema import json_schema
@@ -222,6 +225,15 @@ def main() -> None:
         # The reader of a pipe has gone, as after `| head`.
         sys.stderr.close()
         sys.exit(EXIT_INTERRUPTED)
+    except Exception:
+        # A defect of ours. What it quotes may be of others.
+        sys.excepthook = _print_traceback
+        raise
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    lines = traceback.format_exception(kind, error, trace)
+    sys.stderr.write(printable(Masker().text("".join(lines))))
 
 
 if __name__ == "__main__":

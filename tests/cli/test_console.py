@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from model_factory.cli import main
 from model_factory.cli.console import SafeConsole, write
+from model_factory.graph.masking import MASK
+from model_factory.graph.printable import printable
 from model_factory.preview.terminal import print_messages, print_review
 from tests.preview.samples import error, policy, reviewed, step, urn
 
@@ -94,3 +98,21 @@ class TestWrite:
             monkeypatch.setattr("sys.stdout", stream)
             write("\x1b[2J")
             assert stream.getvalue() == shown
+
+
+class TestDefects:
+    def test_leave_a_traceback_in_which_nothing_acts(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def broken() -> None:
+            raise ValueError(f"not JSON: {EVIL} ghp_{'Zz9' * 12}")
+
+        monkeypatch.setattr(main, "app", broken)
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        with pytest.raises(ValueError, match="not JSON") as caught:
+            main.main()
+        sys.excepthook(caught.type, caught.value, caught.tb)
+        said = capsys.readouterr().err
+        assert "ValueError: not JSON: v1␛]0;owned␇" in said
+        assert MASK in said
+        assert printable(said) == said
