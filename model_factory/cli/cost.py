@@ -25,6 +25,8 @@ from model_factory.preview.costs import missing_text
 Basis = Literal["state", "program"]
 _FINE: Final = Decimal("0.0001")
 _CENT: Final = Decimal("0.01")
+_WIDE: Final = 110
+"""Columns of a terminal that has room for hours of GPUs."""
 
 Planned = Annotated[
     bool, typer.Option("--planned", help="What the program describes now, though the stack has state here.")
@@ -120,7 +122,7 @@ def _show(console: Console, stack: str, basis: Basis, bill: Bill) -> None:
     console.print()
     console.print(_lines(bill.lines))
     console.print()
-    console.print(_parts(bill))
+    console.print(_parts(bill, gpu_hours=console.width >= _WIDE))
     if bill.estimated:
         console.print(Text(f"~ assumed: {_hourly(bill.estimated.usd_per_hour)} an hour of the total", "dim"))
     for each in missing_text(bill.missing):
@@ -134,6 +136,7 @@ def _show(console: Console, stack: str, basis: Basis, bill: Bill) -> None:
 
 def _lines(lines: Sequence[Line]) -> Table:
     table = _table("cloud", "region", "resource", "what")
+    table.columns[2].overflow = "fold"
     for heading in ("quantity", "unit price", "$/hour", "at peak"):
         table.add_column(heading, justify="right")
     for line in lines:
@@ -152,28 +155,36 @@ def _lines(lines: Sequence[Line]) -> Table:
     return table
 
 
-def _parts(bill: Bill) -> Table:
+def _parts(bill: Bill, *, gpu_hours: bool) -> Table:
+    """Amounts are whole on any terminal: hours of GPUs make room for them."""
     table = _table("part", "site")
-    for heading in ("$/hour", "at peak", "$/month", "at peak", "GPU-hours/month", "at peak"):
-        table.add_column(heading, justify="right")
+    table.columns[0].overflow = "fold"
+    table.columns[1].no_wrap = True  # A region that is cut is another region.
+    headings = ("$/hour", "at peak", "$/month", "at peak", "GPU-hours/month", "at peak")[: 6 if gpu_hours else 4]
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+
+    def cells(sums: Sums) -> list[str]:
+        return _cells(sums)[: len(headings)]
+
     for owner, together in bill.by_model.items():
         sites = {key: sums for key, sums in bill.by_site.items() if key[0] == owner and sums}
         # Where it runs: its images may be kept at other sites too.
         if sum(bool(sums.gpus) for sums in sites.values()) > 1 and owner not in {SHARED, IDLE}:
-            table.add_row(owner, "all", *_cells(together))
+            table.add_row(owner, "all", *cells(together))
         for key, sums in sites.items():
-            table.add_row(owner, site_name(*key[1:]), *_cells(sums))
+            table.add_row(owner, site_name(*key[1:]), *cells(sums))
             legs = [(capacity, part) for capacity, part in _legs(bill, key) if part]
             for capacity, part in legs if len(legs) > 1 else ():
-                table.add_row(f"  of it {capacity}", "", *_cells(part), style="dim")
+                table.add_row(f"  of it {capacity}", "", *cells(part), style="dim")
     table.add_section()
     for cloud, sums in bill.by_cloud.items():
-        table.add_row("all", cloud, *_cells(sums))
+        table.add_row("all", cloud, *cells(sums))
     total = bill.total
     for bought, span in (("on demand", total.on_demand), ("on spot", total.spot), ("reserved", total.reserved)):
         if span or bought != "reserved":
-            table.add_row(f"machines {bought}", "", *_cells(Sums(span)))
-    table.add_row("total", "", *_cells(total), style="bold")
+            table.add_row(f"machines {bought}", "", *cells(Sums(span)))
+    table.add_row("total", "", *cells(total), style="bold")
     return table
 
 

@@ -93,8 +93,11 @@ def _table(candidates: tuple[Candidate, ...]) -> Table:
     table = Table(
         "", "site", "machines", "accelerator", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim"
     )
+    for column in table.columns[2:]:
+        column.overflow = "fold"
+    table.columns[1].no_wrap = True  # A region that is cut is another region.
     for heading in ("at rest", "at peak", "nodes", "idle GPUs"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=heading.startswith("at"))
     shown = [each for number, each in enumerate(candidates) if each.chosen or number < _MOST_CANDIDATES]
     for each in shown:
         placement = each.placement

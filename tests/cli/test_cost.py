@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ from tests.preview.estate import Model, estate
 ROOT = Path(__file__).parents[2]
 
 
-def cost(project: Path, *arguments: str) -> str:
+def cost(project: Path, *arguments: str, columns: int = 160) -> str:
     command = ["cost", "--cwd", str(project), *arguments]
-    result = CliRunner().invoke(app, command, env={"COLUMNS": "160"}, catch_exceptions=False)
+    result = CliRunner().invoke(app, command, env={"COLUMNS": str(columns)}, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -98,6 +99,16 @@ class TestSites:
 
 
 @pytest.mark.slow
+class TestTerminals:
+    @pytest.mark.parametrize("columns", [80, 100, 160])
+    def test_sites_and_amounts_are_whole(self, project: Path, columns: int) -> None:
+        shown = cost(project, "--stack", "prod", columns=columns)
+        parts = shown.partition("part ")[2]
+        assert "aws/us-east-1 " in parts
+        assert re.search(r"total +[\d,]+\.\d{4} +[\d,]+\.\d{4} +[\d,]+\.\d\d +[\d,]+\.\d\d", parts)
+        assert "…" not in parts
+
+
 class TestFromTheProgram:
     def test_lines_add_up_to_the_total_of_prod_without_an_account(self, project: Path) -> None:
         bill = json.loads(cost(project, "--stack", "prod", "--json"))

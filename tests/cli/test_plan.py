@@ -260,6 +260,11 @@ class TestWhy:
         assert told["g4dn.4xlarge"] == ["has t4, not among the accelerators"]
         assert told["g6.2xlarge"] == ["fits, and a machine with the same accelerator is cheaper there"]
 
+    def test_sites_and_amounts_are_whole_on_eighty_columns(self, project: Path) -> None:
+        shown = plan(project, "--why", "embeddings", columns=80).partition("What stands")[0]
+        assert "aws/us-east-1 " in shown
+        assert "…" not in shown
+
     def test_is_of_a_readable_length(self, project: Path) -> None:
         shown = plan(project, "--why", "embeddings")
         assert re.search(r"●  (aws|gcp)/", shown)
