@@ -65,7 +65,7 @@ class _Lock(Value, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A kept plan. Sites of a model stand in the order in which it took them."""
+    """A kept plan: what each model uses at each of its sites, and what the pools there are."""
 
     models: Mapping[str, Mapping[Site, tuple[str, ...]]] = field(
         default_factory=dict[str, Mapping[Site, tuple[str, ...]]]
