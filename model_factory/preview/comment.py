@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from model_factory.graph.printable import printable
 from model_factory.preview import costs
 from model_factory.preview.changes import Change
 from model_factory.preview.events import Diagnostic, FindingKind
@@ -67,7 +68,7 @@ def markdown(review: Review, *, max_bytes: int = MAX_BYTES) -> str:
     """The comment, of at most `max_bytes` bytes. Where it would be longer, detail goes first and the verdict never; it says so."""
     text = ""
     for detail in _DETAILS:
-        text = _render(review, detail)
+        text = printable(_render(review, detail))
         if len(text.encode()) <= max_bytes:
             return text
     room = max_bytes

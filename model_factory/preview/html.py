@@ -12,6 +12,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from model_factory.graph.printable import printable
 from model_factory.preview import costs
 from model_factory.preview.changes import diff_lines
 from model_factory.preview.dependents import Dependents
@@ -36,7 +37,7 @@ _LIMITS: Final = {
 def page(review: Review) -> str:
     """The page. Its size grows with the changes; identical ones are told once."""
     heading = review.heading
-    return (
+    return printable(
         _templates()
         .get_template("page.html")
         .render(

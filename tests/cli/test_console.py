@@ -6,6 +6,7 @@ import ast
 import io
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ from model_factory.cli import main
 from model_factory.cli.console import SafeConsole, write
 from model_factory.graph.masking import MASK
 from model_factory.graph.printable import printable
+from model_factory.preview.comment import markdown
+from model_factory.preview.html import page
+from model_factory.preview.review import Review
 from model_factory.preview.terminal import print_messages, print_review
 from tests.preview.samples import error, policy, reviewed, step, urn
 
@@ -116,3 +120,13 @@ class TestDefects:
         assert "ValueError: not JSON: v1␛]0;owned␇" in said
         assert MASK in said
         assert printable(said) == said
+
+
+class TestFiles:
+    @pytest.mark.parametrize("form", [markdown, page])
+    def test_of_a_preview_turn_no_text_around_and_can_be_written(self, form: Callable[[Review], str]) -> None:
+        name = f"{EVIL}\ud800"
+        text = form(reviewed(step("create", DEPLOYMENT, name, new={"note": name}), error(name, urn(DEPLOYMENT, name))))
+        assert "owned" in text
+        assert printable(text) == text
+        assert text.encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import Final
 
 PROXY_VARIABLES: Final = tuple(
@@ -17,6 +18,8 @@ class Recorder:
     def __init__(self, answer: str) -> None:
         self.sent: list[bytes] = []
         self.connections = 0
+        self.heard = threading.Event()
+        """A connection was made and is over."""
         self._answer = answer.encode()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -30,10 +33,11 @@ class Recorder:
             except OSError:
                 return
             self.connections += 1
-            with connection:
+            with connection, suppress(OSError):  # a client may hang up at any time
                 if got := connection.recv(65536):
                     self.sent.append(got)
                     connection.sendall(self._answer)
+            self.heard.set()
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

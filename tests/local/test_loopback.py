@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import urllib.error
 from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+from pulumi.runtime.proto import callback_pb2
 
 from model_factory.local import loopback
+from model_factory.local.engine.callbacks import Callbacks
+from model_factory.local.engine.errors import ProviderCallError
 from model_factory.local.errors import LocalError
 from model_factory.local.providers.aws import session as aws
 from model_factory.local.providers.gcp import session as gcp
@@ -61,7 +65,7 @@ class TestPeer:
         monkeypatch.setattr(loopback, "is_loopback_address", lambda _: False)  # type: ignore[misc]  no other machine is there
         with pytest.raises(LocalError, match=r"a call to 127\.0\.0\.1 was stopped.*only talks to loopback.*Pulumi CLI"):
             ask(server.url)
-        assert server.connections
+        assert server.heard.wait(10)
         assert not server.sent
 
     def test_of_tls_is_checked_before_the_handshake(
@@ -72,7 +76,7 @@ class TestPeer:
         for ask in (ask_aws, ask_google):
             with pytest.raises(LocalError, match="was stopped before anything was sent"):
                 ask(server.url.replace("http:", "https:"))
-        assert server.connections
+        assert server.heard.wait(10)
         assert not server.sent
 
 
@@ -102,3 +106,12 @@ class TestProxies:
             ask(server.url)
         assert server.sent
         assert not proxy.connections
+
+
+class TestCallbacks:
+    @pytest.mark.parametrize("target", ["evil.example:443", "dns:///evil.example:1", "unix:/tmp/socket", "10.0.0.1:1"])
+    def test_of_a_program_go_to_loopback(self, target: str) -> None:
+        callbacks = Callbacks()
+        callbacks.add_invoke_transform(callback_pb2.Callback(target=target, token="t"))
+        with pytest.raises(ProviderCallError, match="is not on loopback"):
+            asyncio.run(callbacks.transform_invoke("a:b:c", {"secret": "x"}, "", "", ""))
