@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.placing.candidates import Source, choose, legs_of, sources
-from model_factory.planning.placing.fit import Need, fits, misfits
+from model_factory.planning.placing.fit import Need, fits, misfits, replicas_per_node
 from model_factory.planning.placing.lock import LockedPool
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.plan import Placement, Site
@@ -30,15 +30,17 @@ def keep_at(
     longer fits, is found anew among machines with the same accelerator. Prices decide nothing here."""
     if (site.cloud, site.region) not in need.places:
         return Kept(site, None, (_closed(settings, model, site),))
+    ladder = settings.ladder_of(model)
     held: dict[CapacityType, Source] = {}
     causes: list[str] = []
     for pool in pools:
         source, cause = _source(settings, need, site, pool, market)
-        if source is not None:
+        if source is not None and (short := _short(need, replicas, source, ladder)):
+            causes.append(short)
+        elif source is not None:
             held.setdefault(pool.capacity, source)
         else:
             causes.append(cause)
-    ladder = settings.ladder_of(model)
     if not held:
         return Kept(site, None, tuple(causes))
     accelerator = next(iter(held.values())).offer.accelerator
@@ -72,6 +74,15 @@ def _source(settings: Settings, need: Need, site: Site, pool: LockedPool, market
     if pool.capacity == "spot" and offer.spot_usd_per_hour is None:
         unpriced = unpriced or f"no table has a spot price of {pool.machine_type} in {site.region}"
     return Source(offer, pool.capacity, None, unpriced), ""
+
+
+def _short(need: Need, replicas: Replicas, source: Source, ladder: Sequence[CapacityType]) -> str:
+    """That a reservation no longer holds all of a model that nothing else may hold; empty where it does."""
+    held = source.reservation
+    wanted = -(-replicas.max // replicas_per_node(source.offer, need))
+    if held is None or ladder[-1] != "reserved" or wanted <= held.machines:
+        return ""
+    return f"reservation {held.name} has {held.machines} of the {wanted} machines that it may need"
 
 
 def _closed(settings: Settings, model: ModelSettings, site: Site) -> str:

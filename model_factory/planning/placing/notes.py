@@ -22,6 +22,8 @@ def moved(
     settings: Settings, model: ModelSettings, placements: Iterable[Placement], kept: Iterable[Kept]
 ) -> Iterator[Problem]:
     """A model's moves away from where the lock has it, each with its cause."""
+    kept = list(kept)
+    before = {each.site for each in kept}
     now = {each.site: each for each in placements if each.model.name == model.name}
     for each in kept:
         if not each.causes:
@@ -31,8 +33,8 @@ def moved(
         if there is not None:
             what = f"changes its machines in {each.site} to {machines_of(there)}"
         else:
-            to = ", ".join(f"{site} ({machines_of(at)})" for site, at in now.items())
-            what = f"moves from {each.site} to {to}"
+            to = ", ".join(f"{site} ({machines_of(at)})" for site, at in now.items() if site not in before)
+            what = f"moves from {each.site} to {to}" if to else f"leaves {each.site}"
         yield settings.where.problem((MODELS, model.name), f"{what}: {cause}")
 
 

@@ -60,6 +60,14 @@ class Sites:
         )
         return Replicas(min=low, max=high)
 
+    def unwanted(self, chosen: Sequence[Placement], site: Site) -> str:
+        """Why a site where the model is has no place beside those chosen; empty where it has."""
+        if self.named and site not in self.named:
+            return "it is none of its sites"
+        if len(chosen) == self.count:
+            return f"{self.count} place{'' if self.count == 1 else 's'} is all that it asks for"
+        return "" if self.admit(chosen, site) else f"it asks for one place in {site.cloud}"
+
     def admit(self, chosen: Iterable[Placement], site: Site) -> bool:
         """May a further site be added to those chosen?"""
         if self.named and site not in self.named:
@@ -154,7 +162,8 @@ def _ask(settings: Settings, model: ModelSettings, market: Market, lock: Lock) -
     kept: list[Kept] = []
     stay: list[Placement] = []
     for site, names in lock.models.get(model.name, {}).items():
-        if not sites.admit(stay, site) or len(stay) == sites.count:
+        if unwanted := sites.unwanted(stay, site):
+            kept.append(Kept(site, None, (unwanted,)))
             continue
         pools = locked_pools(lock.pools[site], names)
         found = keep_at(settings, model, need, sites.share(site, len(stay)), site, pools, market)

@@ -192,6 +192,72 @@ class TestWhatNoLongerFits:
         assert sites(after, "a") == ["aws/eu-west-1"]
         assert any("its labels keep it out of" in each for each in notes(after))
 
+    def test_sites_that_the_file_no_longer_names_are_left_and_that_is_told(self) -> None:
+        aws = {"regions": ["us-east-1", "us-east-2"]}
+        before = plan(
+            stack(
+                {
+                    "a": {
+                        "spread": {"clouds": 2},
+                        "replicas": {"min": 2, "max": 2},
+                        "regions": ["us-east-1", "us-central1"],
+                    }
+                },
+                aws=aws,
+            )
+        )
+        named = {"sites": {"aws/us-east-2": {"min": 2, "max": 2}}, "replicas": {"min": 2, "max": 2}}
+        after = plan(stack({"a": named}, aws=aws), Lock.of(before))
+        told = [each.partition(" (")[0] for each in notes(after) if "none of its sites" in each]
+        assert told == [
+            f"{MODELS}.a: moves from {site} to aws/us-east-2" for site in ("aws/us-east-1", "gcp/us-central1")
+        ]
+
+    def test_a_spread_that_narrows_tells_what_it_leaves(self) -> None:
+        before = plan(stack({"a": {"spread": {"clouds": 2}, "replicas": {"min": 2, "max": 2}}}))
+        after = plan(stack({"a": {"replicas": {"min": 2, "max": 2}}}), Lock.of(before))
+        (stays,) = after.placements
+        (left,) = {each.site for each in before.placements} - {stays.site}
+        assert f"{MODELS}.a: leaves {left}: 1 place is all that it asks for" in notes(after)
+
+    def test_a_site_lost_beside_one_that_stays_is_told_with_the_new_one_alone(self) -> None:
+        config = stack(
+            {"a": {"spread": {"regions": 2}, "clouds": ["aws"], "replicas": {"min": 2, "max": 2}}},
+            aws={"regions": ["us-east-1", "us-east-2", "us-west-2"]},
+        )
+        before = plan(config)
+        lost = before.placements[1].region
+        after_config = copy.deepcopy(config)
+        after_config[MODELS]["a"]["regions"] = [each for each in config["model-factory:aws"]["regions"] if each != lost]
+        after = plan(after_config, Lock.of(before))
+        (new,) = {str(each.site) for each in after.placements} - {str(each.site) for each in before.placements}
+        (told,) = [each for each in notes(after) if "moves from" in each]
+        assert told.startswith(f"{MODELS}.a: moves from aws/{lost} to {new} (")
+        assert "us-east" not in told.replace(lost, "").replace(new, "")
+
+    def test_a_model_that_outgrows_its_reservation_takes_one_that_holds_it(self) -> None:
+        rows = [
+            {
+                "name": f"cr-0123456789abcdef{number}",
+                "zone": "us-east-1a",
+                "machineType": "g6.xlarge",
+                "machines": machines,
+            }
+            for number, machines in enumerate((2, 5))
+        ]
+
+        def made(most: int, lock: Lock | None = None) -> Plan:
+            model = {"capacity": ["reserved"], "replicas": {"min": 1, "max": most}}
+            return plan(stack({"a": model}, aws={"regions": ["us-east-1"], "reservations": rows}), lock)
+
+        after = made(3, Lock.of(made(2)))
+        held = after.placements[0].first.reservation
+        assert held is not None
+        assert held.machines == 5
+        assert any(
+            "reservation cr-0123456789abcdef0 has 2 of the 3 machines that it may need" in each for each in notes(after)
+        )
+
 
 class TestLadders:
     def test_spot_is_preferred_and_on_demand_is_its_fall_back(self) -> None:
