@@ -16,6 +16,7 @@ from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.scaling import ModelScaling
 from components.kubernetes.weights.route import Mounting, PodWeights
 from model_factory.graph.names import fit
+from model_factory.graph.pods import REVISION
 from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 
@@ -86,9 +87,13 @@ class ModelService(pulumi.ComponentResource):
             volume=volume,
         )
         deadline_seconds = runtime.startup_seconds + NODE_AND_IMAGE_SECONDS
+        served: ObjectMetaArgsDict = (
+            {**namespaced, "annotations": {REVISION: model.weights.revision}} if model.weights.revision else namespaced
+        )
         deployment = kubernetes.apps.v1.Deployment(
             name,
-            metadata=namespaced,
+            # On the Deployment alone: on its Pods it would make them anew.
+            metadata=served,
             spec={
                 "selector": {"match_labels": selector},
                 # A new Pod serves before an old one goes.

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from model_factory.cli.errors import EXIT_INTERRUPTED, CommandError
 from model_factory.cli.options import DEFAULT_STACK, console_for
+from model_factory.cli.reports import cost_delta
 from model_factory.cli.session import Session
 from model_factory.engines.protocol import Outcome
 from model_factory.local.engine.request import Operation
@@ -48,17 +49,17 @@ class Display:
     def preview(self, ended: Ended) -> None:
         """A preview: what would change, and of the outputs those that differ."""
         if self.as_json:
-            _print_json(digest(ended.report, show_same=self.show_same))
+            _print_json(digest(ended.report, show_same=self.show_same, models=self._review(ended).models))
             return
         before, after = ended.outcome.outputs_before, ended.outcome.outputs
         differing = {name: value for name, value in after.items() if value != before.get(name)}
-        self._show(ended, differing)
+        self._show(ended, differing, planned=True)
         if ended.outcome.ok and not ended.report.changed and not differing:
             self.console.print("Nothing would change.")
 
     def plan(self, ended: Ended) -> None:
         """What would change, for somebody who is asked whether it shall."""
-        self._show(ended, {})
+        self._show(ended, {}, planned=True)
 
     def details(self, ended: Ended) -> None:
         """`plan`, with each property that would change."""
@@ -97,9 +98,14 @@ class Display:
             print_messages(self.console, review)
         raise CommandError(f"{operation} of {stack} failed: {what}.{kept}")
 
-    def _show(self, ended: Ended, outputs: Mapping[str, Any]) -> None:
+    def _show(self, ended: Ended, outputs: Mapping[str, Any], *, planned: bool = False) -> None:
         print_review(
-            self.console, self._review(ended), show_diff=self._show_diff, show_same=self.show_same, told=self._told
+            self.console,
+            self._review(ended),
+            show_diff=self._show_diff,
+            show_same=self.show_same,
+            show_models=planned,
+            told=self._told,
         )
         self._told.update(note for note in ended.report.diagnostics if note.severity == "warning")
         if outputs and ended.outcome.ok:
@@ -107,7 +113,8 @@ class Display:
             print_outputs(self.console, outputs)
 
     def _review(self, ended: Ended) -> Review:
-        return review_of(ended.report, Heading(self._session.project.name, self._session.stack))
+        heading = Heading(self._session.project.name, self._session.stack)
+        return review_of(ended.report, heading, cost=cost_delta(ended.report))
 
     def _next_commands(self) -> None:
         stack = self._session.stack

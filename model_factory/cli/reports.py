@@ -80,13 +80,18 @@ class Files:
     artifact: str = ""
     previous: Path | None = None
 
+    @property
+    def wanted(self) -> list[Path]:
+        """The files asked for."""
+        return [path for path in (self.markdown, self.html, self.json) if path is not None]
+
     def prepare(self) -> None:
         """Make the folders, before anything runs.
 
         Raises:
             BadInputError: a file that cannot be written there, or two in one place.
         """
-        wanted = [path for path in (self.markdown, self.html, self.json) if path is not None]
+        wanted = self.wanted
         if len({path.resolve() for path in wanted}) < len(wanted):
             raise BadInputError("--markdown, --html and --json-file need a file each; two are the same")
         for path in wanted:
@@ -97,12 +102,12 @@ class Files:
 
     def write(self, report: Report, session: Session, engine: EngineName, *, show_same: bool) -> None:
         """Write what was asked for, after a preview, whether it succeeded or not."""
-        if self.json is not None:
-            text = json.dumps(digest(report, show_same=show_same), indent=4, default=str) + "\n"
-            self.json.write_text(text, encoding="utf-8")
-        if self.markdown is None and self.html is None:
+        if not self.wanted:
             return
         review = review_of(report, self._heading(session, engine), cost=cost_delta(report))
+        if self.json is not None:
+            document = digest(report, show_same=show_same, models=review.models)
+            self.json.write_text(json.dumps(document, indent=4, default=str) + "\n", encoding="utf-8")
         if self.markdown is not None:
             self.markdown.write_text(markdown(review), encoding="utf-8")
         if self.html is not None:

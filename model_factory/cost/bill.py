@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from model_factory.cost.charges import Context, Unpriced, Usage
-from model_factory.cost.clouds import BILLING, KUBERNETES
+from model_factory.cost.clouds import BILLING, KUBERNETES, capacity_of
 from model_factory.cost.pools import FilledPool, pools_of, workloads_of
 from model_factory.cost.values import Bill, Line, Missing, Share, Span
 from model_factory.facts.ages import MAX_PRICE_AGE
@@ -85,10 +85,9 @@ class _Maker:
             reason = f"no spot price of {pool.machine_type} in {pool.region}"
             self._missing.append(Missing(pool.resource.urn, what, reason))
             return
-        capacity: CapacityType = "spot" if pool.is_spot else "on-demand"
+        capacity = capacity_of(self._graph, pool.cloud, pool.resource, is_spot=pool.is_spot)
         estimated = ""
-        if BILLING[pool.cloud].is_reserved(self._graph, pool.resource):
-            capacity = "reserved"
+        if capacity == "reserved":
             reason = "their reservation bills them whether they run or not, and it is not of this stack"
             self._missing.append(Missing(pool.resource.urn, "reserved machines that no node runs on", reason))
             if price is not None and price.reserved_usd is None:

@@ -9,12 +9,21 @@ from typing import Final
 from model_factory.cost import aws, gcp
 from model_factory.cost.charges import Billing, Charge, Charges, Context, Rule, Unpriced, owner_by_label
 from model_factory.facts.clouds import Cloud
+from model_factory.facts.offer import CapacityType
+from model_factory.graph.graph import Graph
 from model_factory.graph.quantity import amount
 from model_factory.graph.resource import Resource
 from model_factory.graph.values import text
 
 BILLING: Final[Mapping[Cloud, Billing]] = {"aws": aws.BILLING, "gcp": gcp.BILLING}
 _GIB: Final = Decimal(2) ** 30
+
+
+def capacity_of(graph: Graph, cloud: Cloud, pool: Resource, *, is_spot: bool) -> CapacityType:
+    """How the machines of a pool are bought."""
+    if BILLING[cloud].is_reserved(graph, pool):
+        return "reserved"
+    return "spot" if is_spot else "on-demand"
 
 
 def _service(context: Context, resource: Resource) -> Charges:

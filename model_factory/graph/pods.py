@@ -28,6 +28,9 @@ PODS: Final = (*SERVERS, *(f"kubernetes:{kind}" for kind in _OTHERS))
 PODS_AND_PATCHES: Final = (*PODS, *(f"{kind}Patch" for kind in PODS))
 """A patch changes what somebody else made: what it forbids it may be judged by, what it leaves out it may not."""
 
+REVISION: Final = "model-factory/revision"
+"""The annotation of a workload that says which revision of its weights it serves."""
+
 _GIB: Final = Decimal(2) ** 30
 
 

@@ -28,6 +28,23 @@ _WEIGHTY: Final = (
 )  # fmt: skip
 
 
+# What is lost with an object, and the input that allows it: without, the cloud refuses as long as the object holds anything.
+_DATA: Final[Mapping[str, tuple[str, str]]] = {
+    "aws:s3/bucket:Bucket": ("all its objects", "forceDestroy"),
+    "aws:s3/bucketV2:BucketV2": ("all its objects", "forceDestroy"),
+    "gcp:storage/bucket:Bucket": ("all its objects", "forceDestroy"),
+    "aws:ecr/repository:Repository": ("all its images", "forceDelete"),
+    "gcp:artifactregistry/repository:Repository": ("all its images", ""),
+    "aws:kms/key:Key": ("all that is encrypted with it", ""),
+    "gcp:kms/cryptoKey:CryptoKey": ("all that is encrypted with it", ""),
+    "kubernetes:core/v1:PersistentVolumeClaim": ("its volume", ""),
+    "aws:ebs/volume:Volume": ("all that is on it", ""),
+    "aws:efs/fileSystem:FileSystem": ("all that is on it", ""),
+    "gcp:compute/disk:Disk": ("all that is on it", ""),
+    "gcp:filestore/instance:Instance": ("all that is on it", ""),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PropertyChange:
     """One property: texts of the old and new value, empty where there is none. `forces` a replacement."""
@@ -59,6 +76,8 @@ class Change:
     """Of a deletion: the outermost component that is gone with it."""
     stays: bool = False
     """Of a deletion: the object itself stays (retainOnDelete)."""
+    data: str = ""
+    """Of a deletion or replacement: what is lost with the old object, in words; empty where it holds nothing of its own."""
 
     @property
     def short_type(self) -> str:
@@ -153,6 +172,7 @@ def change_of(step: Step, *, old_goes_first: bool = False, component: str = "") 
         old_goes_first=old_goes_first,
         component=component,
         stays=bool(old.get("retainOnDelete")),
+        data=_data(step, old),
     )
 
 
@@ -174,7 +194,7 @@ def dangers(changes: Iterable[Change]) -> list[Change]:
         and change.custom
         and not change.type.startswith("pulumi:providers:")
     ]
-    return sorted(found, key=lambda change: (_weight(change), change.op != LOGICAL_REPLACE))
+    return sorted(found, key=lambda change: (not change.data, _weight(change), change.op != LOGICAL_REPLACE))
 
 
 def differences(step: Step) -> tuple[PropertyChange, ...]:
@@ -234,6 +254,15 @@ def leaves(
         "" if after is None else show_value(after),
         forces,
     )
+
+
+def _data(step: Step, old: Mapping[str, Any]) -> str:
+    lost, allowed_by = _DATA.get(step.type, ("", ""))
+    if not lost or step.op not in {"delete", LOGICAL_REPLACE} or old.get("retainOnDelete"):
+        return ""
+    if allowed_by and not (old.get("inputs") or {}).get(allowed_by):
+        return f"{lost}, of which there must be none: {allowed_by} is not set, and the cloud refuses"
+    return lost
 
 
 def _gone_with(report: Report) -> dict[str, str]:

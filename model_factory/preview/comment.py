@@ -86,15 +86,15 @@ _DETAILS: Final = (
     Detail(inputs=False),
     Detail(inputs=False, diffs=False, dangers=100),
     Detail(inputs=False, diffs=False, dangers=60, notes=20, groups=150),
-    Detail(inputs=False, diffs=False, dangers=40, notes=10, groups=40),
-    Detail(inputs=False, diffs=False, dangers=_DANGERS_SHOWN, notes=5, groups=0, graph=False),
-    Detail(inputs=False, diffs=False, dangers=0, notes=1, groups=0, graph=False),
+    Detail(inputs=False, diffs=False, dangers=40, notes=10, groups=40, models=50),
+    Detail(inputs=False, diffs=False, dangers=_DANGERS_SHOWN, notes=5, groups=0, models=20, graph=False),
+    Detail(inputs=False, diffs=False, dangers=0, notes=1, groups=0, models=10, graph=False),
 )
 
 
 def _render(review: Review, detail: Detail) -> str:
     parts: list[Callable[[Review, Detail], Iterable[str]]] = [
-        _top, _errors, _dangers, _violations, _warnings, _cost, _changes, _drift, _graph, _other_policies, _foot,
+        _top, _errors, _models, _dangers, _violations, _warnings, _cost, _changes, _drift, _graph, _other_policies, _foot,
     ]  # fmt: skip
     return "\n".join(without_double_blanks(line for part in parts for line in part(review, detail))) + "\n"
 
@@ -124,9 +124,13 @@ def _top(review: Review, detail: Detail) -> Iterable[str]:
 
 
 def _counted(op: str, number: int, told: str) -> str:
-    """Code hosts read `+` and `~` as marks of their own."""
-    symbol = re.sub(r"([+~])", r"\\\1", op_of(op).symbol)
+    symbol = _symbol(op)
     return f"**{symbol} {number:,} {told}**" if symbol else f"{number:,} {told}"
+
+
+def _symbol(op: str) -> str:
+    """Code hosts read `+` and `~` as marks of their own."""
+    return re.sub(r"([+~])", r"\\\1", op_of(op).symbol)
 
 
 def _errors(review: Review, detail: Detail) -> Iterable[str]:
@@ -140,6 +144,29 @@ def _errors(review: Review, detail: Detail) -> Iterable[str]:
         yield from (f"- {words(line)}" for line in (note.error.lines if note.error else ()))
     yield from more_of(len(review.errors) - detail.notes, "error")
     yield ""
+
+
+def _models(review: Review, detail: Detail) -> Iterable[str]:
+    if not review.models:
+        return
+    yield f"#### {_stack(review)}: models"
+    yield ""
+    yield "| model | from → to | restarts | requests lost | $/month at rest | $/month at peak |"
+    yield "|---|---|---|---|--:|--:|"
+    for each in review.models[: detail.models]:
+        before, after = each.cost.before.usd_per_month, each.cost.after.usd_per_month
+        cells = (
+            f"{_symbol(each.kind)} {code(each.model)}<br>{words(each.site)}",
+            "<br>".join(f"{aspect.what} {' → '.join(map(code, aspect.sides))}" for aspect in each.aspects)
+            or "the same, on new nodes",
+            words(each.restarts),
+            f"**{words(each.requests.told)}**" if each.requests.lost else words(each.requests.told),
+            costs.went(before.idle, after.idle),
+            costs.went(before.peak, after.peak),
+        )
+        yield f"| {' | '.join(map(cell, cells))} |"
+    yield ""
+    yield from more_of(len(review.models) - detail.models, "model")
 
 
 def _dangers(review: Review, detail: Detail) -> Iterable[str]:
@@ -159,7 +186,8 @@ def _danger(change: Change) -> str:
     """One item of a list: what, the physical id, why. A table would not have room for the ids."""
     id_ = code(change.id) if change.id else "no physical id yet"
     op = op_of(change.op)
-    return f"- **{op.symbol} {op.planned}** {change.short_type} {code(change.name)}<br>{id_}<br>{_cause(change)}"
+    lost = f"<br>**Data is lost: {words(change.data)}**" if change.data else ""
+    return f"- **{_symbol(change.op)} {op.planned}** {change.short_type} {code(change.name)}<br>{id_}<br>{_cause(change)}{lost}"
 
 
 def _cause(change: Change) -> str:
@@ -271,8 +299,7 @@ def _changes(review: Review, detail: Detail) -> Iterable[str]:
         yield from body
         yield ""
     else:
-        number = sum(len(group.changes) for group in review.groups)
-        yield from fold(f"<b>{title}</b> ({number:,} resources)", body)
+        yield from fold(f"<b>{title}</b>", body)
 
 
 def _drift(review: Review, detail: Detail) -> Iterable[str]:

@@ -145,6 +145,16 @@ def usd(amount: Decimal) -> str:
     return f"{sign}${size.quantize(_FINE if size < _FINE_BELOW else _CENT)}"
 
 
+def went(before: Decimal, after: Decimal) -> str:
+    """An amount a month as it was and will be: `$722 → $796 (+10 %)`; once, where it stays."""
+    if before == after:
+        return usd(after)
+    if not before:
+        return _signed(after)
+    percent = (after - before) * 100 / before
+    return f"{usd(before)} → {usd(after)} ({f'{percent:+.0f}'.replace('-', '−')} %)"
+
+
 def _both(span: Span) -> str:
     return (
         f"{usd(span.idle)}/hour ({usd(span.idle * HOURS_A_MONTH)}/month) at rest, "

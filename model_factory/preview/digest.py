@@ -6,18 +6,19 @@ secrets masked; unchanged resources are left out as the CLI leaves them out, sav
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.preview.events import Diagnostic, Report, Step
+from model_factory.preview.models import ModelChange, Place
 
 _NANOSECONDS_PER_SECOND = 1_000_000_000
 _STATE_KEYS_KEPT_EMPTY = frozenset({"urn", "custom", "type"})
 
 
-def digest(report: Report, *, show_same: bool = False) -> dict[str, Any]:
-    """The digest as JSON-ready values; keys that the CLI omits when empty are omitted here too."""
+def digest(report: Report, *, show_same: bool = False, models: Iterable[ModelChange] = ()) -> dict[str, Any]:
+    """The digest as JSON-ready values; keys that the CLI omits when empty are omitted here too. `modelChanges` are not of the CLI."""
     steps = [
         _step(step) for step in report.steps.values() if show_same or step.op not in {"same", "read"} or _is_root(step)
     ]
@@ -28,6 +29,7 @@ def digest(report: Report, *, show_same: bool = False) -> dict[str, Any]:
         "duration": int(report.duration_seconds * _NANOSECONDS_PER_SECOND),
         "changeSummary": dict(report.changes),
         "maybeCorrupt": report.maybe_corrupt,
+        "modelChanges": [_model(each) for each in models],
     }
     return {key: value for key, value in full.items() if value}
 
@@ -37,6 +39,27 @@ def _diagnostic(note: Diagnostic) -> dict[str, Any]:
     # Not of the CLI: what a cloud refused, for who groups by cause.
     error = {"error": note.error.document} if note.error else {}
     return {key: value for key, value in shown.items() if value} | error
+
+
+def _model(change: ModelChange) -> dict[str, Any]:
+    return {
+        "model": change.model,
+        "before": _place(change.before),
+        "after": _place(change.after),
+        "restarts": change.restarts,
+        "requestsLost": {"lost": change.requests.lost, "told": change.requests.told},
+        "usdPerMonth": {
+            side: {"idle": f"{sums.usd_per_month.idle:f}", "peak": f"{sums.usd_per_month.peak:f}"}
+            for side, sums in (("before", change.cost.before), ("after", change.cost.after))
+        },
+    }
+
+
+def _place(place: Place | None) -> dict[str, str] | None:
+    if place is None:
+        return None
+    keys = ("site", "machines", "replicas", "image", "revision")
+    return {key: value for key in keys if (value := getattr(place, key))}
 
 
 def _is_root(step: Step) -> bool:

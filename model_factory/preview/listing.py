@@ -29,6 +29,7 @@ class Detail:
     groups: int | None = None
     """How many changes have a line of their own; None for all."""
     dangers: int = NAMES_IN_FOLD
+    models: int = 100
     notes: int = 50
     shortened: bool = True
 

@@ -29,6 +29,7 @@ from model_factory.preview.changes import (
 )
 from model_factory.preview.dependents import Dependents, dependents_of
 from model_factory.preview.events import REPLACE_PARTS, Diagnostic, FindingKind, Report
+from model_factory.preview.models import ModelChange, model_changes
 from model_factory.preview.wording import count, op_of, short_type
 
 Level = Literal["failed", "blocked", "destructive", "caution", "change", "same"]
@@ -118,6 +119,7 @@ class Review:
     verdict: Verdict
     tally: tuple[tuple[str, int, str], ...]
     """(operation, how many, in words)."""
+    models: tuple[ModelChange, ...]
     dangers: tuple[Change, ...]
     groups: tuple[Group, ...]
     drift: tuple[Group, ...]
@@ -158,14 +160,15 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
     drift = grouped(in_order(change_of(step) for step in report.drift))
     judgements = tuple(_judgements(report))
     found = dangers(changes)
-    errors = tuple(_notes(report, "error"))
+    errors, tally = tuple(_notes(report, "error")), _tally(report)
     if len(errors) > 1 or any(each.kind == "mandatory" for each in judgements):
         errors = tuple(note for note in errors if note.message not in _SAYS_NOTHING)
     return Review(
         heading=heading,
         report=report,
-        verdict=_verdict(report, changes, found, judgements, drift, errors),
-        tally=_tally(report),
+        verdict=_verdict(report, tally, found, judgements, drift, errors),
+        tally=tally,
+        models=model_changes(report, cost),
         dangers=tuple(found),
         groups=tuple(grouped(changes)),
         drift=tuple(drift),
@@ -179,7 +182,7 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
 
 def _verdict(
     report: Report,
-    changes: list[Change],
+    tally: tuple[tuple[str, int, str], ...],
     found: list[Change],
     judgements: tuple[Judgement, ...],
     drift: list[Group],
@@ -190,11 +193,13 @@ def _verdict(
     unknown = sum(each.number for each in judgements if each.kind == "not evaluated")
     drifted = sum(len(group.changes) for group in drift)
     reasons: list[str] = []
+    if losing := sum(bool(change.data) for change in found):
+        reasons.append(f"data is lost with {count(losing, 'resource')}")
     if unknown:
         reasons.append(f"{count(unknown, 'policy check')} could not be evaluated before up")
     if drifted:
         reasons.append(f"{count(drifted, 'resource')} differ from the state: changed outside")
-    what = ", ".join(_counts(changes)) or "nothing changes"
+    what = ", ".join(_counts(tally)) or "nothing changes"
     if violated:
         return Verdict("blocked", f"{count(violated, 'mandatory policy violation')}: up is refused", (what, *reasons))
     if errors or report.failed or report.result == "failed":
@@ -205,17 +210,16 @@ def _verdict(
         reasons.insert(0, f"{count(advised, 'advisory policy violation')}")
     if found:
         return Verdict("destructive", what, tuple(reasons))
-    if not changes:
+    if what == "nothing changes":
         return Verdict("caution" if advised or drifted else "same", "nothing changes", tuple(reasons))
     return Verdict("caution" if advised or drifted else "change", what, ("nothing is replaced or deleted", *reasons))
 
 
-def _counts(changes: list[Change]) -> Iterator[str]:
-    """What is done to real objects, the gravest first; where there are none, to whatever there is."""
-    real = [each for each in changes if each.custom and not each.type.startswith("pulumi:providers:")]
-    counts = Counter("replace" if each.op == "create-replacement" else each.op for each in real or changes)
+def _counts(tally: tuple[tuple[str, int, str], ...]) -> Iterator[str]:
+    """The tally without what stays, the gravest first: every output has the same numbers, which are the engine's."""
+    counts = {op: number for op, number, _ in tally}
     for op in ("delete", "discard", "replace", "update", "create", "import"):
-        if counts[op]:
+        if counts.get(op):
             yield f"{counts[op]:,} {op_of(op).done}{' in place' if op == 'update' else ''}"
 
 

@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from model_factory.graph.masking import name_unknowns
 from model_factory.graph.urn import STACK_TYPE, type_of
+from model_factory.preview import costs
 from model_factory.preview.changes import PropertyChange, differences
 from model_factory.preview.events import Diagnostic, FindingKind, Report, Severity, Step
 from model_factory.preview.review import Judgement, Review
@@ -36,6 +38,7 @@ _NOTE_STYLES: Final[Mapping[Severity, str]] = {"warning": "yellow", "error": "bo
 _DIFF_STYLES: Final = {"add": "green", "delete": "red", "update": "yellow"}
 _MAX_PATHS_ON_A_LINE: Final = 4
 _MAX_NAMES: Final = 3
+_ASPECT_WIDTH: Final = 18
 
 
 def print_review(
@@ -44,15 +47,21 @@ def print_review(
     *,
     show_diff: bool = False,
     show_same: bool = False,
+    show_models: bool = False,
     told: Collection[Diagnostic] = (),
 ) -> None:
-    """All of a finished operation, but for warnings that the reader was `told` before."""
+    """All of a finished operation, but for warnings that the reader was `told` before. `show_models`: what it does to each model, to the
+    data that objects hold, and to the cost."""
     tree = _tree(review.report, show_diff=show_diff, show_same=show_same)
     if tree is not None:
         console.print(tree)
         console.print()
     _print_notes(console, review.report, told)
+    if show_models:
+        _print_models(console, review)
     console.print(_tally(review))
+    if show_models:
+        _print_losses(console, review)
     _print_judgements(console, review)
 
 
@@ -162,6 +171,41 @@ def _print_notes(console: Console, report: Report, told: Collection[Diagnostic] 
             console.print(Text(f"  {line}"), soft_wrap=True)
     if notes:
         console.print()
+
+
+def _print_models(console: Console, review: Review) -> None:
+    """Each model that changes, under one another: this fits any width."""
+    for each in review.models:
+        op = op_of(each.kind)
+        head = Text.assemble((f"{op.symbol:<2} ", STYLES[op.tone]), (each.model, "bold"), (f" {each.site}", "cyan"))
+        console.print(head)
+        before, after = each.cost.before.usd_per_month, each.cost.after.usd_per_month
+        rows = [
+            *((aspect.what, Text(" → ".join(aspect.sides))) for aspect in each.aspects),
+            ("restarts", Text(each.restarts)),
+            ("requests lost", Text(each.requests.told, "bold red" if each.requests.lost else "")),
+            ("a month at rest", Text(costs.went(before.idle, after.idle))),
+            ("a month at peak", Text(costs.went(before.peak, after.peak))),
+        ]
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(style="dim", no_wrap=True, width=_ASPECT_WIDTH)
+        table.add_column(overflow="fold")
+        for what, told in rows:
+            table.add_row(f"   {what}", told)
+        console.print(table)
+    if review.models:
+        console.print()
+
+
+def _print_losses(console: Console, review: Review) -> None:
+    for change in review.dangers:
+        if change.data:
+            lost = Text.assemble(
+                ("data is lost", "bold red"), f" with {change.short_type} {change.name}: {change.data}"
+            )
+            console.print(lost, soft_wrap=True)
+    if review.cost is not None:
+        console.print(Text(f"cost: {costs.headline(review.cost)}"), soft_wrap=True)
 
 
 def _print_judgements(console: Console, review: Review) -> None:

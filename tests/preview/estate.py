@@ -28,6 +28,10 @@ class Model:
     least: int = 1
     most: int = 3
     spot: bool = False
+    tag: str = "1"
+    may_be_away: int | None = None
+    """What its disruption budget lets go at once; None for no budget."""
+    strategy: str = ""
 
 
 MODELS: Final = {"classifier": Model("gcp"), "detector": Model("aws")}
@@ -140,16 +144,26 @@ def _model(states: States, region: str, cloud: str, name: str, model: Model) -> 
     needs = {"requests": {"cpu": "2", "memory": "8Gi"}, "limits": {"memory": "8Gi", "nvidia.com/gpu": "1"}}
     pod = {
         **node_choice(*(("l4-spot", "l4") if model.spot else ("l4",))),
-        "containers": [{"name": "server", "image": f"{name}:1", "resources": needs}],
+        "containers": [{"name": "server", "image": f"{name}:{model.tag}", "resources": needs}],
     }
     template = {"metadata": {"labels": {"model": name}}, "spec": pod}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
     scaling = {"minReplicas": model.least, "maxReplicas": model.most, "scaleTargetRef": target}
+    strategy = {"strategy": {"type": model.strategy}} if model.strategy else {}
+    budget = {"maxUnavailable": model.may_be_away, "selector": {"matchLabels": {"model": name}}}
     objects: tuple[tuple[str, dict[str, Any]], ...] = (
         ("core/v1:Namespace", space),
         ("core/v1:Service", {"metadata": meta, "spec": {"ports": [{"name": "http", "port": 80}]}}),
-        ("apps/v1:Deployment", {"metadata": {**meta, "labels": {"model": name}}, "spec": {"template": template}}),
+        (
+            "apps/v1:Deployment",
+            {"metadata": {**meta, "labels": {"model": name}}, "spec": {"template": template} | strategy},
+        ),
         ("autoscaling/v2:HorizontalPodAutoscaler", {"metadata": meta, "spec": scaling}),
+        *(
+            ()
+            if model.may_be_away is None
+            else (("policy/v1:PodDisruptionBudget", {"metadata": meta, "spec": budget}),)
+        ),
     )
     made: list[str] = []
     for kind, inputs in objects:

@@ -19,6 +19,8 @@ class EksPool(NodePool):
     type = "aws:eks/nodeGroup:NodeGroup"
     cloud = "aws"
     worked_out = frozenset((_CAPACITY_LABEL,))
+    # docs.aws.amazon.com/eks/latest/userguide/update-managed-node-group.html; labels, taints and sizes change under running nodes.
+    rolled_by = ("version", "releaseVersion", "launchTemplate.id", "launchTemplate.version")
 
     @property
     def gpus_per_node(self) -> int:

@@ -20,6 +20,13 @@ class GkePool(NodePool):
     type = "gcp:container/nodePool:NodePool"
     cloud = "gcp"
     worked_out = frozenset((_SPOT_LABEL, _ACCELERATOR_LABEL))
+    # cloud.google.com/kubernetes-engine/docs/concepts/managing-clusters, changes that recreate nodes by the pool's upgrade strategy; labels,
+    # taints and sizes change under running nodes.
+    rolled_by = (
+        "version", "nodeConfig.machineType", "nodeConfig.imageType", "nodeConfig.diskType", "nodeConfig.diskSizeGb",
+        "nodeConfig.guestAccelerators", "nodeConfig.kubeletConfig", "nodeConfig.linuxNodeConfig",
+        "nodeConfig.workloadMetadataConfig", "nodeConfig.gvnic", "nodeConfig.gcfsConfig",
+    )  # fmt: skip
 
     @property
     def gpus_per_node(self) -> int:

@@ -43,6 +43,9 @@ class NodePool(ABC):
     cloud: ClassVar[Cloud]
     worked_out: ClassVar[frozenset[str]]
     """Labels of the cloud's that `labels` works out."""
+    rolled_by: ClassVar[tuple[str, ...]]
+    """What of it, changed in place, makes the cloud replace its nodes one after another: keys of its properties, with a dot where they are
+    inside another."""
 
     def __init__(self, resource: Declared) -> None:
         self.resource = resource

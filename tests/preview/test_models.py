@@ -1,0 +1,175 @@
+"""What a change does to models: one row a model and site, with what its callers will feel of it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from model_factory.cost import before_and_after, bill_of, delta_of
+from model_factory.preview.comment import markdown
+from model_factory.preview.digest import digest
+from model_factory.preview.events import Report
+from model_factory.preview.html import page
+from model_factory.preview.models import ModelChange, model_changes
+from model_factory.preview.review import Heading, Review, review_of
+from tests.preview.estate import MODELS, Event, Model, States, estate, events
+
+
+def reviewed(told: list[Event]) -> Review:
+    report = Report.of(told)
+    before, after = before_and_after((step.op, step.old, step.new) for step in report.steps.values())
+    return review_of(report, Heading("p", "dev"), cost=delta_of(bill_of(before), bill_of(after)))
+
+
+def changed(before: States, after: States) -> dict[str, ModelChange]:
+    found = model_changes(Report.of(events(before, after)))
+    return {f"{each.model} {each.site}": each for each in found}
+
+
+def detector(**settings: Any) -> States:
+    return estate({**MODELS, "detector": Model("aws", **settings)})
+
+
+def with_input(states: States, name: str, path: tuple[str, ...], value: object) -> States:
+    """The same states with one input of a resource changed."""
+    found = deepcopy(states)
+    (urn,) = [urn for urn in found if urn.endswith(f"::{name}")]
+    inner = found[urn]["inputs"]
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return found
+
+
+def told(change: ModelChange) -> dict[str, tuple[str, ...]]:
+    return {aspect.what: aspect.sides for aspect in change.aspects}
+
+
+class TestRows:
+    def test_what_does_not_touch_a_model_has_none(self) -> None:
+        assert changed(estate(), with_input(estate(), "dev-aws-weights", ("region",), "elsewhere")) == {}
+
+    def test_a_new_model_tells_what_it_is_and_one_that_goes_what_it_was(self) -> None:
+        more = estate({**MODELS, "ranker": Model("gcp", 2, 5)})
+        new = changed(estate(), more)["ranker gcp/us-central1"]
+        gone = changed(more, estate())["ranker gcp/us-central1"]
+        assert (new.kind, gone.kind) == ("create", "delete")
+        assert told(new) == told(gone)
+        assert told(new)["machine"] == ("g2-standard-4 (1 × l4), on-demand",)
+        assert told(new)["replicas"] == ("2–5",)
+        assert (new.requests.lost, gone.requests.lost) == (False, True)
+
+    def test_a_model_that_leaves_one_site_for_another_is_one_row_that_says_that_its_callers_must_follow(self) -> None:
+        moved = changed(estate(), estate({**MODELS, "classifier": Model("aws")}))
+        change = moved["classifier gcp/us-central1 → aws/us-east-1"]
+        assert len(moved) == 1
+        assert change.requests.lost
+        assert "another cluster" in change.requests.told
+
+    def test_a_second_site_is_a_row_of_its_own(self) -> None:
+        twice = estate({**MODELS, "detector": (Model("aws"), Model("gcp", 1, 2))})
+        assert list(changed(estate(), twice)) == ["detector gcp/us-central1"]
+
+    def test_replicas_alone_restart_nothing(self) -> None:
+        change = changed(estate(), detector(most=9))["detector aws/us-east-1"]
+        assert told(change) == {"replicas": ("1–3", "1–9")}
+        assert change.restarts == "no"
+
+    def test_of_an_image_the_name_the_tag_and_the_start_of_the_digest_are_told(self) -> None:
+        digest_ = "sha256:" + "ab" * 32
+        change = changed(estate(), detector(tag=f"2@{digest_}"))["detector aws/us-east-1"]
+        assert told(change) == {"image": ("detector:1", "detector:2@abababa")}
+
+    def test_the_cost_is_the_model_s_own_at_that_site(self) -> None:
+        (change,) = reviewed(events(estate(), detector(least=2))).models
+        before, after = change.cost.before.usd_per_hour, change.cost.after.usd_per_hour
+        assert after.idle == pytest.approx(before.idle * 2)
+        assert after.peak == before.peak
+
+
+class TestRestarts:
+    def test_changed_pods_restart_and_a_surge_loses_nothing(self) -> None:
+        change = changed(estate(), detector(tag="2"))["detector aws/us-east-1"]
+        assert change.restarts == "yes: its Pods change"
+        assert change.requests.told == "none"
+
+    def test_pods_that_all_go_before_new_ones_come_lose_requests(self) -> None:
+        change = changed(detector(strategy="Recreate"), detector(strategy="Recreate", tag="2"))[
+            "detector aws/us-east-1"
+        ]
+        assert change.requests.lost
+
+    @pytest.mark.parametrize(
+        ("replicas", "away", "lost", "words"),
+        [
+            (1, None, True, "no disruption budget"),
+            (1, 1, True, "only replica"),
+            (3, 1, False, "1 replica of 3 move at a time"),
+            (3, 3, True, "at once"),
+            (3, 0, True, "lets no replica go"),
+        ],
+    )
+    def test_a_replaced_pool_in_use_is_told_by_what_the_drain_may_take(
+        self, replicas: int, away: int | None, lost: bool, words: str
+    ) -> None:
+        models = {**MODELS, "detector": Model("aws", replicas, 4, may_be_away=away)}
+        change = changed(estate(models), estate(models, machine="g6.2xlarge"))["detector aws/us-east-1"]
+        assert change.restarts == "yes: its pool dev-aws-l4 is replaced"
+        assert told(change)["machine"] == ("g6.xlarge (1 × l4), on-demand", "g6.2xlarge (1 × l4), on-demand")
+        assert change.requests.lost is lost
+        assert words in change.requests.told
+
+    @pytest.mark.parametrize(
+        ("path", "value", "rolls"),
+        [
+            (("nodeConfig", "machineType"), "g2-standard-8", True),
+            (("version",), "1.35.2-gke.1", True),
+            (("autoscaling", "totalMaxNodeCount"), 12, False),
+        ],
+    )
+    def test_a_pool_whose_nodes_are_replaced_in_place_restarts_its_models(
+        self, path: tuple[str, ...], value: object, rolls: bool
+    ) -> None:
+        found = changed(estate(), with_input(estate(), "dev-gcp-l4", path, value))
+        assert [each.restarts for each in found.values()] == (
+            ["yes: the nodes of its pool dev-gcp-l4 are replaced one after another"] if rolls else []
+        )
+
+
+class TestEveryOutput:
+    def test_says_the_same_of_each_model(self) -> None:
+        found = reviewed(events(estate(), detector(least=2, tag="2")))
+        document = digest(found.report, models=found.models)
+        assert [each["model"] for each in document["modelChanges"]] == ["detector"]
+        for text in (markdown(found), page(found)):
+            for words in ("detector:2", "2–3", "yes: its Pods change"):
+                assert words in text
+
+    def test_counts_what_the_engine_counts(self) -> None:
+        found = reviewed(events({}, estate()))
+        number = digest(found.report)["changeSummary"]["create"]
+        assert found.verdict.title == f"{number} created"
+        assert f"{number} to create" in markdown(found)
+
+    def test_a_name_cannot_leave_its_cell(self) -> None:
+        found = reviewed(events({}, estate({"a|b`c<i>": Model("aws")})))
+        models = markdown(found).partition("dev: models")[2].partition("####")[0]
+        (line,) = [line for line in models.splitlines() if "a\\|b`c<i>" in line]
+        assert line.count(" | ") == 5
+        assert "<i>" not in page(found)
+
+
+class TestData:
+    def test_a_bucket_that_goes_with_its_objects_stands_first_and_says_so(self) -> None:
+        full = with_input(estate(), "dev-gcp-weights", ("forceDestroy",), True)
+        found = reviewed(events(full, estate({"detector": Model("aws")}, gcp=False)))
+        assert found.dangers[0].data == "all its objects"
+        assert "data is lost with 1 resource" in found.verdict.reasons
+        for text in (markdown(found), page(found)):
+            assert "Data is lost: all its objects" in text
+
+    def test_what_a_cloud_refuses_to_delete_while_it_is_full_is_told_as_that(self) -> None:
+        found = reviewed(events(estate(), estate({"detector": Model("aws")}, gcp=False)))
+        assert "the cloud refuses" in found.dangers[0].data
