@@ -115,6 +115,11 @@ class ProviderCallError(ResourceError):
         """Whether the call may have taken effect all the same."""
         return self.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS, grpc.StatusCode.UNKNOWN)
 
+    @property
+    def object_unknown(self) -> bool:
+        """Whether the provider says that it could not find out if the call made an object."""
+        return self.code is grpc.StatusCode.DATA_LOSS
+
 
 class InitFailedError(ResourceError):
     """The resource exists, but did not become ready: its id and what is known of it must be kept, and it is retried."""

@@ -141,7 +141,9 @@ class Executor:
             self.fail("", str(error))
             raise StoppedError from error
         except ResourceError as error:
-            if number is not None and self._journal is not None:
+            # What may have made an object stays pending: the next run looks for it.
+            unsettled = isinstance(error, ProviderCallError) and error.object_unknown
+            if number is not None and self._journal is not None and not unsettled:
                 self._journal.end(number, ok=False)
             self._report(step, str(error), error)
             raise StepFailedError(str(error)) from error

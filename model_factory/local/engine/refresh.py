@@ -106,7 +106,18 @@ class Surveyor:
             reasons = failure.reasons
         if not found.id:
             return None
-        return replace(wanted, id=found.id, outputs=found.outputs, init_errors=reasons, created=now(), modified=now())
+        # The inputs that it stands for: a create that was cut off between its calls left some of them out.
+        inputs = wanted.inputs if found.inputs is None else found.inputs
+        moment = now()
+        return replace(
+            wanted,
+            id=found.id,
+            inputs=inputs,
+            outputs=found.outputs,
+            init_errors=reasons,
+            created=moment,
+            modified=moment,
+        )
 
     def _take_in(self, made: ResourceState) -> None:
         old = self._by_urn.get(made.urn)

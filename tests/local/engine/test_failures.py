@@ -14,12 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 import pulumi
 import pytest
 from pulumi import ResourceOptions
 
+from model_factory.local import wire
 from model_factory.local.engine import journal_file
+from model_factory.local.engine.errors import ProviderCallError
 from model_factory.local.engine.model import Operation, OperationType, Snapshot
 from tests.local.engine.stack import Bench, Thing
 
@@ -286,6 +289,32 @@ class TestInterruptedRun:
         assert sorted(item["name"] for item in bench.cloud.objects.values()) == ["kept", "lost"]
         assert bench.store.load().pending_operations == ()
         assert not bench.up(self.program).changed
+
+    @pytest.mark.parametrize("made", [True, False])
+    def test_a_create_of_which_nobody_knows_is_pending_and_settled_by_the_next_up(
+        self, bench: Bench, made: bool
+    ) -> None:
+        def lose(method: str, request: Any) -> None:
+            if method == "Create" and request.name == "lost":
+                if made:
+                    inputs = wire.decode(request.properties)
+                    bench.cloud.objects["id-lost"] = {"name": "lost", "urn": request.urn, **inputs}
+                raise ProviderCallError(grpc.StatusCode.DATA_LOSS, "the answer was lost")
+
+        bench.cloud.on_request = lose
+        assert bench.run("up", self.program).failures[0][1] == "the answer was lost"
+        assert [operation.type for operation in bench.store.load().pending_operations] == ["creating"]
+        bench.cloud.on_request = lambda *_: None
+        bench.up(self.program)
+        assert sorted(item["name"] for item in bench.cloud.objects.values()) == ["kept", "lost"]
+        assert bench.store.load().pending_operations == ()
+        assert not bench.up(self.program).changed
+
+    def test_what_a_create_had_not_come_to_is_done_by_the_next_up(self, bench: Bench) -> None:
+        self.interrupted(bench, made=True)
+        bench.cloud.find("lost")["size"] = 0
+        assert bench.up(self.program).changes == {"same": 2, "update": 1}
+        assert bench.cloud.find("lost")["size"] == 1
 
     @pytest.mark.parametrize("made", [True, False])
     def test_destroy_leaves_no_orphan(self, bench: Bench, made: bool) -> None:
