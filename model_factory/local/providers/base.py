@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 FIRST_WAIT_SECONDS: Final = 0.05
 LONGEST_WAIT_SECONDS: Final = 10.0
+VISIBLE_SECONDS: Final = 3.0
+"""How long a cloud may take to show an object that it has made: its reads lag behind its writes."""
 URN_TAG: Final = "local-provider:urn-digest"
 """The key of the tag by which an object is found again; see `Call.urn_digest`."""
 
@@ -67,6 +69,13 @@ class Call(Generic[S]):
                 raise CancelledError(f"{what}: cancelled while waiting")
             pause = min(pause * 1.5, LONGEST_WAIT_SECONDS)
         return answer
+
+    def visible(self, look: Callable[[], T | None]) -> T | None:
+        """What `look` finds of an object that was just made, asked again for as long as clouds take to show one."""
+        until, pause = time.monotonic() + VISIBLE_SECONDS, FIRST_WAIT_SECONDS
+        while (found := look()) is None and time.monotonic() < until and not self.cancelled.wait(pause):
+            pause *= 2
+        return found
 
     def wait_for_state(
         self, probe: Callable[[], str], *, what: str, ready: Iterable[str], failed: Iterable[str] = ()
@@ -165,7 +174,8 @@ class ResourceType(Generic[S]):
     update: bring it about; answers the id where the cloud changed it. None: every change replaces.
     delete: start the deletion. NotFoundError counts as done. The provider then waits until `read` gives None, unless the
         answer is False: something is meant to stay behind (`skipDestroy`).
-    find: the id of the object that an earlier, killed create with these inputs left behind, if it did.
+    find: the id of the object that a create with these inputs left behind when it was killed or its answer was lost, if it did.
+    repeatable: a second create with these inputs makes no second object, since the cloud refuses its name or sets the same again.
     check: what is wrong with the inputs, without a call; unknown values pass.
     refine: change the computed difference (conditional rules); gets old and new inputs.
     inputs_of: the inputs an object stands for, given the old inputs and the outputs (Read).
@@ -178,6 +188,7 @@ class ResourceType(Generic[S]):
     update: Callable[[Call[S], Update], str | None] | None = None
     ready: Callable[[Call[S], str, Properties], None] = ready_at_once
     find: Callable[[Call[S], Properties], str | None] = nothing_found
+    repeatable: bool = False
     check: Callable[[S, Properties], Iterable[Failure]] = _no_failures
     refine: Callable[[Properties, Properties, list[Change]], list[Change]] | None = None
     inputs_of: Callable[[Properties, Properties, Rules], Properties] = project

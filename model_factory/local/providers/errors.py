@@ -4,7 +4,10 @@ ProviderError            anything a provider answers with; its text is what the 
 ├─ ConfigurationError    the provider's own configuration is wrong, or leads outside loopback
 ├─ UnsupportedError      a type or function that has no declaration here
 ├─ CloudError            the cloud refused a call
-│  └─ NotFoundError      … because the object is not there
+│  ├─ NotFoundError      … because the object is not there
+│  ├─ BusyError          … for now, and did nothing
+│  └─ AnswerLostError    no answer came that tells whether the call was done
+├─ OutcomeUnknownError   whether a create made its object could not be found out
 ├─ WaitError             an object ended in a failed state, or did not get ready in time
 └─ CancelledError        the engine asked to stop
 """
@@ -44,12 +47,14 @@ class UnsupportedError(ProviderError):
 class CloudError(ProviderError):
     """The cloud answered a call with an error. The text names cloud, operation, code and cause; `refusal` has it in parts."""
 
+    did = "refused"
+
     def __init__(
         self, *, cloud: str, operation: str, code: str, message: str, status: int = 0, request_id: str = "",
         causes: Causes | None = None, reasons: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         """`causes` is the cloud's table; `reasons` are codes that say more than `code` does."""
-        super().__init__(f"{cloud} refused {operation}: {code}: {message}")
+        super().__init__(f"{cloud} {self.did} {operation}: {code}: {message}")
         self.operation = operation
         self.code = code
         self.message = message
@@ -61,6 +66,29 @@ class CloudError(ProviderError):
 
 class NotFoundError(CloudError):
     """The object of the call does not exist."""
+
+
+class BusyError(CloudError):
+    """The cloud did nothing, and may do it soon: it was asked too often, or no connection to it came about."""
+
+
+class AnswerLostError(CloudError):
+    """The call was sent, and whether it was done is not known: the connection ended, or the server failed."""
+
+    did = "gave no clear answer to"
+
+
+class OutcomeUnknownError(ProviderError):
+    """A create may have made its object, and nobody could tell: the engine keeps it pending, and the next run looks again."""
+
+
+def kind_of(cause: str | None, status: int, *, gone: bool) -> type[CloudError]:
+    """Which error an answer of a cloud is, by its cause and its HTTP status."""
+    if cause == "throttling":
+        return BusyError
+    if status >= 500:
+        return AnswerLostError
+    return NotFoundError if gone else CloudError
 
 
 class WaitError(ProviderError):

@@ -20,15 +20,19 @@ from model_factory.local import wire
 from model_factory.local.providers.base import Call, Registry, ResourceType, S, Update
 from model_factory.local.providers.diff import Change, diff, user_set
 from model_factory.local.providers.errors import (
+    AnswerLostError,
     CancelledError,
+    CloudError,
     ConfigurationError,
     Failure,
     NotFoundError,
+    OutcomeUnknownError,
     ProviderError,
     UnsupportedError,
     WaitError,
 )
 from model_factory.local.providers.naming import urn_digest
+from model_factory.local.providers.retries import log
 from model_factory.local.providers.rules import apply_defaults
 from model_factory.local.providers.values import (
     DEFAULTS_KEY,
@@ -173,15 +177,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             call = self._call(declared, request, bare, "create")
             call.urn_digest = urn_digest(request.urn, bare)
             try:
-                created = call.created(declared.create(call, bare))
+                created = self._created(declared, call, bare)
                 declared.ready(call, created, bare)
-                found = declared.read(call, created, bare)
+                found = call.visible(lambda: declared.read(call, created, bare))
             except (ProviderError, OSError) as error:
                 if not call.id:
                     raise
                 raise self._partial(declared, call, call.id, inputs, error) from error
             if found is None:
-                raise WaitError(f"{created} was made, and was gone when read back")
+                raise OutcomeUnknownError(f"{created} was made, and was gone when read back")
             return provider_pb2.CreateResponse(id=created, properties=wire.encode(mark_all(found, inputs)))
 
         return self._guard(context, run)
@@ -267,13 +271,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         declared, bare = self.resource_type(type_token), _bare(inputs)
         cloud = self.session(self._configured(), bare)
         digest = urn_digest(urn, bare)
-        try:
-            found = declared.find(
-                Call(cloud, urn, type_token, name_of(urn), urn_digest=digest, known=frozenset(known)), bare
-            )
-        except NotFoundError:
-            return None
-        return None if found in known else found
+        call = Call(cloud, urn, type_token, name_of(urn), urn_digest=digest, known=frozenset(known))
+        return _left_behind(declared, call, bare)
 
     # Functions
 
@@ -310,6 +309,50 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             self._cancelled,
         )
 
+    def _created(self, declared: ResourceType[S], call: Call[S], inputs: Properties) -> str:
+        """Create the object, and answer its id. Where the answer is lost, what the call did is looked up: an object that is
+        there is taken and finished, and a second one is asked for only where none can come of it.
+
+        Raises OutcomeUnknownError where nothing tells what the call did.
+        """
+        unclear: CloudError
+        try:
+            return call.created(declared.create(call, inputs))
+        except AnswerLostError as error:
+            if call.id:
+                raise
+            unclear = error
+        log.info("%s; looking for what it made", unclear)
+        try:
+            found = _left_behind(declared, call, inputs)
+            if found is None and declared.repeatable:
+                try:
+                    return call.created(declared.create(call, inputs))
+                except CloudError as error:
+                    if call.id:
+                        raise
+                    unclear = error  # Where the first call was done after all, the name is taken by now.
+            found = found or call.visible(lambda: _left_behind(declared, call, inputs))
+        except CloudError as error:
+            if call.id:
+                raise
+            raise OutcomeUnknownError(f"{unclear}; and looking for what it made: {error}") from error
+        if found is None and not isinstance(unclear, AnswerLostError):
+            raise unclear
+        if found is None:
+            raise OutcomeUnknownError(
+                f"{unclear}; nothing that it made is there yet; run `up` again, which looks once more before it creates"
+            )
+        log.info("%s: found %s, which it made", unclear.operation, found)
+        call.created(found)
+        declared.ready(call, found, inputs)
+        actual = declared.read(call, found, inputs)
+        if declared.update is None or actual is None:
+            return found
+        # The calls that would have followed the lost one.
+        finished = declared.update(call, Update(found, actual, {}, inputs, declared.rules))
+        return call.created(finished or found)
+
     def _partial(
         self, declared: ResourceType[S], call: Call[S], object_id: str, inputs: Properties, error: Exception
     ) -> Exception:
@@ -331,6 +374,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             _abort(context, grpc.StatusCode.UNKNOWN, str(failure), failure.refusal, failure.details)
         except CancelledError as error:
             _abort(context, grpc.StatusCode.CANCELLED, str(error))
+        except OutcomeUnknownError as error:
+            _abort(context, grpc.StatusCode.DATA_LOSS, str(error))
         except UnsupportedError as error:
             _abort(context, grpc.StatusCode.UNIMPLEMENTED, str(error))
         except ConfigurationError as error:
@@ -360,6 +405,15 @@ def _abort(
 def type_token(request: Any) -> str:
     """The type that a request is about; older engines send it in the URN alone."""
     return request.type or type_of(request.urn)
+
+
+def _left_behind(declared: ResourceType[S], call: Call[S], inputs: Properties) -> str | None:
+    """The id of what a create with these inputs made without anybody hearing of it."""
+    try:
+        found = declared.find(call, inputs)
+    except NotFoundError:
+        return None
+    return None if found in call.known else found
 
 
 def _bare(properties: Mapping[str, Value]) -> Properties:

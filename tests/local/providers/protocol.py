@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +89,35 @@ class ProviderEngine:
         made = Made(token, urn, response.id, inputs, wire.decode(response.properties))
         self.made.append(made)
         return made
+
+    def brought_up(self, token: str, inputs: Properties, *, name: str = "it") -> tuple[Made, int]:
+        """What runs of the engine, one after another, come to with these checked inputs, and how many it took.
+
+        What a failed one left decides what the next one asks: to finish an object, to look for one, or to create.
+        """
+        urn = self.urn(token, name)
+        made: Made | None = None
+        pending = False
+        for runs in range(1, 5):
+            try:
+                if pending and (found := self.provider.adopt(token, urn, inputs)):
+                    made = Made(token, urn, found, inputs, {})
+                pending = False
+                if made is not None:
+                    return self.update(made, inputs), runs
+                request = pb.CreateRequest(urn=urn, properties=wire.encode(inputs))
+                response = self.provider.Create(request, Context())
+                return Made(token, urn, response.id, inputs, wire.decode(response.properties)), runs
+            except AbortedError as error:
+                pending = error.code is grpc.StatusCode.DATA_LOSS
+                if error.details is not None:
+                    made = Made(token, urn, error.details.id, inputs, wire.decode(error.details.properties))
+        raise AssertionError(f"{token} does not come up")
+
+    def held(self) -> dict[str, int]:
+        """How many resources the cloud has, by kind."""
+        with urllib.request.urlopen(f"{self.url}/_cloud/status") as response:  # noqa: S310 - always http on loopback
+            return json.loads(response.read())["resources"]
 
     def diff(self, made: Made, news: Properties, olds: Properties | None = None) -> pb.DiffResponse:
         request = pb.DiffRequest(

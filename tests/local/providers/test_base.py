@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from typing import Any
@@ -12,8 +13,10 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import status_pb2
 
 from model_factory.local import wire
+from model_factory.local.providers import base
 from model_factory.local.providers.base import Call, Function, ResourceType, Update
 from model_factory.local.providers.errors import (
+    AnswerLostError,
     CancelledError,
     CloudError,
     Failure,
@@ -110,11 +113,12 @@ class Toys(Provider[Shelf]):
     def __init__(self) -> None:
         super().__init__()
         self.shelf: Shelf = {}
+        self.box = BOX
 
     def resource_type(self, token: str) -> ResourceType[Shelf]:
         if token != BOX.token:
             raise UnsupportedError(f"{token} has no declaration in the local toy provider")
-        return BOX
+        return self.box
 
     def function(self, token: str) -> Function[Shelf]:
         return lambda shelf, arguments: {"count": len(shelf), "asked": arguments["of"]}
@@ -305,6 +309,81 @@ class TestLife:
     def test_invoke_answers_with_a_result(self, toys: Toys) -> None:
         response = toys.Invoke(pb.InvokeRequest(tok="toy:index/f:f", args=wire.encode({"of": "all"})), Context())
         assert wire.decode(getattr(response, "return")) == {"count": 0, "asked": "all"}
+
+
+class Wire:
+    """A create over a connection that loses answers: `done` says of each call whether the cloud did it."""
+
+    def __init__(self, toys: Toys, *done: bool, repeatable: bool = False, shown_at: int = 0) -> None:
+        self.left, self.calls, self.looks = list(done), 0, 0
+        self.shown_at = shown_at
+        toys.box = dataclasses.replace(BOX, create=self._create, find=self._find, repeatable=repeatable)
+
+    def _create(self, call: Call[Shelf], inputs: Properties) -> str:
+        self.calls += 1
+        name = str(inputs["name"])
+        lost = self.left.pop(0) if self.left else None
+        if name in call.cloud:
+            raise CloudError(cloud="toy", operation="CreateBox", code="Taken", message=name)
+        if lost is None:
+            return create(call, inputs)
+        if lost:
+            call.cloud[name] = {**inputs, "size": 0, "serial": 7, "digest": call.urn_digest}
+        raise AnswerLostError(cloud="toy", operation="CreateBox", code="Reset", message="by peer")
+
+    def _find(self, call: Call[Shelf], inputs: Properties) -> str | None:
+        self.looks += 1
+        return find(call, inputs) if self.looks > self.shown_at else None
+
+
+class TestLostAnswer:
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(base, "VISIBLE_SECONDS", 0.3)
+
+    def test_what_was_made_is_taken_and_finished(self, toys: Toys) -> None:
+        wired = Wire(toys, True)
+        _, outputs = created(toys, checked(toys, {"size": 3}))
+        assert outputs["size"] == 3
+        assert (len(toys.shelf), wired.calls) == (1, 1)
+
+    def test_what_shows_late_is_waited_for(self, toys: Toys) -> None:
+        wired = Wire(toys, True, shown_at=2)
+        created(toys, checked(toys, {"size": 3}))
+        assert (len(toys.shelf), wired.calls) == (1, 1)
+
+    def test_a_create_that_could_make_a_second_object_is_not_repeated(self, toys: Toys) -> None:
+        wired = Wire(toys, False)
+        context = Context()
+        inputs = checked(toys, {"size": 3})
+        with pytest.raises(AbortedError, match=r"gave no clear answer to CreateBox.*run `up` again"):
+            toys.Create(pb.CreateRequest(urn=URN, properties=wire.encode(inputs)), context)
+        assert context.code is grpc.StatusCode.DATA_LOSS, "the engine keeps it pending"
+        assert wired.calls == 1
+
+    def test_a_create_whose_name_guards_it_is_repeated(self, toys: Toys) -> None:
+        wired = Wire(toys, False, repeatable=True)
+        created(toys, checked(toys, {"size": 3}))
+        assert (len(toys.shelf), wired.calls) == (1, 2)
+
+    def test_a_name_that_is_taken_by_the_lost_call_is_its_own(self, toys: Toys) -> None:
+        wired = Wire(toys, True, repeatable=True, shown_at=1)
+        _, outputs = created(toys, checked(toys, {"size": 3}))
+        assert outputs["size"] == 3
+        assert (len(toys.shelf), wired.calls) == (1, 2)
+
+    def test_what_cannot_be_looked_for_is_kept_pending(self, toys: Toys) -> None:
+        Wire(toys, True)
+
+        def fail(_call: Call[Shelf], _inputs: Properties) -> str:
+            raise AnswerLostError(cloud="toy", operation="ListBoxes", code="Reset", message="by peer")
+
+        toys.box = dataclasses.replace(toys.box, find=fail)
+        context = Context()
+        inputs = checked(toys, {"size": 3})
+        with pytest.raises(AbortedError, match=r"CreateBox.*and looking for what it made.*ListBoxes"):
+            toys.Create(pb.CreateRequest(urn=URN, properties=wire.encode(inputs)), context)
+        assert context.code is grpc.StatusCode.DATA_LOSS
 
 
 def wire_list(value: wire.Value) -> list[wire.Value]:

@@ -110,6 +110,7 @@ def declare(
         delete=delete,
         update=update_all if update or tagger else None,
         find=find_by_id if id_of else find or nothing_found,
+        repeatable=id_of is not None,
         refine=refine,
         check=check_all,
         inputs_of=inputs_still_there,

@@ -16,19 +16,28 @@ import boto3
 import botocore.session
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.model import ServiceModel
+from botocore.parsers import ResponseParserError
 
 from model_factory.facts.aws.services import OPTIONAL, SERVICES
 from model_factory.graph.loopback import on_loopback
+from model_factory.local.errors import LeavesLoopbackError
 from model_factory.local.providers.aws.causes import CAUSES
 from model_factory.local.providers.aws.transport import keep_on_loopback
-from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
+from model_factory.local.providers.errors import AnswerLostError, BusyError, CloudError, ConfigurationError, kind_of
+from model_factory.local.providers.retries import persistently
 from model_factory.local.providers.values import mapping, text
 from model_factory.local.wire import Properties, Value
 
 GLOBAL_REGION: Final = "us-east-1"
 _GONE: Final = re.compile(r"NotFound|NoSuch|NonExist")
+# Operations that bring about the same when they are done twice, as far as their names tell. Others (Create, Associate, Update of
+# EKS, which refuses while one is under way) are not made again when it is not known whether they were done.
+_REPEATABLE: Final = re.compile(
+    r"(Describe|Get|List|Head|Put|Delete|Tag|Untag|Modify|Set|Enable|Disable)[A-Z].*|CreateTags|AttachRolePolicy|DetachRolePolicy"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,7 @@ class Clients:
             read_timeout=60,
             max_pool_connections=32,
             proxies={},
-            retries={"mode": "standard", "total_max_attempts": 3},
+            retries={"mode": "standard", "total_max_attempts": 1},  # botocore repeats creates: see `persistently`
             s3={"addressing_style": "path"},
         )
         url = self._config.endpoints.get(service)
@@ -157,19 +166,30 @@ class Aws:
         return cast("ServiceModel", self.clients.get(service, self.region).meta.service_model)
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """One API call, `operation` as AWS spells it (CreateVpc). Raises NotFoundError or CloudError."""
+        """One API call, `operation` as AWS spells it (CreateVpc), again where `persistently` allows.
+
+        Raises NotFoundError, BusyError, AnswerLostError, CloudError.
+        """
         client = self.clients.get(service, self.region)
-        with _own_errors(service, operation):
-            return cast("dict[str, Any]", getattr(client, xform_name(operation))(**parameters))
+
+        def attempt() -> dict[str, Any]:
+            with _own_errors(service, operation):
+                return cast("dict[str, Any]", getattr(client, xform_name(operation))(**parameters))
+
+        return persistently(attempt, repeatable=_REPEATABLE.fullmatch(operation) is not None)
 
     def all(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
         """All pages of a listing, `key` being the list in each answer. Raises NotFoundError or CloudError."""
         client, name = self.clients.get(service, self.region), xform_name(operation)
         if not client.can_paginate(name):
             return self.call(service, operation, **parameters).get(key, [])
-        with _own_errors(service, operation):
-            pages = client.get_paginator(name).paginate(**parameters)
-            return [item for page in pages for item in page.get(key, ())]
+
+        def attempt() -> list[Any]:
+            with _own_errors(service, operation):
+                pages = client.get_paginator(name).paginate(**parameters)
+                return [item for page in pages for item in page.get(key, ())]
+
+        return persistently(attempt, repeatable=True)
 
     @property
     def account_id(self) -> str:
@@ -197,16 +217,24 @@ def _own_errors(service: str, operation: str) -> Generator[None]:
         yield
     except ClientError as error:
         raise _cloud_error(service, operation, cast("dict[str, Any]", error.response)) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         where, code = f"{service}:{operation}", type(error).__name__
-        raise CloudError(cloud="aws", operation=where, code=code, message=str(error)) from error
+        raise _kind_of_failure(error)(cloud="aws", operation=where, code=code, message=str(error)) from error
+
+
+def _kind_of_failure(error: Exception) -> type[CloudError]:
+    if isinstance(error, NoConnectionError):
+        return BusyError
+    refused_by_us = isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), LeavesLoopbackError)
+    lost = isinstance(error, (HTTPClientError, ResponseParserError)) and not refused_by_us
+    return AnswerLostError if lost else CloudError
 
 
 def _cloud_error(service: str, operation: str, response: dict[str, Any]) -> CloudError:
     error = cast("dict[str, Any]", response.get("Error", {}))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     code = str(error.get("Code", status))
-    kind = NotFoundError if _GONE.search(code) or code == "404" else CloudError
+    kind = kind_of(CAUSES.cause((code,), status), status, gone=bool(_GONE.search(code)) or code == "404")
     return kind(
         cloud="aws",
         operation=f"{service}:{operation}",

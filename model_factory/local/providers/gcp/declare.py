@@ -167,6 +167,7 @@ def declare(
         delete=delete_all,
         update=None if unchangeable else update_all,
         find=find,
+        repeatable=True,
         check=check_all,
         inputs_of=inputs_still_there,
         rules=rules,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import threading
 import warnings
 import weakref
@@ -20,15 +22,23 @@ from model_factory.local import discovery
 from model_factory.local.discovery import Document, Json
 from model_factory.local.errors import LeavesLoopbackError
 from model_factory.local.providers.base import Call
-from model_factory.local.providers.errors import CloudError, ConfigurationError, NotFoundError
+from model_factory.local.providers.errors import (
+    AnswerLostError,
+    BusyError,
+    CloudError,
+    ConfigurationError,
+    kind_of,
+)
 from model_factory.local.providers.gcp.causes import CAUSES
 from model_factory.local.providers.gcp.transport import Http
+from model_factory.local.providers.retries import persistently
 from model_factory.local.providers.values import flag, text
 from model_factory.local.wire import Properties, Value
 
 ATTRIBUTION_LABEL: Final = "goog-pulumi-provisioned"
 REQUEST_SECONDS: Final = 150.0
 UNREACHABLE: Final = "UNREACHABLE"
+_READS: Final = re.compile(r"(get|list|test|aggregatedList)[A-Z]?.*")
 _CODES: Final[Mapping[int, str]] = {each.value[0]: each.name for each in grpc.StatusCode}
 
 with warnings.catch_warnings():
@@ -119,24 +129,30 @@ class Gcp:
         return discovery.load(service, self._where(service).version)
 
     def call(self, method: str, **parameters: Json) -> Body:
-        """Do one API call, by method id (`compute.networks.insert`). Raises CloudError, NotFoundError.
+        """Do one API call, by method id (`compute.networks.insert`), again where `persistently` allows.
 
-        A CloudError with code UNREACHABLE leaves open whether the call was done.
+        Raises NotFoundError, BusyError, AnswerLostError, CloudError.
         """
         service, *path, verb = method.split(".")
         resource = self._service(service)
         for step in path:
             resource = getattr(resource, step)()
+        request = getattr(resource, verb)(**parameters)
+        repeatable = request.method != "POST" or _READS.fullmatch(verb) is not None
+        return persistently(lambda: self._attempt(service, method, request), repeatable=repeatable)
+
+    def _attempt(self, service: str, method: str, request: Any) -> Body:
         try:
-            answer = self._send(getattr(resource, verb)(**parameters))
+            answer = self._send(request)
         except HttpError as error:
             raise _refusal(method, error) from error
         except LeavesLoopbackError as error:
             raise ConfigurationError(f"{method}: {error}") from error
-        except (OSError, httplib2.HttpLib2Error) as error:
+        except (OSError, httplib2.HttpLib2Error, http.client.HTTPException) as error:
             cause = f"{self._where(service).url} does not answer ({error})"
-            raise CloudError(cloud="gcp", operation=method, code=UNREACHABLE, message=cause) from error
-        return answer if isinstance(answer, dict) else {}
+            kind = BusyError if isinstance(error, ConnectionRefusedError) else AnswerLostError
+            raise kind(cloud="gcp", operation=method, code=UNREACHABLE, message=cause, causes=CAUSES) from error
+        return cast("Body", answer) if isinstance(answer, dict) else {}
 
     @contextmanager
     def exclusive(self, name: str) -> Generator[None]:
@@ -196,8 +212,8 @@ class Gcp:
 
 
 def _close_all(connections: list[httplib2.Http]) -> None:
-    for http in connections:
-        http.close()
+    for connection in connections:
+        connection.close()
 
 
 def _refusal(method: str, error: HttpError) -> CloudError:
@@ -213,7 +229,8 @@ def _refusal(method: str, error: HttpError) -> CloudError:
     if reasons and method.startswith("compute."):
         code = reasons[0]
     details: list[Body] = answer.get("details") or []
-    kind = NotFoundError if status == 404 else CloudError
+    more = tuple(str(each["reason"]) for each in details if each.get("reason"))
+    kind = kind_of(CAUSES.cause((*more, *reasons, str(code)), status), status, gone=status == 404)
     return kind(
         cloud="gcp",
         operation=method,
@@ -222,7 +239,7 @@ def _refusal(method: str, error: HttpError) -> CloudError:
         status=status,
         request_id=next((str(each["requestId"]) for each in details if each.get("requestId")), ""),
         causes=CAUSES,
-        reasons=(*(str(each["reason"]) for each in details if each.get("reason")), *reasons),
+        reasons=(*more, *reasons),
     )
 
 
@@ -252,14 +269,9 @@ def _for_now(error: CloudError) -> bool:
 
 
 def creating(call: Call[Gcp], object_id: str, attempt: Callable[[], Body]) -> Body:
-    """Do the call that makes an object. Where its answer is lost, the object counts as made: the next run looks for it."""
+    """Do the call that makes an object."""
     call.cloud.released.discard(object_id)
-    try:
-        answer = attempt()
-    except CloudError as error:
-        if error.code == UNREACHABLE:
-            call.created(object_id)
-        raise
+    answer = attempt()
     call.created(object_id)
     return answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from typing import Any
@@ -23,12 +24,21 @@ class Http(httplib2.Http):
         return super().request(uri, *arguments, **named)
 
 
-class _Plain(httplib2.HTTPConnectionWithTimeout):
+class _AnswersOnce(http.client.HTTPConnection):
+    def getresponse(self) -> http.client.HTTPResponse:
+        """httplib2 sends a request again, whatever it does, where this raises BadStatusLine: it must not."""
+        try:
+            return super().getresponse()
+        except http.client.BadStatusLine as error:
+            raise ConnectionResetError("the connection ended before an answer came") from error
+
+
+class _Plain(_AnswersOnce, httplib2.HTTPConnectionWithTimeout):
     def connect(self) -> None:
         self.sock = _connect(self.host, self.port, self.timeout)
 
 
-class _Tls(httplib2.HTTPSConnectionWithTimeout):
+class _Tls(_AnswersOnce, httplib2.HTTPSConnectionWithTimeout):
     _context: ssl.SSLContext
 
     def connect(self) -> None:

@@ -378,6 +378,7 @@ ROUTER_NAT: Final = ResourceType[Gcp](
     update=_update_nat,
     delete=_delete_nat,
     find=_look_for_nat,
+    repeatable=True,
     check=_check_nat,
     inputs_of=inputs_still_there,
     rules=rules_of(_NAT_TYPE, NAME),

@@ -261,7 +261,7 @@ def member_type(policy: Policy) -> ResourceType[Gcp]:
         yield from _ROLE(_cloud, inputs)
 
     return ResourceType[Gcp](
-        token=policy.token, create=create, read=read, delete=delete, find=find, check=check, inputs_of=inputs_still_there,
+        token=policy.token, create=create, read=read, delete=delete, find=find, repeatable=True, check=check, inputs_of=inputs_still_there,
         rules=rules_of(policy.token, None),
     )  # fmt: skip
 

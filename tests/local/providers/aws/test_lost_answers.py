@@ -1,0 +1,67 @@
+"""Whatever call of a create goes wrong on the wire: after the next run the object is there once, as asked, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pulumi.runtime.proto import provider_pb2 as pb
+
+from model_factory.local import wire
+from model_factory.local.providers import base, retries
+from tests.local.fault_proxy import FAULTS, Fault, FaultProxy, fault_proxy
+from tests.local.providers.aws.conftest import Engine, configured
+from tests.local.providers.aws.test_types import CASES, Case, resolved
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def proxy(cloud_url: str) -> Iterator[FaultProxy]:
+    with fault_proxy(cloud_url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def beside(proxy: FaultProxy, cloud_url: str) -> Engine:
+    """An engine whose provider reaches the cloud through the proxy."""
+    return Engine(configured(proxy.url), cloud_url)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "FIRST_PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(base, "VISIBLE_SECONDS", 0.2)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.token.rsplit(":", 1)[-1])
+class TestEveryCallOfACreate:
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_goes_wrong_and_leaves_no_orphan(
+        self, beside: Engine, proxy: FaultProxy, world: dict[str, Any], case: Case, fault: Fault
+    ) -> None:
+        inputs = beside.checked(case.token, resolved(case.inputs, world))
+        proxy.spoil = lambda _: None
+        before = beside.held()
+        made, _ = beside.brought_up(case.token, inputs)
+        whole = beside.held()
+        beside.delete(made)
+        after = beside.held()
+        number = 0
+        while True:
+            proxy.change(number := number + 1, fault)
+            made, runs = beside.brought_up(case.token, inputs)
+            if not proxy.spoiled:
+                break
+            proxy.spoil = lambda _: None
+            assert beside.held() == whole, (proxy.spoiled, runs)
+            assert runs <= 2
+            assert wire.decode(beside.read(made).inputs) == inputs
+            assert beside.diff(made, inputs).changes == pb.DiffResponse.DIFF_NONE
+            beside.delete(made)
+            assert beside.held() == after
+        proxy.spoil = lambda _: None
+        beside.delete(made)
+        assert number > 1, "no call of the create was spoiled"
+        assert case.lingers or after == before
