@@ -224,12 +224,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             actual = declared.read(call, request.id, bare)
             if actual is None:
                 raise WaitError(f"{request.id} is gone from the cloud; refresh, then run again to create it anew")
-            if declared.update is None:
-                raise UnsupportedError(f"{declared.token} cannot be changed in place")
             object_id = request.id
+            if declared.update is None:
+                # Nothing is asked to change: an earlier run made the object, and failed before it had seen it.
+                self._check_settled(declared, _bare(old_inputs) or bare, actual, bare)
             try:
-                change = Update(object_id, actual, _bare(old_inputs), bare, declared.rules)
-                object_id = declared.update(call, change) or object_id
+                if declared.update is not None:
+                    change = Update(object_id, actual, _bare(old_inputs), bare, declared.rules)
+                    object_id = declared.update(call, change) or object_id
                 declared.ready(call, object_id, bare)
             except WaitError as error:
                 raise self._partial(declared, call, object_id, news, error) from error
@@ -352,6 +354,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         # The calls that would have followed the lost one.
         finished = declared.update(call, Update(found, actual, {}, inputs, declared.rules))
         return call.created(finished or found)
+
+    def _check_settled(
+        self, declared: ResourceType[S], old_inputs: Properties, actual: Properties, news: Properties
+    ) -> None:
+        """UnsupportedError where an object that cannot be changed in place is not as it is asked to be."""
+        stands_for = declared.inputs_of(old_inputs, actual, declared.rules)
+        if wrong := self.changes(declared, stands_for, news):
+            names = ", ".join(sorted({change.property for change in wrong}))
+            raise UnsupportedError(
+                f"{declared.token} cannot be changed in place, and differs in {names}; refresh, then `up` replaces it"
+            )
 
     def _partial(
         self, declared: ResourceType[S], call: Call[S], object_id: str, inputs: Properties, error: Exception

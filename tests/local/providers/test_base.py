@@ -291,6 +291,18 @@ class TestLife:
         name, _ = created(toys, inputs)
         assert toys.adopt(BOX.token, URN, inputs) == name
 
+    def test_an_update_without_a_change_settles_what_cannot_be_changed(self, toys: Toys) -> None:
+        inputs = checked(toys, {"size": 1})
+        name, outputs = created(toys, inputs)
+        toys.box = dataclasses.replace(BOX, update=None)
+        request = pb.UpdateRequest(
+            id=name, urn=URN, old_inputs=wire.encode(inputs), news=wire.encode(inputs), olds=wire.encode({})
+        )
+        assert wire.decode(toys.Update(request, Context()).properties) == outputs
+        toys.shelf[name]["size"] = 5
+        with pytest.raises(AbortedError, match="cannot be changed in place, and differs in size; refresh, then"):
+            toys.Update(request, Context())
+
     def test_cancel_ends_a_wait(self, toys: Toys) -> None:
         toys.Cancel(pb.ConfigureRequest(), Context())
         call = Call[Shelf](toys.shelf, URN, BOX.token, cancelled=toys._cancelled)
