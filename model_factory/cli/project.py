@@ -14,7 +14,8 @@ from typing import cast
 from model_factory.cli.errors import BadInputError
 from model_factory.local import go_json
 from model_factory.planning.settings.problems import SettingsError
-from model_factory.planning.settings.stackfile import ProjectFile, Secure, StackFile, read_project_file, stack_files
+from model_factory.planning.settings.stackfile import ProjectFile, StackFile, read_project_file, stack_files
+from model_factory.planning.settings.yamlfile import Secure
 
 PROJECT_FILE = "Pulumi.yaml"
 

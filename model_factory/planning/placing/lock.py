@@ -31,10 +31,11 @@ from model_factory.facts.machines import machines
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.placing.plan import Plan, Site, site_of
 from model_factory.planning.settings.cloud import Reservation, Value
-from model_factory.planning.settings.fields import Text, Within
+from model_factory.planning.settings.fields import MANY, Text, Within
 from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest
 from model_factory.planning.settings.reading import Finding, check
-from model_factory.planning.settings.stackfile import LOCK_SUFFIX, KeyPath, StackFile, YamlReader
+from model_factory.planning.settings.stackfile import LOCK_SUFFIX, StackFile
+from model_factory.planning.settings.yamlfile import KeyPath, YamlReader
 
 _VERSION: Final = 1
 _CONFLICT: Final = "<<<<<<< "
@@ -57,7 +58,7 @@ class _Lock(Value, frozen=True):
     """Of this format: 1."""
     stack: Text
     """The stack's name."""
-    models: dict[str, dict[str, tuple[Text, ...]]]
+    models: dict[str, Annotated[dict[str, Annotated[tuple[Text, ...], MANY]], MANY]]
     """Model → site → its pools by rank."""
     pools: dict[str, dict[str, LockedPool]]
     """Site → pool → its machines."""
@@ -145,13 +146,13 @@ def read_lock(path: Path, stack: str) -> Lock | None:
 def _read(path: Path, stack: str) -> Lock:
     reader = YamlReader(path.name, first_key="version")
     try:
-        raw = reader.mapping(reader.read(path), ())
+        raw = reader.read(path)
     except SettingsError as refused:
         if marks := [number for number, line in enumerate(reader.text.splitlines(), 1) if line.startswith(_CONFLICT)]:
             message = "has the marks of a merge; take one side whole, the next run places what that does not have"
             raise SettingsError([Problem(path.name, marks[0], "", message)]) from refused
         raise
-    where = StackFile(name=path.name, lines=reader.lines)
+    where = StackFile(name=path.name, lines=reader.lines, problems=tuple(reader.problems))
     stand_ins: dict[str, object] = {"version": _VERSION, "stack": stack, "models": {}, "pools": {}}
     read, found = check(_Lock, raw, (), stand_ins)
     lock = read.value
@@ -163,8 +164,7 @@ def _read(path: Path, stack: str) -> Lock:
         found.append((("stack",), f"is the plan of stack {lock.stack}, and this is {stack}; take its own"))
     if read.right("models", "pools"):
         found += _sites(lock) or _pools(lock)
-    problems = [*reader.problems, *(where.problem(place, message) for place, message in found)]
-    if problems:
+    if problems := where.told(found):
         raise SettingsError(problems)
     return Lock(
         {name: {site_of(key): pools for key, pools in sites.items()} for name, sites in lock.models.items()},

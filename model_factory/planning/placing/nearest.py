@@ -17,7 +17,7 @@ from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.plan import Site
 from model_factory.planning.settings.problems import shown
 from model_factory.planning.settings.sections import MODELS, ModelSettings, Settings
-from model_factory.planning.settings.stackfile import KeyPath
+from model_factory.planning.settings.yamlfile import KeyPath
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from model_factory.facts.aws import AWS
 from model_factory.facts.aws.kubernetes import DEFAULT_VERSION, EksVersion
 from model_factory.facts.aws.logs import RETENTION_DAYS
 from model_factory.planning.settings.cloud import CloudSettings, Endpoints, shifted
-from model_factory.planning.settings.fields import AllowedCidr, Among, PrivateCidr, Text, Within, sized
+from model_factory.planning.settings.fields import MANY, AllowedCidr, Among, PrivateCidr, Text, Within, sized
 from model_factory.planning.settings.reading import Finding, decoded
-from model_factory.planning.settings.stackfile import KeyPath
+from model_factory.planning.settings.yamlfile import KeyPath
 
 _ENDPOINTS = "aws:endpoints"
 
@@ -29,9 +29,9 @@ class AwsSettings(CloudSettings, frozen=True):
     MACHINE_TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
     RESERVATION = (re.compile(r"^cr-[0-9a-f]{8,17}$"), "cr-0123456789abcdef0")
 
-    regions: tuple[Text, ...] = ()
+    regions: Annotated[tuple[Text, ...], MANY] = ()
     """Regions with a cluster; the first is home. Left out: the one of `aws:region`."""
-    zones: tuple[Text, ...] = ()
+    zones: Annotated[tuple[Text, ...], MANY] = ()
     """Availability zones to use, three a region. Left out: the first three that the region offers."""
     kubernetes_version: EksVersion = DEFAULT_VERSION
     """Minor version of EKS, in quotes."""
@@ -45,8 +45,8 @@ class AwsSettings(CloudSettings, frozen=True):
     """Range of the first region's network; further regions take the ranges of the same size that follow it."""
     service_cidr: Annotated[PrivateCidr, sized(12, 24, "every Service gets an address")] = "172.20.0.0/16"
     """Range of Kubernetes Services, inside the clusters only."""
-    endpoint_public_access_cidrs: tuple[AllowedCidr, ...] = ()
-    """Ranges that may reach the control plane from outside. Empty: it can be reached from the network only."""
+    endpoint_public_access_cidrs: Annotated[tuple[AllowedCidr, ...], Field(max_length=40)] = ()
+    """Ranges that may reach the control plane from outside, 40 at most. Empty: it can be reached from the network only."""
     log_retention_days: Annotated[int, Among(RETENTION_DAYS)] = 90
     """How long CloudWatch keeps the logs of control planes and networks."""
 
@@ -71,7 +71,10 @@ class AwsSettings(CloudSettings, frozen=True):
     @classmethod
     def provider_shapes(cls, config: Mapping[str, object]) -> Iterator[Finding]:
         yield from super().provider_shapes(config)
-        if not all(isinstance(group, Mapping) for group in _groups(config)):
+        groups = _groups(config)
+        if len(groups) > 1:
+            yield (_ENDPOINTS, 1), "is a second mapping of endpoints; write all services below the first -"
+        if not all(isinstance(group, Mapping) for group in groups):
             yield (
                 (_ENDPOINTS,),
                 "is not a list of mappings; write - ec2: http://127.0.0.1:<port>, and the other services below it",

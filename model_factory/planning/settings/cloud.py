@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from model_factory.facts.clouds import CLOUDS, Cloud
-from model_factory.planning.settings.fields import Text, Within
+from model_factory.planning.settings.fields import MANY, Text, Within
 from model_factory.planning.settings.problems import instead, nearest, show
 from model_factory.planning.settings.reading import Finding
-from model_factory.planning.settings.stackfile import KeyPath, Secure
+from model_factory.planning.settings.yamlfile import KeyPath, Secure
 
 Endpoints = Mapping[str, tuple[KeyPath, str]]
 """The provider's key of a service → place and URL."""
@@ -67,15 +67,15 @@ class CloudSettings(Value, frozen=True):
     RESERVATION: ClassVar[tuple[re.Pattern[str], str]]
     """How reservations are called, and an example."""
 
-    regions: tuple[Text, ...] = ()
+    regions: Annotated[tuple[Text, ...], MANY] = ()
     """Regions with a cluster; the first is home. Left out: the one of the provider."""
-    zones: tuple[Text, ...] = ()
+    zones: Annotated[tuple[Text, ...], MANY] = ()
     """Zones to use."""
     kubernetes_version: str
     """Minor version, in quotes."""
     system_machine_type: Text
     """Machine of the nodes that carry everything but models."""
-    reservations: tuple[Reservation, ...] = ()
+    reservations: Annotated[tuple[Reservation, ...], MANY] = ()
     """Machines reserved here, for models whose capacity names reserved: `targeted` ones at AWS, with `--require-specific-reservation` at Google Cloud, or others take them."""
 
     @classmethod
@@ -168,7 +168,7 @@ class CloudSettings(Value, frozen=True):
                 )
 
     def _machine_type(self, place: KeyPath, name: str) -> Iterator[Finding]:
-        if not self.MACHINE_TYPE.match(name):
+        if not self.MACHINE_TYPE.fullmatch(name):
             example = type(self).model_fields["system_machine_type"].default
             yield place, f"{name!r} is not a machine type of {self.CLOUD}; write one such as {example}"
 
@@ -183,7 +183,7 @@ class CloudSettings(Value, frozen=True):
                 remedy = nearest(each.zone, there) or there[0]
                 yield (*place, "zone"), f"{each.zone!r} is not among {where}; write {remedy}"
             form, example = self.RESERVATION
-            if not form.match(each.name):
+            if not form.fullmatch(each.name):
                 yield (
                     (*place, "name"),
                     f"{each.name!r} is not a reservation of {self.CLOUD}; write one such as {example}",

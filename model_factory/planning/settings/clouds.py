@@ -22,15 +22,19 @@ Sections = Mapping[Cloud, Checked[CloudSettings]]
 
 def check_ranges(sections: Sections) -> Iterator[Finding]:
     """Every range is private in each region, and no two overlap: clouds can be joined later."""
-    named = [each for section in sections.values() for each in section.value.ranges(section.right)]
-    for place, region, cidr in named:
+    named = [
+        (*each, ipaddress.IPv4Network(each[2]))
+        for section in sections.values()
+        for each in section.value.ranges(section.right)
+    ]
+    for place, region, cidr, _ in named:
         if not is_private(cidr):
             yield (
                 place,
                 f"{cidr} would be the range in {region}, and it is not private; start lower, or name fewer regions",
             )
-    for (place, region, cidr), (other_place, other_region, other) in combinations(named, 2):
-        if place != other_place and ipaddress.IPv4Network(cidr).overlaps(ipaddress.IPv4Network(other)):
+    for (place, region, cidr, network), (other_place, other_region, other, other_network) in combinations(named, 2):
+        if place != other_place and network.overlaps(other_network):
             with_region = f"{other} of {'.'.join(map(str, other_place))}" + (
                 f" in {other_region}" if other_region else ""
             )

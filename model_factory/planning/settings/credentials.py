@@ -8,7 +8,9 @@ from typing import Final
 
 from model_factory.graph.masking import SECRET_SHAPES
 from model_factory.planning.settings.provider_keys import SECRETS
-from model_factory.planning.settings.stackfile import KeyPath, StackFile
+from model_factory.planning.settings.reading import decoded
+from model_factory.planning.settings.stackfile import StackFile
+from model_factory.planning.settings.yamlfile import KeyPath
 
 _DUMMIES: Final = frozenset({"dummy", "local", "mock", "test"})
 """What SDKs are given for clouds on loopback, which ask for some credential and check none."""
@@ -42,6 +44,8 @@ def _remedy(path: KeyPath) -> str:
 def _texts(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(value, str):
         yield path, value
+        if (inside := decoded(value)) is not value:
+            yield from _texts(path, inside)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield path, str(value)
     elif isinstance(value, dict):

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, LiteralString
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     WithJsonSchema,
@@ -34,7 +35,12 @@ MODEL_NAME_MAX: Final = 40
 _LABEL: Final = r"^[a-z]([a-z0-9_-]{0,61}[a-z0-9])?$"
 _LABEL_VALUE: Final = r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$"
 _IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}$"
-_QUANTITY: Final = r"^[0-9]+(\.[0-9]+)?m?$"
+_QUANTITY: Final = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,3}|m)?$"
+"""No finer than a thousandth of a core:
+https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#meaning-of-cpu"""
+_CORES_MAX: Final = 10_000
+_EXACT_MAX: Final = 10**15
+"""Whole numbers below it are exact as floats."""
 _MEMORY_WITH_UNIT: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT])(i?)[bB]?\s*$")
 _PRIVATE: Final = tuple(
     ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
@@ -60,9 +66,9 @@ def _number(value: object) -> Decimal:
             "number",
             f"{shown} is not a number{f'; write {hint}' if hint else '; write digits, without a unit'}",
         )
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise refuse("finite", f"{value} is not a finite number; write the amount needed")
-    return Decimal(str(value))
+    return Decimal(str(value)) if isinstance(value, float) else Decimal(value)
 
 
 def _number_in(value: object) -> str:
@@ -77,24 +83,10 @@ def _number_in(value: object) -> str:
     return f"{exact} (GiB are the unit already)"
 
 
-def _positive(value: Decimal) -> Decimal:
-    if value <= 0:
-        raise refuse("positive", f"{value} is not above 0; write a positive number")
-    return value
-
-
-def _not_negative(value: Decimal) -> Decimal:
-    if value < 0:
-        raise refuse("positive", f"{value} is below 0; write 0 or more")
-    return value
-
-
 def _integer(value: object) -> int:
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
-        raise refuse("whole", f"{value} is not a whole number; write {int(value)}")
     if isinstance(value, bool) or not isinstance(value, int):
         shown = show(value)
-        whole = f"; write {math.ceil(value)}" if isinstance(value, float) and math.isfinite(value) and value > 0 else ""
+        whole = f"; write {math.ceil(value)}" if isinstance(value, float) and 0 <= value < _EXACT_MAX else ""
         raise refuse("whole", f"{shown} is not a whole number{whole or '; write digits only'}")
     return value
 
@@ -110,11 +102,15 @@ def _whole_gpus(value: object) -> object:
     return value
 
 
-def _text(value: object) -> str:
+def _text(value: object, most: int = 1_000) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         raise refuse("text", "it is empty; write a value")
     if not isinstance(value, str):
         raise refuse("text", f"{show(value)} is not text; put it in quotes")
+    if len(value) > most:
+        raise refuse("text", f"has {len(value):,} characters; write {most:,} at most")
+    if not value.isprintable():
+        raise refuse("text", f"{show(value)} has characters that are not printed, such as line breaks; remove them")
     return value
 
 
@@ -125,18 +121,19 @@ def _boolean(value: object) -> bool:
 
 
 def _cpu(value: object) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        value = str(value)
-    if not isinstance(value, str) or not re.match(_QUANTITY, value) or quantity.amount(value) <= 0:
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(_QUANTITY, text) or not quantity.amount(text):
         raise refuse(
             "cpu",
             f'{show(value)} is not an amount of CPU; write cores as 4 or "0.5", or millicores as "500m"',
         )
-    return value
+    if quantity.amount(text) > _CORES_MAX:
+        raise refuse("cpu", f"{show(value)} is above {_CORES_MAX:,} cores; write less")
+    return text
 
 
 def _image(value: str) -> str:
-    if re.match(_IMAGE, value):
+    if re.fullmatch(_IMAGE, value):
         return value
     name, _, digest = value.partition("@")
     tag = name.rpartition(":")[2] if ":" in name.rpartition("/")[2] else ""
@@ -151,7 +148,7 @@ def _image(value: str) -> str:
 
 
 def _label_key(value: str) -> str:
-    if not re.match(_LABEL, value):
+    if not re.fullmatch(_LABEL, value):
         nearest = re.sub(r"[^a-z0-9_-]+", "-", value.lower()).strip("-_0123456789")[:63]
         raise refuse(
             "label",
@@ -163,7 +160,7 @@ def _label_key(value: str) -> str:
 
 
 def _label_value(value: str) -> str:
-    if not re.match(_LABEL_VALUE, value):
+    if not re.fullmatch(_LABEL_VALUE, value):
         nearest = re.sub(r"[^a-z0-9_-]+", "-", value.lower()).strip("-_")[:63]
         raise refuse(
             "label",
@@ -226,7 +223,7 @@ def sized(least: int, most: int, use: str) -> AfterValidator:
 
 
 def _project_id(value: str) -> str:
-    if not re.match(PROJECT_ID, value):
+    if not re.fullmatch(PROJECT_ID, value):
         raise refuse(
             "project",
             f"{value!r} is not a Google Cloud project id: 6 to 30 of a-z, 0-9 and -, from a letter on",
@@ -234,22 +231,19 @@ def _project_id(value: str) -> str:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
+def _text_schema(most: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "minLength": 1, "maxLength": most})
+
+
+Text = Annotated[str, BeforeValidator(_text), _text_schema(1_000)]
+Argument = Annotated[str, BeforeValidator(lambda value: _text(value, 10_000)), _text_schema(10_000)]
+"""Of a command line: some servers take whole templates so."""
+MANY: Final = Field(max_length=100)
+"""Stands behind lists and mappings: `Annotated[tuple[Text, ...], MANY]`."""
+LABELS: Final = Field(max_length=20)
+"""The stack's and a model's are on one resource, and AWS takes 50 there with those of the stack itself:
+https://docs.aws.amazon.com/tag-editor/latest/userguide/reference.html#tag-restrictions"""
 Flag = Annotated[bool, BeforeValidator(_boolean), WithJsonSchema({"type": "boolean"})]
-Amount = Annotated[
-    Decimal,
-    BeforeValidator(_number),
-    AfterValidator(_positive),
-    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
-]
-"""A positive, finite number; the unit stands in the key."""
-AmountOrNone = Annotated[
-    Decimal,
-    BeforeValidator(_number),
-    AfterValidator(_not_negative),
-    WithJsonSchema({"type": "number", "minimum": 0}),
-]
-"""A finite number from 0 on; the unit stands in the key."""
 WHOLE_GPUS: Final = BeforeValidator(_whole_gpus)
 """Stands behind the bounds: `Annotated[int, Within(1, 16), WHOLE_GPUS]`."""
 Cpu = Annotated[
@@ -279,6 +273,27 @@ ProjectId = Annotated[str, BeforeValidator(_text), AfterValidator(_project_id)]
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """A number from `least` to `most`, both included, whose unit stands in the key: `Annotated[Decimal, Between("0.01", "100")]`."""
+
+    least: str
+    most: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "number", "minimum": float(self.least), "maximum": float(self.most)}
+
+    def check(self, value: object) -> Decimal:
+        """`value` as it is, or the reason against it."""
+        number = _number(value)
+        if not Decimal(self.least) <= number <= Decimal(self.most):
+            raise refuse("range", f"{show(value)} is outside {self.least} to {self.most}; write a number between them")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
 class Within:
     """A whole number from `least` to `most`, both included: `Annotated[int, Within(0, 10)]`."""
 
@@ -298,7 +313,7 @@ class Within:
         number = _integer(value)
         if not self.least <= number <= self.most:
             reason = f" ({self.why})" if self.why and number < self.least else ""
-            text = f"{number} is outside {self.least} to {self.most}{reason}; write a number between them"
+            text = f"{show(number)} is outside {self.least} to {self.most}{reason}; write a number between them"
             raise refuse("range", text)
         return number
 
@@ -320,5 +335,5 @@ class Among:
         number = _integer(value)
         if number not in self.allowed:
             nearest = min(self.allowed, key=lambda known: (abs(known - number), known))
-            raise refuse("choice", f"{number} is not one of {', '.join(map(str, self.allowed))}; write {nearest}")
+            raise refuse("choice", f"{show(number)} is not one of {', '.join(map(str, self.allowed))}; write {nearest}")
         return number

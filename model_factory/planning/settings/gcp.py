@@ -12,6 +12,7 @@ from model_factory.facts.gcp import GCP
 from model_factory.facts.gcp.kubernetes import DEFAULT_VERSION, GKE_VERSIONS, GkeChannel, GkeVersion
 from model_factory.planning.settings.cloud import CloudSettings, Endpoints, Right, Told, shifted
 from model_factory.planning.settings.fields import (
+    MANY,
     PROJECT_ID,
     AllowedCidr,
     PrivateCidr,
@@ -21,7 +22,7 @@ from model_factory.planning.settings.fields import (
     sized,
 )
 from model_factory.planning.settings.reading import Finding
-from model_factory.planning.settings.stackfile import KeyPath
+from model_factory.planning.settings.yamlfile import KeyPath
 
 
 class GcpSettings(CloudSettings, frozen=True):
@@ -39,9 +40,9 @@ class GcpSettings(CloudSettings, frozen=True):
     MACHINE_TYPE = re.compile(r"^[a-z][a-z0-9]*-[a-z0-9-]+$")
     RESERVATION = (re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"), "models-2026")
 
-    regions: tuple[Text, ...] = ()
+    regions: Annotated[tuple[Text, ...], MANY] = ()
     """Regions with a cluster; the first is home. Left out: the one of `gcp:region`."""
-    zones: tuple[Text, ...] = ()
+    zones: Annotated[tuple[Text, ...], MANY] = ()
     """Zones for GPU nodes. Left out: all that sell the machine."""
     kubernetes_version: GkeVersion = DEFAULT_VERSION
     """Least minor version, in quotes; one that the release channel offers."""
@@ -61,7 +62,7 @@ class GcpSettings(CloudSettings, frozen=True):
     """Control plane of a private cluster."""
     release_channel: GkeChannel = "REGULAR"
     """GKE's release channel."""
-    authorized_cidrs: tuple[AllowedCidr, ...] = ()
+    authorized_cidrs: Annotated[tuple[AllowedCidr, ...], MANY] = ()
     """Ranges that may reach the control plane from outside. Empty: it can be reached from the network only."""
 
     def subnet_cidr_of(self, region: str) -> str:
@@ -113,7 +114,7 @@ class GcpSettings(CloudSettings, frozen=True):
                 (self.key(), "project"),
                 f"{self.project!r} is not gcp:project {told!r}; keep only gcp:project",
             )
-        elif not re.match(PROJECT_ID, self.project):
+        elif not re.fullmatch(PROJECT_ID, self.project):
             yield (
                 ("gcp:project",),
                 f"{self.project!r} is not a Google Cloud project id: 6 to 30 of a-z, 0-9 and -, from a letter on",

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import TypeAdapter
 
@@ -21,12 +21,12 @@ from model_factory.facts.clouds import Cloud
 from model_factory.planning.settings.cloud import CloudSettings
 from model_factory.planning.settings.clouds import SECTIONS, Sections, check_ranges, version_skew
 from model_factory.planning.settings.credentials import find_plain_credentials
-from model_factory.planning.settings.fields import LabelKey, LabelValue
+from model_factory.planning.settings.fields import LABELS, LabelKey, LabelValue
 from model_factory.planning.settings.models import complete, model_warnings, read_models
 from model_factory.planning.settings.problems import Problem, SettingsError, instead, nearest, shown
-from model_factory.planning.settings.provider_keys import NAMESPACES, keys_of, known
+from model_factory.planning.settings.provider_keys import NAMESPACES, keys_of, known, misshapen
 from model_factory.planning.settings.providers import Providers
-from model_factory.planning.settings.reading import Checked, Finding, check, check_plain
+from model_factory.planning.settings.reading import Checked, Finding, check, check_plain, decoded
 from model_factory.planning.settings.rules import read_rules
 from model_factory.planning.settings.sections import (
     Environment,
@@ -41,7 +41,8 @@ OUR_KEYS: Final = tuple(sorted((*SECTIONS, "environment", "labels", "local", "mo
 
 _LOCAL: Final = f"{PROJECT}:local"
 _ENVIRONMENT: Final[TypeAdapter[Environment]] = TypeAdapter(Environment)
-_LABELS: Final[TypeAdapter[dict[LabelKey, LabelValue]]] = TypeAdapter(dict[LabelKey, LabelValue])
+_Labels = Annotated[dict[LabelKey, LabelValue], LABELS]
+_LABELS: Final[TypeAdapter[_Labels]] = TypeAdapter(_Labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,9 @@ def read_config(
     neither looked at nor kept. `problems` are those found before.
     """
     file = where or StackFile(stack=stack)
+    config = {key: decoded(value) if key.startswith(f"{PROJECT}:") else value for key, value in config.items()}
     providers = Providers.read(config)
-    found: list[Finding] = [*_namespaces(config), *_missing(config), *providers.check_shapes()]
+    found: list[Finding] = [*_namespaces(config), *_missing(config), *misshapen(config), *providers.check_shapes()]
     sections = _sections(config, providers, found)
     clouds = tuple(sections)
     found += providers.check_endpoints(clouds)
@@ -116,8 +118,7 @@ def read_config(
         warnings=tuple(file.problem(path, message) for path, message in warnings),
         where=file,
     )
-    told = (file.problem(path, message) for path, message in found)
-    return Reading(settings, (*file.problems, *problems, *told), undecided, frozenset(map(shown, secrets)))
+    return Reading(settings, (*problems, *file.told(found)), undecided, frozenset(map(shown, secrets)))
 
 
 def _key(name: str) -> str:

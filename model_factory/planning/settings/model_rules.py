@@ -16,7 +16,7 @@ from model_factory.planning.settings.rules import Rules
 from model_factory.planning.settings.sections import ModelConfig
 from model_factory.planning.settings.serving import Serving
 from model_factory.planning.settings.site_rules import check_capacity, check_places, check_replicas
-from model_factory.planning.settings.stackfile import KeyPath
+from model_factory.planning.settings.yamlfile import KeyPath
 
 _DECIDE_THE_PLACE: Final = (
     "runtime", "args", "gpu_memory_gib", "gpus_per_replica", "cpu", "memory_gib", "replicas", "clouds", "regions", "sites", "spread",
@@ -28,7 +28,7 @@ def check_name(name: str) -> Iterator[str]:
     """What is wrong with a model's name."""
     if len(name) > MODEL_NAME_MAX:
         yield f"the name has {len(name)} characters; use at most {MODEL_NAME_MAX}, pods and cloud resources add their own to it"
-    elif not re.match(DNS_LABEL, name):
+    elif not re.fullmatch(DNS_LABEL, name):
         better = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-").lstrip("0123456789-")[:MODEL_NAME_MAX]
         yield f"the name must be of a-z, 0-9 and -, from a letter to a letter or digit{f'; write {better}' if better else ''}"
 

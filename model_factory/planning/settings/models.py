@@ -8,11 +8,11 @@ from typing import Final, cast
 from model_factory.planning.settings.clouds import Sections
 from model_factory.planning.settings.model_rules import check_model, check_name, clouds_of
 from model_factory.planning.settings.problems import show
-from model_factory.planning.settings.reading import Finding, check, decoded
+from model_factory.planning.settings.reading import Finding, check
 from model_factory.planning.settings.rules import Rules
 from model_factory.planning.settings.sections import MODELS, ModelConfig, ModelSettings
 from model_factory.planning.settings.serving import Hardware, Serving
-from model_factory.planning.settings.stackfile import Secure
+from model_factory.planning.settings.yamlfile import Secure
 
 _STAND_IN_MODEL: Final = {
     "runtime": "vllm",
@@ -28,7 +28,7 @@ def read_models(
     config: Mapping[str, object], sections: Sections, serving: Serving, rules: Rules, found: list[Finding]
 ) -> tuple[Mapping[str, ModelConfig], frozenset[str]]:
     """The models by name, and those whose place cannot be judged."""
-    raw = decoded(config.get(MODELS, {}))
+    raw = config.get(MODELS, {})
     if isinstance(raw, Secure):
         message = "is encrypted, but planning must read it; write it in plain text (it is not a secret)"
         found.append(((MODELS,), message))

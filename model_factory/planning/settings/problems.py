@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+_TOLD_MAX: Final = 200
+"""Problems in the text of an error; a reader of so many needs no more."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,7 +34,9 @@ class PlanningError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(set(problems)))
-        super().__init__("\n".join(map(str, self.problems)))
+        told = [str(each) for each in self.problems[:_TOLD_MAX]]
+        more = len(self.problems) - len(told)
+        super().__init__("\n".join([*told, f"and {more:,} more problems"] if more else told))
 
 
 class SettingsError(PlanningError):
@@ -66,7 +72,7 @@ def shown(path: Sequence[str | int]) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+    return text if text.isprintable() else repr(text)
 
 
 def show(given: object) -> str:

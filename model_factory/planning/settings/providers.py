@@ -10,6 +10,7 @@ from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.graph.loopback import is_plain_url, loopback_port, on_loopback
 from model_factory.planning.settings.cloud import Endpoints
 from model_factory.planning.settings.clouds import SECTIONS
+from model_factory.planning.settings.problems import show
 from model_factory.planning.settings.reading import Finding
 
 
@@ -64,7 +65,10 @@ class Providers:
             section, endpoints = SECTIONS[cloud], self.endpoints[cloud]
             for place, url in endpoints.values():
                 if not is_plain_url(url):
-                    yield (place, f"{url!r} is no URL that all clients read alike; write https://<host>:<port>/<path>")
+                    yield (
+                        place,
+                        f"{show(url)} is no URL that all clients read alike; write https://<host>:<port>/<path>",
+                    )
             if not self.local(cloud):
                 if self.any_local:
                     yield (

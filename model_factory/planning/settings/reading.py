@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from model_factory.planning.settings.problems import instead, show
-from model_factory.planning.settings.stackfile import KeyPath, Secure
+from model_factory.planning.settings.yamlfile import LEVELS_MAX, KeyPath, Secure
 
 V = TypeVar("V", bound=BaseModel)
 Covariant = TypeVar("Covariant", bound=BaseModel, covariant=True)
@@ -43,7 +44,6 @@ class Checked(Generic[Covariant]):
 
 def check(kind: type[V], raw: object, path: KeyPath, stand_ins: Mapping[str, Any]) -> tuple[Checked[V], list[Finding]]:
     """Validates `raw` as `kind`. `stand_ins` are valid raw values of the required fields, used where the user's are not."""
-    raw = decoded(raw)
     try:
         return Checked(kind.model_validate(raw, by_alias=True, by_name=False)), []
     except ValidationError as refused:
@@ -68,19 +68,30 @@ def check(kind: type[V], raw: object, path: KeyPath, stand_ins: Mapping[str, Any
 def check_plain(kind: TypeAdapter[T], raw: object, path: KeyPath, stand_in: T) -> tuple[T, list[Finding]]:
     """Validates `raw` as any type, `stand_in` taking its place when it is refused."""
     try:
-        return kind.validate_python(decoded(raw)), []
+        return kind.validate_python(raw), []
     except ValidationError as refused:
         return stand_in, [finding(error, path, None) for error in refused.errors(include_url=False)]
 
 
 def decoded(raw: object) -> object:
-    """Structured values reach the program as JSON text; they are the same as written out."""
+    """Structured values of a key reach the program as JSON text; they are the same as written out. What is no JSON, or deeper than a
+    stack file may be, stays text."""
     if isinstance(raw, str) and raw.lstrip()[:1] in {"{", "["}:
-        try:
-            return json.loads(raw)
-        except ValueError:
-            return raw
+        with suppress(ValueError, RecursionError):
+            value = json.loads(raw)
+            return raw if _deeper(value, LEVELS_MAX) else value
     return raw
+
+
+def _deeper(value: object, levels: int) -> bool:
+    inside = (
+        cast("Mapping[str, object]", value).values()
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else ()
+    )
+    return levels < 0 or any(_deeper(each, levels - 1) for each in cast("Iterable[object]", inside))
 
 
 def finding(error: ErrorDetails, path: KeyPath, kind: type[BaseModel] | None) -> Finding:
@@ -102,6 +113,9 @@ def finding(error: ErrorDetails, path: KeyPath, kind: type[BaseModel] | None) ->
         message = f"{show(given)} is not {_KINDS[told]}; write {_KINDS[told]} here"
     elif told == "literal_error":
         message = _choice(given, error.get("ctx", {}).get("expected", ""))
+    elif told == "too_long":
+        most = error.get("ctx", {}).get("max_length")
+        message = f"has more than {most} entries; keep {most} at most"
     elif told == "too_short":
         message = "is empty; name at least one"
     return place, message

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Final, Literal
+from decimal import Decimal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.settings.cloud import Right, Value
-from model_factory.planning.settings.fields import Amount, LabelKey, LabelValue, Text
+from model_factory.planning.settings.fields import MANY, Between, LabelKey, LabelValue, Text
 from model_factory.planning.settings.problems import instead
 from model_factory.planning.settings.reading import Finding, check
 
 RULES: Final = "model-factory:rules"
-Residency = Mapping[LabelKey, Mapping[LabelValue, tuple[Text, ...]]]
+Residency = Annotated[Mapping[LabelKey, Annotated[Mapping[LabelValue, Annotated[tuple[Text, ...], MANY]], MANY]], MANY]
 """Label → value → regions."""
 
 
 class Budget(Value, frozen=True):
     """What the stack may cost."""
 
-    usd_per_month: Amount
+    usd_per_month: Annotated[Decimal, Between("0.01", "1000000000")]
     """The most that it may cost in a month, in USD; a policy refuses more."""
     basis: Literal["rest", "peak"] = "peak"
     """What is held against it: the stack at the least replicas of its models (rest), or at the most (peak)."""

@@ -19,9 +19,11 @@ from model_factory.facts.offer import CapacityType
 from model_factory.planning.settings.aws import AwsSettings
 from model_factory.planning.settings.cloud import CloudSettings, Reservation, Value
 from model_factory.planning.settings.fields import (
+    LABELS,
+    MANY,
     WHOLE_GPUS,
-    Amount,
-    AmountOrNone,
+    Argument,
+    Between,
     Cpu,
     Flag,
     Image,
@@ -96,39 +98,39 @@ class ModelConfig(Value, frozen=True):
     """The server's container image, pinned: `name@sha256:…`, with or without a tag before the @."""
     weights: Weights
     """The weights it loads."""
-    gpu_memory_gib: Amount
+    gpu_memory_gib: Annotated[Decimal, Between("0.01", "20000")]
     """Accelerator memory that one replica needs, over all its GPUs together."""
     gpus_per_replica: Annotated[int, Within(1, 16), WHOLE_GPUS] = 1
     """GPUs of one replica, all in one machine."""
     cpu: Cpu = "2"
     """CPU that one replica asks for, as Kubernetes writes it: 4, "500m"."""
-    memory_gib: Amount = Decimal(8)
+    memory_gib: Annotated[Decimal, Between("0.01", "100000")] = Decimal(8)
     """Main memory of one replica."""
-    p95_latency_ms: Amount | None = None
+    p95_latency_ms: Annotated[Decimal, Between("0.1", "3600000")] | None = None
     """Target: 95 of 100 requests are answered within it. It is drawn in diagrams, and decides nothing yet."""
-    requests_per_second: Amount
+    requests_per_second: Annotated[Decimal, Between("0.001", "10000000")]
     """Peak traffic over all replicas; the autoscaler aims at requests_per_second / replicas.max a replica."""
-    sites: Mapping[Text, Replicas] = {}
+    sites: Annotated[Mapping[Text, Replicas], MANY] = {}
     """Where it runs at once, as aws/us-east-1, with the bounds of each place. Left out: in one place, which the planner chooses."""
     replicas: Replicas = Field(default_factory=lambda fields: summed(fields["sites"]))
     """Bounds of the autoscaler, over all places. May be left out where sites has them by place."""
     spread: Spread | None = None
     """The same by number: {regions: 2} or {clouds: 2}."""
-    clouds: tuple[Cloud, ...] = ()
+    clouds: Annotated[tuple[Cloud, ...], MANY] = ()
     """Clouds where it may run. Left out: all of the stack's."""
-    regions: tuple[Text, ...] = ()
+    regions: Annotated[tuple[Text, ...], MANY] = ()
     """Regions where it may run. Left out: all of its clouds' regions."""
     spot: Flag = False
     """May it run on machines that the cloud can take back at short notice? The same as capacity: [spot, on-demand]."""
-    capacity: tuple[CapacityType, ...] = ()
+    capacity: Annotated[tuple[CapacityType, ...], MANY] = ()
     """How its machines are bought, the preferred kind first; the next is taken when one is used up. Left out: on-demand."""
-    accelerators: tuple[Text, ...] = ()
+    accelerators: Annotated[tuple[Text, ...], MANY] = ()
     """Accelerators it may run on, as l4 or a100-80gb. Left out: any with enough memory."""
-    machine_types: tuple[Text, ...] = ()
+    machine_types: Annotated[tuple[Text, ...], MANY] = ()
     """Machine types it may run on. Left out: any that fits."""
-    args: tuple[Text, ...] = ()
+    args: Annotated[tuple[Argument, ...], MANY] = ()
     """Arguments added to the server's command line."""
-    labels: Mapping[LabelKey, LabelValue] = {}
+    labels: Annotated[Mapping[LabelKey, LabelValue], LABELS] = {}
     """Labels and tags on what belongs to this model, besides the stack's; residency rules read them."""
 
     @property
@@ -150,7 +152,7 @@ class LocalSettings(Value, frozen=True):
 
     render_to: Text = ".factory/clouds/kubernetes"
     """Folder that gets each cluster's objects as YAML, one folder a cluster; relative to the project."""
-    transition_seconds: AmountOrNone = Decimal("0.3")
+    transition_seconds: Annotated[Decimal, Between("0", "3600")] = Decimal("0.3")
     """How long the local clouds' resources stay in states such as CREATING; real, so that waiting is, and short."""
 
 

@@ -11,7 +11,7 @@ from model_factory.planning.settings.problems import instead
 from model_factory.planning.settings.reading import Checked, Finding
 from model_factory.planning.settings.rules import RULES, Rules
 from model_factory.planning.settings.sections import REPLICAS_MAX, ModelConfig, Replicas, summed
-from model_factory.planning.settings.stackfile import KeyPath
+from model_factory.planning.settings.yamlfile import KeyPath
 
 
 def check_replicas(place: KeyPath, model: Checked[ModelConfig]) -> Iterator[Finding]:

@@ -1,37 +1,20 @@
-"""A Pulumi stack file as plain values with the line of every key. Knows YAML and Pulumi's frame (`config:` with `ns:key`), not our keys."""
+"""A Pulumi stack file as plain values with the line of every key. Knows Pulumi's frame (`config:` with `ns:key`), not our keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import ConstructorError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-
-from model_factory.planning.settings.problems import Problem, SettingsError, instead, shown
-
-KeyPath = tuple[str | int, ...]
-"""A place in the file's `config:` — ("model-factory:models", "llm", "replicas", "min") — or in the file, for reading only."""
+from model_factory.planning.settings.problems import Problem, instead, shown
+from model_factory.planning.settings.yamlfile import KeyPath, YamlReader
 
 FRAME: Final = ("config", "encryptedkey", "encryptionsalt", "environment", "secretsprovider")
 """The keys that Pulumi itself reads: https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/"""
 LOCK_SUFFIX: Final = ".plan.yaml"
 """What the name of a plan lock ends with; it stands beside the stack file, and is none."""
-_NODES_MAX: Final = 100_000
-_CHARACTERS_MAX: Final = 2_000_000
-"""Far above any stack; more takes minutes to read."""
 _STACK_NAME_MAX: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Secure:
-    """An encrypted value (`secure: v1:…`). Opaque: planning does not decrypt it, and none is told from another."""
-
-    ciphertext: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +44,12 @@ class StackFile:
         """A problem at `path`."""
         return Problem(self.name, self.line(path), shown(path), message)
 
+    def told(self, found: Iterable[tuple[KeyPath, str]]) -> tuple[Problem, ...]:
+        """All problems, those of `found` after the frame's: what could not be read is not judged as well."""
+        unread = {each.key for each in self.problems if each.key}
+        judged = (self.problem(path, message) for path, message in found)
+        return (*self.problems, *(each for each in judged if each.key not in unread))
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
@@ -89,8 +78,7 @@ def read_stack_file(path: Path) -> StackFile:
         reader.report((), 0, "is not a stack file; its name is Pulumi.<stack>.yaml")
     if name.endswith(LOCK_SUFFIX):
         raise reader.fail(0, f"is a plan lock; the stack file is {name.removesuffix(LOCK_SUFFIX)}.yaml")
-    root = reader.read(path)
-    values, lines = reader.mapping(root, ()), reader.lines
+    values, lines = reader.read(path, _beside(path)), reader.lines
     for key in values:
         if key in FRAME:
             continue
@@ -106,6 +94,9 @@ def read_stack_file(path: Path) -> StackFile:
             lines[("environment",)],
             "Pulumi ESC environments are not read here; write their values below config",
         )
+    for key in FRAME:
+        if key not in ("config", "environment") and not isinstance(values.get(key, ""), str):
+            reader.report((key,), lines[(key,)], "is not text; restore what Pulumi wrote")
     config = values.get("config")
     if not isinstance(config, dict) or not config:
         reader.report(
@@ -122,7 +113,7 @@ def read_stack_file(path: Path) -> StackFile:
         {str(key): value for key, value in config.items()},
         below,
         tuple(reader.problems),
-        str(salt) if salt else "",
+        salt if isinstance(salt, str) else "",
         reader.text,
     )
 
@@ -130,7 +121,7 @@ def read_stack_file(path: Path) -> StackFile:
 def read_project_file(path: Path) -> ProjectFile:
     """Reads `Pulumi.yaml`. SettingsError when it is not YAML; what else is wrong is kept: values of settings do not belong into it."""
     reader = YamlReader(path.name)
-    values = reader.mapping(reader.read(path), ())
+    values = reader.read(path)
     name = values.get("name")
     if not isinstance(name, str) or not name:
         reader.report(("name",), reader.lines.get(("name",), 1), "is missing; write name: model-factory")
@@ -150,135 +141,7 @@ def read_project_file(path: Path) -> ProjectFile:
     return ProjectFile(path.name, name, defaults, tuple(reader.problems))
 
 
-class YamlReader:
-    """Turns YAML nodes into plain values, noting lines and collecting problems."""
-
-    def __init__(self, name: str, *, first_key: str = "config") -> None:
-        self.name = name
-        self._first_key = first_key
-        self.lines: dict[KeyPath, int] = {}
-        self.problems: list[Problem] = []
-        self.text = ""
-        self._left = _NODES_MAX
-        self._open: list[Node] = []
-
-    def report(self, path: KeyPath, line: int, message: str) -> None:
-        self.problems.append(Problem(self.name, line, shown(path), message))
-
-    def fail(self, line: int, message: str) -> SettingsError:
-        return SettingsError([*self.problems, Problem(self.name, line, "", message)])
-
-    def read(self, path: Path) -> Node:
-        try:
-            self.text = text = path.read_text(encoding="utf-8")
-        except FileNotFoundError as missing:
-            there = [each.name for each in stack_files(path.parent)] if path.parent.is_dir() else []
-            remedy = f"there is {', '.join(there)}" if there else "write one, or go to the project's folder"
-            raise self.fail(0, f"does not exist; {remedy}") from missing
-        except (OSError, UnicodeDecodeError) as broken:
-            raise self.fail(0, f"cannot be read as UTF-8 text ({broken})") from broken
-        if len(text) > _CHARACTERS_MAX:
-            raise self.fail(0, f"has {len(text):,} characters, and {_CHARACTERS_MAX:,} are read; is it another file?")
-        try:
-            node = YAML(typ="safe", pure=True).compose(text)
-        except RecursionError as broken:
-            raise self.fail(0, "nests too deep; write it flatter") from broken
-        except MarkedYAMLError as broken:
-            mark = broken.problem_mark or broken.context_mark
-            line = mark.line + 1 if mark is not None else 0
-            raise self.fail(
-                line, f"is not YAML: {broken.problem or broken.context}{_yaml_remedy(text, line)}"
-            ) from broken
-        except YAMLError as broken:
-            raise self.fail(0, f"is not YAML: {str(broken).splitlines()[0]}") from broken
-        if not isinstance(node, MappingNode):
-            raise self.fail(1, f"is empty or not a mapping; it starts with {self._first_key}:")
-        return node
-
-    def mapping(self, node: Node, path: KeyPath) -> dict[str, object]:
-        values: dict[str, object] = {}
-        for key_node, value_node in self._pairs(node):
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, ScalarNode):
-                self.report(path, line, "a key is a list or a mapping; keys are plain text")
-                continue
-            key = str(key_node.value)
-            place = (*path, key)
-            if key in values:
-                self.report(_told(place), line, f"is there twice, first on line {self.lines[place]}; keep one")
-                continue
-            self.lines[place] = line
-            values[key] = self.value(value_node, place)
-        return values
-
-    def value(self, node: Node, path: KeyPath) -> object:
-        self._left -= 1
-        if self._left < 0 or any(node is outer for outer in self._open):
-            raise self.fail(
-                node.start_mark.line + 1,
-                "anchors expand without end, or to over 100,000 values; write them out",
-            )
-        if isinstance(node, ScalarNode):
-            return self._scalar(node, path)
-        self._open.append(node)
-        try:
-            if isinstance(node, SequenceNode):
-                return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
-            values = self.mapping(node, path)
-        finally:
-            self._open.pop()
-        sealed = values.get("secure")
-        return Secure(sealed) if set(values) == {"secure"} and isinstance(sealed, str) else values
-
-    def _item(self, node: Node, path: KeyPath) -> object:
-        self.lines[path] = node.start_mark.line + 1
-        return self.value(node, path)
-
-    def _pairs(self, node: Node) -> Iterator[tuple[Node, Node]]:
-        for key, value in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                for merged in value.value if isinstance(value, SequenceNode) else [value]:
-                    yield from self._pairs(merged)
-            else:
-                yield key, value
-
-    def _scalar(self, node: ScalarNode, path: KeyPath) -> object:
-        try:
-            return _plain(node)
-        except (ConstructorError, ValueError) as broken:
-            self.report(
-                _told(path),
-                node.start_mark.line + 1,
-                f"{node.value!r} cannot be read as {node.tag} ({broken}); quote it",
-            )
-            return None
-
-
-def _told(path: KeyPath) -> KeyPath:
-    return path[1:] if path[:1] == ("config",) and len(path) > 1 else path
-
-
-def _plain(node: ScalarNode) -> object:
-    text = str(node.value)
-    match str(node.tag).removeprefix("tag:yaml.org,2002:"):
-        case "str" | "timestamp":
-            return text
-        case "null":
-            return None
-        case "bool":
-            return text.lower() == "true"
-        case "int":
-            digits = text.replace("_", "")
-            return int(digits, 0) if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else int(digits)
-        case "float":
-            digits = text.replace("_", "").lower()
-            return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
-        case other:
-            raise ValueError(f"tag {other} has no meaning in a stack file")
-
-
-def _yaml_remedy(text: str, line: int) -> str:
-    lines = text.splitlines()
-    if 0 < line <= len(lines) and "\t" in lines[line - 1]:
-        return "; indent with spaces, not tabs"
-    return "; check indentation, quotes and colons there and on the line before"
+def _beside(path: Path) -> str:
+    """What to do where a stack file is not there."""
+    there = [each.name for each in stack_files(path.parent)]
+    return f"there is {', '.join(there)}" if there else "write one, or go to the project's folder"

@@ -178,7 +178,7 @@ BROKEN: dict[str, tuple[Callable[[str], str], int, str]] = {
         9,
         "no reservation holds (spot); remove it",
     ),
-    "lists without end": (lambda text: text + "x: " + "[" * 5000, 0, "nests too deep"),
+    "lists without end": (lambda text: text + "x: " + "[" * 5000, 10, "nests deeper than"),
     "a file of megabytes": (lambda text: text + "# more\n" * 300_000, 0, "is it another file?"),
     "a pool without a machine type": (
         lambda text: text.replace("{capacity: spot, machineType: g6.xlarge}", "{capacity: spot}"),

@@ -8,7 +8,8 @@ import pytest
 from components.kubernetes.serving import SERVING
 from model_factory.planning.settings.load import read_config
 from model_factory.planning.settings.problems import Problem, SettingsError
-from model_factory.planning.settings.stackfile import Secure, read_stack_file
+from model_factory.planning.settings.stackfile import read_stack_file
+from model_factory.planning.settings.yamlfile import Secure
 from tests.planning.project import DIGEST, STACK, Edit, Project, drop, from_config, put
 
 LLM = "model-factory:models/llm"
@@ -62,7 +63,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "binary unit in a number": (put(f"{LLM}/gpuMemoryGib", "16Gi"), f"{LLM_KEY}.gpuMemoryGib", ("write 16 ",)),
     "quantity of CPU": (put(f"{LLM}/cpu", "16GB"), f"{LLM_KEY}.cpu", ("'16GB'", "500m")),
     "no CPU": (put(f"{LLM}/cpu", 0), f"{LLM_KEY}.cpu", ("not an amount",)),
-    "negative": (put(f"{LLM}/requestsPerSecond", -1), f"{LLM_KEY}.requestsPerSecond", ("-1 is not above 0",)),
+    "negative": (put(f"{LLM}/requestsPerSecond", -1), f"{LLM_KEY}.requestsPerSecond", ("-1 is outside 0.001 to 10000000",)),
     "NaN": (put(f"{LLM}/p95LatencyMs", float("nan")), f"{LLM_KEY}.p95LatencyMs", ("nan is not a finite number",)),
     "infinity": (put(f"{LLM}/memoryGib", float("inf")), f"{LLM_KEY}.memoryGib", ("inf is not a finite number",)),
     "NaN replicas": (put(f"{LLM}/replicas/max", float("nan")), f"{LLM_KEY}.replicas.max", ("not a whole number",)),

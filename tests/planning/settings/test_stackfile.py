@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from model_factory.planning.settings.problems import SettingsError
-from model_factory.planning.settings.stackfile import Secure, read_project_file, read_stack_file
+from model_factory.planning.settings.stackfile import read_project_file, read_stack_file
+from model_factory.planning.settings.yamlfile import Secure
 from tests.planning.project import Project
 
 
@@ -60,7 +61,7 @@ class TestRefusals:
             ("config: {}\n---\nconfig: {}\n", 2, "is not YAML"),
             ("", 1, "empty or not a mapping"),
             ("- a\n- b\n", 1, "empty or not a mapping"),
-            ("config:\n  a:b: &x\n    c: *x\n", 2, "anchors expand"),
+            ("config:\n  a:b: &x\n    c: *x\n", 3, "inside of what it names"),
         ],
     )
     def test_what_is_not_yaml_is_told_with_its_line(
@@ -75,7 +76,7 @@ class TestRefusals:
         lines = ["config:", "  a:x0: &x0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
         lines += [f"  a:x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 9)]
         (problem,) = project.problems_of_text("\n".join(lines))
-        assert "anchors expand" in problem.message
+        assert "anchors expand to" in problem.message
 
     def test_duplicate_keys_are_all_told_with_both_lines(self, project: Project) -> None:
         project.stack_file.write_text("config:\n  a:b: 1\n  a:b: 2\n  a:c:\n    x: 1\n    x: 2\n")
