@@ -49,7 +49,7 @@ class Display:
     def preview(self, ended: Ended) -> None:
         """A preview: what would change, and of the outputs those that differ."""
         if self.as_json:
-            _print_json(digest(ended.report, show_same=self.show_same, models=self._review(ended).models))
+            _print_json(digest(ended.report, show_same=self.show_same, review=self._review(ended)))
             return
         before, after = ended.outcome.outputs_before, ended.outcome.outputs
         differing = {name: value for name, value in after.items() if value != before.get(name)}
@@ -70,7 +70,7 @@ class Display:
         if self.as_json:
             _print_json(_summary(ended, operation))
             return
-        self._show(ended, ended.outcome.outputs)
+        self._show(ended, ended.outcome.outputs, planned=operation == "preview")
         if note:
             self.console.print(Text(f"\n{note}", "bold"))
         if ended.outcome.ok and operation == "up":

@@ -106,7 +106,7 @@ class Files:
             return
         review = review_of(report, self._heading(session, engine), cost=cost_delta(report))
         if self.json is not None:
-            document = digest(report, show_same=show_same, models=review.models)
+            document = digest(report, show_same=show_same, review=review)
             self.json.write_text(json.dumps(document, indent=4, default=str) + "\n", encoding="utf-8")
         if self.markdown is not None:
             self.markdown.write_text(markdown(review), encoding="utf-8")

@@ -211,7 +211,7 @@ def _violations(review: Review, detail: Detail) -> Iterable[str]:
     yield f"#### {_stack(review)}: {TITLES['mandatory']}"
     yield ""
     for each in found[: max(detail.notes, 5)]:
-        yield f"- {_judgement_head(each)}"
+        yield f"- {_judgement_head(each, review.heading)}"
         yield from indented(fence(_cut(each.message), "text"))
     yield from more_of(len(found) - max(detail.notes, 5), "violated policy")
     yield ""
@@ -227,7 +227,7 @@ def _other_policies(review: Review, detail: Detail) -> Iterable[str]:
         if kind == "not evaluated":
             body += [NOT_EVALUATED_NOTE, ""]
         for each in found[: detail.notes]:
-            body.append(f"- {_judgement_head(each)}")
+            body.append(f"- {_judgement_head(each, review.heading)}")
             if kind == "advisory":
                 body += indented(fence(_cut(each.message), "text"))
             elif kind == "remediated" and detail.diffs:
@@ -241,10 +241,11 @@ def _other_policies(review: Review, detail: Detail) -> Iterable[str]:
         yield from fold(f"<b>{_stack(review)}: {TITLES[kind]}</b> ({number:,})", body)
 
 
-def _judgement_head(each: Judgement) -> str:
+def _judgement_head(each: Judgement, heading: Heading) -> str:
     severity = f"**{each.severity}** " if each.severity else ""
     names = join_first([code(name) for name in each.resources], NAMES_IN_LINE)
-    return f"{severity}{code(each.policy)} on {names or 'the stack'}"
+    link = heading.link_to(each.page) if each.page else ""
+    return f"{severity}{code(each.policy)} on {names or 'the stack'}{f' ([how to mend it]({link}))' if link else ''}"
 
 
 def _cost(review: Review, _detail: Detail) -> Iterable[str]:

@@ -6,19 +6,23 @@ secrets masked; unchanged resources are left out as the CLI leaves them out, sav
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.preview.events import Diagnostic, Report, Step
 from model_factory.preview.models import ModelChange, Place
+from model_factory.preview.review import Judgement, Review
 
 _NANOSECONDS_PER_SECOND = 1_000_000_000
 _STATE_KEYS_KEPT_EMPTY = frozenset({"urn", "custom", "type"})
 
 
-def digest(report: Report, *, show_same: bool = False, models: Iterable[ModelChange] = ()) -> dict[str, Any]:
-    """The digest as JSON-ready values; keys that the CLI omits when empty are omitted here too. `modelChanges` are not of the CLI."""
+def digest(report: Report, *, show_same: bool = False, review: Review | None = None) -> dict[str, Any]:
+    """The digest as JSON-ready values; keys that the CLI omits when empty are omitted here too.
+
+    With the report's `review` also `modelChanges` and `policies`, which are not of the CLI.
+    """
     steps = [
         _step(step) for step in report.steps.values() if show_same or step.op not in {"same", "read"} or _is_root(step)
     ]
@@ -29,7 +33,8 @@ def digest(report: Report, *, show_same: bool = False, models: Iterable[ModelCha
         "duration": int(report.duration_seconds * _NANOSECONDS_PER_SECOND),
         "changeSummary": dict(report.changes),
         "maybeCorrupt": report.maybe_corrupt,
-        "modelChanges": [_model(each) for each in models],
+        "modelChanges": [_model(each) for each in review.models] if review else [],
+        "policies": [_judgement(each) for each in review.judgements] if review else [],
     }
     return {key: value for key, value in full.items() if value}
 
@@ -39,6 +44,13 @@ def _diagnostic(note: Diagnostic) -> dict[str, Any]:
     # Not of the CLI: what a cloud refused, for who groups by cause.
     error = {"error": note.error.document} if note.error else {}
     return {key: value for key, value in shown.items() if value} | error
+
+
+def _judgement(each: Judgement) -> dict[str, Any]:
+    shown = {"severity": each.severity, "message": each.message, "remedy": each.remedy, "page": each.page}
+    return {"kind": each.kind, "policy": each.policy, "pack": each.pack, "resources": list(each.resources)} | {
+        key: value for key, value in shown.items() if value
+    }
 
 
 def _model(change: ModelChange) -> dict[str, Any]:

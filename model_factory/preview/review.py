@@ -6,6 +6,7 @@ caller gives.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -51,6 +52,9 @@ _COUNTED: Final[Mapping[FindingKind, str]] = {
     "not evaluated": "not evaluated",
 }
 NOT_EVALUATED_NOTE: Final = "What these check is known only during up, where they run again. None of them has passed."
+_COMMIT: Final = re.compile(r"[0-9a-f]{7,40}")
+_PAGE: Final = re.compile(r"docs/policies\.md#[a-z0-9-]+")
+_RUN_OF_REPOSITORY: Final = re.compile(r"(https://[^/\s]+/[\w.-]+/[\w.-]+)/actions/runs/[0-9]+")
 WARNINGS_SHOWN: Final = 5
 """How many stand outside a fold."""
 DRIFT_NOTE: Final = "Found in the clouds and not in the state. It was there before this change."
@@ -83,6 +87,11 @@ class Heading:
         """To the minute, with its zone."""
         return "" if self.time is None else self.time.strftime("%Y-%m-%d %H:%M %Z").strip()
 
+    def link_to(self, path: str) -> str:
+        """A file of the repository at the commit, as the host of the run shows it; empty where the run does not tell the repository."""
+        repository = _RUN_OF_REPOSITORY.fullmatch(self.run_url)
+        return f"{repository[1]}/blob/{self.commit}/{path}" if repository and _COMMIT.fullmatch(self.commit) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -108,6 +117,17 @@ class Judgement:
     number: int = 1
     """How often it was said: of one resource perhaps more than once."""
     changes: tuple[PropertyChange, ...] = ()
+
+    @property
+    def page(self) -> str:
+        """`docs/policies.md#<policy>`, where the policy says that it is explained there."""
+        found = _PAGE.search(self.message.rpartition("\n")[2])
+        return found[0] if found else ""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, where the policy's last line says that."""
+        return self.message.rpartition("\n")[2] if self.page else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,18 +285,24 @@ def _judgements(report: Report) -> Iterable[Judgement]:
 
 
 def _said(told: list[tuple[str, str]]) -> str:
-    """What a policy says of all its resources: the lines that are the same once, the others with their resource."""
+    """What a policy says of all its resources: the lines that all begin and end with once, the others with their resource."""
     messages = list(dict.fromkeys(message for _, message in told))
     if len(messages) == 1:
         return messages[0]
-    same = list(
-        takewhile(lambda lines: len(set(lines)) == 1, zip(*(text.splitlines() for text in messages), strict=False))
-    )
-    lines = [each[0] for each in same]
+    all_lines = [text.splitlines() for text in messages]
+    first = _same(all_lines)
+    last = _same([lines[len(first) :][::-1] for lines in all_lines])[::-1]
+    own: list[str] = []
     for name, message in sorted(told):
-        rest = " ".join(message.splitlines()[len(same) :])
-        lines.append(f"{name}: {rest}" if name and rest else rest or name)
-    return "\n".join(dict.fromkeys(lines))
+        lines = message.splitlines()
+        rest = " ".join(lines[len(first) : len(lines) - len(last)])
+        own.append(f"{name}: {rest}" if name and rest else rest or name)
+    return "\n".join([*first, *dict.fromkeys(own), *last])
+
+
+def _same(lines: list[list[str]]) -> list[str]:
+    """What all begin with."""
+    return [each[0] for each in takewhile(lambda row: len(set(row)) == 1, zip(*lines, strict=False))]
 
 
 def _notes(report: Report, severity: str) -> Iterator[Diagnostic]:

@@ -219,7 +219,8 @@ def _print_judgements(console: Console, review: Review) -> None:
             severity = f" ({each.severity})" if kind == "mandatory" and each.severity else ""
             text = Text.assemble((f"  {kind}: ", style), (each.policy, "bold"), f"{severity} {_where(each)}")
             console.print(text, soft_wrap=True)
-            for line in each.message.splitlines() if kind == "mandatory" else ():
+            lines = each.message.splitlines() if kind == "mandatory" else [each.remedy] if each.remedy else []
+            for line in lines:
                 console.print(Text(f"    {line}"), soft_wrap=True)
 
 

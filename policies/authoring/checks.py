@@ -82,7 +82,7 @@ def resource_check(
         configured = _with_defaults(args.get_config(), settings)
         if matches(args.name, tuple(configured["exempt"])):
             args.not_applicable(f"{args.name} is exempt by configuration")
-        report = Report(violation)
+        report = Report(_with_remedy(violation, name, steps))
         with report.guard():
             check(Resource.alone(args, configured), report)
         report.finish()
@@ -130,9 +130,11 @@ def stack_check(
         configured = _with_defaults(args.get_config(), settings)
         exempt = tuple(configured["exempt"])
 
+        remedied = _with_remedy(violation, name, steps)
+
         def told(message: str, urn: str | None = None) -> None:
             if urn is None or not matches(name_of(urn), exempt):
-                violation(message, urn)
+                remedied(message, urn)
 
         report = Report(told)
         with report.guard():
@@ -143,6 +145,20 @@ def stack_check(
         validate=validate,
         **_metadata(name, description, _default_level(severity), severity, steps, reference, settings, tags),
     )
+
+
+def _with_remedy(violation: ReportViolation, name: str, steps: str) -> ReportViolation:
+    """Each violation with what to do about it as its last line: hosts show messages, and not the steps in a policy's metadata."""
+
+    def told(message: str, urn: str | None = None) -> None:
+        violation(f"{message}\n{remedy_line(name, steps)}", urn)
+
+    return told
+
+
+def remedy_line(name: str, steps: str) -> str:
+    """The last line of a violation."""
+    return f"{steps} See docs/policies.md#{name}."
 
 
 class _Metadata(TypedDict):

@@ -66,6 +66,8 @@ class Verdict:
     not_applicable: bool
     levels: tuple[int, ...] = ()
     urns: tuple[str, ...] = ()
+    remedies: tuple[str, ...] = ()
+    """The last line of each violation."""
 
     @property
     def passed(self) -> bool:
@@ -140,7 +142,8 @@ class Pack:
             cannot = [one.message for one in mine if one.message.startswith("can't run policy")]
             found = [one for one in mine if one.message not in cannot]
             verdicts[each.name] = Verdict(
-                violations=tuple(one.message.partition("\n")[2] for one in found),
+                violations=tuple(one.message.partition("\n")[2].rpartition("\n")[0] for one in found),
+                remedies=tuple(one.message.rpartition("\n")[2] for one in found),
                 not_evaluated=tuple(cannot),
                 not_applicable=any(one.policy_name == each.name for one in answer.not_applicable),
                 levels=tuple(one.enforcementLevel for one in found),

@@ -140,3 +140,11 @@ class TestStackChecks:
         things = [thing(name="a"), thing(name="b"), thing(name="c")]
         assert judged_stack(PACK, "one-thing", things, exempt=["b*"]).violations == ("c is one too many",)
         assert judged_stack(PACK, "one-thing", things, exempt=["a"]).urns == (things[1].urn, things[2].urn)
+
+
+class TestMessages:
+    def test_every_violation_ends_with_what_to_do_and_where_that_is_explained(self) -> None:
+        large = Given("test:a:Thing", {"parts": [{"name": "a", "size": 9}]})
+        assert judged(PACK, "small-parts", large).remedies == ("Make them smaller. See docs/policies.md#small-parts.",)
+        things = [Given("test:a:Thing", {"label": name}, name) for name in "ab"]
+        assert judged_stack(PACK, "one-thing", things).remedies == ("Remove one. See docs/policies.md#one-thing.",)

@@ -141,7 +141,7 @@ class TestRestarts:
 class TestEveryOutput:
     def test_says_the_same_of_each_model(self) -> None:
         found = reviewed(events(estate(), detector(least=2, tag="2")))
-        document = digest(found.report, models=found.models)
+        document = digest(found.report, review=found)
         assert [each["model"] for each in document["modelChanges"]] == ["detector"]
         for text in (markdown(found), page(found)):
             for words in ("detector:2", "2–3", "yes: its Pods change"):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from io import StringIO
 
+import pytest
+from rich.console import Console
+
+from model_factory.preview.comment import markdown
 from model_factory.preview.dependents import dependents_of
+from model_factory.preview.digest import digest
 from model_factory.preview.events import Report
 from model_factory.preview.html import page, svg
+from model_factory.preview.terminal import print_review
 from tests.preview.samples import Event, error, policy, reviewed, step, urn
 
 LOST = step("delete", old={})
@@ -51,6 +58,42 @@ class TestJudgements:
         (each,) = found.judgements
         assert each.message == "Same rule.\nn0: it is 0\nn1: it is 1"
         assert each.number == 2
+
+    def test_a_remedy_that_is_the_same_for_all_is_said_once_and_last(self) -> None:
+        messages = [f"Rule.\nit is {at}\nMend it. See docs/policies.md#x." for at in range(2)]
+        found = reviewed(*[policy("advisory", "x", each, urn("a:b:C", f"n{at}")) for at, each in enumerate(messages)])
+        (each,) = found.judgements
+        assert each.message == "Rule.\nn0: it is 0\nn1: it is 1\nMend it. See docs/policies.md#x."
+        assert each.remedy == "Mend it. See docs/policies.md#x."
+
+    @pytest.mark.parametrize("level", ["mandatory", "advisory"])
+    def test_a_remedy_stands_in_every_output(self, level: str) -> None:
+        remedy = "Mend it. See docs/policies.md#x."
+        found = reviewed(
+            policy(level, "x", f"Rule.\nit is so\n{remedy}", urn("a:b:C", "n")),
+            run_url="https://github.com/acme/models/actions/runs/42",
+            commit="0f5be1c",
+        )
+        terminal = Console(file=StringIO(), width=80)
+        print_review(terminal, found)
+        assert isinstance(terminal.file, StringIO)
+        link = "https://github.com/acme/models/blob/0f5be1c/docs/policies.md#x"
+        for text in (
+            terminal.file.getvalue(),
+            json.dumps(digest(found.report, review=found)),
+            markdown(found),
+            page(found),
+        ):
+            assert remedy in text
+        assert f"[how to mend it]({link})" in markdown(found)
+        assert f'href="{link}"' in page(found)
+
+    @pytest.mark.parametrize(
+        "run_url", ["", "https://ci.example.com/runs/42", "https://github.com/a/b/actions/runs/1)"]
+    )
+    def test_there_is_no_link_where_the_repository_is_not_known(self, run_url: str) -> None:
+        found = reviewed(policy("mandatory", "x", "R\nSee docs/policies.md#x."), run_url=run_url, commit="0f5be1c")
+        assert "how to mend it" not in markdown(found) + page(found)
 
     def test_the_most_severe_first(self) -> None:
         levels = ("low", "critical", "", "medium", "high")
