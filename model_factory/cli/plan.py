@@ -148,7 +148,7 @@ def _document(result: Result) -> dict[str, Any]:
         "moves": [_move(each, result.after.of_model(each.model)) for each in result.moves],
         "savesUsdPerHour": _both(*_saved(result.moves)),
         "notes": [str(each) for each in result.after.notes],
-        "notesAsKept": [str(each) for each in result.as_kept],
+        "notesAsKept": [*result.broken.splitlines(), *(str(each) for each in result.as_kept)],
     }
 
 

@@ -219,6 +219,8 @@ class TestBrokenLock:
                 plan(project, *arguments)
         shown = plan(project, "--apply")
         assert "is missing" in shown
+        lock.write_text("version: 1\n")
+        assert any("is missing" in each for each in document(project, "--apply")["notesAsKept"])
         assert read_lock(lock, "dev") == Lock.of(Session.open("dev", project).plan)
 
 

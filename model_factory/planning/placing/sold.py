@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Final
 
 from model_factory.facts.clouds import CLOUDS
 from model_factory.planning.placing.fit import Need, misfits
@@ -11,6 +12,8 @@ from model_factory.planning.placing.nearest import nearest
 from model_factory.planning.placing.plan import Site
 from model_factory.planning.settings.problems import Problem, instead
 from model_factory.planning.settings.sections import MODELS, ModelConfig, ModelSettings, Settings
+
+_REGIONS_NAMED: Final = 6
 
 
 def unknown_hardware(settings: Settings, market: Market) -> Iterator[tuple[str, Problem]]:
@@ -65,9 +68,10 @@ def fits_nowhere(
     narrower = (("machineTypes", model.machine_types), ("accelerators", model.accelerators))
     key = next((key for key, given in narrower if given), "gpuMemoryGib")
     place = keys[0] if keys else (MODELS, model.name, key)
-    regions = ", ".join(sorted({site.region for site in at} or {region for _, region in need.places}))
+    regions = sorted({site.region for site in at} or {region for _, region in need.places})
+    named = ", ".join(regions) if len(regions) <= _REGIONS_NAMED else f"any of its {len(regions)} regions"
     told = [
-        f"{describe(model)} fits on no machine in {regions or 'any region that its labels allow'}",
+        f"{describe(model)} fits on no machine in {named or 'any region that its labels allow'}",
         *_thrown_out(need, market),
         *_pinned(need, market),
         str(found) if found else _no_offers(settings, model),

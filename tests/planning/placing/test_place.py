@@ -117,6 +117,11 @@ class TestCheapestFit:
             "(`make prices` reads it anew)"
         ) in problem.message
 
+    def test_of_many_regions_their_number_is_told(self) -> None:
+        regions = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1", "ap-south-1", "ca-central-1"]
+        with pytest.raises(SettingsError, match=r"fits on no machine in any of its 7 regions; nearest is "):
+            planned({"m": {"gpuMemoryGib": 5000}}, regions=regions)
+
     @pytest.mark.parametrize(
         ("model", "remedy"),
         [
