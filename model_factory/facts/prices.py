@@ -141,15 +141,14 @@ def read_prices(cloud: Cloud, text: str) -> list[Price]:
 
 
 def without_mispriced(rows: Iterable[Price]) -> tuple[list[Price], list[RejectedPrice]]:
-    """Splits rows into prices and mispriced ones, as `model_factory.facts.tables.mispriced` tells them apart."""
+    """Splits rows into prices and mispriced ones, as `model_factory.facts.tables.mispriced` tells them apart. No region is held against others:
+    these are sold in one way only, and an honest disk in Iowa costs 0.6 of one in Dammam."""
     rows = list(rows)
-    judged = list(
-        zip(
-            rows,
-            mispriced(Quoted((row.cloud, row.item), (row.cloud, row.region), row.usd, row.spot_usd) for row in rows),
-            strict=True,
-        )
+    quoted = (
+        Quoted((row.cloud, row.item), (row.cloud, row.region), row.usd, row.spot_usd, is_comparable=False)
+        for row in rows
     )
+    judged = list(zip(rows, mispriced(quoted), strict=True))
     return (
         [row for row, reason in judged if not reason],
         [RejectedPrice(row, reason) for row, reason in judged if reason],

@@ -63,6 +63,8 @@ class _Item:
     unit: str
     family: str = ""
     """Empty: any. Load balancers differ in nothing else."""
+    everywhere: bool = False
+    """One price for all regions, as long as the wanted ones agree."""
 
 
 _ITEMS: Final[Mapping[str, _Item]] = {
@@ -70,14 +72,14 @@ _ITEMS: Final[Mapping[str, _Item]] = {
     "disk:gp3": _Item(EC2, ("EBS:VolumeUsage.gp3",), "GB-month"),
     "nat-gateway": _Item(EC2, ("NatGateway-Hours",), "hour"),
     "nat-gateway-data": _Item(EC2, ("NatGateway-Bytes",), "GB"),
-    "public-ipv4": _Item("AmazonVPC", ("PublicIPv4:InUseAddress",), "hour"),
-    "eks-control-plane": _Item("AmazonEKS", ("AmazonEKS-Hours:perCluster",), "hour"),
+    "public-ipv4": _Item("AmazonVPC", ("PublicIPv4:InUseAddress",), "hour", everywhere=True),
+    "eks-control-plane": _Item("AmazonEKS", ("AmazonEKS-Hours:perCluster",), "hour", everywhere=True),
     # Extended support is billed on top of the cluster.
     "eks-control-plane-extended": _Item(
-        "AmazonEKS", ("AmazonEKS-Hours:perCluster", "AmazonEKS-Hours:extendedSupport"), "hour"
+        "AmazonEKS", ("AmazonEKS-Hours:perCluster", "AmazonEKS-Hours:extendedSupport"), "hour", everywhere=True
     ),
     "ecr-storage": _Item("AmazonECR", ("TimedStorage-ByteHrs",), "GB-month", "EC2 Container Registry"),
-    "kms-key": _Item("awskms", ("KMS-Keys",), "month", "Encryption Key"),
+    "kms-key": _Item("awskms", ("KMS-Keys",), "month", "Encryption Key", everywhere=True),
     "load-balancer:application": _Item("AWSELB", ("LoadBalancerUsage",), "hour", "Load Balancer-Application"),
     "load-balancer:network": _Item("AWSELB", ("LoadBalancerUsage",), "hour", "Load Balancer-Network"),
     "load-balancer:classic": _Item("AWSELB", ("LoadBalancerUsage",), "hour", "Load Balancer"),
@@ -123,7 +125,7 @@ def fetch(wanted: Wanted, progress: Progress) -> Market:
     quotes = {
         key: Quote(quote.usd_per_hour, spot.get(key), quote.reserved_usd_per_hour) for key, quote in machines.items()
     }
-    return Market(quotes, items, f"AWS price list {EC2} {max(versions, default='')}", asked, notes)
+    return Market(quotes, _everywhere(items), f"AWS price list {EC2} {max(versions, default='')}", asked, notes)
 
 
 def read_price_list(offer: str, region: str, lines: Iterable[str], machines: Mapping[str, object]) -> PriceList:
@@ -184,6 +186,17 @@ def _items(lists: Mapping[str, PriceList]) -> dict[str, tuple[str, Decimal]]:
         if len(known) == len(parts):
             found[name] = (item.unit, sum(known, Decimal(0)))
     return found
+
+
+def _everywhere(items: Mapping[tuple[str, str], tuple[str, Decimal]]) -> dict[tuple[str, str], tuple[str, Decimal]]:
+    """`items` with one row for all regions where an item has one price everywhere and no region says otherwise."""
+    told: defaultdict[str, set[tuple[str, Decimal]]] = defaultdict(set)
+    for (_, name), price in items.items():
+        told[name].add(price)
+    return {
+        ("*" if _ITEMS[name].everywhere and len(told[name]) == 1 else region, name): price
+        for (region, name), price in items.items()
+    }
 
 
 class _Lists:

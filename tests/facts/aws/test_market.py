@@ -48,12 +48,12 @@ class TestPriceList:
 
     def test_every_item_has_its_price_in_every_region(self) -> None:
         items = fetched().items
-        assert {item for region, item in items if region == "us-east-1"} == set(market._ITEMS)
-        assert {item for region, item in items if region == "eu-west-1"} == set(market._ITEMS)
+        assert {item for region, item in items if region in ("*", "us-east-1")} == set(market._ITEMS)
+        assert {item for region, item in items if region in ("*", "eu-west-1")} == set(market._ITEMS)
         told = {
             item: f"{usd.normalize():f} a {unit}"
             for (region, item), (unit, usd) in items.items()
-            if region == "us-east-1"
+            if region in ("*", "us-east-1")
         }
         assert told["eks-control-plane-extended"] == "0.6 a hour"  # with the cluster below it
         assert told["s3-standard"] == "0.023 a GB-month"  # the first tier
@@ -61,6 +61,15 @@ class TestPriceList:
         assert told["logs-ingested"] == "0.5 a GB"
         assert told["kms-key"] == "1 a month"
         assert items["eu-west-1", "disk:gp3"] == ("GB-month", Decimal("0.088"))
+
+    def test_what_costs_the_same_everywhere_is_one_price(self) -> None:
+        everywhere = {item for region, item in fetched().items if region == "*"}
+        assert everywhere == {"eks-control-plane", "eks-control-plane-extended", "kms-key", "public-ipv4"}
+
+    def test_a_region_with_another_price_than_the_rest_has_its_own(self, sources: Sources) -> None:
+        sources.changed["awskms/20260925174521/eu-west-1"] = (b"1.0000000000", b"1.2000000000")
+        told = {region: usd for (region, item), (_, usd) in fetched().items.items() if item == "kms-key"}
+        assert told == {"us-east-1": Decimal(1), "eu-west-1": Decimal("1.2")}
 
     def test_the_source_names_the_lists_version(self) -> None:
         assert fetched("us-east-1").source == "AWS price list AmazonEC2 20260925174521"
