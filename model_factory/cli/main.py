@@ -173,16 +173,30 @@ def destroy(
     stop_clouds: Annotated[
         bool, typer.Option("--stop-clouds", help="Stop the local clouds when all is deleted.")
     ] = False,
+    preview_only: Annotated[
+        bool, typer.Option("--preview-only", help="Show what it would delete, free and lose, and delete nothing.")
+    ] = False,
     continue_on_error: ContinueOnError = False,
     parallel: Parallel = DEFAULT_PARALLEL,
+    markdown: Markdown = None,
+    html: Html = None,
+    json_file: JsonFile = None,
+    commit: Commit = "",
+    run_url: RunUrl = "",
+    artifact: Artifact = "",
+    previous: Previous = None,
     cwd: Cwd = Path(),
 ) -> None:
-    """Delete everything that the stack created, in the reverse order. The plan lock stays: the next `up` places the models as it says."""
+    """Delete everything that the stack created, in the reverse order. The plan lock stays: the next `up` places the models as it says.
+
+    With --preview-only, --markdown, --html and --json-file write what it would delete, free and lose to files.
+    """
     session = Session.open(stack_name, cwd)
-    request = Request("destroy", parallel, continue_on_error=continue_on_error)
+    request = Request("destroy", parallel, continue_on_error=continue_on_error, preview_only=preview_only)
+    files = Files(markdown, html, json_file, commit, run_url, artifact, previous, destroys=True)
     with opened(session, engine) as chosen:
-        Runner(session, chosen, Display(session, as_json=as_json), yes).destroy(request)
-    if stop_clouds:
+        Runner(session, chosen, Display(session, as_json=as_json), yes).destroy(request, files)
+    if stop_clouds and not preview_only:
         clouds.stop(stack_name, cwd)
 
 

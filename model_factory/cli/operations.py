@@ -29,6 +29,7 @@ _TITLES: Final[Mapping[Operation, str]] = {
     "refresh": "Refreshing",
     "destroy": "Destroying",
 }
+_NO_FILES: Final = Files()
 _ANSWERS: Final = ("yes", "no", "details")
 
 
@@ -43,6 +44,9 @@ class Runner:
 
     def preview(self, request: Request, files: Files, *, offline: bool = False) -> None:
         """Show what `up` would do, and write the files asked for. Changes nothing but starts the local clouds, unless `offline`."""
+        self._preview(request, files, offline=offline)
+
+    def _preview(self, request: Request, files: Files, *, offline: bool = False) -> None:
         files.prepare()
         if not offline:
             self._start_clouds()
@@ -92,8 +96,13 @@ class Runner:
         if request.preview_only and drifted:
             raise CommandError(note, exit_code=EXIT_DRIFT)
 
-    def destroy(self, request: Request) -> None:
-        """Delete everything that the stack created."""
+    def destroy(self, request: Request, files: Files = _NO_FILES) -> None:
+        """Delete everything that the stack created; with `preview_only`, show what that would free and lose, and write the files asked for."""
+        if request.preview_only:
+            self._preview(request, files)
+            return
+        if files.wanted:
+            raise BadInputError("--markdown, --html and --json-file hold the preview of a destroy; add --preview-only")
         self._require_agreement()
         self._start_clouds()
         if not self.yes:

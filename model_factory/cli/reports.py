@@ -79,6 +79,8 @@ class Files:
     run_url: str = ""
     artifact: str = ""
     previous: Path | None = None
+    destroys: bool = False
+    """It is the preview of a destroy."""
 
     @property
     def wanted(self) -> list[Path]:
@@ -125,6 +127,7 @@ class Files:
             artifact=self.artifact or (str(self.html) if self.html else ""),
             engine=engine.value,
             earlier=runs_in(body) if is_comment_of(body, project, stack) else (),
+            destroys=self.destroys,
         )
 
 

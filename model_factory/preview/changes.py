@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, cast
 from model_factory.graph import paths
 from model_factory.graph.paths import Path
 from model_factory.graph.urn import STACK_TYPE
+from model_factory.graph.values import at, mapping
 from model_factory.preview.events import LOGICAL_REPLACE, Report, Step
 from model_factory.preview.wording import MAX_VALUE_CHARACTERS, short_type, show_value
 
@@ -258,9 +259,11 @@ def leaves(
 
 def _data(step: Step, old: Mapping[str, Any]) -> str:
     lost, allowed_by = _DATA.get(step.type, ("", ""))
-    if not lost or step.op not in {"delete", LOGICAL_REPLACE} or old.get("retainOnDelete"):
+    inputs = mapping(old.get("inputs"))
+    claims_what_is_there = at(inputs, "spec", "storageClassName") == "" or at(inputs, "spec", "volumeName")
+    if not lost or step.op not in {"delete", LOGICAL_REPLACE} or old.get("retainOnDelete") or claims_what_is_there:
         return ""
-    if allowed_by and not (old.get("inputs") or {}).get(allowed_by):
+    if allowed_by and not inputs.get(allowed_by):
         return f"{lost}, of which there must be none: {allowed_by} is not set, and the cloud refuses"
     return lost
 

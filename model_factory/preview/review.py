@@ -71,7 +71,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What only the caller knows. `artifact` is a link to, or the name of, the whole report; `earlier` are runs before this one."""
+    """What only the caller knows. `artifact` is a link to, or the name of, the whole report; `earlier` are runs before this one;
+    `destroys`: it is the preview of a destroy."""
 
     project: str
     stack: str
@@ -81,6 +82,7 @@ class Heading:
     artifact: str = ""
     engine: str = ""
     earlier: tuple[Run, ...] = ()
+    destroys: bool = False
 
     @property
     def time_text(self) -> str:
@@ -186,7 +188,7 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
     return Review(
         heading=heading,
         report=report,
-        verdict=_verdict(report, tally, found, judgements, drift, errors),
+        verdict=_destroying(heading, _verdict(report, tally, found, judgements, drift, errors)),
         tally=tally,
         models=model_changes(report, cost),
         dangers=tuple(found),
@@ -198,6 +200,10 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
         errors=errors,
         warnings=tuple(sorted(dict.fromkeys(_notes(report, "warning")), key=lambda note: bool(note.subject))),
     )
+
+
+def _destroying(heading: Heading, verdict: Verdict) -> Verdict:
+    return replace(verdict, title=f"destroy: {verdict.title}") if heading.destroys else verdict
 
 
 def _verdict(

@@ -56,3 +56,12 @@ class TestOtherOptions:
         error = refused(project, *state(project, "{}"), "--stack", "prod", *option)
         assert error.exit_code == 2
         assert option[0] in str(error)
+
+
+class TestDestroyPreview:
+    def test_files_of_it_are_refused_where_it_is_to_be_done(self, project: Path) -> None:
+        file = project / "comment.md"
+        result = CliRunner().invoke(app, ["destroy", "--yes", "--cwd", str(project), "--markdown", str(file)])
+        assert isinstance(result.exception, CommandError), result.output
+        assert "--preview-only" in str(result.exception)
+        assert not file.exists()

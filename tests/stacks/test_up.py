@@ -194,6 +194,15 @@ class TestDown:
         stack.factory("clouds", "start")
         empty = stack.held()
         stack.factory("up", "--yes")
-        assert stack.held() != empty
+        full = stack.held()
+        assert full != empty
+        file = stack.root / "destroy.md"
+        told = stack.factory("destroy", "--preview-only", "--json", "--markdown", str(file)).json
+        assert stack.held() == full
+        assert set(told["changeSummary"]) == {"delete"}
+        assert {each["restarts"] for each in told["modelChanges"]} == {"stops"}
+        comment = file.read_text(encoding="utf-8")
+        assert "Data is lost: all its objects" in comment
+        assert "then $0/hour" in comment
         stack.factory("destroy", "--yes")
         assert stack.held() == empty
