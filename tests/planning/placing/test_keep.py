@@ -259,6 +259,66 @@ class TestWhatNoLongerFits:
         )
 
 
+FOUR = stack(
+    {
+        "a": {"capacity": ["reserved", "on-demand"]},
+        "b": {"spread": {"regions": 2}, "replicas": {"min": 3, "max": 5}, "spot": True},
+        "c": {"spread": {"clouds": 2}, "replicas": {"min": 2, "max": 4}, "labels": {"data": "us"}},
+        "d": {"gpuMemoryGib": 30, "labels": {"data": "eu"}},
+    },
+    aws={
+        "regions": ["us-east-1", "us-east-2", "us-west-2"],
+        "reservations": [
+            {"name": "cr-0123456789abcdef0", "zone": "us-east-1a", "machineType": "g6.xlarge", "machines": 4}
+        ],
+    },
+    gcp={"regions": ["us-central1", "us-east4", "us-west4"]},
+)
+CHANGES: dict[str, Callable[[Config], object]] = {
+    "no reservation": lambda c: c["model-factory:aws"].pop("reservations"),
+    "one region of a cloud": lambda c: c["model-factory:gcp"].update(regions=["us-central1"]),
+    "other regions of a cloud": lambda c: (
+        c["model-factory:aws"].update(regions=["us-west-2"], reservations=[]),
+        c.update({"aws:region": "us-west-2"}),
+    ),
+    "more memory": lambda c: [model.update(gpuMemoryGib=40) for model in c[MODELS].values()],
+    "more processors": lambda c: [model.update(cpu=6) for model in c[MODELS].values()],
+    "other accelerators": lambda c: [model.update(accelerators=["a10g", "a100"]) for model in c[MODELS].values()],
+    "one cloud": lambda c: [c[MODELS][name].update(clouds=["gcp"]) for name in "ab"],
+    "more GPUs a replica": lambda c: [model.update(gpusPerReplica=2) for model in c[MODELS].values()],
+    "wider": lambda c: c[MODELS]["b"].update(spread={"regions": 3}),
+    "by cloud": lambda c: c[MODELS]["b"].update(spread={"clouds": 2}),
+    "no spread": lambda c: [c[MODELS][name].pop("spread") for name in "bc"],
+    "residency": lambda c: c.update(
+        {"model-factory:rules": {"residency": {"data": {"eu": ["us-west-2"], "us": ["us-west-2", "us-west4"]}}}}
+    ),
+    "never spot": lambda c: c.update({"model-factory:rules": {"spot": "never"}}),
+    "only spot": lambda c: [(model.pop("spot", 0), model.update(capacity=["spot"])) for model in c[MODELS].values()],
+}
+
+
+class TestEveryMove:
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_is_told_with_its_cause_and_nothing_else_is(self, change: str) -> None:
+        before = Lock.of(plan(FOUR))
+        changed = copy.deepcopy(FOUR)
+        CHANGES[change](changed)
+        made = plan(changed, before)
+        after = Lock.of(made)
+        for name in FOUR[MODELS]:
+            was, now = before.machines(name), after.machines(name)
+            told = [each for each in notes(made) if each.startswith(f"{MODELS}.{name}: ")]
+            model = changed[MODELS][name]
+            asked = model.get("capacity", ["spot", "on-demand"] if model.get("spot") else ["on-demand"])
+            if changed.get("model-factory:rules", {}).get("spot") == "never":
+                asked = [each for each in asked if each != "spot"]
+            for site, pools in was.items():
+                left = site not in now
+                # A way to buy that the file no longer asks for is not missed.
+                other = any(each.capacity in asked and each not in now.get(site, ()) for each in pools)
+                assert any(str(site) in each for each in told) == (left or other), (site, was, now, told)
+
+
 class TestLadders:
     def test_spot_is_preferred_and_on_demand_is_its_fall_back(self) -> None:
         (placed,) = plan(stack({"a": {"spot": True, "replicas": {"min": 2, "max": 5}}})).placements
