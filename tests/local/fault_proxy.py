@@ -70,7 +70,6 @@ class FaultProxy:
         def spoil(asked: Asked) -> Fault | None:
             if not asked.changes or sum(each.changes for each in self.asked) != number:
                 return None
-            self.spoiled.append(asked.name)
             return fault
 
         self.spoil = spoil
@@ -85,6 +84,8 @@ class FaultProxy:
         asked = _asked(handler, body)
         self.asked.append(asked)
         fault = self.spoil(asked)
+        if fault is not None:
+            self.spoiled.append(asked.name)
         if fault == "reset before":
             return _reset(handler)
         if fault == "throttle":
