@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import threading
 import time
@@ -37,6 +38,7 @@ from model_factory.local.engine.store import StackStore
 from model_factory.local.wire import Properties, Value
 
 _POLL_SECONDS: Final = 0.1
+_PROVIDERS_LOG: Final = logging.getLogger("model_factory.local.providers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,8 @@ class _Session:
         try:
             if policies is not None:
                 policies.start()
-            outputs = await self._operate()
+            with _retold(self._sink):
+                outputs = await self._operate()
         except StoppedError:
             pass
         except StateError as error:
@@ -272,6 +275,30 @@ class _Session:
 
 def _outputs_of(resources: list[ResourceState] | tuple[ResourceState, ...]) -> Properties:
     return next((state.outputs for state in resources if state.type == STACK_TYPE and not state.delete), {})
+
+
+class _Retold(logging.Handler):
+    """Hands lines on to the sink, on the loop's thread, whichever thread logs them."""
+
+    def __init__(self, sink: EventSink) -> None:
+        super().__init__()
+        self._sink, self._loop = sink, asyncio.get_running_loop()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._loop.call_soon_threadsafe(self._sink.diagnostic, "info", record.getMessage())
+
+
+@contextlib.contextmanager
+def _retold(sink: EventSink) -> Generator[None]:
+    """What the local providers log, such as a call that they make again, is told as messages of the run."""
+    handler, level = _Retold(sink), _PROVIDERS_LOG.level
+    _PROVIDERS_LOG.addHandler(handler)
+    _PROVIDERS_LOG.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _PROVIDERS_LOG.setLevel(level)
+        _PROVIDERS_LOG.removeHandler(handler)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import sys
 import threading
@@ -30,6 +31,7 @@ import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from model_factory.local.providers.packages import PROVIDERS, provider_class
+from model_factory.local.providers.retries import log
 
 VARIABLE: Final = "PULUMI_DEBUG_PROVIDERS"
 _OPTIONS: Final = (
@@ -134,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in PROVIDERS or not (port or "0").isdigit():
             parser.error(f"{item!r} is not NAME or NAME=PORT; there are {', '.join(PROVIDERS)}")
         wanted[name] = int(port or 0)
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    log.setLevel(logging.INFO)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import subprocess
@@ -121,6 +122,15 @@ class TestInvalidInputs:
     def test_secret_values_are_not_shown(self, bench: Bench) -> None:
         outcome = bench.run("up", lambda: void(Thing("one", {"forbidden": pulumi.Output.secret("s3cr3t")})))
         assert "s3cr3t" not in outcome.failures[0][1]
+
+
+class TestLog:
+    def test_of_a_provider_is_told_as_messages_of_the_run(self, bench: Bench) -> None:
+        log = logging.getLogger("model_factory.local.providers.retries")
+        bench.cloud.hook = lambda method, name: log.info("%s of %s is asked again", method, name)
+        bench.up(lambda: void(Thing("one")))
+        assert bench.messages("info") == ["Create of one is asked again"]
+        assert not logging.getLogger("model_factory.local.providers").handlers
 
 
 class TestPartialFailure:
