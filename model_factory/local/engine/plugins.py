@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
@@ -239,8 +239,10 @@ class ProviderInstance:
         found = self._marked(wire.decode(response.inputs), inputs) if response.HasField("inputs") else None
         return Read(response.id, found, self._marked(wire.decode(response.properties), {**state, **inputs}))
 
-    def adopt(self, type_: str, urn: str, inputs: Properties) -> str | None:
+    def adopt(self, type_: str, urn: str, inputs: Properties, known: Collection[str]) -> str | None:
         """The id of the object an unfinished create made, if it made one: our providers' own call, beside the protocol.
+
+        `known` are the ids that the state has for the URN already: a replacement may ask for just what its old object is.
 
         Raises ProviderCallError where the provider has no such call.
         """
@@ -250,7 +252,7 @@ class ProviderInstance:
                 grpc.StatusCode.UNIMPLEMENTED, f"provider {self.package} cannot look for lost objects"
             )
         try:
-            return cast("str | None", adopt(type_, urn, inputs))
+            return cast("str | None", adopt(type_, urn, inputs, known))
         except LocalError as error:
             raise ProviderCallError(grpc.StatusCode.UNKNOWN, str(error)) from error
 

@@ -7,7 +7,7 @@ Not here: `pulumi:index:Stash` and other backends' stacks; they are refused by n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import grpc
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
@@ -57,7 +57,7 @@ class Builtins(ProviderInstance):
             raise ProviderCallError(grpc.StatusCode.INVALID_ARGUMENT, "a stack reference needs the name of a stack")
         return Read(id_, inputs, self._reference(name))
 
-    def adopt(self, type_: str, urn: str, inputs: Properties) -> str | None:
+    def adopt(self, type_: str, urn: str, inputs: Properties, known: Collection[str]) -> str | None:
         return None
 
     def invoke(self, token: str, args: Properties, *, preview: bool) -> tuple[Properties, list[Failure]]:

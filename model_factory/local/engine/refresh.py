@@ -95,7 +95,9 @@ class Surveyor:
 
     def _find(self, wanted: ResourceState) -> ResourceState | None:
         instance = self._instance(wanted)
-        id_ = instance.adopt(wanted.type, wanted.urn, wanted.inputs)
+        # One that was deleted before its replacement may have left its name to it.
+        known = {each.id for each in self.resources if each.urn == wanted.urn and not each.pending_replacement}
+        id_ = instance.adopt(wanted.type, wanted.urn, wanted.inputs, known)
         if id_ is None:
             return None
         reasons: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,10 +146,10 @@ class MemoryProvider(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.INTERNAL, "the function failed")
         return provider_pb2.InvokeResponse(**{"return": wire.encode({**args, "echoed": True})})
 
-    def adopt(self, type_: str, urn: str, inputs: Properties) -> str | None:
+    def adopt(self, type_: str, urn: str, inputs: Properties, known: Collection[str]) -> str | None:
         self.cloud.calls.append(("adopt", urn.rsplit("::", 1)[-1]))
         for id_, item in self.cloud.objects.items():
-            if item["urn"] == urn and item.get("autoName") == inputs.get("autoName"):
+            if id_ not in known and item["urn"] == urn and item.get("autoName") == inputs.get("autoName"):
                 return id_
         return None
 

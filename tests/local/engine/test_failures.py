@@ -360,6 +360,15 @@ class TestInterruptedRun:
         assert list(bench.cloud.objects) == ["id-new"]
         assert bench.resources()["one"].id == "id-new"
 
+    def test_the_old_copy_is_not_taken_for_the_replacement_that_was_not_made(self, bench: Bench) -> None:
+        bench.up(self.program)
+        old = bench.resources()["lost"]
+        pending = (Operation(replace(old, id="", outputs={}), "creating"),)
+        self.write(bench, replace(bench.store.load(), pending_operations=pending))
+        assert bench.up(self.program).changes == {"same": 3}
+        assert bench.resources()["lost"].id == old.id
+        assert old.id in bench.cloud.objects
+
     @pytest.mark.parametrize("kind", ["updating", "deleting"])
     def test_a_change_that_the_program_took_back_is_found_and_undone(self, bench: Bench, kind: OperationType) -> None:
         """Killed after the cloud had done it; the program then asks for what the state says already."""
