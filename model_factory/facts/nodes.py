@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Final
 
 from model_factory.facts.offer import Offer
@@ -30,8 +31,14 @@ _DAEMON_GIB: Final = Decimal("0.5")
 
 def allocatable(offer: Offer) -> tuple[Decimal, Decimal]:
     """CPU cores and GiB of memory that a node of this machine leaves to models."""
-    cores = offer.vcpus - _reserved(Decimal(offer.vcpus), _CPU_SHARES) - _DAEMON_CPU
-    memory = offer.memory_gib - _reserved(offer.memory_gib, _MEMORY_SHARES) - _EVICTION_GIB - _DAEMON_GIB
+    return _left(offer.vcpus, offer.memory_gib)
+
+
+@cache
+def _left(vcpus: int, memory_gib: Decimal) -> tuple[Decimal, Decimal]:
+    """Kept: thousands of offers are of a few hundred sizes, and every model asks each."""
+    cores = vcpus - _reserved(Decimal(vcpus), _CPU_SHARES) - _DAEMON_CPU
+    memory = memory_gib - _reserved(memory_gib, _MEMORY_SHARES) - _EVICTION_GIB - _DAEMON_GIB
     return cores, memory
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from model_factory.facts.offer import CapacityType, Offer
-from model_factory.planning.placing.fit import Need, fits, need_of, replicas_per_node, zones_for
+from model_factory.planning.placing.fit import Judge, Need, need_of, replicas_per_node, zones_for
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.plan import Leg, Placement, Site, added, filled, hourly_price
 from model_factory.planning.settings.cloud import Reservation
@@ -39,9 +39,10 @@ def candidates(
     """Everywhere that a model could run with a site's `share` of its replicas, the best first: the preferred cloud's before others, then by what they cost at
     rest and at peak. Machines that are reserved are paid for already and count nothing. Ties go to fewer GPUs, then by name."""
     need, ladder = need_of(settings, model), settings.ladder_of(model)
+    judge = Judge(need)
     kinds: defaultdict[tuple[Site, str], list[Source]] = defaultdict(list)
-    for offer in market.offers:
-        if fits(offer, need):
+    for offer in (each for place in sorted(need.places) for each in market.at(*place)):
+        if judge.fits(offer):
             kinds[Site(offer.cloud, offer.region), offer.accelerator] += sources(settings, offer)
     made: list[Placement] = []
     for (site, _), there in kinds.items():

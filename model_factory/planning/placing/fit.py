@@ -96,14 +96,36 @@ def all_of(offer: Offer) -> Share:
     return Share(offer.accelerator_count)
 
 
+class Judge:
+    """What stands against a replica of one need on many machines. A type of machine is judged once, however many regions sell it."""
+
+    def __init__(self, need: Need) -> None:
+        self._need = need
+        self._seen: dict[tuple[object, ...], tuple[Misfit, ...]] = {}
+
+    def against(self, offer: Offer) -> tuple[Misfit, ...]:
+        """As `misfits`."""
+        key = (
+            offer.machine_type, offer.accelerator, offer.accelerator_count, offer.usable_gib_per_accelerator, offer.vcpus, offer.memory_gib,
+        )  # fmt: skip
+        found = self._seen.get(key)
+        if found is None:
+            found = self._seen[key] = tuple(_of_machine(offer, self._need))
+        return (*_of_place(offer, self._need), *found, *_of_zones(offer, self._need))
+
+    def fits(self, offer: Offer) -> bool:
+        """Can one replica run on one such machine?"""
+        return not self.against(offer)
+
+
 def fits(offer: Offer, need: Need) -> bool:
     """Can one replica run on one such machine?"""
-    return next(_misfits(offer, need), None) is None
+    return Judge(need).fits(offer)
 
 
 def misfits(offer: Offer, need: Need) -> tuple[Misfit, ...]:
     """What stands against a replica on the machine; empty when it can run there."""
-    return tuple(_misfits(offer, need))
+    return Judge(need).against(offer)
 
 
 def zones_for(offer: Offer, need: Need) -> tuple[str, ...]:
@@ -113,9 +135,7 @@ def zones_for(offer: Offer, need: Need) -> tuple[str, ...]:
 
 
 def replicas_per_node(offer: Offer, need: Need) -> int:
-    """How many replicas one machine holds, by GPUs, CPU and memory; 0 when `fits` is false."""
-    if not fits(offer, need):
-        return 0
+    """How many replicas one machine that fits holds, by GPUs, CPU and memory."""
     cores, memory = allocatable(offer)
     return int(min(all_of(offer).holds(need.share), cores // need.cpu, memory // need.memory_gib))
 
@@ -125,10 +145,13 @@ def gpus_for(offer: Offer, gib: Decimal) -> int:
     return int((gib / offer.usable_gib_per_accelerator).to_integral_value(ROUND_CEILING))
 
 
-def _misfits(offer: Offer, need: Need) -> Iterator[Misfit]:
-    """Cheapest tests first: most offers fail one of these, and thousands are asked."""
+def _of_place(offer: Offer, need: Need) -> Iterator[Misfit]:
     if (offer.cloud, offer.region) not in need.places:
         yield Misfit("place", f"is in {offer.cloud} {offer.region}, which is not among the allowed regions")
+
+
+def _of_machine(offer: Offer, need: Need) -> Iterator[Misfit]:
+    """What a machine lacks wherever it is sold. Nothing is said of the size of one without a GPU."""
     if need.accelerators and offer.accelerator not in need.accelerators:
         yield Misfit(
             "accelerators",
@@ -154,7 +177,10 @@ def _misfits(offer: Offer, need: Need) -> Iterator[Misfit]:
         most = memory.quantize(_HUNDREDTH, ROUND_DOWN).normalize()
         told = f"leaves {_short(memory)} GiB of memory of the {_short(need.memory_gib)} needed"
         yield Misfit("memoryGib", told, most, 1 - memory / need.memory_gib)
-    if offer.zones and not zones_for(offer, need):
+
+
+def _of_zones(offer: Offer, need: Need) -> Iterator[Misfit]:
+    if need.zones and offer.zones and offer.accelerator_count and not zones_for(offer, need):
         chosen = ", ".join(_chosen_zones(offer, need))
         yield Misfit(
             "zones", f"is sold in {', '.join(offer.zones)} only, and the zones chosen are {chosen}", offer.zones[0]

@@ -46,9 +46,8 @@ def keep_at(
     accelerator = next(iter(held.values())).offer.accelerator
     there = [
         each
-        for offer in market.offers
-        if (offer.cloud, offer.region, offer.accelerator) == (site.cloud, site.region, accelerator)
-        and fits(offer, need)
+        for offer in market.at(site.cloud, site.region)
+        if offer.accelerator == accelerator and fits(offer, need)
         for each in sources(settings, offer)
     ]
     legs = legs_of(need, replicas, choose(need, replicas, ladder, there, held))

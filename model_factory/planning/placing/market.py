@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model_factory.facts.catalogue import Rejected
@@ -21,6 +22,7 @@ class Market:
     reasons: Mapping[Key, str]
     """Why a row was rejected, by cloud, region and machine type."""
     _found: Mapping[Key, Offer] = field(repr=False, compare=False)
+    _there: Mapping[tuple[str, str], Sequence[Offer]] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, offers: Iterable[Offer], rejected: Iterable[Rejected] = ()) -> Market:
@@ -28,12 +30,21 @@ class Market:
         rejected = list(rejected)
         good = sorted(offers, key=_key)
         bad = sorted((each.offer for each in rejected), key=_key)
+        there: defaultdict[tuple[str, str], list[Offer]] = defaultdict(list)
+        for each in good:
+            if each.accelerator_count:
+                there[each.cloud, each.region].append(each)
         return cls(
             tuple(good),
             tuple(bad),
             {_key(each.offer): each.reason for each in rejected},
             {_key(each): each for each in (*bad, *good)},
+            dict(there),
         )
+
+    def at(self, cloud: str, region: str) -> Sequence[Offer]:
+        """The offers with accelerators in a region, by machine type."""
+        return self._there.get((cloud, region), ())
 
     def find(self, cloud: str, region: str, machine_type: str) -> Offer | None:
         """A machine in a region, whatever its price is worth."""

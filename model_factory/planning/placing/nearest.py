@@ -12,7 +12,7 @@ from decimal import Decimal
 from model_factory.facts.clouds import CLOUDS
 from model_factory.facts.offer import CapacityType, Offer
 from model_factory.planning.placing.candidates import sources
-from model_factory.planning.placing.fit import Misfit, Need, misfits
+from model_factory.planning.placing.fit import Judge, Misfit, Need
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.plan import Site
 from model_factory.planning.settings.problems import shown
@@ -55,11 +55,12 @@ def nearest(
     ladder = settings.ladder_of(model)
     found: list[tuple[tuple[object, ...], Offer, tuple[Misfit, ...], tuple[Remedy, ...]]] = []
     residence = settings.residence_of(model)
+    judge = Judge(need)
     for offer in market.offers:
         outside = residence is not None and offer.region not in residence
         if not offer.accelerator_count or outside or (at and Site(offer.cloud, offer.region) not in at):
             continue
-        against = (*misfits(offer, need), *_unsold(settings, offer, ladder))
+        against = (*judge.against(offer), *_unsold(settings, offer, ladder))
         remedies = tuple(_remedies(settings, model, offer, against))
         hard = sum(1 for each in against if each.subject == "hardware")
         place = any(each.subject == "place" for each in against)

@@ -100,7 +100,7 @@ class YamlReader:
             return self._document()
         except yaml.MarkedYAMLError as broken:
             mark = broken.problem_mark or broken.context_mark
-            line = mark.line + 1 if mark is not None else 0
+            line = min(mark.line + 1, len(self.text.splitlines())) if mark is not None else 0
             raise self.fail(
                 line, f"is not YAML: {broken.problem or broken.context}{_remedy(self.text, line)}"
             ) from broken
