@@ -9,13 +9,12 @@ from pulumi_gcp.container import NodePoolNodeConfigArgsDict
 
 from components.kubernetes.nodes import NodePoolShape
 from components.names import fit_auto_named
-from model_factory.facts.gcp.accelerators import HYPERDISK_ONLY, gke_accelerator_type
+from model_factory.facts.gcp.accelerators import gke_accelerator_type
+from model_factory.facts.gcp.disks import boot_disk
 from model_factory.planning.settings.cloud import Reservation
 
 POOL_NAME_LIMIT = 40
 ZONES_OF_A_REGIONAL_CLUSTER = 3
-
-# These machines take no persistent disks (cloud.google.com/compute/docs/disks/hyperdisks).
 
 
 class GkeNodePoolArgs(TypedDict):
@@ -64,7 +63,7 @@ class GkeNodePool(pulumi.ComponentResource):
                 **_from_reservation(shape.reservation),
                 "image_type": "COS_CONTAINERD",
                 "disk_size_gb": shape.disk_gib,
-                "disk_type": "hyperdisk-balanced" if shape.accelerator in HYPERDISK_ONLY else "pd-balanced",
+                "disk_type": boot_disk(shape.machine_type),
                 "service_account": args["service_account"],
                 "oauth_scopes": ["https://www.googleapis.com/auth/cloud-platform"],
                 "metadata": {"disable-legacy-endpoints": "true"},

@@ -9,7 +9,7 @@ import pytest
 from model_factory.facts.aws.kubernetes import SUPPORT, EksVersion
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.clouds import CLOUDS, Cloud
-from model_factory.facts.gcp.accelerators import HYPERDISK_ONLY, gke_accelerator_type
+from model_factory.facts.gcp.disks import boot_disk
 from model_factory.facts.prices import price_table
 
 
@@ -41,6 +41,16 @@ class TestVersions:
         assert all(each.standard_until < each.extended_until for each in SUPPORT.values())
 
 
-class TestAccelerators:
-    def test_those_that_need_hyperdisks_are_gkes(self) -> None:
-        assert all(gke_accelerator_type(each) for each in HYPERDISK_ONLY)
+class TestBootDisks:
+    @pytest.mark.parametrize(
+        "machine", ["g2-standard-4", "a3-highgpu-8g", "a3-megagpu-8g", "n2-standard-4", "c3-standard-8"]
+    )
+    def test_a_machine_that_takes_both_has_a_persistent_one(self, machine: str) -> None:
+        assert boot_disk(machine) == "pd-balanced"
+
+    @pytest.mark.parametrize(
+        "machine",
+        ["a3-ultragpu-8g", "a4-highgpu-8g", "g4-standard-48", "c4-standard-8", "c4a-standard-4", "n4-standard-4"],
+    )
+    def test_newer_machines_take_hyperdisks_alone(self, machine: str) -> None:
+        assert boot_disk(machine) == "hyperdisk-balanced"

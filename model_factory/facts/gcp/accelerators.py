@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-HYPERDISK_ONLY: Final = frozenset({"h200", "b200", "rtx-pro-6000"})
-"""Accelerators whose machines take no persistent disk, 2026-11: https://cloud.google.com/compute/docs/disks/hyperdisks"""
 _GKE_ACCELERATOR_TYPES: Final = {
     "t4": "nvidia-tesla-t4",
     "l4": "nvidia-l4",

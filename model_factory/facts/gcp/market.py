@@ -84,6 +84,7 @@ _ITEMS: Final[Mapping[str, _Item]] = {
     "disk:pd-standard": _Item(COMPUTE, r"Storage PD Capacity(?: in .+)?", "GiBy.mo", "GB-month"),
     "disk:pd-balanced": _Item(COMPUTE, r"Balanced PD Capacity(?: in .+)?", "GiBy.mo", "GB-month"),
     "disk:pd-ssd": _Item(COMPUTE, r"SSD backed PD Capacity(?: in .+)?", "GiBy.mo", "GB-month"),
+    "disk:hyperdisk-balanced": _Item(COMPUTE, r"Hyperdisk Balanced Capacity(?: in .+)?", "GiBy.mo", "GB-month"),
     "public-ipv4": _Item(COMPUTE, r"External IP Charge on a Standard VM", "h", "hour", everywhere=True),
     "nat-vm": _Item("E505-1604-58F8", r"Networking Cloud Nat Gateway Uptime", "h", "hour", everywhere=True),
     "nat-data": _Item("E505-1604-58F8", r"Networking Cloud Nat Data Processing", "GiBy", "GB", everywhere=True),

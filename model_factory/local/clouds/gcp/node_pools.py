@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from model_factory.facts.gcp import GCP
+from model_factory.facts.gcp.disks import takes_hyperdisks_only
 from model_factory.graph.accelerators import NVIDIA
 from model_factory.local.clouds.gcp import catalogue, errors
 from model_factory.local.clouds.gcp.bodies import Body, digest, visible
@@ -141,6 +142,9 @@ def check_machine(config: Body, zones: list[str]) -> None:
         raise errors.invalid(
             f'Machine type with name "{config["machineType"]}" does not exist in zones {", ".join(zones)}.'
         )
+    # Google takes such a pool and fails to add every node of it; here it is refused at once.
+    if config["diskType"].startswith("pd-") and takes_hyperdisks_only(machine.name):
+        raise errors.invalid(f"{config['diskType']} disk type cannot be used by {machine.name} machine type.")
     accelerators: list[Body] = config.get("accelerators", [])
     for accelerator in accelerators:
         type_, count = accelerator.get("acceleratorType", ""), int(accelerator.get("acceleratorCount", 0))

@@ -288,6 +288,11 @@ class TestContainer:
                 ["us-central1-a"],
                 "cannot be attached",
             ),
+            (
+                {"machineType": "c4-standard-4", "diskType": "pd-balanced"},
+                ["us-central1-a"],
+                "pd-balanced disk type cannot be used by c4-standard-4 machine type",
+            ),
             ({"machineType": "g2-standard-4"}, ["us-east4-a"], "is not a zone of region us-central1"),
             ({"machineType": "g2-standard-4"}, ["us-central1-a", "us-central1-f"], "in zone us-central1-f"),
         ],
