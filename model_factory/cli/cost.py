@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,11 +23,16 @@ from model_factory.cli.session import Session
 from model_factory.cost import IDLE, SHARED, Bill, Line, Resource, SiteKey, Span, Sums, bill_of, site_name
 from model_factory.engines.values import resource
 from model_factory.preview.costs import missing_text
+from model_factory.preview.wording import beginning_of, folded
 
 Basis = Literal["state", "program"]
 _FINE: Final = Decimal("0.0001")
 _CENT: Final = Decimal("0.01")
 _WIDE: Final = 110
+_WIDEST_NAME: Final = 30
+"""Names that are longer are broken, rather than amounts."""
+_LEAST_WORDS: Final = 12
+_GAP: Final = 2
 """Columns of a terminal that has room for hours of GPUs."""
 
 Planned = Annotated[
@@ -120,7 +127,10 @@ def _show(console: Console, stack: str, basis: Basis, bill: Bill) -> None:
     said = "its state" if basis == "state" else "what its program describes"
     console.print(Text.assemble(("Cost of ", "bold"), (stack, "bold cyan"), f", from {said}; USD list prices"))
     console.print()
-    console.print(_lines(bill.lines))
+    console.print(_lines(bill.lines, console.width))
+    for site, found in _by_site(bill.lines):
+        if beginning := beginning_of([line.name for line in found]):
+            console.print(Text(f"… in {site} is {beginning}", "dim"))
     console.print()
     console.print(_parts(bill, gpu_hours=console.width >= _WIDE))
     if bill.estimated:
@@ -134,25 +144,39 @@ def _show(console: Console, stack: str, basis: Basis, bill: Bill) -> None:
         console.print(Text(f"prices of {_between(dates)}; sources in --json", "dim"))
 
 
-def _lines(lines: Sequence[Line]) -> Table:
-    table = _table("cloud", "region", "resource", "what")
-    table.columns[2].overflow = "fold"
-    for heading in ("quantity", "unit price", "$/hour", "at peak"):
-        table.add_column(heading, justify="right")
-    for line in lines:
-        mark = "~" if line.estimated else ""
-        capacity = f" ({line.capacity_type})" if line.capacity_type else ""
-        table.add_row(
-            line.cloud,
-            line.region,
-            line.name,
-            line.what + capacity,
-            f"{mark}{_plain(line.quantity)} {line.unit}",
-            f"{line.usd_per_unit.normalize():f}",
-            _money(line.usd_per_hour.idle, _FINE),
-            _money(line.usd_per_hour.peak, _FINE),
-        )
+def _lines(lines: Sequence[Line], width: int) -> Table:
+    """Site by site. Amounts are whole on any terminal: prices of a unit make room for them, what all names of a site begin with, and the
+    words that say what it is, which wrap."""
+    unit_prices = width >= _WIDE
+    table = _table("resource", "what")
+    table.columns[0].overflow = table.columns[1].overflow = "fold"
+    for heading in ("quantity", *(("unit price",) if unit_prices else ()), "$/hour", "at peak"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for site, found in _by_site(lines):
+        table.add_row(Text(site, "bold"))
+        names = folded([line.name for line in found])
+        for line in found:
+            mark = "~" if line.estimated else ""
+            capacity = f" ({line.capacity_type})" if line.capacity_type else ""
+            table.add_row(
+                f"  {names[line.name]}",
+                line.what + capacity,
+                f"{mark}{_plain(line.quantity)} {line.unit}",
+                *((f"{line.usd_per_unit.normalize():f}",) if unit_prices else ()),
+                _money(line.usd_per_hour.idle, _FINE),
+                _money(line.usd_per_hour.peak, _FINE),
+            )
+    widths = [max(cell_len(str(cell)) for cell in (column.header, *column.cells)) for column in table.columns]
+    widths[0] = min(widths[0], _WIDEST_NAME)
+    room = width - sum(each + _GAP for each in (widths[0], *widths[2:]))
+    table.columns[0].width = widths[0]
+    table.columns[1].width = max(_LEAST_WORDS, min(widths[1], room))
     return table
+
+
+def _by_site(lines: Sequence[Line]) -> Iterator[tuple[str, list[Line]]]:
+    for site, found in groupby(lines, key=lambda line: site_name(line.cloud, line.region)):
+        yield site, list(found)
 
 
 def _parts(bill: Bill, *, gpu_hours: bool) -> Table:
@@ -194,7 +218,7 @@ def _legs(bill: Bill, site: SiteKey) -> list[tuple[str, Sums]]:
 
 
 def _table(*headings: str) -> Table:
-    return Table(*headings, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    return Table(*headings, box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
 
 
 def _cells(sums: Sums) -> list[str]:

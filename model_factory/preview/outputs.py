@@ -1,8 +1,11 @@
-"""Stack outputs on a terminal: a table for a list or map of records, a line for everything else."""
+"""Stack outputs on a terminal: a table for a list or map of records, a line for everything else.
+
+Where a table would have to break words or amounts to fit, each record is a block instead: its fields one after another, all of them whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
 from rich.console import Console
@@ -12,6 +15,7 @@ from rich.text import Text
 from model_factory.preview.wording import show_value
 
 _MAX_VALUE_CHARACTERS: Final = 60
+_GAP: Final = 2
 _COLUMN_ORDER: Final = (
     *("name", "model", "runtime", "cloud", "region", "machine_type", "accelerator", "capacity_type", "value"),
     *("replicas", "replicas_max", "usd_per_hour", "usd_per_hour_max", "usd_per_hour_fallback"),
@@ -25,14 +29,13 @@ def print_outputs(console: Console, outputs: Mapping[str, Any]) -> None:
             console.print()
         if _is_records(value):
             named = isinstance(value, Mapping)
-            records = [{"name": key, **record} for key, record in sorted(value.items())] if named else value
-            console.print(_table(name, records, console.width))
-        elif isinstance(value, Mapping) and value:
-            console.print(
-                _table(name, [{"name": key, "value": item} for key, item in sorted(value.items())], console.width)
+            _print_records(
+                console, name, [{"name": key, **record} for key, record in sorted(value.items())] if named else value
             )
+        elif isinstance(value, Mapping) and value:
+            _print_records(console, name, [{"name": key, "value": item} for key, item in sorted(value.items())])
         else:
-            console.print(Text.assemble((name, "bold"), ": ", _cell(value)))
+            console.print(Text.assemble((name, "bold"), ": ", _cell(value)), soft_wrap=True)
 
 
 def _is_records(value: Any) -> TypeGuard[Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]]]:
@@ -40,39 +43,65 @@ def _is_records(value: Any) -> TypeGuard[Mapping[str, Mapping[str, Any]] | Seque
     return isinstance(items, list) and bool(items) and all(isinstance(item, Mapping) for item in items)
 
 
-def _table(title: str, records: Sequence[Mapping[str, Any]], width: int) -> Table:
-    """A row a record; where it has several records of its own, as a model has legs, these under it in its columns. Where the values fit
-    the width and the headings do not, it is the headings that wrap."""
+def _print_records(console: Console, title: str, records: Sequence[Mapping[str, Any]]) -> None:
+    columns = sorted({key for each in records for key in each if not _is_records(each[key])}, key=_column_place)
+    rows: list[tuple[list[Text], str]] = []
+    for record in records:
+        rows.append(([_cell(record.get(column)) for column in columns], ""))
+        rows += (
+            ([_cell(part[column]) if column in part else Text() for column in columns], "dim")
+            for part in _parts(record)
+        )
+    widths = [
+        max(*(cells[number].cell_len for cells, _ in rows), *map(len, _heading(column).split()))
+        for number, column in enumerate(columns)
+    ]
+    if sum(widths) + _GAP * (len(widths) - 1) > console.width:
+        for line in _stacked(title, columns, rows, console.width):
+            console.print(line, soft_wrap=True)
+        return
     table = Table(
         title=title,
         title_justify="left",
         title_style="bold",
         box=None,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, _GAP, 0, 0),
         header_style="dim",
     )
-    columns = sorted({key for each in records for key in each if not _is_records(each[key])}, key=_column_place)
-    rows: list[tuple[list[Text], str]] = []
-    for record in records:
-        rows.append(([_cell(record.get(column)) for column in columns], ""))
-        for parts in (each for each in record.values() if _is_records(each) and len(each) > 1):
-            rows += (
-                ([_cell(part[column]) if column in part else Text() for column in columns], "dim")
-                for part in (parts.values() if isinstance(parts, Mapping) else parts)
-            )
-    widths = [
-        max(*(cells[number].cell_len for cells, _ in rows), *map(len, _heading(column).split()))
-        for number, column in enumerate(columns)
-    ]
-    fits = sum(widths) + 2 * (len(widths) - 1) <= width
     for column, least in zip(columns, widths, strict=True):
         numbers = all(isinstance(record.get(column), (int, float)) for record in records)
-        justify = "right" if numbers else "left"
-        table.add_column(_heading(column), justify=justify, overflow="fold", min_width=least if fits else None)
+        table.add_column(_heading(column), justify="right" if numbers else "left", min_width=least)
     for cells, style in rows:
         table.add_row(*cells, style=style)
-    return table
+    console.print(table)
+
+
+def _parts(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The records that it has of its own, as a model has legs; none where it is one, which says what it says."""
+    several = (each for each in record.values() if _is_records(each) and len(each) > 1)
+    return [part for parts in several for part in (parts.values() if isinstance(parts, Mapping) else parts)]
+
+
+def _stacked(title: str, columns: Sequence[str], rows: Sequence[tuple[list[Text], str]], width: int) -> Iterator[Text]:
+    """A block a record under its first column. Its parts are dim, each in lines of its own."""
+    yield Text(title, "bold")
+    for cells, style in rows:
+        indent = "      " if style else "    "
+        if not style:
+            yield Text.assemble("  ", (cells[0].plain, "cyan"))
+        fields = [
+            Text.assemble((f"{_heading(column)} " if column != "value" else "", "dim"), (cell.plain, style))
+            for column, cell in zip(columns[1:], cells[1:], strict=True)
+            if cell.plain and cell.plain != "null"
+        ]
+        line = Text(indent)
+        for field in fields:
+            if line.cell_len > len(indent) and line.cell_len + _GAP + field.cell_len > width:
+                yield line
+                line = Text(f"{indent}  " if style else indent)
+            line.append("  " if line.plain.strip() else "").append_text(field)
+        yield line
 
 
 def _column_place(key: str) -> tuple[int, str]:

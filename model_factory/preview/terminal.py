@@ -19,7 +19,7 @@ from model_factory.preview import costs
 from model_factory.preview.changes import PropertyChange, differences
 from model_factory.preview.events import Diagnostic, FindingKind, Report, Severity, Step
 from model_factory.preview.review import Judgement, Review
-from model_factory.preview.wording import Tone, join_first, op_of, short_type
+from model_factory.preview.wording import Tone, folded, join_first, op_of, short_type
 
 STYLES: Final[Mapping[Tone, str]] = {
     "create": "green",
@@ -225,5 +225,7 @@ def _print_judgements(console: Console, review: Review) -> None:
 
 
 def _where(each: Judgement) -> str:
-    names = join_first(each.resources, _MAX_NAMES) or "the stack"
+    first, *rest = each.resources or ("the stack",)
+    short = folded(each.resources)
+    names = join_first([first, *(short[name] for name in rest)], _MAX_NAMES)
     return f"{each.types[0]} {names}" if len(each.types) == 1 else names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -76,3 +77,23 @@ def join_first(names: Sequence[str], most: int) -> str:
     """The first names, and how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def beginning_of(names: Sequence[str]) -> str:
+    """What most of some names begin with, up to a hyphen, where that is worth folding; empty where at most one does."""
+    counts = Counter(
+        name[:end]
+        for name in dict.fromkeys(names)
+        for end in range(1, len(name) + 1)
+        if name[end : end + 1] in {"-", ""}
+    )
+    best = max(counts, key=lambda each: (counts[each] - 1) * len(each), default="")
+    return best if counts[best] > 1 else ""
+
+
+def folded(names: Sequence[str]) -> dict[str, str]:
+    """Names with a sign in place of what most of them begin with: `…-weights`. A name that is no more than that stays whole."""
+    start = f"{beginning_of(names)}-"
+    return {
+        name: f"…-{name.removeprefix(start)}" if len(start) > 1 and name.startswith(start) else name for name in names
+    }
