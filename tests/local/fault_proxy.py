@@ -14,7 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
-Fault = Literal["reset before", "reset after", "error before", "error after", "throttle"]
+Fault = Literal[
+    "reset before", "reset after", "error before", "error after", "throttle", "cut after", "page before", "page after"
+]
 FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
 _READS: Final = re.compile(r"Describe|Get|List|Head|Test|get|list|test")
 _NAMED: Final = re.compile(r"(?:^|&)Action=(\w+)")
@@ -23,6 +25,9 @@ _THROTTLED: Final = (
     b"<ErrorResponse><Error><Code>Throttling</Code><Message>slower</Message></Error></ErrorResponse>",
     b'{"__type": "ThrottlingException", "message": "slower"}',
 )
+
+
+_PAGE: Final = b"<html><body>This site is being looked after.</body></html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,8 @@ class FaultProxy:
             return _answer(handler, 429, {"x-amzn-ErrorType": "ThrottlingException"}, _THROTTLED[is_json])
         if fault == "error before":
             return _answer(handler, 503, {}, b"")
+        if fault == "page before":
+            return _answer(handler, 200, {"Content-Type": "text/html"}, _PAGE)
         connection = http.client.HTTPConnection(self._cloud, timeout=60)
         try:
             headers = {key: value for key, value in handler.headers.items() if key.lower() not in _CONNECTION}
@@ -105,8 +112,11 @@ class FaultProxy:
             return _reset(handler)
         if fault == "error after":
             return _answer(handler, 500, {}, b"")
+        if fault == "page after":
+            return _answer(handler, 200, {"Content-Type": "text/html"}, _PAGE)
         kept = {key: value for key, value in response.getheaders() if key.lower() not in _CONNECTION}
-        return _answer(handler, response.status, kept, content)
+        shown = len(content) // 2 if fault == "cut after" else None
+        return _answer(handler, response.status, kept, content, shown)
 
 
 @contextmanager
@@ -127,14 +137,18 @@ def _asked(handler: BaseHTTPRequestHandler, body: bytes) -> Asked:
     return Asked(operation or f"{handler.command} {handler.path}", changes=not reads)
 
 
-def _answer(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], content: bytes) -> None:
+def _answer(
+    handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], content: bytes, shown: int | None = None
+) -> None:
+    """Answer; of the content that the header promises only the first `shown` bytes, where that is given."""
     handler.send_response_only(status)
     for key, value in headers.items():
         handler.send_header(key, value)
     handler.send_header("Content-Length", str(len(content)))
     handler.end_headers()
     if handler.command != "HEAD":
-        handler.wfile.write(content)
+        handler.wfile.write(content[:shown])
+    handler.close_connection |= shown is not None
 
 
 def _reset(handler: BaseHTTPRequestHandler) -> None:

@@ -25,7 +25,7 @@ from model_factory.facts.aws.services import OPTIONAL, SERVICES
 from model_factory.graph.loopback import on_loopback
 from model_factory.local.errors import LeavesLoopbackError
 from model_factory.local.providers.aws.causes import CAUSES
-from model_factory.local.providers.aws.transport import keep_on_loopback
+from model_factory.local.providers.aws.transport import keep_on_loopback, refuse_broken_answers
 from model_factory.local.providers.errors import AnswerLostError, BusyError, CloudError, ConfigurationError, kind_of
 from model_factory.local.providers.retries import persistently
 from model_factory.local.providers.values import mapping, text
@@ -146,6 +146,7 @@ class Clients:
         make = cast("Any", self._session).client
         client = make(service, region_name=region, endpoint_url=url, config=settings)
         keep_on_loopback(client)
+        refuse_broken_answers(client)
         return client
 
 

@@ -152,6 +152,9 @@ class Gcp:
             cause = f"{self._where(service).url} does not answer ({error})"
             kind = BusyError if isinstance(error, ConnectionRefusedError) else AnswerLostError
             raise kind(cloud="gcp", operation=method, code=UNREACHABLE, message=cause, causes=CAUSES) from error
+        if isinstance(answer, str) and answer:  # as Google's client leaves what it cannot read
+            cause = f"what {self._where(service).url} answers is no JSON: {answer[:60]!r}; what stands at this address?"
+            raise AnswerLostError(cloud="gcp", operation=method, code="MALFORMED", message=cause)
         return cast("Body", answer) if isinstance(answer, dict) else {}
 
     @contextmanager
