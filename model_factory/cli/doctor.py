@@ -22,6 +22,7 @@ from model_factory.cli.errors import BadInputError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.session import Session
 from model_factory.local.clouds import manager
+from model_factory.planning.settings.placeholders import placeholders
 
 _MIN_FREE_BYTES: Final = 1024**3
 _SDKS: Final = ("pulumi", "pulumi-aws", "pulumi-gcp", "pulumi-kubernetes")
@@ -92,6 +93,7 @@ def _stack(stack: str, cwd: Path) -> Iterator[Finding]:
         "ok",
         f"valid, {len(session.settings.models)} models, {'local clouds' if session.is_local else 'real accounts'}",
     )
+    yield from _values(session)
     lacking = session.lock_lacks()
     told = (lacking, session.lock_remedy) if lacking else ("says where each model runs", "")
     yield Finding(session.lock_file.name, "note" if lacking else "ok", *told)
@@ -115,6 +117,21 @@ def _stack(stack: str, cwd: Path) -> Iterator[Finding]:
             )
         else:
             yield Finding(f"local cloud {cloud.name}", "note", "stopped", "`factory up` starts it")
+
+
+def _values(session: Session) -> Iterator[Finding]:
+    """What stands in the file for somebody's own: on a real account each is a problem, on local clouds they are told once."""
+    found = placeholders(session.file)
+    if not found:
+        yield Finding("values", "ok", f"none of {session.file.name} is a placeholder that is known")
+    elif session.is_local:
+        kinds = ", ".join(dict.fromkeys(each.stands_for for each in found))
+        yield Finding(
+            "values", "note", f"{len(found)} are placeholders ({kinds})", "local clouds take them; real accounts do not"
+        )
+    else:
+        for each in found:
+            yield Finding(each.place, "problem", f"{each.value} is {each.stands_for}", each.remedy)
 
 
 def _is_taken(port: int) -> bool:

@@ -1,0 +1,31 @@
+"""`factory doctor`: what of a stack would not do on a real account."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from model_factory.cli.main import app
+
+
+def found(project: Path, stack: str) -> tuple[int, list[dict[str, Any]]]:
+    result = CliRunner().invoke(app, ["doctor", "--stack", stack, "--cwd", str(project), "--json"])
+    return result.exit_code, json.loads(result.stdout)
+
+
+class TestPlaceholders:
+    def test_each_is_a_problem_with_its_remedy_on_real_accounts(self, project: Path) -> None:
+        code, findings = found(project, "prod")
+        told = [each for each in findings if each["what"].startswith("Pulumi.prod.yaml:")]
+        assert code == 1
+        assert any("example-model-factory-prod is an example's project" in each["found"] for each in told)
+        assert all(each["verdict"] == "problem" and each["remedy"] for each in told)
+
+    def test_local_clouds_take_them(self, project: Path) -> None:
+        _, findings = found(project, "dev")
+        (values,) = [each for each in findings if each["what"] == "values"]
+        assert values["verdict"] == "note"
+        assert "made-up digest" in values["found"]
