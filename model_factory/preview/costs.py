@@ -146,13 +146,13 @@ def usd(amount: Decimal) -> str:
 
 
 def went(before: Decimal, after: Decimal) -> str:
-    """An amount a month as it was and will be: `$722 → $796 (+10 %)`; once, where it stays."""
+    """An amount as it was and will be: `$722 → $796 (+10%)`; once, where it stays."""
     if before == after:
         return usd(after)
     if not before:
         return _signed(after)
     percent = (after - before) * 100 / before
-    return f"{usd(before)} → {usd(after)} ({f'{percent:+.0f}'.replace('-', '−')} %)"
+    return f"{usd(before)} → {usd(after)} ({f'{percent:+,.0f}'.replace('-', '−')}%)"
 
 
 def _both(span: Span) -> str:

@@ -204,7 +204,7 @@ def _change(before: _Side, after: _Side, old: Key | None, new: Key | None, fates
     will = after.place(new) if new else None
     model = (old or new or ("",))[0]
     if was is None or will is None or old is None or new is None:
-        gone = Requests(lost=True, told="all that still come: nothing answers here any more")
+        gone = Requests(lost=True, told="all that still come")
         return ModelChange(
             model,
             was,

@@ -147,6 +147,7 @@ class Review:
     drift: tuple[Group, ...]
     judgements: tuple[Judgement, ...]
     cost: Delta | None
+    """None where none was given, and as there are no models then, where the preview failed."""
     dependents: Dependents | None
     errors: tuple[Diagnostic, ...]
     warnings: tuple[Diagnostic, ...]
@@ -185,17 +186,20 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
     errors, tally = tuple(_notes(report, "error")), _tally(report)
     if len(errors) > 1 or any(each.kind == "mandatory" for each in judgements):
         errors = tuple(note for note in errors if note.message not in _SAYS_NOTHING)
+    verdict = _verdict(report, tally, found, judgements, drift, errors)
+    # What failed in the middle has told of a part, and a part of a bill is no bill.
+    whole = verdict.level != "failed"
     return Review(
         heading=heading,
         report=report,
-        verdict=_destroying(heading, _verdict(report, tally, found, judgements, drift, errors)),
+        verdict=_destroying(heading, verdict),
         tally=tally,
-        models=model_changes(report, cost),
+        models=model_changes(report, cost) if whole else (),
         dangers=tuple(found),
         groups=tuple(grouped(changes)),
         drift=tuple(drift),
         judgements=judgements,
-        cost=cost,
+        cost=cost if whole else None,
         dependents=dependents_of(report),
         errors=errors,
         warnings=tuple(sorted(dict.fromkeys(_notes(report, "warning")), key=lambda note: bool(note.subject))),
