@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, cast
@@ -13,6 +14,19 @@ from model_factory.graph.urn import STACK_TYPE
 from model_factory.graph.values import at, mapping
 from model_factory.preview.events import LOGICAL_REPLACE, Report, Step
 from model_factory.preview.wording import MAX_VALUE_CHARACTERS, short_type, show_value
+
+# Of a new resource: the same tags once more.
+_NOTED: Final = frozenset({"tagsAll", "pulumiLabels", "effectiveLabels"})
+# Of a new resource: what is looked for, in this order. What is of none of these comes after.
+_TELLING: Final = tuple(
+    map(
+        re.compile,
+        (
+            r"(^|\.)(image|machineType|instanceTypes?)\b", r"(^|\.)(args|command)\b", r"(^|\.)resources\.", r"(^|\.)(capacityType|spot)\b",
+            r"(^|\.)(scalingConfig|autoscaling|minReplicas|maxReplicas|replicas)\b", r"^(?!metadata|tags|labels)",
+        ),
+    )
+)  # fmt: skip
 
 Kind = Literal["add", "update", "delete"]
 Mark = Literal["+", "-", "!", "#"]
@@ -158,7 +172,7 @@ def change_of(step: Step, *, old_goes_first: bool = False, component: str = "") 
     old, new = step.old or {}, step.new or {}
     inputs: tuple[PropertyChange, ...] = ()
     if step.op in {"create", "import"}:
-        inputs = tuple(leaves((), None, new.get("inputs")))
+        inputs = tuple(sorted(leaves((), None, _told(new.get("inputs"))), key=_telling))
     return Change(
         op=step.op,
         urn=step.urn,
@@ -175,6 +189,19 @@ def change_of(step: Step, *, old_goes_first: bool = False, component: str = "") 
         stays=bool(old.get("retainOnDelete")),
         data=_data(step, old),
     )
+
+
+def _told(value: Any) -> Any:
+    """What the program gave: without what providers and their SDKs note for themselves, at every depth."""
+    if isinstance(value, Mapping):
+        given = cast("Mapping[str, Any]", value)
+        return {key: _told(each) for key, each in given.items() if key not in _NOTED and not key.startswith("__")}
+    return [_told(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
+
+
+def _telling(item: PropertyChange) -> int:
+    """What is read for first, first: a diff of many lines is cut."""
+    return next((at for at, key in enumerate(_TELLING) if key.search(item.path)), len(_TELLING))
 
 
 def grouped(changes: Iterable[Change]) -> list[Group]:

@@ -166,3 +166,28 @@ class TestDangers:
 
     def test_a_refresh_that_found_what_was_expected_is_none(self) -> None:
         assert Report.of([step("refresh", old={"v": 1}, new={"v": 1})]).drift == []
+
+
+class TestNewResources:
+    def test_what_is_looked_for_stands_first_and_what_a_provider_notes_for_itself_is_left_out(self) -> None:
+        container = {
+            "name": "server",
+            "args": ["--port=80"],
+            "image": "m:1",
+            "resources": {"limits": {"memory": "8Gi"}},
+        }
+        inputs = {
+            "__defaults": ["x"],
+            "metadata": {"labels": {"a": "b"}, "__internal": {}},
+            "spec": {"dnsPolicy": "None", "containers": [container]},
+            "tagsAll": {"a": "b"},
+        }
+        (change,) = changes(step("create", "kubernetes:core/v1:Pod", new=inputs))
+        assert [item.path for item in change.inputs] == [
+            "spec.containers[0].image",
+            "spec.containers[0].args",
+            "spec.containers[0].resources.limits.memory",
+            "spec.dnsPolicy",
+            "spec.containers[0].name",
+            "metadata.labels.a",
+        ]
