@@ -13,6 +13,8 @@ from model_factory.facts.aws.kubernetes import DEFAULT_VERSION, EksVersion
 from model_factory.facts.aws.logs import RETENTION_DAYS
 from model_factory.planning.settings.cloud import CloudSettings, Endpoints, shifted
 from model_factory.planning.settings.fields import MANY, AllowedCidr, Among, PrivateCidr, Text, Within, sized
+from model_factory.planning.settings.problems import nearest
+from model_factory.planning.settings.provider_keys import aws_endpoints
 from model_factory.planning.settings.reading import Finding, decoded
 from model_factory.planning.settings.yamlfile import KeyPath
 
@@ -74,6 +76,10 @@ class AwsSettings(CloudSettings, frozen=True):
         groups = _groups(config)
         if len(groups) > 1:
             yield (_ENDPOINTS, 1), "is a second mapping of endpoints; write all services below the first -"
+        for service in groups[0] if groups and isinstance(groups[0], Mapping) else ():
+            if service not in aws_endpoints():
+                remedy = f"write {close}" if (close := nearest(str(service), aws_endpoints())) else "remove it"
+                yield (_ENDPOINTS, 0, str(service)), f"the aws provider has no endpoint of such a service; {remedy}"
         if not all(isinstance(group, Mapping) for group in groups):
             yield (
                 (_ENDPOINTS,),

@@ -157,10 +157,10 @@ class CloudSettings(Value, frozen=True):
         for index, region in enumerate(self.regions):
             if region not in known:
                 place: KeyPath = (self.key(), "regions", index) if region != home else (home_key,)
-                yield place, f"{self.CLOUD} has no region {region!r}; {instead(region, sorted(known))}"
+                yield place, f"{self.CLOUD} has no region {show(region)}; {instead(region, sorted(known))}"
         if home and self.regions and home not in self.regions:
             if home not in known:
-                yield (home_key,), f"{self.CLOUD} has no region {home!r}; {instead(home, sorted(known))}"
+                yield (home_key,), f"{self.CLOUD} has no region {show(home)}; {instead(home, sorted(known))}"
             elif self.regions_known():
                 yield (
                     (home_key,),
@@ -170,7 +170,7 @@ class CloudSettings(Value, frozen=True):
     def _machine_type(self, place: KeyPath, name: str) -> Iterator[Finding]:
         if not self.MACHINE_TYPE.fullmatch(name):
             example = type(self).model_fields["system_machine_type"].default
-            yield place, f"{name!r} is not a machine type of {self.CLOUD}; write one such as {example}"
+            yield place, f"{show(name)} is not a machine type of {self.CLOUD}; write one such as {example}"
 
     def _reservations(self) -> Iterator[Finding]:
         names = [each.name for each in self.reservations]
@@ -181,12 +181,12 @@ class CloudSettings(Value, frozen=True):
             if each.zone not in there:
                 where = "zones" if self.zones else f"the zones of {', '.join(self.regions)}"
                 remedy = nearest(each.zone, there) or there[0]
-                yield (*place, "zone"), f"{each.zone!r} is not among {where}; write {remedy}"
+                yield (*place, "zone"), f"{show(each.zone)} is not among {where}; write {remedy}"
             form, example = self.RESERVATION
             if not form.fullmatch(each.name):
                 yield (
                     (*place, "name"),
-                    f"{each.name!r} is not a reservation of {self.CLOUD}; write one such as {example}",
+                    f"{show(each.name)} is not a reservation of {self.CLOUD}; write one such as {example}",
                 )
             elif each.name in names[:index]:
                 yield (*place, "name"), f"{each.name} is there twice; keep one"
@@ -204,7 +204,7 @@ class CloudSettings(Value, frozen=True):
                 there = [each for region in self.regions for each in facts.zones_of(region)]
                 yield (
                     (*place, index),
-                    f"{zone!r} is not a zone of {', '.join(self.regions)}; write {nearest(zone, there) or there[0]}",
+                    f"{show(zone)} is not a zone of {', '.join(self.regions)}; write {nearest(zone, there) or there[0]}",
                 )
         for region in self.regions if self.zones and not strange else ():
             count = len(set(self.zones_of(region)))

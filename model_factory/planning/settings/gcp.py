@@ -21,6 +21,7 @@ from model_factory.planning.settings.fields import (
     Within,
     sized,
 )
+from model_factory.planning.settings.problems import show
 from model_factory.planning.settings.reading import Finding
 from model_factory.planning.settings.yamlfile import KeyPath
 
@@ -112,10 +113,10 @@ class GcpSettings(CloudSettings, frozen=True):
         elif told and told != self.project:
             yield (
                 (self.key(), "project"),
-                f"{self.project!r} is not gcp:project {told!r}; keep only gcp:project",
+                f"{show(self.project)} is not gcp:project {show(told)}; keep only gcp:project",
             )
         elif not re.fullmatch(PROJECT_ID, self.project):
             yield (
                 ("gcp:project",),
-                f"{self.project!r} is not a Google Cloud project id: 6 to 30 of a-z, 0-9 and -, from a letter on",
+                f"{show(self.project)} is not a Google Cloud project id: 6 to 30 of a-z, 0-9 and -, from a letter on",
             )

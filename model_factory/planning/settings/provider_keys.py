@@ -47,6 +47,17 @@ def keys_of(namespace: str) -> frozenset[str]:
     return frozenset(_IN_CONFIG.findall(_source(f"pulumi_{namespace.replace('-', '_')}", "config/vars.py")))
 
 
+@cache
+def aws_endpoints() -> frozenset[str]:
+    """The services that `aws:endpoints` may name."""
+    found = re.search(
+        r"class Endpoints\(dict\):\s+def __init__\(__self__, \*,(.*?)\):",
+        _source("pulumi_aws", "config/outputs.py"),
+        re.DOTALL,
+    )
+    return frozenset(re.findall(r"(\w+): Optional\[", found[1])) if found else frozenset()
+
+
 def known(namespace: str, key: str) -> bool:
     """Does the provider read `key`?"""
     return key in keys_of(namespace) or (namespace == "gcp" and key.endswith("CustomEndpoint"))

@@ -31,13 +31,13 @@ DIGITS_MAX: Final = 30
 KEY_MAX: Final = 200
 _CHARACTERS_MAX: Final = 2_000_000
 
-_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+|0b[01]+")
+_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NO_FLOAT: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _DISPUTED: Final = re.compile(
     r"[-+]?_*[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|[-+]0[xob][0-9a-fA-F_]+|0[xob][0-9a-fA-F_]+"
 )
-"""A number to some readers of YAML, text or another number to others: `010` is 10, 8, or text."""
+"""A number to some readers of YAML, text or another number to others: `010` is 10, 8, or text, and `0o17` is text to YAML 1.1."""
 _WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),

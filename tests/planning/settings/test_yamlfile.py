@@ -96,7 +96,7 @@ class TestBudget:
 class TestScalars:
     @pytest.mark.parametrize(
         ("text", "remedy"),
-        [("02", "write 2,"), ("010", "write 10,"), ("1_000", "write 1000,"), ("06.5", "write 6.5,"), ("-02", "quote it"), ("6_", "write 6,"), ("0_2", "write 2,")],
+        [("02", "write 2,"), ("010", "write 10,"), ("1_000", "write 1000,"), ("06.5", "write 6.5,"), ("-02", "quote it"), ("6_", "write 6,"), ("0o17", "quote it"), ("0b11", "quote it"), ("0_2", "write 2,")],
     )  # fmt: skip
     def test_what_readers_disagree_on_is_refused(self, tmp_path: Path, text: str, remedy: str) -> None:
         value, reader = read(tmp_path, f"a: {text}\n")
@@ -106,7 +106,7 @@ class TestScalars:
     @pytest.mark.parametrize(
         ("text", "value"),
         [
-            ("0", 0), ("-3", -3), ("+3", 3), ("0o17", 15), ("0b11", 3), ("1.", 1.0), (".5", 0.5), ("-1.5e-3", -0.0015), ("1:30", "1:30"),
+            ("0", 0), ("-3", -3), ("+3", 3), ("0x11", 17), ("1.", 1.0), (".5", 0.5), ("-1.5e-3", -0.0015), ("1:30", "1:30"),
             ("1.2.3", "1.2.3"), ("-", ["-"]), ("_", "_"), ("v1", "v1"), ("!!str 5", "5"), ("!!int 5", 5), ("!!float 5", 5.0), ("! 5", "5"),
             ("Null", None), ("~", None), ("on", "on"), ("deadbeef", "deadbeef"), ("2026-01-02", "2026-01-02"),
         ],
@@ -232,6 +232,10 @@ class TestProviderKeys:
     def test_right_ones_are_accepted(self, project: Project) -> None:
         for key, value in {"aws:skipMetadataApiCheck": True, "aws:maxRetries": "5", "aws:allowedAccountIds": ["123456789012"], "gcp:zone": "us-central1-a"}.items():  # fmt: skip
             project.load(put(key, value))
+
+    def test_endpoints_are_of_services_that_there_are(self, project: Project) -> None:
+        (problem,) = project.problems(lambda config: config["aws:endpoints"][0].update(eksx="http://127.0.0.1:4610"))
+        assert (problem.key, "write eks" in problem.message) == ("aws:endpoints[0].eksx", True)
 
     @pytest.mark.parametrize("group", [{}, {"sns": "http://127.0.0.1:4610"}, {"sts": "http://127.0.0.1:4666"}])
     def test_endpoints_stand_in_one_mapping(self, project: Project, group: object) -> None:
