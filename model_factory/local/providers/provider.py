@@ -7,6 +7,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import grpc
@@ -221,6 +222,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
                 return provider_pb2.UpdateResponse(properties=wire.encode(outputs))
             bare = _bare(news)
             call = self._call(declared, request, bare, "update")
+            # What an earlier run began may still be under way, and clouds refuse a second change until it is over. Where that ends
+            # badly, this update may be what mends it.
+            with suppress(WaitError, NotFoundError):
+                declared.ready(call, request.id, bare)
             actual = declared.read(call, request.id, bare)
             if actual is None:
                 raise WaitError(f"{request.id} is gone from the cloud; refresh, then run again to create it anew")
