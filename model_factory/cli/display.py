@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from model_factory.cli.errors import EXIT_INTERRUPTED, CommandError
 from model_factory.cli.options import DEFAULT_STACK, console_for
 from model_factory.cli.reports import cost_delta
 from model_factory.cli.session import Session
+from model_factory.cost import Delta
 from model_factory.engines.protocol import Outcome
 from model_factory.local.engine.request import Operation
 from model_factory.preview.digest import digest
@@ -24,12 +26,17 @@ from model_factory.preview.review import Heading, Review, review_of
 from model_factory.preview.terminal import print_messages, print_review
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ended:
     """An operation that has ended: what was said, and how it came out."""
 
     report: Report
     outcome: Outcome
+
+    @cached_property
+    def cost(self) -> Delta:
+        """What the stack costs before and after it."""
+        return cost_delta(self.report)
 
 
 class Display:
@@ -49,7 +56,7 @@ class Display:
     def preview(self, ended: Ended) -> None:
         """A preview: what would change, and of the outputs those that differ."""
         if self.as_json:
-            _print_json(digest(ended.report, show_same=self.show_same, review=self._review(ended)))
+            _print_json(digest(ended.report, show_same=self.show_same, review=self._review(ended, priced=True)))
             return
         before, after = ended.outcome.outputs_before, ended.outcome.outputs
         differing = {name: value for name, value in after.items() if value != before.get(name)}
@@ -63,7 +70,7 @@ class Display:
 
     def details(self, ended: Ended) -> None:
         """`plan`, with each property that would change."""
-        print_review(self.console, self._review(ended), show_diff=True, told=self._told)
+        print_review(self.console, self._review(ended, priced=True), show_diff=True, told=self._told)
 
     def end(self, ended: Ended, operation: Operation, note: str = "") -> None:
         """The end of a command that changes things."""
@@ -101,7 +108,7 @@ class Display:
     def _show(self, ended: Ended, outputs: Mapping[str, Any], *, planned: bool = False) -> None:
         print_review(
             self.console,
-            self._review(ended),
+            self._review(ended, priced=planned),
             show_diff=self._show_diff,
             show_same=self.show_same,
             show_models=planned,
@@ -112,9 +119,9 @@ class Display:
             self.console.print()
             print_outputs(self.console, outputs)
 
-    def _review(self, ended: Ended) -> Review:
+    def _review(self, ended: Ended, *, priced: bool = False) -> Review:
         heading = Heading(self._session.project.name, self._session.stack)
-        return review_of(ended.report, heading, cost=cost_delta(ended.report))
+        return review_of(ended.report, heading, cost=ended.cost if priced else None)
 
     def _next_commands(self) -> None:
         stack = self._session.stack

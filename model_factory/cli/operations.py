@@ -52,7 +52,7 @@ class Runner:
             self._start_clouds()
         ended = self._run(request)
         name = EngineName(self.engine.name)
-        files.write(ended.report, self.session, name, show_same=self.display.show_same)
+        files.write(ended.report, ended.cost, self.session, name, show_same=self.display.show_same)
         self.display.preview(ended)
         self.display.require_ok(ended, "preview")
 

@@ -102,11 +102,11 @@ class Files:
             except OSError as error:
                 raise BadInputError(f"{path} cannot be written: {error.strerror}") from error
 
-    def write(self, report: Report, session: Session, engine: EngineName, *, show_same: bool) -> None:
+    def write(self, report: Report, cost: Delta, session: Session, engine: EngineName, *, show_same: bool) -> None:
         """Write what was asked for, after a preview, whether it succeeded or not."""
         if not self.wanted:
             return
-        review = review_of(report, self._heading(session, engine), cost=cost_delta(report))
+        review = review_of(report, self._heading(session, engine), cost=cost)
         if self.json is not None:
             document = digest(report, show_same=show_same, review=review)
             self.json.write_text(json.dumps(document, indent=4, default=str) + "\n", encoding="utf-8")

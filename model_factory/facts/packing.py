@@ -19,14 +19,16 @@ def nodes_for(offer: Offer, needs: Iterable[Need]) -> int:
     """
     size = (Decimal(offer.accelerator_count), *allocatable(offer))
     nodes: list[tuple[Decimal, ...]] = []
+    last: tuple[Decimal, ...] = ()
+    at = 0
     for need, _name, replicas in sorted(needs, reverse=True):
+        if need != last:
+            last, at = need, 0
+        # What has no room for one has none for the next that takes as much.
         for _ in range(replicas):
-            at = next(
-                (index for index, room in enumerate(nodes) if all(n <= r for n, r in zip(need, room, strict=True))),
-                None,
-            )
-            if at is None:
+            while at < len(nodes) and not all(n <= r for n, r in zip(need, nodes[at], strict=True)):
+                at += 1
+            if at == len(nodes):
                 nodes.append(size)
-                at = len(nodes) - 1
             nodes[at] = tuple(r - n for n, r in zip(need, nodes[at], strict=True))
     return len(nodes)

@@ -15,9 +15,10 @@ from model_factory.cost.clouds import capacity_of
 from model_factory.cost.pools import Workload, workloads_of
 from model_factory.cost.values import Change, Delta, Span, Sums, site_name
 from model_factory.facts.machines import machines
+from model_factory.graph.declared import is_a
 from model_factory.graph.graph import Graph
 from model_factory.graph.masking import UNKNOWN_TEXT
-from model_factory.graph.objects import covers
+from model_factory.graph.objects import covers, namespace_of
 from model_factory.graph.pods import REVISION, accelerators_of, pod_path, pod_spec
 from model_factory.graph.pools import NodePool, by_preference
 from model_factory.graph.resource import Resource, before_and_after
@@ -124,6 +125,10 @@ class _Side:
         self.graph = Graph(resources)
         self.by_urn = {each.urn: each for each in self.graph.resources}
         self.models: dict[Key, Workload] = {}
+        self._budgets: dict[tuple[str, str], list[Resource]] = {}
+        for each in self.graph.resources:
+            if is_a(each, _BUDGETS):
+                self._budgets.setdefault((each.provider, namespace_of(each)), []).append(each)
         for each in workloads_of(self.graph):
             cloud, region = self.graph.place_of(each.resource) or ("", "")
             known = (each.model, cloud, region) in self.models
@@ -135,6 +140,11 @@ class _Side:
         named = [{pool.resource.urn: pool for pool in rank} for rank in ranks]
         nearest = [self.graph.nearest(workload.resource, [self.by_urn[urn] for urn in rank]) for rank in named]
         return [rank[each.urn] for rank, each in zip(named, nearest, strict=True) if each is not None]
+
+    def budget(self, workload: Workload) -> Resource | None:
+        """The disruption budget that covers it, if any does."""
+        beside = self._budgets.get((workload.resource.provider, namespace_of(workload.resource)), ())
+        return next((each for each in beside if covers(each, workload.resource)), None)
 
     def place(self, key: Key) -> Place:
         workload = self.models[key]
@@ -247,9 +257,9 @@ def _causes(before: _Side, after: _Side, old: Key, new: Key, fates: _Fates) -> I
             continue  # its Pods are on other pools before it goes
         now = after.by_urn.get(urn)
         if now is None or fates.is_replaced(urn):
-            yield f"its pool {name} is {'deleted' if now is None else 'replaced'}", _drained(will)
+            yield f"its pool {name} is {'deleted' if now is None else 'replaced'}", _drained(will, after.budget(will))
         elif fates.is_changed(urn) and _rolls(pool, before.by_urn[urn], now):
-            yield f"the nodes of its pool {name} are replaced one after another", _drained(will)
+            yield f"the nodes of its pool {name} are replaced one after another", _drained(will, after.budget(will))
 
 
 def _rolls(pool: NodePool, before: Resource, after: Resource) -> bool:
@@ -276,10 +286,9 @@ def _rolled(workload: Workload) -> Requests:
     return Requests(lost=False, told=f"none; at rest {count(least - away, 'replica')} of {least} serve meanwhile")
 
 
-def _drained(workload: Workload) -> Requests:
+def _drained(workload: Workload, budget: Resource | None) -> Requests:
     """kubernetes.io/docs/tasks/run-application/configure-pdb: how many replicas a drain may take at once."""
     least = int(workload.replicas.idle)
-    budget = next((each for each in workload.cluster.of(_BUDGETS) if covers(each, workload.resource)), None)
     if budget is None:
         return Requests(lost=True, told="may be: no disruption budget holds back the drain of its nodes")
     most, kept = (budget.at("spec", key) for key in ("maxUnavailable", "minAvailable"))
