@@ -76,10 +76,11 @@ class AwsSettings(CloudSettings, frozen=True):
         groups = _groups(config)
         if len(groups) > 1:
             yield (_ENDPOINTS, 1), "is a second mapping of endpoints; write all services below the first -"
-        for service in groups[0] if groups and isinstance(groups[0], Mapping) else ():
+        named = cast("Mapping[str, object]", groups[0]) if groups and isinstance(groups[0], Mapping) else {}
+        for service in named:
             if service not in aws_endpoints():
-                remedy = f"write {close}" if (close := nearest(str(service), aws_endpoints())) else "remove it"
-                yield (_ENDPOINTS, 0, str(service)), f"the aws provider has no endpoint of such a service; {remedy}"
+                remedy = f"write {close}" if (close := nearest(service, aws_endpoints())) else "remove it"
+                yield (_ENDPOINTS, 0, service), f"the aws provider has no endpoint of such a service; {remedy}"
         if not all(isinstance(group, Mapping) for group in groups):
             yield (
                 (_ENDPOINTS,),

@@ -10,7 +10,7 @@ from model_factory.planning.settings.model_rules import check_model, check_name,
 from model_factory.planning.settings.problems import show
 from model_factory.planning.settings.reading import Finding, check
 from model_factory.planning.settings.rules import Rules
-from model_factory.planning.settings.sections import MODELS, ModelConfig, ModelSettings
+from model_factory.planning.settings.sections import MODELS, MODELS_MAX, ModelConfig, ModelSettings
 from model_factory.planning.settings.serving import Hardware, Serving
 from model_factory.planning.settings.yamlfile import Secure
 
@@ -35,6 +35,10 @@ def read_models(
         return {}, frozenset()
     if not isinstance(raw, Mapping):
         message = f"{show(raw)} is not a mapping; write each model's name as a key, its settings below"
+        found.append(((MODELS,), message))
+        return {}, frozenset()
+    if len(raw) > MODELS_MAX:
+        message = f"has {len(raw):,} models, and {MODELS_MAX:,} are planned at once; spread them over several stacks"
         found.append(((MODELS,), message))
         return {}, frozenset()
     if not raw and MODELS in config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, cast, get_args, get_origin
@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from model_factory.planning.settings.problems import instead, show
-from model_factory.planning.settings.yamlfile import LEVELS_MAX, KeyPath, Secure
+from model_factory.planning.settings.yamlfile import ENTRIES_MAX, LEVELS_MAX, VALUES_MAX, KeyPath, Secure
 
 V = TypeVar("V", bound=BaseModel)
 Covariant = TypeVar("Covariant", bound=BaseModel, covariant=True)
@@ -74,24 +74,29 @@ def check_plain(kind: TypeAdapter[T], raw: object, path: KeyPath, stand_in: T) -
 
 
 def decoded(raw: object) -> object:
-    """Structured values of a key reach the program as JSON text; they are the same as written out. What is no JSON, or deeper than a
-    stack file may be, stays text."""
+    """Structured values of a key reach the program as JSON text; they are the same as written out. What is no JSON, or past
+    a stack file's budget, stays text."""
     if isinstance(raw, str) and raw.lstrip()[:1] in {"{", "["}:
         with suppress(ValueError, RecursionError):
             value = json.loads(raw)
-            return raw if _deeper(value, LEVELS_MAX) else value
+            return value if _left(value, VALUES_MAX, LEVELS_MAX) >= 0 else raw
     return raw
 
 
-def _deeper(value: object, levels: int) -> bool:
-    inside = (
-        cast("Mapping[str, object]", value).values()
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list)
-        else ()
-    )
-    return levels < 0 or any(_deeper(each, levels - 1) for each in cast("Iterable[object]", inside))
+def _left(value: object, values: int, levels: int) -> int:
+    """What a value leaves of a budget of `values`; below 0 where it is past that, or too deep or long."""
+    if isinstance(value, dict):
+        inside: Collection[object] = cast("Mapping[str, object]", value).values()
+    else:
+        inside = cast("list[object]", value) if isinstance(value, list) else ()
+    values -= 1
+    if levels < 0 or len(inside) > ENTRIES_MAX:
+        return -1
+    for each in inside:
+        if values < 0:
+            break
+        values = _left(each, values, levels - 1)
+    return values
 
 
 def finding(error: ErrorDetails, path: KeyPath, kind: type[BaseModel] | None) -> Finding:

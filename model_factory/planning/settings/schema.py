@@ -14,7 +14,7 @@ from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX, La
 from model_factory.planning.settings.load import PROJECT
 from model_factory.planning.settings.provider_keys import NAMESPACES, keys_of
 from model_factory.planning.settings.rules import Rules
-from model_factory.planning.settings.sections import Environment, LocalSettings, ModelConfig
+from model_factory.planning.settings.sections import MODELS_MAX, Environment, LocalSettings, ModelConfig
 from model_factory.planning.settings.serving import Serving
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -80,6 +80,7 @@ def _ours() -> dict[str, Any]:
         "type": "object",
         "description": "The models to serve, by name.",
         "minProperties": 1,
+        "maxProperties": MODELS_MAX,
         "propertyNames": {"pattern": DNS_LABEL, "maxLength": MODEL_NAME_MAX},
         "additionalProperties": {"$ref": "#/$defs/ModelConfig"},
     }

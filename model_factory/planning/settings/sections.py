@@ -41,6 +41,8 @@ from model_factory.planning.settings.stackfile import StackFile
 C = TypeVar("C", bound=CloudSettings)
 
 MODELS: Final = "model-factory:models"
+MODELS_MAX: Final = 1_000
+"""Of one stack: more take minutes to place over all regions."""
 REPLICAS_MAX: Final = 1000
 """Of one model at one site, and of what replicas says of all."""
 Environment = Literal["dev", "staging", "prod"]

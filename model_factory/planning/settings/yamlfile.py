@@ -6,7 +6,7 @@ Read with libyaml, whose port reads the file in Pulumi. What readers of YAML tak
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,8 +23,10 @@ else:
 KeyPath = tuple[str | int, ...]
 """A place in the file's `config:` — ("model-factory:models", "llm", "replicas", "min") — or in the file, for reading only."""
 
-VALUES_MAX: Final = 100_000
+VALUES_MAX: Final = 60_000
 """Those that anchors stand for are counted at each place. Far above any stack: one of 1,000 models has about 25,000."""
+ENTRIES_MAX: Final = 2_000
+"""Of one list or mapping."""
 LEVELS_MAX: Final = 30
 DIGITS_MAX: Final = 30
 """Characters of a number."""
@@ -158,9 +160,15 @@ class YamlReader:
         if self._left < 0:
             raise self.fail(line, f"has over {VALUES_MAX:,} values, with those that anchors expand to; write fewer")
 
+    def _count(self, values: Collection[object], event: Any) -> None:
+        if len(values) == ENTRIES_MAX:
+            told = f"is entry {ENTRIES_MAX + 1:,} of its list or mapping, and {ENTRIES_MAX:,} are read; write fewer"
+            raise self.fail(event.start_mark.line + 1, told)
+
     def _list(self, path: KeyPath, level: int) -> list[object]:
         values: list[object] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            self._count(values, event)
             place = (*path, len(values))
             self.lines[place] = event.start_mark.line + 1
             values.append(self._value(event, place, level + 1))
@@ -171,6 +179,7 @@ class YamlReader:
         merged: list[tuple[object, int]] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             line = event.start_mark.line + 1
+            self._count(values, event)
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
                 merged.append((self._value(next(self._events), (*path, "<<"), level + 1), line))
             elif (key := self._key(event, path, level)) is None:

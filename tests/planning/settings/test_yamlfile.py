@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model_factory.planning.settings.problems import SettingsError
-from model_factory.planning.settings.yamlfile import DIGITS_MAX, LEVELS_MAX, VALUES_MAX, YamlReader
+from model_factory.planning.settings.yamlfile import DIGITS_MAX, ENTRIES_MAX, LEVELS_MAX, VALUES_MAX, YamlReader
 from tests.planning.project import Project, put
 
 LLM = "model-factory:models/llm"
@@ -66,9 +66,17 @@ class TestBudget:
         assert value
 
     def test_values_up_to_the_most_are_read(self, tmp_path: Path) -> None:
-        most = VALUES_MAX - 2  # the mapping and the list are values too
-        assert len(read(tmp_path, f"a: [{'1, ' * most}]")[0]["a"]) == most  # type: ignore[arg-type]
-        assert "over" in refused(tmp_path, f"a: [{'1, ' * (most + 1)}]")[1]
+        row = f"- &row [{'1, ' * 999}]\n"  # with itself 1,000 values, and 2 around it
+        rows = (VALUES_MAX - 2) // 1_000
+        text = "a:\n" + row + "- *row\n" * (rows - 1)
+        assert len(read(tmp_path, text)[0]["a"]) == rows  # type: ignore[arg-type]
+        assert "over" in refused(tmp_path, text + "- *row\n")[1]
+
+    @pytest.mark.parametrize("text", ["[{0}]", "{{{0}}}"])
+    def test_a_list_or_mapping_has_so_many_entries(self, tmp_path: Path, text: str) -> None:
+        entries = [f"a{number}" for number in range(ENTRIES_MAX)]
+        assert len(read(tmp_path, f"a: {text.format(', '.join(entries))}")[0]["a"]) == ENTRIES_MAX  # type: ignore[arg-type]
+        assert "2,001 of its list" in refused(tmp_path, f"a: {text.format(', '.join([*entries, 'b']))}")[1]
 
     @pytest.mark.parametrize(
         "text", ["9" * 400, "0x" + "f" * 5000, "9" * 100_000 + "x_", "0." + "0" * 400 + "1", "1e" + "9" * 50]
@@ -178,7 +186,9 @@ class TestStackFiles:
             "aws:endpoints",
         ],
     )
-    @pytest.mark.parametrize("text", ["[" * 100_000 + "]" * 100_000, '{"a":' * 900 + "1" + "}" * 900, "{" * 100_000])
+    @pytest.mark.parametrize(
+        "text", ["[" * 100_000 + "]" * 100_000, '{"a":' * 900 + "1" + "}" * 900, "{" * 100_000, f"[{'1, ' * 9_000}1]"]
+    )
     def test_json_text_is_within_the_same_levels(self, project: Project, section: str, text: str) -> None:
         problems = project.problems(put(section, text))
         assert section in {each.key for each in problems}
@@ -195,7 +205,13 @@ class TestStackFiles:
         assert "100 entries" in project.problems(put(f"{LLM}/args", ["--flag"] * 101))[0].message
         labels = {f"label{number}": "x" for number in range(21)}
         assert "20 entries" in project.problems(put("model-factory:labels", labels))[0].message
-        assert "100 entries" in project.problems(put("model-factory:aws/regions", ["us-east-1"] * 10_000))[0].message
+        assert "100 entries" in project.problems(put("model-factory:aws/regions", ["us-east-1"] * 1_000))[0].message
+
+    def test_a_stack_has_so_many_models(self, project: Project) -> None:
+        models = "".join(f"    m{number}: {{}}\n" for number in range(1_001))
+        text = f"config:\n  aws:region: us-east-1\n  model-factory:environment: dev\n  model-factory:aws: {{}}\n  model-factory:models:\n{models}"
+        (problem,) = project.problems_of_text(text)
+        assert (problem.line, "1,001 models, and 1,000 are planned" in problem.message) == (5, True)
 
     def test_thousands_of_problems_are_told_in_a_few_lines(self, project: Project) -> None:
         text = project.write() + "".join(f"  model-factory:x{number}: 1\n" for number in range(1_000))
