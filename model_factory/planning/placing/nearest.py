@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from model_factory.facts.clouds import CLOUDS
 from model_factory.facts.offer import CapacityType, Offer
@@ -18,6 +19,9 @@ from model_factory.planning.placing.plan import Site
 from model_factory.planning.settings.problems import shown
 from model_factory.planning.settings.sections import MODELS, ModelSettings, Settings
 from model_factory.planning.settings.yamlfile import KeyPath
+
+_NOT_FAR: Final = (0, False, 0)
+"""How the key of an offer begins that its server can use, of the pinned kind, where the model may run: no offer elsewhere is nearer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,10 @@ def nearest(
     it, with the fewest keys to change, and by the smallest part of what is asked. `at` names the only sites looked
     at; empty for all where the model's labels let it be."""
     ladder = settings.ladder_of(model)
-    found: list[tuple[tuple[object, ...], Offer, tuple[Misfit, ...], tuple[Remedy, ...]]] = []
     residence = settings.residence_of(model)
     judge = Judge(need)
-    for offer in market.offers:
-        outside = residence is not None and offer.region not in residence
-        if not offer.accelerator_count or outside or (at and Site(offer.cloud, offer.region) not in at):
-            continue
+
+    def look(offer: Offer) -> tuple[tuple[object, ...], Nearest]:
         against = (*judge.against(offer), *_unsold(settings, offer, ladder))
         remedies = tuple(_remedies(settings, model, offer, against))
         hard = sum(1 for each in against if each.subject == "hardware")
@@ -77,11 +78,17 @@ def nearest(
             offer.region,
             offer.machine_type,
         )
-        found.append((key, offer, against, remedies))
-    if not found:
-        return None
-    _, offer, against, remedies = min(found, key=lambda each: each[0])
-    return Nearest(offer, against, remedies)
+        return key, Nearest(offer, against, remedies)
+
+    def asked(offer: Offer) -> bool:
+        outside = residence is not None and offer.region not in residence
+        return bool(offer.accelerator_count) and not outside and (not at or Site(offer.cloud, offer.region) in at)
+
+    inside = [offer for place in sorted(need.places) for offer in market.at(*place)]
+    found = [look(offer) for offer in inside if asked(offer)]
+    if not any(key[:3] == _NOT_FAR for key, _ in found):
+        found = [look(offer) for offer in market.offers if asked(offer)]
+    return min(found, key=lambda each: each[0])[1] if found else None
 
 
 def _takes_from_need(model: ModelSettings, misfit: Misfit) -> bool:
