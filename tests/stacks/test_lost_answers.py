@@ -56,6 +56,8 @@ def test_a_stack_comes_up_although_no_create_is_answered(tmp_path: Path) -> None
             assert stack.held() == whole
             for proxy in opened:
                 proxy.spoil = lambda _: None
+            again = stack.factory("up", "--refresh", "--yes", "--json").json
+            assert set(again["changeSummary"]) == {"same"}
             stack.factory("destroy", "--yes")
         assert stack.held() == empty
     finally:

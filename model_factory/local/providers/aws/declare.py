@@ -13,6 +13,7 @@ from model_factory.local.providers.aws.checks import Check
 from model_factory.local.providers.aws.session import Aws
 from model_factory.local.providers.aws.shapes import Api, tags_member
 from model_factory.local.providers.base import (
+    URN_TAG,
     Call,
     ResourceType,
     Update,
@@ -50,11 +51,13 @@ def declare(
     check: Iterable[Check] = (),
     equivalent: Mapping[str, Equivalent] | None = None,
     write_only: Iterable[str] = (),
+    signed: bool = True,
 ) -> ResourceType[Aws]:
     """A type from its calls and its facts in resources.json. With neither `update` nor `tagger`, every change replaces.
 
     id_of: where the id follows from the inputs. Then `create` answers nothing, and an object of that id that can be read
-    is what a killed create left behind: no `find` is needed.
+    is what a killed create left behind: no `find` is needed. Where the type has tags, that must be one of this create, so that
+    nobody else's of the same name is taken; `signed` False: the tags come with a later call, and tell nothing of who made it.
     write_only: inputs that AWS takes and never tells again. They, and those that guide the provider alone
     (`forceDelete`), are taken to be as they were asked.
     """
@@ -72,13 +75,18 @@ def declare(
         for one in all_checks:
             yield from one(aws, inputs)
 
+    signs = signed and id_of is not None and "tags" in known_inputs
+
     def create_all(call: Call[Aws], inputs: Properties) -> str:
-        made = create(call, inputs)
+        tags = mapping(inputs, "tagsAll")
+        made = create(call, {**inputs, "tagsAll": {**tags, URN_TAG: call.urn_digest}} if signs else inputs)
         return id_of(inputs) if id_of else cast("str", made)
 
     def find_by_id(call: Call[Aws], inputs: Properties) -> str | None:
         object_id = cast("Callable[[Properties], str]", id_of)(inputs)
-        return object_id if read_all(call, object_id, inputs) else None
+        found = read(call, object_id, inputs)
+        ours = found is not None and (not signs or mapping(found, TAGS).get(URN_TAG) == call.urn_digest)
+        return object_id if ours else None
 
     def read_all(call: Call[Aws], object_id: str, inputs: Properties) -> Properties | None:
         try:
@@ -91,6 +99,7 @@ def declare(
         if "region" in known_inputs:
             outputs["region"] = call.cloud.region
         if "tags" in known_inputs:
+            outputs.pop("tags", None)  # as an answer has them, ours among them
             outputs |= _tag_outputs(call.cloud, mapping(found, TAGS), inputs)
         return {key: value for key, value in inputs.items() if key in untold and key not in outputs} | outputs
 

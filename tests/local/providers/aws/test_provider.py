@@ -321,6 +321,16 @@ class TestKilledCreates:
         assert engine.provider.adopt(VPC, made.urn, successor) is None
         engine.delete(made)
 
+    def test_the_object_of_somebody_else_of_the_same_name_is_not_taken(self, engine: Any) -> None:
+        inputs = engine.checked(REPOSITORY, {"name": "models"}, name="ours")
+        engine.client("ecr").create_repository(repositoryName="models")
+        assert engine.provider.adopt(REPOSITORY, engine.urn(REPOSITORY, "ours"), inputs) is None
+        engine.client("ecr").delete_repository(repositoryName="models")
+        made = engine.create(REPOSITORY, {"name": "models"}, name="ours")
+        assert engine.provider.adopt(REPOSITORY, made.urn, made.inputs) == "models"
+        assert "tagsAll" not in made.outputs or not made.outputs["tagsAll"]
+        engine.delete(made)
+
     def test_a_half_made_object_is_found_by_its_tag(self, engine: Any) -> None:
         inputs = engine.checked(VPC, {"cidrBlock": "10.7.0.0/16", "enableDnsHostnames": True}, name="killed")
         fault = [{"operation": "ec2:ModifyVpcAttribute", "error": "Gone", "status": 400, "message": "killed here"}]

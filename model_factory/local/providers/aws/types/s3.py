@@ -214,6 +214,7 @@ TYPES: Final = (
         read=_read_bucket,
         delete=_delete_bucket,
         id_of=joined("bucket"),
+        signed=False,
         tagger=_tag,
         check=(
             _check_bucket,
