@@ -23,7 +23,7 @@ from model_factory.preview.digest import digest
 from model_factory.preview.events import Diagnostic, Report
 from model_factory.preview.outputs import print_outputs
 from model_factory.preview.review import Heading, Review, review_of
-from model_factory.preview.terminal import print_messages, print_review
+from model_factory.preview.terminal import print_messages, print_review, print_warnings
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,12 @@ class Display:
     def plan(self, ended: Ended) -> None:
         """What would change, for somebody who is asked whether it shall."""
         self._show(ended, {}, planned=True)
+
+    def forewarn(self, ended: Ended) -> None:
+        """The warnings of a preview that nobody is asked about: what moves, and why. Once it is kept, the update no longer sees a move."""
+        if not self.as_json:
+            print_warnings(self.console, self._review(ended), self._told)
+        self._told.update(note for note in ended.report.diagnostics if note.severity == "warning")
 
     def details(self, ended: Ended) -> None:
         """`plan`, with each property that would change."""

@@ -76,6 +76,8 @@ class Runner:
                 self._finish(planned, "up", note="All resources are unchanged.")
                 return
             expected = len(planned.report.changed)
+            if self.yes:
+                self.display.forewarn(planned)
             self._confirm(planned, f"Update {self.session.stack}?")
         self._keep_plan()
         self._finish(self._run(request, expected_changes=expected), "up")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -201,16 +201,19 @@ def _show(console: Console, result: Result, asked: str, *, apply: bool) -> None:
     if result.moves:
         console.print(_table(console, result))
         for move in result.moves:
-            for each in move.interrupts:
+            for each in (*move.interrupts, *_fall_back(result, move)):
                 console.print(Text.assemble("  ", (move.model, "cyan"), f": {each}"), soft_wrap=True)
     else:
         console.print("Nothing would move.")
     if any(each.saves_at_rest is not None for each in result.moves):
         rest, peak = _saved(result.moves)
         month = _pair(rest * HOURS_A_MONTH, peak * HOURS_A_MONTH, _CENTS)
-        console.print(
-            Text(f"\nSaves {_pair(rest, peak, _FINE)} USD an hour at rest / at peak, {month} a month.", "bold")
-        )
+        if rest >= 0:
+            told = f"Saves {_pair(rest, peak, _FINE)} USD an hour at rest / at peak, {month} a month."
+        else:
+            month = _pair(-rest * HOURS_A_MONTH, -peak * HOURS_A_MONTH, _CENTS)
+            told = f"Costs {_pair(-rest, -peak, _FINE)} USD an hour more at rest / at peak, {month} a month."
+        console.print(Text(f"\n{told}", "bold"))
     for note in result.after.notes:
         console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
     if result.as_kept:
@@ -252,7 +255,7 @@ def _table(console: Console, result: Result) -> Table:
     for heading in headings:
         table.add_column(f"{heading}\nrest / peak", justify="right", no_wrap=True)
     for move in result.moves:
-        before = f"{_where(move.before) or '(new)'}{' (no longer holds)' if move.must and move.loses else ''}"
+        before = f"{_where(move.before) or '(new)'}{' (as it was kept)' if move.must and move.loses else ''}"
         after = _where(move.after) or "(gone)"
         there = result.after.of_model(move.model)
         costs = (added(each.usd_per_hour for each in there), added(each.usd_per_hour_max for each in there))
@@ -266,6 +269,18 @@ def _table(console: Console, result: Result) -> Table:
         where = (before, after) if wide else (f"{before}\n→ {after}",)
         table.add_row(Text(move.model, "cyan"), *where, *cells[: len(headings)])
     return table
+
+
+def _fall_back(result: Result, move: Move) -> Iterator[str]:
+    """What a model costs when only the last of its ways to have machines is left, where that changes."""
+    was, will = (
+        added(each.usd_per_hour_fallback for each in there.of_model(move.model))
+        for there in (result.session.plan, result.after)
+    )
+    several = any(len(each.legs) > 1 for each in result.after.of_model(move.model))
+    if several and will is not None:
+        before = f" instead of {was:.2f}" if was is not None and was != will and move.before else ""
+        yield f"with its fall-back alone it costs {will:.2f} USD an hour at peak{before}"
 
 
 def _where(machines: Machines) -> str:

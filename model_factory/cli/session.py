@@ -116,7 +116,8 @@ class Session:
     @property
     def lock_remedy(self) -> str:
         """What to do where the lock lacks something."""
-        return f"run `factory plan --keep --apply --stack {self.stack}`, look at what moves, and commit {self.lock_file.name}"
+        first = "restore it from version control where the stack runs already; else " if self.lock is None else ""
+        return f"{first}run `factory plan --keep --apply --stack {self.stack}`, look at what moves, and commit {self.lock_file.name}"
 
     @property
     def is_local(self) -> bool:

@@ -86,8 +86,10 @@ def _mispriced(row: Quoted, share: Callable[[Quoted], Decimal], dearest: Quoted 
         return f"reserved {reserved} is not below on-demand {usd}"
     is_cheap = row.usd < highest * LEAST_SHARE
     if row.is_comparable and is_cheap and dearest is not None and share(row) < share(dearest) * LEAST_SHARE:
-        level = "" if share(row) == usd and share(dearest) == dearest.usd else ", their regions' levels apart"
-        return f"{usd} is under {LEAST_SHARE} of the dearest region's {dearest.usd}{level}"
+        level = (
+            "" if share(row) == usd and share(dearest) == dearest.usd else " (at one level of prices for both regions)"
+        )
+        return f"{usd} is under {LEAST_SHARE} of what it costs in the dearest region, {dearest.usd}{level}"
     return ""
 
 

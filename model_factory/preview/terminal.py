@@ -71,6 +71,12 @@ def print_messages(console: Console, review: Review) -> None:
     _print_judgements(console, review)
 
 
+def print_warnings(console: Console, review: Review, told: Collection[Diagnostic] = ()) -> None:
+    """The warnings alone, but for those that the reader was `told` before."""
+    others = [note for note in review.report.diagnostics if note.severity != "warning"]
+    _print_notes(console, review.report, [*told, *others])
+
+
 def _step_text(step: Step) -> Text:
     """One step on one line: symbol, type, name, and for a change what causes it."""
     op = op_of(step.op)

@@ -150,7 +150,7 @@ class TestMoves:
             "embeddings" in note and "aws is not among its clouds" in note
             for note in [*told["notes"], *told["notesAsKept"]]
         )
-        assert "(no longer holds)" in plan(project)
+        assert "(as it was kept)" in plan(project)
 
     def test_to_a_further_site_lose_nothing(self, project: Path, lock: Path) -> None:
         stack = project / "Pulumi.dev.yaml"
@@ -165,7 +165,7 @@ class TestMoves:
             ["gcp/us-central1"],
             ["aws/us-east-1", "gcp/us-central1"],
         )
-        assert "no longer holds" not in plan(project, "--keep")
+        assert "as it was kept" not in plan(project, "--keep")
 
     def test_tell_what_is_new_and_what_is_gone(self, project: Path, edit: Callable[..., str]) -> None:
         edit(("  object-detector:", "  old-model:"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from model_factory.facts.offer import CapacityType
@@ -53,6 +53,7 @@ def keep_at(
     legs = legs_of(need, replicas, choose(need, replicas, ladder, there, held))
     if not legs:
         return Kept(site, None, (f"no {accelerator} can be had there as {' or '.join(ladder)}",))
+    causes += _bought_otherwise([pool.capacity for pool in pools], ladder, [leg.capacity_type for leg in legs])
     return Kept(site, Placement(model, site, replicas, legs), tuple(causes))
 
 
@@ -73,6 +74,18 @@ def _source(settings: Settings, need: Need, site: Site, pool: LockedPool, market
     if pool.capacity == "spot" and offer.spot_usd_per_hour is None:
         unpriced = unpriced or f"no table has a spot price of {pool.machine_type} in {site.region}"
     return Source(offer, pool.capacity, None, unpriced), ""
+
+
+def _bought_otherwise(
+    was: Sequence[CapacityType], ladder: Sequence[CapacityType], now: Sequence[CapacityType]
+) -> Iterator[str]:
+    """What of a model's machines is bought in other ways than it was, as the settings now say."""
+    if gone := [each for each in was if each not in ladder]:
+        yield f"{' and '.join(gone)} is no longer among the ways to buy them"
+    if new := [each for each in now if each not in was]:
+        yield f"{' and '.join(new)} is now among the ways to buy them"
+    if not gone and not new and list(was) != list(now):
+        yield f"the ways to buy them are now ranked {', '.join(now)}"
 
 
 def _short(need: Need, replicas: Replicas, source: Source, ladder: Sequence[CapacityType]) -> str:

@@ -101,7 +101,12 @@ def _takes_from_need(model: ModelSettings, misfit: Misfit) -> bool:
 def _unsold(settings: Settings, offer: Offer, ladder: Collection[CapacityType]) -> Iterator[Misfit]:
     """Whether a machine can be bought in one of the ways that the model allows."""
     if not any(each.capacity_type in ladder for each in sources(settings, offer)):
-        yield Misfit("capacity", f"cannot be had as {' or '.join(ladder)}", shortfall=Decimal(1))
+        why = (
+            f": {settings.sections[offer.cloud].key()}.reservations lists none"
+            if "reserved" in ladder and offer.cloud in settings.sections
+            else ""
+        )
+        yield Misfit("capacity", f"cannot be had as {' or '.join(ladder)}{why}", shortfall=Decimal(1))
 
 
 def _remedies(settings: Settings, model: ModelSettings, offer: Offer, against: Collection[Misfit]) -> Iterator[Remedy]:

@@ -72,7 +72,7 @@ def fits_nowhere(
     named = ", ".join(regions) if len(regions) <= _REGIONS_NAMED else f"any of its {len(regions)} regions"
     told = [
         f"{describe(model)} fits on no machine in {named or 'any region that its labels allow'}",
-        *_thrown_out(need, market),
+        *_thrown_out(settings, model, need, market),
         *_pinned(need, market),
         str(found) if found else _no_offers(settings, model),
     ]
@@ -88,9 +88,9 @@ def describe(model: ModelConfig) -> str:
     )
 
 
-def _thrown_out(need: Need, market: Market) -> Iterator[str]:
+def _thrown_out(settings: Settings, model: ModelSettings, need: Need, market: Market) -> Iterator[str]:
     """Machines that would fit, but for a price that cannot be right."""
-    for offer in market.rejected:
+    for offer in market.rejected if set(settings.ladder_of(model)) - {"reserved"} else ():
         if not misfits(offer, need):
             reason = market.why_unpriced(offer)
             yield f"{offer.machine_type} in {offer.region} would fit, but its price was rejected: {reason} (`make prices` reads it anew)"

@@ -18,7 +18,7 @@ def unkept(settings: Settings, plan: Plan, lock: Lock | None) -> Iterator[Proble
     if lock is None:
         newest = max((leg.offer.as_of for each in plan.placements for leg in each.legs), default=None)
         prices = f" at the prices of {newest}" if newest else ""
-        message = f"is not there yet: every model is placed anew{prices}; the first `up` keeps that, as does `factory plan --keep --apply`"
+        message = f"is not there: every model is placed anew{prices}. `up` keeps that, as does `factory plan --keep --apply`; if the stack runs, restore the file first"
         yield Problem(name, 0, "", message)
         return
     for model in settings.models:

@@ -37,7 +37,7 @@ class Rules(Value, frozen=True):
     budget: Budget | None = None
     """What the stack may cost, where that is less than the budget policy allows any stack."""
     preferred_cloud: Cloud | None = None
-    """The cloud where a model runs if it fits there, whatever it costs in others."""
+    """The cloud where a new model is placed if it fits there, whatever it costs in others. One that is placed stays; `factory plan` tells."""
     residency: Residency = Field(default={})
     """Regions that a model with a label must stay in: label, value, list of regions, as data: {eu: [eu-west-1]}."""
 

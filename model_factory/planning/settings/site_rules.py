@@ -77,7 +77,8 @@ def check_places(place: KeyPath, model: Checked[ModelConfig], sections: Sections
     names = [f"{cloud}/{region}" for cloud, region in allowed]
     for site in value.sites:
         if site not in names:
-            yield (*place, "sites", site), f"is none of the places where this model may run; {instead(site, names)}"
+            remedy = _to_be_added(site, sections) or instead(site, names)
+            yield (*place, "sites", site), f"is none of the places where this model may run; {remedy}"
     if value.spread:
         yield from _spread(place, model, allowed)
 
@@ -129,6 +130,15 @@ def _let_in(residence: frozenset[str], sections: Sections) -> str:
     if not residence:
         return f"correct the labels or {RULES}.residency, which names no region for all of them"
     return "name a cloud that has one of them, or correct the rule"
+
+
+def _to_be_added(site: str, sections: Sections) -> str:
+    """The remedy for a region that its cloud has and the stack does not; empty for any other name."""
+    name, _, region = site.partition("/")
+    for cloud, section in sections.items():
+        if cloud == name and region in CLOUDS[cloud].regions and region not in section.value.regions:
+            return f"add {region} to {section.value.key()}.regions"
+    return ""
 
 
 def _names(sites: list[tuple[Cloud, str]]) -> str:

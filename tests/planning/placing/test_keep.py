@@ -308,14 +308,9 @@ class TestEveryMove:
         for name in FOUR[MODELS]:
             was, now = before.machines(name), after.machines(name)
             told = [each for each in notes(made) if each.startswith(f"{MODELS}.{name}: ")]
-            model = changed[MODELS][name]
-            asked = model.get("capacity", ["spot", "on-demand"] if model.get("spot") else ["on-demand"])
-            if changed.get("model-factory:rules", {}).get("spot") == "never":
-                asked = [each for each in asked if each != "spot"]
             for site, pools in was.items():
                 left = site not in now
-                # A way to buy that the file no longer asks for is not missed.
-                other = any(each.capacity in asked and each not in now.get(site, ()) for each in pools)
+                other = not left and list(pools) != list(now[site])
                 assert any(str(site) in each for each in told) == (left or other), (site, was, now, told)
 
 

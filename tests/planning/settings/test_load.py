@@ -245,7 +245,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "time slice": (put(f"{LLM}/gpusPerReplica", "time-slice"), f"{LLM_KEY}.gpusPerReplica", ("time-slicing is not planned yet",)),
     "MPS": (put(f"{LLM}/gpusPerReplica", "mps"), f"{LLM_KEY}.gpusPerReplica", ("MPS is not planned yet",)),
     "neither replicas nor sites": (drop(f"{LLM}/replicas"), f"{LLM_KEY}.replicas", ("is missing", "{min: 1, max: 2}")),
-    "site of no region": (sites(aws_us_east_2=(1, 1)), f"{LLM_KEY}.sites.aws/us-east-2", ("none of the places", "write aws/us-east-1")),
+    "site of no region": (sites(aws_us_east_2=(1, 1)), f"{LLM_KEY}.sites.aws/us-east-2", ("none of the places", "add us-east-2 to model-factory:aws.regions")),
     "site outside the model's regions": (
         all_of(sites(gcp_us_central1=(1, 1)), put(f"{LLM}/regions", ["us-east-1"])),
         f"{LLM_KEY}.sites.gcp/us-central1",
