@@ -329,7 +329,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             if call.id:
                 raise
             unclear = error
-        log.info("%s; looking for what it made", unclear)
+        log.info("%s; looking for what it made", str(unclear))
         try:
             found = _left_behind(declared, call, inputs)
             if found is None and declared.repeatable:

@@ -37,7 +37,8 @@ def persistently(attempt: Callable[[], T], *, repeatable: bool) -> T:
                 raise
             # Callers that were refused together must not come back together.
             seconds = pause * random.uniform(0.5, 1)  # noqa: S311
-            log.info("%s; asked again in %.1f s, %d of %d", error, seconds, tries + 1, ATTEMPTS)
+            # As text: a record that is kept must not keep the error's frames, and the connection that they hold.
+            log.info("%s; asked again in %.1f s, %d of %d", str(error), seconds, tries + 1, ATTEMPTS)
             time.sleep(seconds)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     raise AssertionError("the loop has no end")
