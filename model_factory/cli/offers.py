@@ -37,7 +37,9 @@ class Sort(StrEnum):
 
 
 Clouds = Annotated[list[str] | None, typer.Option("--cloud", help="Only in this cloud (repeatable).")]
-Regions = Annotated[list[str] | None, typer.Option("--region", help="Only in this region (repeatable).")]
+Regions = Annotated[
+    list[str] | None, typer.Option("--region", help="Only in this region, as us-east-1 or aws/us-east-1 (repeatable).")
+]
 Accelerators = Annotated[
     list[str] | None, typer.Option("--accelerator", help="Only with this accelerator, as l4 or a100-80gb (repeatable).")
 ]
@@ -102,7 +104,7 @@ def offers(
     every = (*there.offers, *there.rejected)
     wanted = Filter(
         _known("--cloud", cloud, CLOUDS),
-        _known("--region", region, {each.region for each in every}),
+        _known("--region", [each.rpartition("/")[2] for each in region or ()], {each.region for each in every}),
         _known("--accelerator", accelerator, {each.accelerator for each in every if each.accelerator}),
         machine,
         min_gpus,

@@ -74,7 +74,11 @@ def _exact(amount: Decimal | None) -> str | None:
 def show_why(console: Console, stack: str, model: str, told: Why) -> None:
     """For people: the best candidates with their prices and waste, and the reasons against the rest by what misses least."""
     console.print(
-        Text.assemble(("Where ", "bold"), (model, "bold cyan"), f" of {stack} could run, the best first; USD an hour")
+        Text.assemble(
+            ("Where ", "bold"),
+            (model, "bold cyan"),
+            f" of {stack} could run, the best first; ● where it does; USD an hour",
+        )
     )
     console.print()
     console.print(_table(told.candidates))
