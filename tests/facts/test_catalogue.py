@@ -120,7 +120,7 @@ class TestGcp(CloudTable):
     def test_the_traps_of_the_source_are_thrown_out(self) -> None:
         thrown = {(each.offer.region, each.offer.machine_type): each.reason for each in catalogue().rejected}
         assert thrown["us-central1", "a3-highgpu-8g"].startswith("spot 47.86592 is not below on-demand 43.06615")
-        assert "under 0.75 of the dearest" in thrown["us-central1", "a2-ultragpu-1g"]
+        assert "under 0.75 of what it costs in the dearest region" in thrown["us-central1", "a2-ultragpu-1g"]
         assert {"us-central1", "us-east4", "europe-west4"} <= {
             region for region, machine in thrown if machine == "a4-highgpu-8g"
         }
