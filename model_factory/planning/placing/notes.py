@@ -68,14 +68,20 @@ def unused(
         yield from _idle_gpus(settings, market, pool, members)
 
 
-def unreserved(settings: Settings, placements: Iterable[Placement]) -> Iterator[Problem]:
-    """Models that are to run on reserved machines first, at sites where none that fits is reserved."""
+def unsold(settings: Settings, placements: Iterable[Placement]) -> Iterator[Problem]:
+    """Models that are to run on reserved or spot machines, at sites where none that fits can be had so."""
     for each in placements:
         ways = [leg.capacity_type for leg in each.legs]
-        if "reserved" in settings.ladder_of(each.model) and "reserved" not in ways:
-            section = settings.sections[each.cloud]
-            message = f"no machine that fits is listed in {section.key()}.reservations for {each.region}; it runs there as {' and '.join(ways)}"
-            yield settings.where.problem((MODELS, each.model.name, "capacity"), message)
+        for capacity in settings.ladder_of(each.model):
+            if capacity not in ways:
+                section = settings.sections[each.cloud]
+                where = (
+                    f"no machine that fits is listed in {section.key()}.reservations for {each.region}"
+                    if capacity == "reserved"
+                    else f"no table has a {capacity} price of an {each.first.offer.accelerator} machine that fits in {each.region}"
+                )
+                message = f"{where}; it runs there as {' and '.join(ways)}"
+                yield settings.where.problem((MODELS, each.model.name, "capacity"), message)
 
 
 def _idle_gpus(

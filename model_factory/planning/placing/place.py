@@ -16,7 +16,7 @@ from model_factory.planning.placing.fit import Need, need_of
 from model_factory.planning.placing.keep import Kept, keep_at, locked_pools
 from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.market import Market
-from model_factory.planning.placing.notes import gone, moved, unreserved, unused
+from model_factory.planning.placing.notes import gone, moved, unsold, unused
 from model_factory.planning.placing.plan import Placement, Plan, Site, site_of
 from model_factory.planning.placing.pools import pools_of, renamed, with_pools
 from model_factory.planning.placing.sold import (
@@ -138,7 +138,7 @@ def place(
         *(note for ask in asks for note in moved(settings, ask.model, named, kept[ask.model.name])),
         *gone(settings, lock),
         *renamed(settings, named, lock),
-        *unreserved(settings, named),
+        *unsold(settings, named),
         *unused(settings, market, named, pools),
     ]
     return Plan(tuple(named), pools, tuple(notes))

@@ -421,6 +421,21 @@ class TestSites:
             assert placed.cloud == cloud
 
 
+class TestWaysToBuy:
+    def test_that_nobody_sells_are_told_where_a_model_runs_without_them(self) -> None:
+        """Rather than to pay on demand in silence."""
+        without = [replace(each, spot_usd_per_hour=None) for each in OFFERS]
+        made = plan(stack({"a": {"spot": True, "clouds": ["aws"]}}), offers=without)
+        (told,) = [each for each in notes(made) if each.startswith(f"{MODELS}.a.capacity: ")]
+        assert "no table has a spot price of" in told
+        assert told.endswith("in us-east-1; it runs there as on-demand")
+
+    def test_that_name_reservations_are_told_where_none_is_listed(self) -> None:
+        made = plan(stack({"a": {"capacity": ["reserved", "on-demand"], "clouds": ["aws"]}}))
+        (told,) = [each for each in notes(made) if each.startswith(f"{MODELS}.a.capacity: ")]
+        assert "no machine that fits is listed in model-factory:aws.reservations for us-east-1" in told
+
+
 class TestWaste:
     def test_gpus_that_no_replica_can_use_are_told_with_what_they_cost(self) -> None:
         made = plan(stack({"a": {"gpusPerReplica": 3, "gpuMemoryGib": 60, "clouds": ["aws"], "accelerators": ["l4"]}}))
