@@ -104,9 +104,9 @@ class TestDev:
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert seconds < LIMIT_SECONDS
         assert checkout.changes == {
-            "update": 2,
+            "update": 3,
             "same": checkout.changes["same"],
-        }  # the autoscaler and its pool
+        }  # the autoscaler, its pool and that of its fall-back
         comment = checkout.made("md")
         assert comment.startswith("<!-- model-factory preview: model-factory/dev -->\n")
         assert len(comment.encode()) <= 60_000
@@ -209,11 +209,11 @@ class TestRealAccounts:
         assert "assumed" not in checkout.made("log")
         assert seconds < LIMIT_SECONDS
 
-    def test_a_replica_more_is_the_autoscaler_and_its_pool(self, checkout: Checkout) -> None:
+    def test_a_replica_more_is_the_autoscaler_and_its_pools(self, checkout: Checkout) -> None:
         checkout.edit("        max: 12\n", "        max: 13\n")
         ended, _ = checkout.preview()
         assert ended.returncode == 0, ended.stdout + ended.stderr
-        assert checkout.changes["update"] == 2
+        assert checkout.changes["update"] == 3
         assert set(checkout.changes) == {"same", "update"}
 
     def test_an_address_range_that_moves_replaces_the_network_and_what_stands_on_it(self, checkout: Checkout) -> None:
