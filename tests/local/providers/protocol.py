@@ -51,17 +51,19 @@ class Made:
 
 @dataclass
 class ProviderEngine:
-    """An engine over one configured provider of a cloud at `url`. `made` has what was created, in order."""
+    """An engine over one configured provider of a cloud at `url`. `made` has what was created, in order; `name` is that of a resource
+    where none is given."""
 
     provider: Any
     url: str
     made: list[Made] = field(default_factory=list, kw_only=True)
+    name: str = field(default="it", kw_only=True)
 
     def urn(self, token: str, name: str) -> str:
-        return f"urn:pulumi:test::factory::{token}::{name}"
+        return f"urn:pulumi:test::factory::{token}::{name or self.name}"
 
     def check(
-        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it"
+        self, token: str, news: Properties, olds: Properties | None = None, *, name: str = ""
     ) -> tuple[Properties, dict[str, str]]:
         request = pb.CheckRequest(
             urn=self.urn(token, name),
@@ -72,17 +74,17 @@ class ProviderEngine:
         response = self.provider.Check(request, Context())
         return wire.decode(response.inputs), {each.property: each.reason for each in response.failures}
 
-    def checked(self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "it") -> Properties:
+    def checked(self, token: str, news: Properties, olds: Properties | None = None, *, name: str = "") -> Properties:
         inputs, failures = self.check(token, news, olds, name=name)
         assert failures == {}
         return inputs
 
     def preview(self, token: str, inputs: Properties) -> Properties:
         """What a preview of a create gives for inputs that were checked."""
-        request = pb.CreateRequest(urn=self.urn(token, "it"), properties=wire.encode(inputs), preview=True)
+        request = pb.CreateRequest(urn=self.urn(token, ""), properties=wire.encode(inputs), preview=True)
         return wire.decode(self.provider.Create(request, Context()).properties)
 
-    def create(self, token: str, news: Properties, *, name: str = "it") -> Made:
+    def create(self, token: str, news: Properties, *, name: str = "") -> Made:
         inputs = self.checked(token, news, name=name)
         urn = self.urn(token, name)
         response = self.provider.Create(pb.CreateRequest(urn=urn, properties=wire.encode(inputs)), Context())
@@ -90,7 +92,7 @@ class ProviderEngine:
         self.made.append(made)
         return made
 
-    def brought_up(self, token: str, inputs: Properties, *, name: str = "it") -> tuple[Made, int]:
+    def brought_up(self, token: str, inputs: Properties, *, name: str = "") -> tuple[Made, int]:
         """What runs of the engine, one after another, come to with these checked inputs, and how many it took.
 
         What a failed one left decides what the next one asks: to finish an object, to look for one, or to create.

@@ -2,7 +2,7 @@
 
 Before a call (`check`): things in use are not deleted, a subnet's zone is one of the region, trust policies are well formed,
 public bucket policies are blocked.
-After a call (`amend`): a bucket begins encrypted and private as S3's have since 2023.
+After a call (`amend`): a bucket begins encrypted and private as S3's have since 2023; a log group's tags go with it.
 NAT gateways that take time are in `nat_gateways`.
 """
 
@@ -217,7 +217,17 @@ def _bucket_encryption_deleted(call: Call) -> None:
         bucket.encryption = DEFAULT_ENCRYPTION
 
 
+def _log_group_deleted(call: Call) -> None:
+    """Its tags go with it; moto would give them to the next one of the name."""
+    logs: Any = backends("logs", call.region)
+    body: Any = call.request.environ["wsgi.input"].getvalue()  # moto has read the request's own stream
+    name = json.loads(body)["logGroupName"]
+    for arn in [each for each in logs.tagger.tags if each.endswith(f":log-group:{name}")]:
+        logs.tagger.delete_all_tags_for_resource(arn)
+
+
 _AMENDS: Final[Mapping[str, Callable[[Call], None]]] = {
+    "logs:DeleteLogGroup": _log_group_deleted,
     "s3:CreateBucket": _bucket_created,
     "s3:DeleteBucketEncryption": _bucket_encryption_deleted,
 }

@@ -26,7 +26,7 @@ def proxy(cloud_url: str) -> Iterator[FaultProxy]:
 @pytest.fixture(scope="module")
 def beside(proxy: FaultProxy, cloud_url: str) -> Engine:
     """An engine whose provider reaches the cloud through the proxy."""
-    return Engine(configured(proxy.url), cloud_url)
+    return Engine(configured(proxy.url), cloud_url, name="lost")  # the cloud keeps tags of what is gone by its name
 
 
 @pytest.fixture(autouse=True)
