@@ -178,8 +178,8 @@ def _program_thread(
         organization=program.organization, root_directory=str(program.root.resolve()),
     )  # fmt: skip
     sdk: Any = settings.SETTINGS
-    sdk.monitor = _DirectStub(monitor, engine_loop)
-    sdk.engine = _DirectStub(engine, engine_loop)
+    stubs = _DirectStub(monitor, engine_loop), _DirectStub(engine, engine_loop)
+    sdk.monitor, sdk.engine = stubs
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     executor = ThreadPoolExecutor(max(request.parallel, 1) * 4, thread_name_prefix="program-call")
@@ -189,25 +189,40 @@ def _program_thread(
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         loop.close()
+        for stub in stubs:
+            stub.end()
 
 
 class _DirectStub:
-    """Stands where the SDK expects a gRPC stub: each method calls the servicer's coroutine on the engine's loop."""
+    """Stands where the SDK expects a gRPC stub: each method calls the servicer's coroutine on the engine's loop.
+
+    The SDK's settings keep it beyond the run; it keeps nothing of the engine and its providers then.
+    """
 
     def __init__(self, servicer: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._servicer = servicer
         self._loop = loop
 
     def __getattr__(self, name: str) -> Callable[[Any], Any]:
-        method = getattr(self._servicer, name)
-
         def call(request: Any) -> Any:
             try:
+                method = getattr(self._servicer, name)
                 return asyncio.run_coroutine_threadsafe(method(request, _DirectContext()), self._loop).result()
             except (CancelledError, RuntimeError) as error:
                 raise DirectCallError(grpc.StatusCode.UNAVAILABLE, "the engine has ended") from error
 
         return call
+
+    def end(self) -> None:
+        """Calls fail from now on as those to an engine that has ended."""
+        self._servicer = _Ended()
+
+
+class _Ended:
+    """In place of a servicer that is gone."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"{name} was called after the engine's end")
 
 
 class DirectCallError(grpc.RpcError):
