@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -74,8 +75,9 @@ class LocalStack:
         project = project.replace("virtualenv: .venv\n", f"virtualenv: {sys.prefix}\n")
         (folder / "Pulumi.yaml").write_text(project, encoding="utf-8")
         text = (ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
-        for cloud, port in DEV_PORTS.items():
-            text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{ports[cloud]}")
+        clouds = {str(port): cloud for cloud, port in DEV_PORTS.items()}
+        # All at once: a free port can begin with the digits of another cloud's.
+        text = re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda found: str(ports[clouds[found[0]]]), text)
         self.stack_file.write_text(text, encoding="utf-8")
         shutil.copy(ROOT / self.lock_file.name, folder)
 
