@@ -21,8 +21,7 @@ from components.kubernetes.weights.route import Folder
 from components.kubernetes.weights.s3 import S3Buckets
 from components.stack import StackTraits
 from model_factory.cost import nodes_for
-from model_factory.graph.quantity import amount
-from model_factory.planning.placing.plan import Placement, Plan, Pool
+from model_factory.planning.placing.plan import Placement, Plan, Pool, to_pack
 from model_factory.planning.settings.aws import AwsSettings
 from model_factory.planning.settings.sections import ModelSettings, Settings
 
@@ -160,10 +159,7 @@ def nodes_at_rest(pool: Pool, placements: Sequence[Placement]) -> int:
     legs = [(each.model, leg) for each in placements for leg in each.legs if leg.pool == pool.name]
     if not legs:
         return 0
-    needs = [
-        ((leg.share.accelerators, amount(model.cpu), model.memory_gib), model.name, leg.least) for model, leg in legs
-    ]
-    return nodes_for(legs[0][1].offer, needs)
+    return nodes_for(legs[0][1].offer, [to_pack(model, leg, leg.least) for model, leg in legs])
 
 
 def bucket_arn(bucket: str) -> pulumi.Output[str]:

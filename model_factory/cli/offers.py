@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from model_factory.cli.amounts import exact
 from model_factory.cli.errors import BadInputError
 from model_factory.cli.options import Json, console_for
 from model_factory.facts.clouds import CLOUDS
@@ -161,16 +162,12 @@ def _document(offer: Offer, rejected: str) -> dict[str, Any]:
         "memoryGib": f"{offer.memory_gib:f}",
         "zones": list(offer.zones),
         "usdPerHour": f"{offer.usd_per_hour:f}",
-        "spotUsdPerHour": _exact(offer.spot_usd_per_hour),
-        "reservedUsdPerHour": _exact(offer.reserved_usd_per_hour),
+        "spotUsdPerHour": exact(offer.spot_usd_per_hour),
+        "reservedUsdPerHour": exact(offer.reserved_usd_per_hour),
         "asOf": offer.as_of.isoformat(),
         "source": offer.source,
         "rejected": rejected or None,
     }
-
-
-def _exact(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"
 
 
 def _table(console: Console, found: Iterable[Offer]) -> Table:

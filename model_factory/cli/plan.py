@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from model_factory.cli.amounts import exact
 from model_factory.cli.errors import BadInputError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.session import Session
@@ -181,7 +182,7 @@ def _sites(machines: Machines) -> dict[str, list[dict[str, str]]]:
 
 
 def _both(idle: Decimal | None, peak: Decimal | None) -> dict[str, str | None]:
-    return {"idle": None if idle is None else f"{idle:f}", "peak": None if peak is None else f"{peak:f}"}
+    return {"idle": exact(idle), "peak": exact(peak)}
 
 
 def _saved(found: Iterable[Move]) -> tuple[Decimal, Decimal]:

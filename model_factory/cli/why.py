@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from model_factory.cli.amounts import exact
 from model_factory.planning.placing.plan import Leg, Placement
 from model_factory.planning.placing.why import Against, Candidate, Held, Why
 
@@ -47,7 +48,7 @@ def _candidate(each: Candidate) -> dict[str, Any]:
         "chosen": each.chosen,
         "legs": [_leg(leg) for leg in placement.legs],
         "replicas": {"min": placement.replicas.min, "max": placement.replicas.max},
-        "usdPerHour": {"idle": _exact(placement.usd_per_hour), "peak": _exact(placement.usd_per_hour_max)},
+        "usdPerHour": {"idle": exact(placement.usd_per_hour), "peak": exact(placement.usd_per_hour_max)},
         "nodes": {"idle": each.at_rest.nodes, "peak": each.at_peak.nodes},
         "idleGpus": {"idle": each.at_rest.idle_gpus, "peak": each.at_peak.idle_gpus},
     }
@@ -60,15 +61,11 @@ def _leg(leg: Leg) -> dict[str, Any]:
         "acceleratorCount": leg.offer.accelerator_count,
         "reservation": leg.reservation.name if leg.reservation else None,
         "replicasPerNode": leg.replicas_per_node,
-        "usdPerNodeHour": _exact(leg.usd_per_node_hour),
+        "usdPerNodeHour": exact(leg.usd_per_node_hour),
         "zones": list(leg.zones),
         "asOf": leg.offer.as_of.isoformat(),
         "source": leg.offer.source,
     }
-
-
-def _exact(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"
 
 
 def show_why(console: Console, stack: str, model: str, told: Why) -> None:

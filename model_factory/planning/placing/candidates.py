@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -60,6 +60,11 @@ def sources(settings: Settings, offer: Offer) -> Iterator[Source]:
     for each in settings.reservations_in(offer.cloud, offer.region):
         if each.machine_type == offer.machine_type:
             yield Source(offer, "reserved", each)
+
+
+def can_be_had(settings: Settings, offer: Offer, ladder: Collection[CapacityType]) -> bool:
+    """Can a machine be bought in one of the ways that a ladder allows?"""
+    return any(each.capacity_type in ladder for each in sources(settings, offer))
 
 
 def choose(

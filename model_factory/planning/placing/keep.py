@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.placing.candidates import Source, choose, legs_of, sources
-from model_factory.planning.placing.fit import Need, fits, misfits, replicas_per_node
+from model_factory.planning.placing.fit import Judge, Need, misfits, replicas_per_node
 from model_factory.planning.placing.lock import LockedPool
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.plan import Placement, Site
@@ -44,10 +44,11 @@ def keep_at(
     if not held:
         return Kept(site, None, tuple(causes))
     accelerator = next(iter(held.values())).offer.accelerator
+    judge = Judge(need)
     there = [
         each
         for offer in market.at(site.cloud, site.region)
-        if offer.accelerator == accelerator and fits(offer, need)
+        if offer.accelerator == accelerator and judge.fits(offer)
         for each in sources(settings, offer)
     ]
     legs = legs_of(need, replicas, choose(need, replicas, ladder, there, held))

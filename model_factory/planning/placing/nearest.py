@@ -12,7 +12,7 @@ from typing import Final
 
 from model_factory.facts.clouds import CLOUDS
 from model_factory.facts.offer import CapacityType, Offer
-from model_factory.planning.placing.candidates import sources
+from model_factory.planning.placing.candidates import can_be_had
 from model_factory.planning.placing.fit import Judge, Misfit, Need
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.plan import Site
@@ -100,7 +100,7 @@ def _takes_from_need(model: ModelSettings, misfit: Misfit) -> bool:
 
 def _unsold(settings: Settings, offer: Offer, ladder: Collection[CapacityType]) -> Iterator[Misfit]:
     """Whether a machine can be bought in one of the ways that the model allows."""
-    if not any(each.capacity_type in ladder for each in sources(settings, offer)):
+    if not can_be_had(settings, offer, ladder):
         why = (
             f": {settings.sections[offer.cloud].key()}.reservations lists none"
             if "reserved" in ladder and offer.cloud in settings.sections

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 
 from model_factory.facts.packing import nodes_for
-from model_factory.graph import quantity
 from model_factory.planning.placing.candidates import candidates
 from model_factory.planning.placing.keep import Kept
 from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.market import Market
-from model_factory.planning.placing.plan import Leg, Placement, Pool, filled
+from model_factory.planning.placing.plan import Leg, Placement, Pool, filled, to_pack
 from model_factory.planning.settings.problems import Problem
 from model_factory.planning.settings.sections import MODELS, ModelSettings, Settings
 
@@ -109,11 +107,7 @@ def _idle(members: Sequence[tuple[Placement, Leg]], *, at_peak: bool) -> tuple[i
     """Idle GPUs and all GPUs of a pool with the replicas that go there by rank."""
     offer = members[0][1].offer
     needs = [
-        (
-            (Decimal(leg.share.count), quantity.amount(each.model.cpu), each.model.memory_gib),
-            each.model.name,
-            filled(each.legs, each.replicas.max if at_peak else each.replicas.min)[leg.rank],
-        )
+        to_pack(each.model, leg, filled(each.legs, each.replicas.max if at_peak else each.replicas.min)[leg.rank])
         for each, leg in members
     ]
     there = nodes_for(offer, needs) * offer.accelerator_count

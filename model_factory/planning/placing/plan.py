@@ -9,6 +9,8 @@ from typing import Final
 
 from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.facts.offer import CapacityType, Offer
+from model_factory.facts.packing import Need
+from model_factory.graph import quantity
 from model_factory.graph.accelerators import Share
 from model_factory.planning.settings.cloud import Reservation
 from model_factory.planning.settings.problems import Problem
@@ -190,6 +192,11 @@ def hourly_price(offer: Offer, capacity_type: CapacityType) -> Decimal | None:
             return offer.spot_usd_per_hour
         case "reserved":
             return offer.reserved_usd_per_hour or offer.usd_per_hour
+
+
+def to_pack(model: ModelSettings, leg: Leg, replicas: int) -> Need:
+    """What so many replicas take of a leg's nodes, as `nodes_for` packs them."""
+    return (leg.share.accelerators, quantity.amount(model.cpu), model.memory_gib), model.name, replicas
 
 
 def filled(legs: Sequence[Leg], replicas: int) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from model_factory.facts.clouds import CLOUDS
-from model_factory.planning.placing.fit import Need, misfits
+from model_factory.planning.placing.fit import Judge, Need, lacking
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.nearest import nearest
 from model_factory.planning.placing.plan import Site
@@ -90,8 +90,9 @@ def describe(model: ModelConfig) -> str:
 
 def _thrown_out(settings: Settings, model: ModelSettings, need: Need, market: Market) -> Iterator[str]:
     """Machines that would fit, but for a price that cannot be right."""
+    judge = Judge(need)
     for offer in market.rejected if set(settings.ladder_of(model)) - {"reserved"} else ():
-        if not misfits(offer, need):
+        if judge.fits(offer):
             reason = market.why_unpriced(offer)
             yield f"{offer.machine_type} in {offer.region} would fit, but its price was rejected: {reason} (`make prices` reads it anew)"
             return
@@ -102,9 +103,9 @@ def _pinned(need: Need, market: Market) -> Iterator[str]:
     named = need.machine_types or need.accelerators
     if named:
         there = [offer for offer in market.offers if {offer.machine_type, offer.accelerator} & named]
-        lacking = {each.reason for offer in there for each in misfits(offer, need) if each.subject == "hardware"}
-        if len(lacking) == 1 and all(any(m.subject == "hardware" for m in misfits(o, need)) for o in there):
-            yield f"{', '.join(sorted(named))} {lacking.pop()}"
+        reasons = {lacking(offer, need.hardware) for offer in there if offer.accelerator_count}
+        if len(reasons) == 1 and (reason := reasons.pop()):
+            yield f"{', '.join(sorted(named))} {reason}"
 
 
 def _no_offers(settings: Settings, model: ModelSettings) -> str:

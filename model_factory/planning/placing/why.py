@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from model_factory.facts.offer import Offer
-from model_factory.planning.placing.candidates import candidates, rank, sources
-from model_factory.planning.placing.fit import Misfit, misfits, need_of
+from model_factory.planning.placing.candidates import can_be_had, candidates, rank
+from model_factory.planning.placing.fit import Judge, Misfit, need_of
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.place import Sites
 from model_factory.planning.placing.plan import Placement, Plan, Site, filled
@@ -94,7 +94,7 @@ def _held(placement: Placement, replicas: int) -> Held:
 def _against(
     settings: Settings, model: ModelSettings, sites: Sites, taken: set[tuple[Site, str]], market: Market
 ) -> tuple[Against, ...]:
-    need, ladder = need_of(settings, model), settings.ladder_of(model)
+    judge, ladder = Judge(need_of(settings, model)), settings.ladder_of(model)
     found: defaultdict[tuple[str, tuple[str, ...]], list[Site]] = defaultdict(list)
     order: dict[tuple[str, tuple[str, ...]], tuple[int, Decimal, Decimal]] = {}
     machines: dict[str, Offer] = {}
@@ -102,14 +102,14 @@ def _against(
         site = Site(offer.cloud, offer.region)
         if not offer.accelerator_count or (site, offer.machine_type) in taken:
             continue
-        wrong = misfits(offer, need)
+        wrong = judge.against(offer)
         reasons = _reasons(wrong)
         if not wrong:
             if not sites.admit((), site):
                 reasons = ("fits, and is not at one of the model's sites",)
             elif market.why_unpriced(offer):
                 reasons = ("fits, and its price was rejected; `factory offers --rejected` says why",)
-            elif not any(each.capacity_type in ladder for each in sources(settings, offer)):
+            elif not can_be_had(settings, offer, ladder):
                 reasons = (f"fits, and cannot be had as {' or '.join(ladder)}",)
             else:
                 reasons = ("fits, and a machine with the same accelerator is cheaper there",)
