@@ -16,7 +16,8 @@ class StackTraits:
     """What every site of a stack is given alike.
 
     `render_to` is the folder for clusters' objects, None where clusters are real; `disposable` lets stores be deleted with what is in
-    them; `protect` keeps what holds state from being deleted at all; `labels` are on everything that takes some.
+    them; `protect` keeps what holds state from being deleted at all; `labels` are on everything that takes some. `identity` are those of
+    them that tell whose a resource is: they stay while it lives, whatever the stack file says of labels.
     """
 
     stack: str
@@ -24,6 +25,7 @@ class StackTraits:
     disposable: bool
     protect: bool
     labels: Mapping[str, str]
+    identity: Mapping[str, str]
 
     @classmethod
     def of(cls, settings: Settings) -> StackTraits:
@@ -33,17 +35,17 @@ class StackTraits:
             render_to=settings.local.render_to if settings.local else None,
             disposable=settings.environment == "dev",
             protect=settings.environment == "prod",
-            labels={
-                **settings.labels,
-                "environment": settings.environment,
-                "managed-by": settings.project,
-                "stack": settings.stack,
-            },
+            labels={**settings.labels, **(identity := _identity(settings))},
+            identity=identity,
         )
 
     def labels_of(self, model: ModelSettings) -> Mapping[str, str]:
         """The labels of what belongs to one model: the stack's and its own, which come first where both have one."""
         return {**self.labels, **model.labels, "model": model.name}
+
+
+def _identity(settings: Settings) -> Mapping[str, str]:
+    return {"environment": settings.environment, "managed-by": settings.project, "stack": settings.stack}
 
 
 class Site(Protocol):

@@ -42,6 +42,7 @@ class EksClusterArgs(TypedDict):
     control_plane_security_group_id: pulumi.Input[str]
     protect: bool
     tags: Mapping[str, str]
+    machine_tags: Mapping[str, str]
 
 
 class EksCluster(pulumi.ComponentResource):
@@ -163,6 +164,7 @@ class EksCluster(pulumi.ComponentResource):
                 "subnet_ids": args["vpc_subnet_ids"],
                 "shape": system_pool_shape(settings.system_machine_type, settings.system_nodes_total),
                 "tags": tags,
+                "machine_tags": args["machine_tags"],
             },
             # Nodes without these policies cannot join, and without the CNI they never become ready.
             pulumi.ResourceOptions(parent=self, depends_on=[*node_policies, *node_addons]),

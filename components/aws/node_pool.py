@@ -26,6 +26,7 @@ class EksNodePoolArgs(TypedDict):
     subnet_ids: Sequence[pulumi.Input[str]]
     shape: NodePoolShape
     tags: Mapping[str, str]
+    machine_tags: Mapping[str, str]
 
 
 class EksNodePool(pulumi.ComponentResource):
@@ -34,6 +35,10 @@ class EksNodePool(pulumi.ComponentResource):
     Instance metadata asks for a token and stops at the node (hop limit 1): pods cannot take the node's role.
     A changed machine type replaces the group, the new one first; its physical name is therefore Pulumi's. A group of reserved machines
     starts none that are not: its subnets must be in the reservation's zone.
+
+    `tags` are on group and template. Machines and their disks carry `machine_tags` alone: these are part of the template's version, so that
+    one that changes replaces every node (docs.aws.amazon.com/eks/latest/userguide/launch-templates.html). Nor do they get the group's
+    tags; by them, and by those that EKS adds (`eks:cluster-name`, `eks:nodegroup-name`), their cost is told apart.
     """
 
     node_group_name: pulumi.Output[str]
@@ -41,7 +46,7 @@ class EksNodePool(pulumi.ComponentResource):
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:cluster:EksNodePool", name, {}, opts)
         region, shape, tags = args["region"], args["shape"], args["tags"]
-        node_tags = {**tags, "Name": name}
+        machine_tags = {**args["machine_tags"], "Name": name}
         template = aws.ec2.LaunchTemplate(
             name,
             region=region,
@@ -71,8 +76,8 @@ class EksNodePool(pulumi.ComponentResource):
             if shape.reservation
             else None,
             tag_specifications=[
-                {"resource_type": "instance", "tags": node_tags},
-                {"resource_type": "volume", "tags": node_tags},
+                {"resource_type": "instance", "tags": machine_tags},
+                {"resource_type": "volume", "tags": machine_tags},
             ],
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self),
@@ -96,7 +101,7 @@ class EksNodePool(pulumi.ComponentResource):
             node_repair_config={"enabled": True},
             labels=shape.labels,
             taints=[{"key": t.key, "value": t.value, "effect": t.cloud_effect} for t in shape.taints],
-            tags=node_tags,
+            tags={**tags, "Name": name},
             # The autoscaler moves the size between our runs; taking it back would stop serving nodes.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["scalingConfig.desiredSize"]),
         )

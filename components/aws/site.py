@@ -80,6 +80,7 @@ class AwsRegion(pulumi.ComponentResource):
                 "control_plane_security_group_id": network.control_plane_security_group_id,
                 "protect": traits.protect,
                 "tags": tags,
+                "machine_tags": traits.identity,
             },
             # Nodes fetch their first images through gateways and routes that no input of theirs names.
             pulumi.ResourceOptions(parent=self, depends_on=[network]),
@@ -115,6 +116,7 @@ class AwsRegion(pulumi.ComponentResource):
                     else network.private_subnet_ids,
                     "shape": gpu_pool_shape(pool, nodes_at_rest(pool, args["placements"])),
                     "tags": tags,
+                    "machine_tags": traits.identity,
                 },
                 # Nodes cannot join before their role has its policies and the CNI is there.
                 pulumi.ResourceOptions(parent=self, depends_on=[cluster]),

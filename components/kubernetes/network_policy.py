@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 # A namespace gets access to models by this label.
 CLIENT_LABEL = "model-factory/client"
-METRICS_NAMESPACE = "monitoring"
+# Where metrics are read from: a Prometheus of one's own, and the collectors of GKE's managed one, which are in the one or the other by how
+# it was turned on (github.com/GoogleCloudPlatform/prometheus-engine/issues/257).
+METRICS_NAMESPACES = ("monitoring", "gmp-system", "gke-gmp-system")
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
 
 
@@ -29,7 +31,7 @@ def default_deny() -> NetworkPolicySpecArgsDict:
 def model_traffic(
     runtime: Runtime, egress: Iterable[NetworkPolicyEgressRuleArgsDict], selector: Mapping[str, str]
 ) -> NetworkPolicySpecArgsDict:
-    """Requests from labelled namespaces, metrics to the monitoring namespace, names from DNS, and what else is let out."""
+    """Requests from labelled namespaces, metrics to the namespaces that read them, names from DNS, and what else is let out."""
     return {
         "pod_selector": {"match_labels": selector},
         "policy_types": ["Ingress", "Egress"],
@@ -65,7 +67,7 @@ def _ingress(runtime: Runtime) -> list[NetworkPolicyIngressRuleArgsDict]:
             "ports": [{"port": port, "protocol": "TCP"} for port in serving],
         },
         {
-            "from_": [_namespace(METRICS_NAMESPACE)],
+            "from_": [_namespace(name) for name in METRICS_NAMESPACES],
             "ports": [{"port": runtime.ports[runtime.metrics_port], "protocol": "TCP"}],
         },
     ]

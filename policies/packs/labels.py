@@ -78,7 +78,8 @@ def _label(draft: Draft) -> None:
     if parent is not None:
         _add(draft, parent, last, values)
     if draft.type == LAUNCH_TEMPLATE:
-        _label_made(draft, values)
+        kept = draft.config["machines"]
+        _label_made(draft, {key: value for key, value in values.items() if key in kept})
 
 
 @theme.resource(
@@ -94,6 +95,11 @@ def _label(draft: Draft) -> None:
     ),
     config={
         "required": texts(("environment", "managed-by", "stack"), "Labels that everything carries that can carry any."),
+        # docs.aws.amazon.com/eks/latest/userguide/launch-templates.html: all nodes are recycled to match another version of their template.
+        "machines": texts(
+            ("environment", "managed-by", "stack"),
+            "Those of them that machines of a launch template carry: one that changes there replaces every machine.",
+        ),
         "values": Setting(
             {"managed-by": "{project}", "stack": "{stack}"},
             {"type": "object", "additionalProperties": {"type": "string"}},
@@ -107,6 +113,7 @@ def cost_labels(resource: Resource, report: Report) -> None:
     with report.guard():
         _report_missing(resource.props, LABELS[resource.type], required, "it", report)
     if resource.type == LAUNCH_TEMPLATE:
+        kept = [key for key in required if key in resource.config["machines"]]
         specs: dict[str, Props] = {}
         for spec in report.items(resource.props, "tagSpecifications"):
             with report.guard():
@@ -116,7 +123,7 @@ def cost_labels(resource: Resource, report: Report) -> None:
                 # What is unknown may be what is missing.
                 report.finish()
             with report.guard():
-                _report_missing(specs.get(kind, {}), ("tags",), required, f"each {kind} it makes", report)
+                _report_missing(specs.get(kind, {}), ("tags",), kept, f"each {kind} it makes", report)
 
 
 def _label_made(draft: Draft, values: Mapping[str, str]) -> None:

@@ -115,6 +115,15 @@ class TestLabels:
         assert judged(POLICIES, "cost-labels", BUCKET, required=["owner"]).violations
         assert judged(POLICIES, "cost-labels", changed(BUCKET, "tags", {"owner": "x"}), required=["owner"]).passed
 
+    def test_machines_are_asked_for_those_that_do_not_change_only(self) -> None:
+        template = changed(TEMPLATE, "tags", {**LABELS, "owner": "x"})
+        assert judged(POLICIES, "cost-labels", template, required=["stack", "owner"]).passed
+        named = judged(POLICIES, "cost-labels", template, required=["owner"], machines=["owner"]).violations
+        assert [each.split()[1] for each in named] == ["instance", "volume"]
+        bare = changed(template, SPEC, GONE)
+        (one, *_) = remediated(POLICIES, "cost-labels", bare, values={**OURS, "owner": "x"})[SPEC]
+        assert one["tags"] == OURS
+
 
 class TestProtection:
     @pytest.mark.parametrize("given", [BUCKET, GCS, KMS, ECR, EKS, GKE], ids=lambda each: each.type)

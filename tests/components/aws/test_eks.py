@@ -19,6 +19,7 @@ ARGS: EksClusterArgs = {
     "control_plane_security_group_id": "sg-1",
     "protect": False,
     "tags": {"team": "a"},
+    "machine_tags": {"stack": "dev"},
 }
 POOL = Pool("l4x1-spot", "aws", "us-east-1", "g6.xlarge", "l4", 1, "spot", max_nodes=4)
 
@@ -39,7 +40,8 @@ def pool(run: Any) -> Any:
                 "node_role_arn": "arn:role",
                 "subnet_ids": ["subnet-1"],
                 "shape": gpu_pool_shape(POOL, 2),
-                "tags": {},
+                "tags": {"team": "a"},
+                "machine_tags": {"stack": "dev"},
             },
         )
     )
@@ -106,6 +108,12 @@ class TestNodes:
         (disk,) = pool.one(":LaunchTemplate").inputs["blockDeviceMappings"]
         assert disk["ebs"]["encrypted"] == "true"
 
+    def test_a_changed_label_replaces_no_node(self, pool: Any, cluster: Any) -> None:
+        for template in (*pool.of(":LaunchTemplate"), *cluster.of(":LaunchTemplate")):
+            for made in template.inputs["tagSpecifications"]:
+                assert made["tags"] == {"stack": "dev", "Name": template.name}
+            assert template.inputs["tags"]["team"] == "a"
+
     def test_the_autoscaler_owns_the_size(self, pool: Any) -> None:
         group = pool.one(":NodeGroup")
         assert group.ignore_changes == ("scalingConfig.desiredSize",)
@@ -124,6 +132,7 @@ class TestNodes:
             "subnet_ids": ["subnet-1"],
             "shape": gpu_pool_shape(POOL, 0),
             "tags": {},
+            "machine_tags": {},
         }
         name = "dev-aws-us-east-1-l4x1-reserved-g6-xlarge-cr-0123456789abcdef0"
         group = run(lambda: EksNodePool(name, args)).one(":NodeGroup")

@@ -197,6 +197,14 @@ class TestModelTraffic:
         for spec in self.policies(dev).values():
             assert all(rule["from"] and rule["ports"] for rule in spec["ingress"])
 
+    def test_metrics_are_read_from_a_prometheus_in_the_cluster_and_from_googles_own(self, dev: Any) -> None:
+        for spec in self.policies(dev).values():
+            readers = [
+                [peer["namespaceSelector"]["matchLabels"].get("kubernetes.io/metadata.name") for peer in rule["from"]]
+                for rule in spec["ingress"]
+            ]
+            assert readers[-1] == ["monitoring", "gmp-system", "gke-gmp-system"]
+
     def test_models_on_aws_go_nowhere_but_to_dns(self, dev: Any) -> None:
         (rule,) = self.policies(dev)["assistant"]["egress"]
         assert {port["port"] for port in rule["ports"]} == {53}
