@@ -46,12 +46,14 @@ RUNNER = Path(__file__).with_name("engine_run.py")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One phase of one engine: wall seconds (median of the runs) and the peak memory of the process tree in MiB."""
+    """One phase of one engine: wall seconds (median, least and most of the rounds) and the peak memory of the process tree in MiB."""
 
     engine: str
     resources: int
     phase: str
     seconds: float
+    least_seconds: float
+    most_seconds: float
     peak_mib: float
 
 
@@ -171,21 +173,39 @@ ENGINES: Mapping[str, Callable[[Path, int], dict[str, Callable[[], tuple[float, 
 }
 
 
-def run_case(engine: str, count: int, repeats: int) -> list[Figure]:
-    """All phases of one engine, in a fresh folder; preview and no-op are repeated, `up` from nothing is run once."""
-    figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="factory-bench-") as name:
-        phases = ENGINES[engine](Path(name), count)
-        for phase in PHASES:
-            runs = [phases[phase]() for _ in range(1 if phase == "up" else repeats)]
-            figures.append(
-                Figure(engine, count, phase, statistics.median(s for s, _ in runs), max(mib for _, mib in runs))
-            )
-            print(
-                f"{engine:>13}  {count:>6,}  {phase:<9} {figures[-1].seconds:8.2f} s {figures[-1].peak_mib:8.0f} MiB",
-                flush=True,
-            )
-    return figures
+def run_count(engines: Sequence[str], count: int, rounds: int) -> list[Figure]:
+    """Every phase of these engines. Each round begins anew, and each of its phases goes through all engines before the next, the order
+    turning: a load that changes meanwhile falls on all alike."""
+    runs: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for turn in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="factory-bench-") as name:
+            phases: dict[str, Mapping[str, Callable[[], tuple[float, float]]]] = {}
+            for engine in engines:
+                folder = Path(name, engine.replace(" ", "-"))
+                folder.mkdir()
+                phases[engine] = ENGINES[engine](folder, count)
+            for phase in PHASES:
+                for engine in (*engines[turn % len(engines) :], *engines[: turn % len(engines)]):
+                    measured = phases[engine][phase]()
+                    runs.setdefault((engine, phase), []).append(measured)
+                    print(f"round {turn + 1}  {engine:>13}  {count:>6,}  {phase:<9} {measured[0]:8.2f} s", flush=True)
+        stop_servers()
+    return [_figure(engine, count, phase, runs[engine, phase]) for engine in engines for phase in PHASES]
+
+
+def _figure(engine: str, count: int, phase: str, runs: Sequence[tuple[float, float]]) -> Figure:
+    seconds = sorted(each for each, _ in runs)
+    return Figure(
+        engine, count, phase, statistics.median(seconds), seconds[0], seconds[-1], max(mib for _, mib in runs)
+    )
+
+
+def stop_servers() -> None:
+    """End the providers that were served for the CLI."""
+    while _SERVERS:
+        server = _SERVERS.pop()
+        server.terminate()
+        server.wait()
 
 
 def compare(figures: Sequence[Figure]) -> list[str]:
@@ -215,23 +235,27 @@ def main() -> None:
         type=int,
         nargs="*",
         default=[1000],
-        help="counts for the Pulumi CLI (5,000 take it many minutes)",
+        help="those of the counts that the Pulumi CLI runs, too (5,000 take it many minutes)",
     )
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5, help="for each count; each begins with an empty state")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON at the end")
     arguments = parser.parse_args()
+    engines = [engine for engine in ENGINES if engine == "local engine" or shutil.which(engine)]
+    for engine in ENGINES.keys() - set(engines):
+        print(f"{engine} is not on PATH and is left out")
     figures: list[Figure] = []
     try:
-        for engine in ENGINES:
-            if engine != "local engine" and shutil.which(engine) is None:
-                print(f"{engine:>13}  not on PATH, left out")
-                continue
-            for count in arguments.counts if engine != "pulumi" else arguments.cli_counts:
-                figures += run_case(engine, count, arguments.repeats)
+        for count in arguments.counts:
+            taking = [engine for engine in engines if engine != "pulumi" or count in arguments.cli_counts]
+            figures += run_count(taking, count, arguments.rounds)
     finally:
-        for server in _SERVERS:
-            server.terminate()
-            server.wait()
+        stop_servers()
+    print("\nmedian of the rounds (least to most), peak memory")
+    for each in figures:
+        print(
+            f"{each.engine:>13}  {each.resources:>6,}  {each.phase:<9} {each.seconds:8.2f} s"
+            f" ({each.least_seconds:.2f} to {each.most_seconds:.2f}) {each.peak_mib:8.0f} MiB"
+        )
     print()
     for line in compare(figures):
         print(line)

@@ -2,6 +2,7 @@
 
 Does what `pulumi-language-python-exec` does (it is not on PyPI), and takes three costs out of the SDK: its DEBUG messages, each a
 blocking call to the engine, the rescan of all pending outputs when one completes, and the whole stack trace sent per resource.
+Python is told to look for unreachable cycles seldom: with the defaults that is a third of the time of a program of 1,000 resources.
 Configuration comes in PULUMI_CONFIG and PULUMI_CONFIG_SECRET_KEYS. The program is a folder with a `__main__.py`.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import runpy
@@ -34,6 +36,9 @@ from pulumi.runtime.rpc_manager import RPCManager
 SHOWN_EXIT_CODE: Final = 32
 # Resource, CustomResource or ComponentResource, and the class itself: what calls the third made the resource.
 _CONSTRUCTORS: Final = 3
+# Containers made before Python looks for cycles, and how often before it looks among the older ones. Nearly all that a program makes lives
+# until it ends: at 1,000 and 5,000 resources it takes as much memory as with the defaults (700, 10, 10).
+_COLLECT_SELDOM: Final = (100_000, 50, 100)
 # The SDK's modules, changed in place; its types do not describe what is changed.
 _STACK_MODULE: Final[Any] = pulumi.runtime.stack
 _RESOURCE_MODULE: Final[Any] = pulumi.runtime.resource
@@ -43,6 +48,7 @@ _SETTINGS: Final[Any] = settings.SETTINGS
 def main(arguments: list[str]) -> int:
     """Run the program; the exit code is 0, or `SHOWN_EXIT_CODE` where it failed and said why."""
     options = _options(arguments)
+    gc.set_threshold(*_COLLECT_SELDOM)
     threading.Thread(target=_end_with_engine, args=(options.lifeline,), name="lifeline", daemon=True).start()
     tune_sdk()
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
