@@ -24,7 +24,10 @@ class AwsModelIdentityArgs(TypedDict):
 
 
 class AwsModelIdentity(pulumi.ComponentResource):
-    """A role for one service account of one cluster, by EKS Pod Identity. It can read one folder of one bucket."""
+    """A role for one service account of one cluster, by EKS Pod Identity. It can read one folder of one bucket.
+
+    Another folder or bucket is another policy: the one before stays until the Pods that read with it are gone.
+    """
 
     role_arn: pulumi.Output[str]
 
@@ -44,7 +47,8 @@ class AwsModelIdentity(pulumi.ComponentResource):
             policy=pulumi.Output.all(args["bucket_arn"], args["key_arn"]).apply(
                 lambda arns: policy_json(read_statements(arns[0], args["prefix"], arns[1]))
             ),
-            opts=child,
+            # Changed in place it would take from running Pods what they read. Names are Pulumi's, so both are there meanwhile.
+            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["policy"]),
         )
         aws.eks.PodIdentityAssociation(
             name,

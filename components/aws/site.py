@@ -133,7 +133,7 @@ class AwsRegion(pulumi.ComponentResource):
                     "namespace": model_namespace(model.name),
                     "service_account": service_account_name(model.name),
                     "bucket_arn": bucket_arn(folder.bucket) if folder.bucket else bucket.bucket_arn,
-                    "prefix": folder.prefix,
+                    "prefix": folder.readable,
                     "key_arn": None if folder.bucket else bucket.key_arn,
                     "tags": traits.labels_of(model),
                 },

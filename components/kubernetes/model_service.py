@@ -48,12 +48,8 @@ class ModelService(pulumi.ComponentResource):
         runtime = RUNTIMES[model.runtime]
         child = pulumi.ResourceOptions(parent=self)
         selector = selector_labels(model)
-        labels = {
-            **args["labels"],
-            **selector,
-            "app.kubernetes.io/part-of": "model-factory",
-            "model": model.name,
-        }
+        own = {**selector, "app.kubernetes.io/part-of": "model-factory", "model": model.name}
+        labels = {**args["labels"], **own}
         space = ModelNamespace(name, {"namespace": model_namespace(model.name), "labels": labels}, child)
         namespaced: ObjectMetaArgsDict = {"namespace": space.namespace, "labels": labels}
 
@@ -87,13 +83,10 @@ class ModelService(pulumi.ComponentResource):
             volume=volume,
         )
         deadline_seconds = runtime.startup_seconds + NODE_AND_IMAGE_SECONDS
-        served: ObjectMetaArgsDict = (
-            {**namespaced, "annotations": {REVISION: model.weights.revision}} if model.weights.revision else namespaced
-        )
+        revision = {REVISION: model.weights.revision} if model.weights.revision else {}
         deployment = kubernetes.apps.v1.Deployment(
             name,
-            # On the Deployment alone: on its Pods it would make them anew.
-            metadata=served,
+            metadata={**namespaced, "annotations": revision} if revision else namespaced,
             spec={
                 "selector": {"match_labels": selector},
                 # A new Pod serves before an old one goes.
@@ -104,7 +97,9 @@ class ModelService(pulumi.ComponentResource):
                 "progress_deadline_seconds": deadline_seconds,
                 "revision_history_limit": 5,
                 "template": {
-                    "metadata": {"labels": labels, "annotations": weights.pod_annotations},
+                    # Another revision is another Pod, whichever way its weights come.
+                    # The stack's labels and the model's are on all objects but Pods: there another one would start them anew.
+                    "metadata": {"labels": own, "annotations": {**weights.pod_annotations, **revision}},
                     "spec": pod_spec(placement, runtime, weights, parts, selector),
                 },
             },

@@ -26,6 +26,8 @@ from model_factory.planning.settings.sections import ModelSettings
 
 # Any number but 0: the images' own users differ, and none needs to be a particular one.
 SERVER_USER = 1000
+# Images have no name for that number, and what asks for one fails: torch does when it is imported (github.com/vllm-project/vllm/issues/44548).
+SERVER_NAME = "model-server"
 # Endpoints take some seconds to leave every load balancer after a Pod is told to stop.
 PRE_STOP_SECONDS = 10
 
@@ -103,9 +105,9 @@ def _container(
     live = _http_probe(runtime, filled(runtime.live_path, values))
     gpus = {share.resource: str(share.count)}
     memory = memory_quantity(model.memory_gib)
-    env: list[EnvVarArgsDict] = [
-        {"name": key, "value": value} for key, value in {"HOME": SCRATCH_ROOT, **runtime.env}.items()
-    ]
+    offline = {} if model.weights.scheme in runtime.fetches else runtime.offline
+    variables = {"HOME": SCRATCH_ROOT, "USER": SERVER_NAME, **runtime.env, **offline}
+    env: list[EnvVarArgsDict] = [{"name": key, "value": value} for key, value in variables.items()]
     return {
         "name": "server",
         "image": parts.image,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 
 def fit(name: str, limit: int) -> str:
@@ -16,3 +17,8 @@ def fit(name: str, limit: int) -> str:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:4]
     return f"{name[: limit - 5].rstrip('-')}-{digest}"
+
+
+def told_apart(*parts: object) -> str:
+    """Eight hex digits of a hash: a name with them is another one for other parts."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]

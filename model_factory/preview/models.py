@@ -15,6 +15,7 @@ from model_factory.cost.clouds import capacity_of
 from model_factory.cost.pools import Workload, workloads_of
 from model_factory.cost.values import Change, Delta, Span, Sums, site_name
 from model_factory.facts.machines import machines
+from model_factory.graph import paths
 from model_factory.graph.declared import is_a
 from model_factory.graph.graph import Graph
 from model_factory.graph.masking import UNKNOWN_TEXT
@@ -249,7 +250,8 @@ def _causes(before: _Side, after: _Side, old: Key, new: Key, fates: _Fates) -> I
         lost = Requests(lost=True, told="all until the new one serves: the old one goes first")
         yield f"its {will.resource.kind} is replaced", lost if fates.old_goes_first(urn) else _NONE
     elif moved:
-        yield "its Pods change", _rolled(will)
+        revised = before.place(old).revision != after.place(new).revision
+        yield "new revision" if revised else "its Pods change", _rolled(will)
     kept = {pool.resource.urn for pool in after.pools(will)}
     for pool in before.pools(was):
         urn, name = pool.resource.urn, pool.resource.name
@@ -342,8 +344,8 @@ def _aspects(before: Place | None, after: Place | None) -> Iterator[Aspect]:
             yield Aspect("Pod settings", named, named)
 
 
-# What the rows of machine and image say already.
-_TOLD: Final = ("image", "nodeSelector", "affinity")
+# What the rows of machine, image and revision say already.
+_TOLD: Final = ("image", "nodeSelector", "affinity", paths.to_text(("metadata", "annotations", REVISION)))
 
 
 def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -49,6 +49,7 @@ class Registered:
     parent: str
     protect: bool
     ignore_changes: tuple[str, ...]
+    replace_on_changes: tuple[str, ...]
     dependencies: frozenset[str]
     provider: str
     create_timeout: str
@@ -127,6 +128,7 @@ class RecordingMonitor(mocks.MockMonitor):
                     parent=request.parent,
                     protect=request.protect,
                     ignore_changes=tuple(request.ignoreChanges),
+                    replace_on_changes=tuple(request.replaceOnChanges),
                     dependencies=frozenset(request.dependencies),
                     provider=request.provider,
                     create_timeout=request.customTimeouts.create,

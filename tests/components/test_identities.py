@@ -5,31 +5,33 @@ from typing import Any
 
 import pytest
 
-from components.aws.identity import AwsModelIdentity, read_statements
+from components.aws.identity import AwsModelIdentity, AwsModelIdentityArgs, read_statements
 from components.gcp.identity import GcpModelIdentity
+
+ARGS: AwsModelIdentityArgs = {
+    "region": "us-east-1",
+    "cluster_name": "c",
+    "namespace": "model-m",
+    "service_account": "m",
+    "bucket_arn": "arn:aws:s3:::b",
+    "prefix": "m/1/",
+    "key_arn": "arn:key",
+    "tags": {},
+}
 
 
 class TestAwsModelIdentity:
     def test_only_pods_of_the_cluster_can_take_the_role(self, run: Any) -> None:
-        seen = run(
-            lambda: AwsModelIdentity(
-                "m",
-                {
-                    "region": "us-east-1",
-                    "cluster_name": "c",
-                    "namespace": "model-m",
-                    "service_account": "m",
-                    "bucket_arn": "arn:aws:s3:::b",
-                    "prefix": "m/1/",
-                    "key_arn": "arn:key",
-                    "tags": {},
-                },
-            )
-        )
+        seen = run(lambda: AwsModelIdentity("m", ARGS))
         (trust,) = json.loads(seen.one(":Role").inputs["assumeRolePolicy"])["Statement"]
         assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
         association = seen.one(":PodIdentityAssociation").inputs
         assert (association["namespace"], association["serviceAccount"]) == ("model-m", "m")
+
+    def test_another_place_is_another_policy_beside_the_one_that_runs(self, run: Any) -> None:
+        seen = run(lambda: AwsModelIdentity("m", {**ARGS, "prefix": "other/"}))
+        assert seen.one(":RolePolicy").replace_on_changes == ("policy",)
+        assert "name" not in seen.one(":RolePolicy").inputs, "with a name of ours the old one would go first"
 
     @pytest.mark.parametrize("key", ["arn:key", None])
     def test_reads_one_folder_and_writes_nowhere(self, key: str | None) -> None:

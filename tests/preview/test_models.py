@@ -95,6 +95,20 @@ class TestRestarts:
         assert change.restarts == "yes: its Pods change"
         assert change.requests.told == "none"
 
+    def test_another_revision_is_told_as_the_reason(self) -> None:
+        def of(revision: str) -> States:
+            note = {"annotations": {"model-factory/revision": revision}}
+            found = deepcopy(detector())
+            (urn,) = [each for each in found if each.endswith("Deployment::dev-aws-detector")]
+            inputs = found[urn]["inputs"]
+            inputs["metadata"] |= note
+            inputs["spec"]["template"]["metadata"] |= note
+            return found
+
+        change = changed(of("1"), of("2"))["detector aws/us-east-1"]
+        assert change.restarts == "yes: new revision"
+        assert told(change) == {"revision": ("1", "2")}
+
     def test_pods_that_all_go_before_new_ones_come_lose_requests(self) -> None:
         change = changed(detector(strategy="Recreate"), detector(strategy="Recreate", tag="2"))[
             "detector aws/us-east-1"

@@ -44,6 +44,61 @@ class TestReplicas:
         assert [scaler["spec"]["minReplicas"] for scaler in scalers] == [3]
 
 
+class TestWeights:
+    """New weights are one rollout, and whoever serves the old ones can read them until it ends."""
+
+    def test_are_rolled_out_once_and_nothing_that_runs_loses_its_own(self, stack: LocalStack) -> None:
+        stack.factory("up", "--yes")
+
+        def move(config: dict[str, Any]) -> None:
+            models = config["model-factory:models"]
+            models["image-classifier"]["weights"]["revision"] = "2"
+            models["object-detector"]["weights"]["uri"] = "bucket://elsewhere"
+            models["embeddings"]["weights"]["revision"] = "2.0.0"
+
+        stack.edit(move)
+        preview = stack.factory("preview", "--json").json
+        volume = ["create PersistentVolume", "create PersistentVolumeClaim"]
+        gone = ["delete PersistentVolumeClaim", "delete PersistentVolume"]
+        assert told(preview, "image-classifier") == [*volume, "update Deployment", *gone]
+        assert told(preview, "embeddings") == ["update Deployment"]
+        steps = told(preview, "object-detector")
+        assert sorted(steps) == sorted(["create RolePolicy", "delete RolePolicy", *volume, "update Deployment", *gone])
+        assert steps.index("create RolePolicy") < steps.index("update Deployment") < steps.index("delete RolePolicy")
+        restarts = {each["model"]: each["restarts"] for each in preview["modelChanges"]}
+        assert restarts == {
+            "embeddings": "yes: new revision",
+            "image-classifier": "yes: new revision",
+            "object-detector": "yes: its Pods change",
+        }
+
+        assert done(stack) == {"replace": 5, "update": 3}
+        objects = dict(self.objects(stack, "image-classifier"))
+        pod = objects["Deployment"]["spec"]["template"]
+        (claim,) = [each["persistentVolumeClaim"] for each in pod["spec"]["volumes"] if each["name"] == "weights"]
+        assert claim["claimName"] == objects["PersistentVolumeClaim"]["metadata"]["name"]
+        assert objects["PersistentVolumeClaim"]["spec"]["volumeName"] == objects["PersistentVolume"]["metadata"]["name"]
+        assert "prefix image-classifier/2/" in objects["PersistentVolume"]["spec"]["mountOptions"]
+        assert done(stack) == {}
+
+    def objects(self, stack: LocalStack, model: str) -> list[tuple[str, Any]]:
+        return [
+            (kind, item)
+            for cluster in stack.rendered().values()
+            for (kind, _), item in cluster.items()
+            if item["metadata"].get("labels", {}).get("model") == model
+        ]
+
+
+def told(preview: Any, model: str) -> list[str]:
+    """What a preview does to a model's resources, in its order: `create Deployment`."""
+    return [
+        f"{step['op'].partition('-')[0]} {step['urn'].split('::')[2].rpartition(':')[2]}"
+        for step in preview["steps"]
+        if step["op"] not in ("same", "replace") and step["urn"].endswith(f"-{model}")
+    ]
+
+
 class TestMachineType:
     """`text-classifier` is pinned to the other size of its cloud's L4 machines."""
 

@@ -13,6 +13,9 @@ WEIGHTS_ROOT: Final = "/models"
 CONFIG_ROOT: Final = "/etc/model-server"
 SCRATCH_ROOT: Final = "/tmp"  # noqa: S108 (inside the container, an emptyDir)
 
+HUB_OFFLINE: Final[Mapping[str, str]] = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+"""huggingface.co/docs/huggingface_hub/package_reference/environment_variables, huggingface.co/docs/transformers/installation"""
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -48,6 +51,9 @@ class Runtime:
     queue: Signal | None = None
     """The requests that wait. None where the server tells no queue: CPU is the signal then."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    offline: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables that keep it from asking for what its weights have already; for models whose weights are mounted, whose Pods cannot go out
+    and would wait for each answer until it times out."""
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     """Name → text of what it reads below CONFIG_ROOT."""
     shared_memory_gib: int = 0

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from components.kubernetes.runtimes.runtime import SCRATCH_ROOT, Runtime, Signal
+from components.kubernetes.runtimes.runtime import HUB_OFFLINE, SCRATCH_ROOT, Runtime, Signal
 
 RUNTIME = Runtime(
     title="SGLang",
@@ -31,6 +31,7 @@ RUNTIME = Runtime(
         "TRITON_CACHE_DIR": f"{SCRATCH_ROOT}/triton",
         "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH_ROOT}/inductor",
     },
+    offline=HUB_OFFLINE,
     shared_memory_gib=4,
     scale_down_seconds=900,
     # FlashInfer, its kernels on NVIDIA GPUs, starts at SM75: https://pypi.org/project/flashinfer-python/

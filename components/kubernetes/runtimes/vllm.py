@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from components.kubernetes.runtimes.runtime import SCRATCH_ROOT, Runtime, Signal
+from components.kubernetes.runtimes.runtime import HUB_OFFLINE, SCRATCH_ROOT, Runtime, Signal
 
 RUNTIME = Runtime(
     title="vLLM",
@@ -26,10 +26,13 @@ RUNTIME = Runtime(
     queue=Signal("vllm_num_requests_waiting", "2"),
     env={
         "HF_HOME": f"{SCRATCH_ROOT}/huggingface",
+        # docs.vllm.ai, usage_stats: it would tell of itself at each start.
+        "VLLM_NO_USAGE_STATS": "1",
         "VLLM_CACHE_ROOT": f"{SCRATCH_ROOT}/vllm",
         "TRITON_CACHE_DIR": f"{SCRATCH_ROOT}/triton",
         "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH_ROOT}/inductor",
     },
+    offline=HUB_OFFLINE,
     shared_memory_gib=4,
     # A replica takes many minutes to come back, so it is not given up for a short lull.
     scale_down_seconds=900,

@@ -21,11 +21,15 @@ SCRATCH_GIB: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder of a bucket in the site's own cloud. `bucket` is empty for the stack's own; `prefix` ends with a slash, or is empty for
+    """A folder of a bucket in the site's own cloud. `bucket` is empty for the stack's own. Prefixes end with a slash, or are empty for
     the whole bucket."""
 
     bucket: str
     prefix: str
+    """What is mounted: one revision."""
+    readable: str
+    """What the Pods' identity may read: the place with all its revisions. While a new one rolls out Pods with the old one still start, and
+    a permission of one revision would be taken from them at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,12 @@ def mount_path(model: ModelSettings) -> str:
 def named_bucket(model: ModelSettings, path: str, buckets: Buckets) -> PodWeights:
     """The weights at `bucket/folder`."""
     bucket, _, inside = path.partition("/")
-    return buckets.weights(model, Folder(bucket, folder(inside, model.weights.revision)))
+    return buckets.weights(model, folder_at(bucket, inside, model.weights.revision))
+
+
+def folder_at(bucket: str, path: str, revision: str | None) -> Folder:
+    """A revision's folder below a path."""
+    return Folder(bucket, folder(path, revision), folder(path, None))
 
 
 def folder(path: str, revision: str | None) -> str:

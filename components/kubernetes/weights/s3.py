@@ -19,6 +19,7 @@ from components.kubernetes.weights.route import (
     mount_path,
     named_bucket,
 )
+from model_factory.graph.names import told_apart
 from model_factory.planning.settings.sections import ModelSettings
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class S3MountArgs(TypedDict):
 class S3Mount(pulumi.ComponentResource):
     """A read-only volume and the claim on it. The Pod that mounts it reads with its own identity, not with the node's.
 
-    Volumes cannot be changed, so another folder is another volume: both names are Pulumi's, and Pods move over.
+    Another folder, revision or option is another volume: Kubernetes would change the options of this one in place, and Pods that start
+    then would read something else than those that run. Names are Pulumi's, so the new volume and claim are there before Pods roll over to
+    them, and the old ones go afterwards.
     """
 
     claim_name: pulumi.Output[str]
@@ -49,6 +52,7 @@ class S3Mount(pulumi.ComponentResource):
     def __init__(self, name: str, args: S3MountArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-factory:serving:S3Mount", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        options = mount_options(args["prefix"], args["region"], args["user"])
         volume = kubernetes.core.v1.PersistentVolume(
             name,
             metadata={"labels": args["labels"]},
@@ -57,10 +61,14 @@ class S3Mount(pulumi.ComponentResource):
                 "capacity": {"storage": NOMINAL_SIZE},
                 "storage_class_name": "",
                 "persistent_volume_reclaim_policy": "Retain",
-                "mount_options": mount_options(args["prefix"], args["region"], args["user"]),
+                "mount_options": options,
                 "csi": {
                     "driver": DRIVER,
-                    "volume_handle": name,
+                    # Unlike the options it cannot be changed. No two volumes may have the same one:
+                    # github.com/awslabs/mountpoint-s3-csi-driver/blob/main/docs/CONFIGURATION.md
+                    "volume_handle": pulumi.Output.from_input(args["bucket"]).apply(
+                        lambda bucket: f"{name}-{told_apart(bucket, options)}"
+                    ),
                     "volume_attributes": {"bucketName": args["bucket"], "authenticationSource": "pod"},
                 },
             },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,8 @@ from components.kubernetes.pod import PodParts, memory_quantity, pod_spec
 from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.weights import weights_of
+from components.kubernetes.weights.gcs import GcsBuckets
+from components.kubernetes.weights.s3 import S3Buckets
 from model_factory.planning.settings.sections import ModelSettings
 from tests.components.kubernetes.placed import placed
 
@@ -31,6 +34,44 @@ RESTRICTED_VOLUMES = {
     "projected",
     "secret",
 }
+
+
+BUCKETS: Mapping[str, Any] = {"aws": S3Buckets("own", "us-east-1"), "gcp": GcsBuckets("own")}
+
+
+def a_model(**changes: Any) -> ModelSettings:
+    values: dict[str, Any] = {
+        "name": "m",
+        "runtime": "vllm",
+        "image": f"m@sha256:{'0' * 64}",
+        "weights": {"uri": "bucket://m", "revision": "7"},
+        "gpu_memory_gib": 16,
+        "p95_latency_ms": 100,
+        "requests_per_second": 10,
+        "replicas": {"min": 1, "max": 2},
+    }
+    return ModelSettings.model_validate({**values, **changes})
+
+
+def spec_of(model: ModelSettings) -> Any:
+    """The Pod of a model on its own."""
+    parts = PodParts(image="i", service_account="m", config_map=None, volume=None)
+    return pod_spec(placed(model), RUNTIMES[model.runtime], weights_of(model, BUCKETS["aws"]), parts, {})
+
+
+def served(model: ModelSettings, labels: Mapping[str, str] | None = None, buckets: Any = None) -> ModelService:
+    """Declares a model's service, in the cloud that can read its weights."""
+    there = buckets or BUCKETS["gcp" if model.weights.scheme == "gs" else "aws"]
+    return ModelService(
+        "m",
+        {
+            "placement": placed(model),
+            "image": "i",
+            "weights": weights_of(model, there),
+            "service_account_annotations": {},
+            "labels": labels or {},
+        },
+    )
 
 
 def in_pools(*names: str) -> dict[str, Any]:
@@ -79,6 +120,42 @@ class TestRestrictedPods:
 
     def test_every_mount_has_its_volume(self, pod: dict[str, Any], server: dict[str, Any]) -> None:
         assert {mount["name"] for mount in server["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+
+
+class TestEnvironment:
+    def test_names_the_user_and_a_home_that_can_be_written(self, server: dict[str, Any]) -> None:
+        variables = {each["name"]: each["value"] for each in server["env"]}
+        assert variables["USER"], "no image knows the uid by a name"
+        writable = {mount["mountPath"] for mount in server["volumeMounts"] if not mount.get("readOnly")}
+        assert variables["HOME"] in writable
+
+    def test_holds_no_addresses_of_other_services(self, pod: dict[str, Any]) -> None:
+        # A Service named vllm would set VLLM_PORT, which vLLM reads.
+        assert pod["enableServiceLinks"] is False
+
+    @pytest.mark.parametrize("runtime", ["sglang", "vllm"])
+    def test_keeps_a_server_with_mounted_weights_from_asking_the_hub(self, runtime: str) -> None:
+        hub = {"weights": {"uri": "hf://owner/m", "revision": "a" * 40}}
+        for more, offline in (({}, True), (hub, False)):
+            model = a_model(runtime=runtime, **more)
+            (container,) = spec_of(model)["containers"]
+            variables = {each["name"]: each["value"] for each in container["env"]}
+            assert (variables.get("HF_HUB_OFFLINE") == "1") is offline
+            assert (variables.get("TRANSFORMERS_OFFLINE") == "1") is offline
+
+    def test_keeps_vllm_from_telling_of_itself(self) -> None:
+        assert RUNTIMES["vllm"].env["VLLM_NO_USAGE_STATS"] == "1"
+
+
+class TestSharedMemory:
+    @pytest.mark.parametrize("runtime", ["vllm", "sglang", "triton", "triton-onnx", "torchserve"])
+    def test_of_servers_of_several_processes_is_theirs_and_bounded(self, runtime: str) -> None:
+        spec = spec_of(a_model(runtime=runtime))
+        (container,) = spec["containers"]
+        (mount,) = [each for each in container["volume_mounts"] if each["mount_path"] == "/dev/shm"]
+        (volume,) = [each for each in spec["volumes"] if each["name"] == mount["name"]]
+        assert volume["empty_dir"]["medium"] == "Memory"
+        assert volume["empty_dir"]["size_limit"].endswith("Gi")
 
 
 class TestGpus:
@@ -131,6 +208,12 @@ class TestProbes:
         startup = server["startupProbe"]
         assert startup["failureThreshold"] * startup["periodSeconds"] >= 300
 
+    @pytest.mark.parametrize("runtime", ["vllm", "sglang"])
+    def test_llms_have_half_an_hour_to_load(self, runtime: str) -> None:
+        (container,) = spec_of(a_model(runtime=runtime))["containers"]
+        startup = container["startup_probe"]
+        assert startup["failure_threshold"] * startup["period_seconds"] >= 1800
+
     def test_liveness_is_more_patient_than_readiness(self, server: dict[str, Any]) -> None:
         patience = {
             name: server[name]["failureThreshold"] * server[name]["periodSeconds"]
@@ -158,6 +241,47 @@ class TestDeployments:
         for name, asks in (("embeddings", True), ("assistant", False)):
             annotations = deployments[name].inputs["spec"]["template"]["metadata"]["annotations"]
             assert ("gke-gcsfuse/volumes" in annotations) is asks
+
+
+class TestLabels:
+    def test_another_one_is_on_every_object_and_starts_no_pod_anew(self, run: Any) -> None:
+        def labelled(value: str) -> Any:
+            return run(lambda: served(a_model(), labels={"team": value}))
+
+        before, after = (labelled(value).one("apps/v1:Deployment").inputs for value in ("a", "b"))
+        assert before["metadata"]["labels"]["team"] == "a"
+        assert after["metadata"]["labels"]["team"] == "b"
+        assert before["spec"] == after["spec"]
+        for each in labelled("b").resources:
+            if each.type.startswith("kubernetes:"):
+                assert each.inputs["metadata"]["labels"]["team"] == "b"
+
+    def test_of_pods_name_the_model_that_pays_for_them(self, deployments: dict[str, Any]) -> None:
+        for name, each in deployments.items():
+            assert each.inputs["spec"]["template"]["metadata"]["labels"]["model"] == name
+
+
+class TestRevisions:
+    @pytest.mark.parametrize("scheme", ["bucket", "gs", "s3", "hf"])
+    def test_another_one_is_another_pod(self, run: Any, scheme: str) -> None:
+        def pod_of(revision: str) -> Any:
+            weights = {"uri": f"{scheme}://owner/m", "revision": revision}
+            seen = run(lambda: served(a_model(weights=weights)))
+            return seen.one("apps/v1:Deployment").inputs["spec"]["template"]
+
+        before, after = pod_of("a" * 40), pod_of("b" * 40)
+        assert before != after
+        assert after["metadata"]["annotations"]["model-factory/revision"] == "b" * 40
+
+
+class TestDisruptionBudgets:
+    def test_let_a_node_be_drained_whatever_the_replicas(self, dev: Any) -> None:
+        budgets = dev.of("policy/v1:PodDisruptionBudget")
+        assert budgets
+        for each in budgets:
+            assert "minAvailable" not in each.inputs["spec"]
+            assert each.inputs["spec"]["maxUnavailable"] >= 1
+            assert each.inputs["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
 class TestServices:
@@ -234,6 +358,18 @@ class TestS3Mounts:
         for claim in dev.of("core/v1:PersistentVolumeClaim"):
             assert claim.inputs["spec"]["volumeName"] == names[claim.name]
 
+    def test_another_revision_or_bucket_is_another_volume(self, run: Any) -> None:
+        """The handle cannot be changed, while mount options can: under Pods that run."""
+
+        def volume_of(bucket: str, **weights: str) -> Any:
+            model = a_model(weights={"uri": "bucket://m", **weights})
+            seen = run(lambda: served(model, buckets=S3Buckets(bucket, "us-east-1")))
+            return seen.one("core/v1:PersistentVolume").inputs["spec"]["csi"]["volumeHandle"]
+
+        handles = [volume_of("own", revision="1"), volume_of("own", revision="2"), volume_of("other", revision="1")]
+        assert len({*handles}) == 3
+        assert volume_of("own", revision="1") == handles[0]
+
 
 class TestModelServers:
     @pytest.mark.parametrize("server", RUNTIMES.values(), ids=list(RUNTIMES))
@@ -249,23 +385,8 @@ class TestModelServers:
 class TestHubWeights:
     @pytest.mark.parametrize("runtime", ["sglang", "vllm"])
     def test_are_pinned_to_their_commit_and_not_mounted(self, runtime: str) -> None:
-        model = ModelSettings.model_validate(
-            {
-                "name": "m",
-                "runtime": runtime,
-                "image": f"m@sha256:{'0' * 64}",
-                "weights": {"uri": "hf://owner/m", "revision": "a" * 40},
-                "gpu_memory_gib": 16,
-                "gpus_per_replica": 2,
-                "p95_latency_ms": 100,
-                "requests_per_second": 10,
-                "replicas": {"min": 1, "max": 2},
-            }
-        )
-        parts = PodParts(image="i", service_account="m", config_map=None, volume=None)
-        buckets: Any = None
-        weights = weights_of(model, buckets)
-        spec: Any = pod_spec(placed(model), RUNTIMES[runtime], weights, parts, {})
+        weights = {"uri": "hf://owner/m", "revision": "a" * 40}
+        spec = spec_of(a_model(runtime=runtime, weights=weights, gpus_per_replica=2))
         (container,) = spec["containers"]
         assert container["args"][0].removeprefix("--model-path=") == "owner/m"
         assert f"--revision={'a' * 40}" in container["args"]
@@ -279,33 +400,9 @@ IMAGE_OF_WEIGHTS = f"registry.test/team/m@sha256:{'1' * 64}"
 
 @pytest.fixture(scope="module")
 def seen(run: Any) -> Any:
-    model = ModelSettings.model_validate(
-        {
-            "name": "m",
-            "runtime": "vllm",
-            "image": f"m@sha256:{'0' * 64}",
-            "weights": {"uri": f"oci://{IMAGE_OF_WEIGHTS}"},
-            "gpu_memory_gib": 16,
-            "p95_latency_ms": 100,
-            "requests_per_second": 10,
-            "replicas": {"min": 1, "max": 2},
-        }
-    )
-    buckets: Any = None
-    weights = weights_of(model, buckets)
-    assert weights.reads is None
-    return run(
-        lambda: ModelService(
-            "m",
-            {
-                "placement": placed(model),
-                "image": "i",
-                "weights": weights,
-                "service_account_annotations": {},
-                "labels": {},
-            },
-        )
-    )
+    model = a_model(weights={"uri": f"oci://{IMAGE_OF_WEIGHTS}"})
+    assert weights_of(model, BUCKETS["aws"]).reads is None
+    return run(lambda: served(model))
 
 
 class TestImageWeights:

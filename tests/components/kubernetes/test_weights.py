@@ -47,11 +47,15 @@ class Buckets:
 class TestPlaces:
     def test_the_own_bucket_serves_every_cloud(self) -> None:
         assert ROUTES["bucket"].cloud is None
-        assert weights_of(model(), Buckets()).reads == Folder("", "m/7/")
+        assert weights_of(model(), Buckets()).reads == Folder("", "m/7/", "m/")
 
     def test_a_foreign_bucket_is_taken_apart(self) -> None:
         weights = {"uri": "s3://shared/models/m", "revision": "7"}
-        assert weights_of(model(weights=weights), Buckets()).reads == Folder("shared", "models/m/7/")
+        assert weights_of(model(weights=weights), Buckets()).reads == Folder("shared", "models/m/7/", "models/m/")
+
+    def test_all_revisions_can_be_read_while_one_follows_another(self) -> None:
+        both = [weights_of(model(weights={"uri": "bucket://m", "revision": each}), Buckets()).reads for each in "78"]
+        assert both == [Folder("", "m/7/", "m/"), Folder("", "m/8/", "m/")]
 
     def test_a_hub_serves_those_that_fetch(self) -> None:
         weights = model(weights={"uri": "hf://owner/m", "revision": "a" * 40})
