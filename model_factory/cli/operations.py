@@ -118,8 +118,9 @@ class Runner:
     def _run(self, request: Request, *, expected_changes: int | None = None) -> Ended:
         console, quiet, masker = self.display.console, self.display.as_json, Masker(self.engine.secrets)
         title = f"{_TITLES[request.operation]} {self.session.stack}"
+        begins = "reading the state" if request.operation in ("refresh", "destroy") else ""
         with (
-            Progress(console, title, masker, expected_changes=expected_changes, quiet=quiet) as progress,
+            Progress(console, title, masker, expected_changes=expected_changes, quiet=quiet, begins=begins) as progress,
             interrupts(console) as cancel,
         ):
             outcome = self.engine.run(request, progress, cancel)

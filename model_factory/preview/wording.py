@@ -17,12 +17,13 @@ MAX_VALUE_CHARACTERS: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """An operation on a resource: its sign, its colour, what it is called before it is done, and after."""
+    """An operation on a resource: its sign, its colour, what it is called before it is done, after, and while it is."""
 
     symbol: str
     tone: Tone
     planned: str
     done: str
+    doing: str
 
     @property
     def to_do(self) -> str:
@@ -31,24 +32,24 @@ class Op:
 
 
 _OPS: Final[Mapping[str, Op]] = {
-    "create": Op("+", "create", "create", "created"),
-    "update": Op("~", "update", "update", "updated"),
-    "replace": Op("±", "replace", "replace", "replaced"),
-    "delete": Op("−", "delete", "delete", "deleted"),
-    "import": Op("=", "create", "import", "imported"),
-    "discard": Op("○", "delete", "forget", "forgotten"),
-    "same": Op("", "same", "unchanged", "unchanged"),
-    "create-replacement": Op("++", "replace", "create replacement", "created replacement"),
-    "delete-replaced": Op("−−", "delete", "delete original", "deleted original"),
-    "discard-replaced": Op("○○", "delete", "forget original", "forgot original"),
-    "read": Op(">", "same", "read", "read"),
-    "refresh": Op("~", "same", "refresh", "refreshed"),
+    "create": Op("+", "create", "create", "created", "creating"),
+    "update": Op("~", "update", "update", "updated", "updating"),
+    "replace": Op("±", "replace", "replace", "replaced", "replacing"),
+    "delete": Op("−", "delete", "delete", "deleted", "deleting"),
+    "import": Op("=", "create", "import", "imported", "importing"),
+    "discard": Op("○", "delete", "forget", "forgotten", "forgetting"),
+    "same": Op("", "same", "unchanged", "unchanged", "unchanged"),
+    "create-replacement": Op("++", "replace", "create replacement", "created replacement", "creating replacement"),
+    "delete-replaced": Op("−−", "delete", "delete original", "deleted original", "deleting original"),
+    "discard-replaced": Op("○○", "delete", "forget original", "forgot original", "forgetting original"),
+    "read": Op(">", "same", "read", "read", "reading"),
+    "refresh": Op("~", "same", "refresh", "refreshed", "reading back"),
 }
 
 
 def op_of(name: str) -> Op:
     """What an operation is called; one that a newer engine has invented stands under its own name."""
-    return _OPS.get(name) or Op("?", "same", name, name)
+    return _OPS.get(name) or Op("?", "same", name, name, name)
 
 
 def short_type(token: str) -> str:

@@ -77,9 +77,7 @@ class TestUnmarked:
 
     def test_are_in_no_line_of_progress(self) -> None:
         out = io.StringIO()
-        progress = Progress(Console(file=out, width=300), "Updating dev", Masker([PLANTED]))
-        progress._last_line -= 60  # pyright: ignore[reportPrivateUsage] - a line is due
-        with progress:
+        with Progress(Console(file=out, width=300, force_terminal=True), "Updating dev", Masker([PLANTED])) as progress:
             event = step("create", name=f"bucket-{PLANTED}", new={})["resOutputsEvent"]["metadata"]
             progress({"resourcePreEvent": {"metadata": event}})
         assert f"bucket-{MASK}" in out.getvalue()
