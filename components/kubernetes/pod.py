@@ -173,7 +173,8 @@ def _spread(topology_key: str, selector: Mapping[str, str]) -> TopologySpreadCon
 def _mounts(model: ModelSettings, runtime: Runtime, parts: PodParts) -> list[VolumeMountArgsDict]:
     mounts: list[VolumeMountArgsDict] = [{"name": "scratch", "mount_path": SCRATCH_ROOT}]
     if parts.volume is not None:
-        mounts.append({"name": parts.volume["name"], "mount_path": mount_path(model), "read_only": True})
+        at = runtime.mounted_at(mount_path(model), model.weights.revision)
+        mounts.append({"name": parts.volume["name"], "mount_path": at, "read_only": True})
     if runtime.files:
         mounts.append({"name": "config", "mount_path": CONFIG_ROOT, "read_only": True})
     if runtime.shared_memory_gib:

@@ -79,18 +79,23 @@ class Masker:
     def value(self, value: Any, name: str = "") -> Any:
         """A value; `name` is the property's own."""
         if isinstance(value, str):
-            hidden = value and value not in UNKNOWNS and _SECRET_NAME.search(name)
+            hidden = value and value not in UNKNOWNS and is_secret_name(name)
             return MASK if hidden else self.text(value)
         if isinstance(value, Mapping):
             if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
                 return MASK
             shown = {self.text(str(key)): self.value(item, str(key)) for key, item in value.items()}
-            if isinstance(label := value.get("name"), str) and _SECRET_NAME.search(label) and "value" in shown:
+            if isinstance(label := value.get("name"), str) and is_secret_name(label) and "value" in shown:
                 shown["value"] = MASK
             return shown
         if isinstance(value, Sequence):
             return [self.value(item, name) for item in value]
         return value
+
+
+def is_secret_name(name: str) -> bool:
+    """Does what is called so give its value away as a secret?"""
+    return _SECRET_NAME.search(name) is not None
 
 
 def name_unknowns(text: str) -> str:

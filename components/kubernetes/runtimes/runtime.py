@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -65,6 +65,10 @@ class Runtime:
     """Other spellings of the flags in `args` and `fetches`, and flags that would undo them."""
     warning: str = ""
     """What its users should know, and what to do about it."""
+    splits_heads: bool = False
+    """It gives each GPU of a replica as many of the model's attention heads."""
+    versioned: bool = False
+    """It looks for a version below {weights}: a folder whose name is a number."""
     compute_capability: Decimal
     """The least of a GPU that it is built for."""
     format: str = ""
@@ -80,6 +84,28 @@ class Runtime:
         flags = (text.partition("=")[0] for text in (*set_here, *self.aliases) if text.startswith("-"))
         return frozenset(flag.replace("_", "-") for flag in flags)
 
+    def notes(self, gpus_per_replica: int, revision: str | None, /) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What users should know who ask for so many GPUs and such a revision: the model's key and the message."""
+        if self.warning:
+            yield ("runtime",), self.warning
+        if self.splits_heads and gpus_per_replica.bit_count() > 1:
+            less = 1 << gpus_per_replica.bit_length() - 1
+            rule = f"{self.title} gives each GPU as many attention heads, and does not start where {gpus_per_replica} does not divide them"
+            yield (
+                ("gpusPerReplica",),
+                f"{rule}; write {less} or {2 * less}, or make sure of it in the model's config.json",
+            )
+        if self.versioned and not is_version(revision):
+            rule = f"{self.title} loads the folder with the highest number below its weights, and {revision or 'no revision'} is no number"
+            yield (
+                ("weights", "revision"),
+                f"{rule}; write the version's folder, as 1, or keep such a folder in the one that is named",
+            )
+
+    def mounted_at(self, path: str, revision: str | None) -> str:
+        """Where weights are mounted that it is told to look for at a path."""
+        return f"{path}/{revision}" if self.versioned and is_version(revision) else path
+
     def hardware(self, args: Sequence[str], /) -> Hardware:
         """What it asks of a GPU when a model adds `args`, where a flag's value stands behind a = or is the next one; the last one counts."""
         chosen = self.format
@@ -88,6 +114,11 @@ class Runtime:
             if self.format_flag and flag.replace("_", "-") == self.format_flag:
                 chosen = self.format_names.get(value if joined else following, self.format)
         return Hardware(self.compute_capability, frozenset({chosen} - {""}))
+
+
+def is_version(revision: str | None) -> bool:
+    """Is a revision a number, as folders of versions are named?"""
+    return revision is not None and revision.isascii() and revision.isdecimal()
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

@@ -16,7 +16,12 @@ RUNTIME = Runtime(
         "--enable-metrics",
     ),
     fetches={"hf": ("--revision={revision}",)},
-    aliases=("--model", "--tp", "--tp-size"),
+    # Others would take more GPUs than a replica has, or answer elsewhere or otherwise than its probes ask.
+    aliases=(
+        *("--model", "--tp", "--tp-size", "--pp", "--pp-size", "--pipeline-parallel-size", "--nnodes"),
+        *("--grpc-mode", "--ssl-keyfile", "--ssl-certfile"),
+    ),
+    splits_heads=True,
     ports={"http": 8000},
     # Answers once a token was generated, or another request has got one: 503 while weights load.
     ready_path="/health_generate",

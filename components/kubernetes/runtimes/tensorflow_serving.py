@@ -18,6 +18,8 @@ RUNTIME = Runtime(
     ),
     # It takes the place of name and base path.
     aliases=("--model_config_file",),
+    # tensorflow.org/tfx/tutorials/serving/rest_simple: a SavedModel lies in a folder of its version, base_path/1.
+    versioned=True,
     ports={"http": 8501, "grpc": 8500},
     # It has no health page; a model's status answers once the model is known.
     ready_path="/v1/models/{name}",

@@ -16,7 +16,10 @@ RUNTIME = Runtime(
         "--strict-readiness=true",
         "--exit-timeout-secs=30",
     ),
-    aliases=("--model-store", "--allow-http", "--allow-grpc", "--allow-metrics"),
+    aliases=(
+        *("--model-store", "--allow-http", "--allow-grpc", "--allow-metrics"),
+        *("--http-address", "--grpc-address", "--metrics-address"),
+    ),
     ports={"http": 8000, "grpc": 8001, "metrics": 8002},
     ready_path="/v2/health/ready",
     live_path="/v2/health/live",

@@ -15,7 +15,13 @@ RUNTIME = Runtime(
         "--tensor-parallel-size={gpus}",
     ),
     fetches={"hf": ("--revision={revision}",)},
-    aliases=("-tp", "--model"),
+    # Others would take more GPUs than a replica has, answer elsewhere than its probes ask, or speak TLS or gRPC there: docs.vllm.ai, cli/serve.
+    aliases=(
+        *("-tp", "--model", "--pipeline-parallel-size", "-pp", "--data-parallel-size", "-dp", "--nnodes", "--headless"),
+        *("--uds", "--grpc", "--ssl-keyfile", "--ssl-certfile"),
+    ),
+    # github.com/vllm-project/vllm/issues/596
+    splits_heads=True,
     ports={"http": 8000},
     ready_path="/health",
     live_path="/health",

@@ -24,4 +24,15 @@ def weights(_model: ModelSettings, path: str, _buckets: Buckets) -> PodWeights:
     return PodWeights(argument=path, egress=(https_out(),), scratch_gib=SCRATCH_GIB)
 
 
-ROUTE = Route(title="Hugging Face", form="hf://owner/model", weights=weights, mounted=False, refuse=refuse)
+ROUTE = Route(
+    title="Hugging Face",
+    form="hf://owner/model",
+    weights=weights,
+    mounted=False,
+    # huggingface.co/docs/hub/models-gated: files are given to who has accepted the terms, known by a token.
+    warning=(
+        "no token can be given yet, so a gated or private repository is refused by Hugging Face and the server does not start; "
+        "copy such weights into bucket://path"
+    ),
+    refuse=refuse,
+)

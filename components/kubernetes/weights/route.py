@@ -84,6 +84,7 @@ class Route:
     mounted: bool = True
     cloud: Cloud | None = None
     least_kubernetes: str = ""
+    warning: str = ""
     refuse: Callable[[str, str | None], Iterator[tuple[str, str]]] = _accept
 
 

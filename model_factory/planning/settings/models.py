@@ -74,6 +74,9 @@ def complete(name: str, model: ModelConfig, sections: Sections, serving: Serving
 def model_warnings(models: Mapping[str, ModelConfig], serving: Serving) -> Iterator[Finding]:
     """What a user should know of models and nothing must stop for."""
     for name, model in models.items():
-        runtime = serving.runtimes.get(model.runtime)
-        if runtime is not None and runtime.warning:
-            yield (MODELS, name, "runtime"), runtime.warning
+        place = (MODELS, name)
+        if runtime := serving.runtimes.get(model.runtime):
+            notes = runtime.notes(model.gpus_per_replica, model.weights.revision)
+            yield from (((*place, *key), message) for key, message in notes)
+        if (route := serving.routes.get(model.weights.scheme)) and route.warning:
+            yield (*place, "weights"), route.warning

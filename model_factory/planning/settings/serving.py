@@ -41,9 +41,8 @@ class RuntimeRules(Protocol):
         """Flags that the stack sets on its command line, with every other spelling that the server takes."""
         ...
 
-    @property
-    def warning(self) -> str:
-        """What a user of it should know; empty for nothing."""
+    def notes(self, gpus_per_replica: int, revision: str | None, /) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What a user of it should know, who asks for so many GPUs and such a revision of weights: the model's key and the message."""
         ...
 
     def hardware(self, args: Sequence[str], /) -> Hardware:
@@ -77,6 +76,11 @@ class RouteRules(Protocol):
     @property
     def least_kubernetes(self) -> str:
         """The first minor version of Kubernetes that has it; empty: all that a stack may run."""
+        ...
+
+    @property
+    def warning(self) -> str:
+        """What a user of it should know; empty for nothing."""
         ...
 
     def refuse(self, path: str, revision: str | None, /) -> Iterator[tuple[str, str]]:

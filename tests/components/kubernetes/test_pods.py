@@ -243,6 +243,20 @@ class TestDeployments:
             assert ("gke-gcsfuse/volumes" in annotations) is asks
 
 
+class TestVersionedWeights:
+    def test_lie_in_a_folder_of_their_number(self) -> None:
+        volume: Any = {"name": "weights"}
+        parts = PodParts(image="i", service_account="m", config_map=None, volume=volume)
+        for revision, mounted in (("7", "/models/m/7"), ("1.0.3", "/models/m"), (None, "/models/m")):
+            model = a_model(runtime="tensorflow-serving", weights={"uri": "bucket://m", "revision": revision})
+            weights = weights_of(model, BUCKETS["aws"])
+            spec: Any = pod_spec(placed(model), RUNTIMES[model.runtime], weights, parts, {})
+            (container,) = spec["containers"]
+            assert "--model_base_path=/models/m" in container["args"]
+            (mount,) = [each for each in container["volume_mounts"] if each["name"] == "weights"]
+            assert mount["mount_path"] == mounted
+
+
 class TestLabels:
     def test_another_one_is_on_every_object_and_starts_no_pod_anew(self, run: Any) -> None:
         def labelled(value: str) -> Any:

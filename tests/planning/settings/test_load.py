@@ -120,6 +120,20 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         f"{LLM_KEY}.args[0]",
         ("sets --tp-size for SGLang",),
     ),
+    "owned flag, shortened": (
+        put(f"{LLM}/args", ["--tensor-par=4"]), f"{LLM_KEY}.args[0]", ("sets --tensor-parallel-size, which --tensor-par is short for",),
+    ),
+    "more GPUs than a replica has": (put(f"{LLM}/args", ["--data-parallel-size=2"]), f"{LLM_KEY}.args[0]", ("--data-parallel-size",)),
+    "a server that its probes cannot ask": (put(f"{LLM}/args", ["--ssl-keyfile=/k"]), f"{LLM_KEY}.args[0]", ("--ssl-keyfile",)),
+    "two words": (
+        put(f"{LLM}/args", ["--max-model-len 4096"]),
+        f"{LLM_KEY}.args[0]",
+        ("'--max-model-len 4096' is one argument with a space in it", "write '--max-model-len=4096'"),
+    ),
+    "a space before the flag": (put(f"{LLM}/args", [" --enforce-eager"]), f"{LLM_KEY}.args[0]", ("write '--enforce-eager'",)),
+    "a key": (put(f"{LLM}/args", ["--api-key=none-of-yours"]), f"{LLM_KEY}.args[0]", ("the value of --api-key would stand in plain text", "remove it")),
+    "a key in two arguments": (put(f"{LLM}/args", ["--hf_token", "x"]), f"{LLM_KEY}.args[0]", ("the value of --hf_token", "bucket://")),
+    "a key as a variable": (put(f"{LLM}/args", ["VLLM_API_KEY=x"]), f"{LLM_KEY}.args[0]", ("the value of VLLM_API_KEY",)),
     "revision beside the weights": (put(f"{LLM}/args", ["--revision=main"]), f"{LLM_KEY}.args[0]", ("--revision",)),
     "illegal name": (put("model-factory:models/My_Model", STACK["config"]["model-factory:models"]["llm"]), "My_Model", ("write my-model",)),
     "long name": (put(f"model-factory:models/{'m' * 41}", STACK["config"]["model-factory:models"]["llm"]), "m" * 41, ("at most 40",)),
@@ -613,10 +627,42 @@ class TestValid:
         )
         warned: tuple[Problem, ...] = settings.warnings
         assert [each.key for each in warned] == [
+            "model-factory:models.llm.weights",
             "model-factory:models.resnet.runtime",
             "model-factory:gcp.kubernetesVersion",
         ]
         assert all(each.line > 1 for each in warned)
+
+    def test_weights_that_need_a_token_are_warned_about_while_none_can_be_given(self, project: Project) -> None:
+        (told,) = [each for each in project.load().warnings if each.key == f"{LLM_KEY}.weights"]
+        assert "gated" in told.message
+        assert "bucket://" in told.message
+        copied = project.load(put(f"{LLM}/weights", {"uri": "bucket://llm"}))
+        assert not [each for each in copied.warnings if each.key.startswith(LLM_KEY)]
+
+    @pytest.mark.parametrize(("gpus", "better"), [(1, ""), (2, ""), (3, "write 2 or 4"), (6, "write 4 or 8"), (8, "")])
+    @pytest.mark.parametrize("runtime", ["vllm", "sglang"])
+    def test_gpus_that_attention_heads_rarely_divide_by(
+        self, project: Project, runtime: str, gpus: int, better: str
+    ) -> None:
+        settings = project.load(put(f"{LLM}/runtime", runtime), put(f"{LLM}/gpusPerReplica", gpus))
+        told = [each.message for each in settings.warnings if each.key == f"{LLM_KEY}.gpusPerReplica"]
+        assert [better in each for each in told] == ([True] if better else [])
+
+    @pytest.mark.parametrize(("revision", "known"), [("7", True), (None, False), ("1.0.3", False), ("²", False)])
+    def test_a_server_of_numbered_folders_is_told_which_one(
+        self, project: Project, revision: str | None, known: bool
+    ) -> None:
+        place = "model-factory:models/resnet/weights/revision"
+        settings = project.load(*([put(place, revision)] if revision else []))
+        told = [each.message for each in settings.warnings if each.key.startswith("model-factory:models.resnet")]
+        assert [("number" in each) for each in told] == ([] if known else [True])
+
+    @pytest.mark.parametrize(
+        "argument", ["--max-num-batched-tokens=8192", '--override-generation-config={"a": 1}', "token"]
+    )
+    def test_arguments_that_only_look_like_others(self, project: Project, argument: str) -> None:
+        assert project.load(put(f"{LLM}/args", [argument])).models[0].args == (argument,)
 
     def test_images_with_ports_and_tags(self, project: Project) -> None:
         image = f"localhost:5000/team/vllm:v1@{DIGEST}"

@@ -29,7 +29,8 @@ CROSS_KEY = {
     "floating weights", "folder outside", "home not among the regions", "host bits", "infinity", "label of the stack",
     "machine of another cloud", "machine without the GPUs", "machine without the memory", "min above max", "no GCP project", "no region",
     "no such zone", "one endpoint missing", "open to the world", "overlap between clouds", "overlap in a cloud",
-    "overlap in a later region", "public range", "range that runs out", "owned flag of another server", "owned flag, short", "owned flag, spelt with _", "port of the server", "region of no cloud", "revision beside the weights", "region twice", "too few zones", "too large",
+    "overlap in a later region", "public range", "range that runs out", "owned flag of another server", "owned flag, short", "owned flag, shortened", "more GPUs than a replica has", "a server that its probes cannot ask", "two words",
+    "a space before the flag", "a key", "a key in two arguments", "a key as a variable", "owned flag, spelt with _", "port of the server", "region of no cloud", "revision beside the weights", "region twice", "too few zones", "too large",
     "too much accelerator memory", "too small", "two GCP projects", "unknown accelerator", "unknown machine", "weights as an image on an old cluster", "weights by digest and revision", "weights by tag", "weights of another cloud",
     "version that the channel lacks", "weights the server cannot load", "zone outside the region",
 }  # fmt: skip
