@@ -89,10 +89,10 @@ class ModelService(pulumi.ComponentResource):
             metadata={**namespaced, "annotations": revision} if revision else namespaced,
             spec={
                 "selector": {"match_labels": selector},
-                # A new Pod serves before an old one goes.
+                # A new Pod serves before an old one goes, where there is room for both.
                 "strategy": {
                     "type": "RollingUpdate",
-                    "rolling_update": {"max_surge": 1, "max_unavailable": 0},
+                    "rolling_update": {"max_surge": placement.surge, "max_unavailable": 0 if placement.surge else 1},
                 },
                 "progress_deadline_seconds": deadline_seconds,
                 "revision_history_limit": 5,

@@ -90,6 +90,12 @@ class TestValidStacks:
                 else:
                     assert pool.zones == (leg.reservation.zone,)
                     assert pool.max_nodes <= leg.reservation.machines
+            last = pools[placement.cloud, placement.region, placement.legs[-1].pool]
+            here = [each for each in made.placements if each.site == placement.site]
+            there = [(each, leg) for each in here for leg in each.legs if leg.pool == last.name]
+            assert not placement.surge or last.max_nodes >= sum(
+                leg.nodes_for(leg.most + each.surge) for each, leg in there
+            )
             first = placement.first
             anywhere = not (placement.model.sites or placement.model.spread or given_settings.rules.preferred_cloud)
             if (

@@ -18,7 +18,7 @@ from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.notes import gone, moved, unsold, unused
 from model_factory.planning.placing.plan import Placement, Plan, Site, site_of
-from model_factory.planning.placing.pools import pools_of, renamed, with_pools
+from model_factory.planning.placing.pools import cramped, pools_of, renamed, with_pools, with_room
 from model_factory.planning.placing.sold import (
     fits_nowhere,
     gpu_system_machines,
@@ -130,7 +130,7 @@ def place(
     if problems:
         raise PlanError(problems)
     placements.sort(key=lambda each: (each.model.name, each.site))
-    named = with_pools(placements, lock)
+    named = with_room(with_pools(placements, lock))
     pools, short = pools_of(settings, named)
     if short:
         raise PlanError(short)
@@ -139,6 +139,7 @@ def place(
         *gone(settings, lock),
         *renamed(settings, named, lock),
         *unsold(settings, named),
+        *cramped(settings, named),
         *unused(settings, market, named, pools),
     ]
     return Plan(tuple(named), pools, tuple(notes))

@@ -17,7 +17,7 @@ from model_factory.planning.settings.problems import Problem
 from model_factory.planning.settings.sections import ModelSettings, Replicas
 
 SURGE: Final = 1
-"""Replicas above its most that a model has while it rolls: a new one serves before an old one goes."""
+"""Replicas above its most that a model has while it rolls, where there is room: a new one serves before an old one goes."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,6 +94,8 @@ class Placement:
     replicas: Replicas
     """Bounds at this site."""
     legs: tuple[Leg, ...]
+    surge: int = SURGE
+    """Replicas above its most while it rolls: none where its last pool has no room for one, and an old one has to go first."""
 
     @property
     def cloud(self) -> Cloud:

@@ -111,6 +111,33 @@ def pools_of(settings: Settings, placements: Sequence[Placement]) -> tuple[tuple
     return tuple(pools), short
 
 
+def with_room(placements: Sequence[Placement]) -> list[Placement]:
+    """The placements, those without a surge that can only run on reserved machines all of which their models may fill: a new replica
+    would wait for a machine until its rollout is given up."""
+    wanted: defaultdict[tuple[Site, str], int] = defaultdict(int)
+    for each in placements:
+        for leg in each.legs:
+            wanted[each.site, leg.pool] += leg.nodes_for(leg.most + SURGE)
+
+    def fits(each: Placement) -> bool:
+        last = each.legs[-1]
+        return last.reservation is None or wanted[each.site, last.pool] <= last.reservation.machines
+
+    return [each if fits(each) else replace(each, surge=0) for each in placements]
+
+
+def cramped(settings: Settings, placements: Iterable[Placement]) -> Iterator[Problem]:
+    """The models that have no room for a surge, and what that means for requests."""
+    for each in placements:
+        reservation = each.legs[-1].reservation
+        if not each.surge and reservation is not None:
+            lost = "at rest nothing serves meanwhile" if each.replicas.min == 1 else "one fewer serves meanwhile"
+            message = f"in {each.site} reservation {reservation.name} has no machine to spare: a rollout stops a replica before it starts a new one, and {lost}"
+            yield settings.where.problem(
+                (MODELS, each.model.name, "capacity"), f"{message}; reserve one more, or append on-demand"
+            )
+
+
 def renamed(settings: Settings, placements: Iterable[Placement], lock: Lock) -> Iterator[Problem]:
     """The pools of the lock whose machines another pool has now: nobody moves, and yet their nodes are replaced."""
     there: defaultdict[Site, dict[str, LockedPool]] = defaultdict(dict)

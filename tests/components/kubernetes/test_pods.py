@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,7 @@ from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.weights import weights_of
 from components.kubernetes.weights.gcs import GcsBuckets
 from components.kubernetes.weights.s3 import S3Buckets
+from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 from tests.components.kubernetes.placed import placed
 
@@ -59,13 +61,18 @@ def spec_of(model: ModelSettings) -> Any:
     return pod_spec(placed(model), RUNTIMES[model.runtime], weights_of(model, BUCKETS["aws"]), parts, {})
 
 
-def served(model: ModelSettings, labels: Mapping[str, str] | None = None, buckets: Any = None) -> ModelService:
+def served(
+    model: ModelSettings,
+    labels: Mapping[str, str] | None = None,
+    buckets: Any = None,
+    placement: Placement | None = None,
+) -> ModelService:
     """Declares a model's service, in the cloud that can read its weights."""
     there = buckets or BUCKETS["gcp" if model.weights.scheme == "gs" else "aws"]
     return ModelService(
         "m",
         {
-            "placement": placed(model),
+            "placement": placement or placed(model),
             "image": "i",
             "weights": weights_of(model, there),
             "service_account_annotations": {},
@@ -231,6 +238,14 @@ class TestDeployments:
 
     def test_wait_as_long_as_a_cold_start_takes(self, deployments: dict[str, Any]) -> None:
         assert deployments["assistant"].create_timeout == "3000s"
+
+    @pytest.mark.parametrize(("surge", "rolling"), [(1, (1, 0)), (0, (0, 1))])
+    def test_a_new_pod_comes_first_where_there_is_room_for_it(
+        self, run: Any, surge: int, rolling: tuple[int, int]
+    ) -> None:
+        seen = run(lambda: served(a_model(), placement=replace(placed(a_model()), surge=surge)))
+        strategy = seen.one("apps/v1:Deployment").inputs["spec"]["strategy"]["rollingUpdate"]
+        assert (strategy["maxSurge"], strategy["maxUnavailable"]) == rolling
 
     def test_selectors_find_their_pods(self, deployments: dict[str, Any]) -> None:
         for each in deployments.values():

@@ -386,6 +386,35 @@ class TestLadders:
     def test_pools_have_room_for_all_of_a_model_and_its_roll(self) -> None:
         made = plan(stack({"a": {"spot": True, "replicas": {"min": 1, "max": 3}}}))
         assert [each.max_nodes * made.placements[0].first.replicas_per_node >= 4 for each in made.pools] == [True, True]
+        assert made.placements[0].surge == 1
+
+    @pytest.mark.parametrize(
+        ("machines", "capacity", "least", "surge", "told"),
+        [
+            (2, ["reserved"], 1, 0, "at rest nothing serves meanwhile"),
+            (2, ["reserved"], 2, 0, "one fewer serves meanwhile"),
+            (3, ["reserved"], 1, 1, ""),
+            (2, ["reserved", "on-demand"], 1, 1, ""),
+        ],
+    )
+    def test_where_all_reserved_machines_may_be_full_an_old_replica_goes_first_and_it_is_told(
+        self, machines: int, capacity: list[str], least: int, surge: int, told: str
+    ) -> None:
+        held = {"zone": "us-east-1a", "machineType": "g6.xlarge", "machines": machines}
+        aws = {"regions": ["us-east-1"], "reservations": [{"name": "cr-0123456789abcdef0", **held}]}
+        made = plan(stack({"a": {"capacity": capacity, "replicas": {"min": least, "max": 2}}}, aws=aws))
+        assert [each.surge for each in made.placements] == [surge]
+        spare = [each for each in notes(made) if "no machine to spare" in each]
+        assert [told in each and "reserve one more, or append on-demand" in each for each in spare] == (
+            [True] if told else []
+        )
+
+    def test_models_that_share_reserved_machines_share_the_room_for_their_rolls(self) -> None:
+        held = {"zone": "us-east-1a", "machineType": "g6.xlarge", "machines": 3}
+        aws = {"regions": ["us-east-1"], "reservations": [{"name": "cr-0123456789abcdef0", **held}]}
+        one = {"capacity": ["reserved"], "replicas": {"min": 1, "max": 1}}
+        assert [each.surge for each in plan(stack({"a": one, "b": one}, aws=aws)).placements] == [0, 0]
+        assert [each.surge for each in plan(stack({"a": one}, aws=aws)).placements] == [1]
 
 
 class TestSites:
