@@ -21,6 +21,8 @@ from model_factory.graph.values import at, number
 EKS_CLUSTER: Final = "aws:eks/cluster:Cluster"
 GKE_CLUSTER: Final = "gcp:container/cluster:Cluster"
 CLUSTERS: Final = (EKS_CLUSTER, GKE_CLUSTER)
+VERSION_KEYS: Final = {EKS_CLUSTER: "version", GKE_CLUSTER: "minMasterVersion"}
+"""By which property a cluster is asked for a version of Kubernetes."""
 OBJECTS: Final = "kubernetes:*"
 # Kinds that are no objects of a cluster themselves.
 _CONTAINERS: Final = ("kubernetes:helm.sh/*", "kubernetes:kustomize*", "kubernetes:yaml*", "kubernetes:*List")

@@ -10,13 +10,14 @@ from typing import Any, Final, Literal, cast
 
 from model_factory.graph import paths
 from model_factory.graph.paths import Path
-from model_factory.graph.urn import STACK_TYPE
+from model_factory.graph.resource import Resource
+from model_factory.graph.urn import STACK_TYPE, name_of
 from model_factory.graph.values import at, mapping
 from model_factory.preview.events import LOGICAL_REPLACE, Report, Step
 from model_factory.preview.wording import MAX_VALUE_CHARACTERS, short_type, show_value
 
 # Of a new resource: the same tags once more.
-_NOTED: Final = frozenset({"tagsAll", "pulumiLabels", "effectiveLabels"})
+NOTED: Final = frozenset({"tagsAll", "pulumiLabels", "effectiveLabels"})
 # Of a new resource: what is looked for, in this order. What is of none of these comes after.
 _TELLING: Final = tuple(
     map(
@@ -87,6 +88,8 @@ class Change:
     inputs: tuple[PropertyChange, ...] = ()
     old_goes_first: bool = False
     """Of a replacement: the old object is deleted before the new one exists."""
+    goes_with: str = ""
+    """Of a replacement that nothing of its own forces: what it depends on, which is deleted before its replacement exists."""
     component: str = ""
     """Of a deletion: the outermost component that is gone with it."""
     stays: bool = False
@@ -147,12 +150,12 @@ def changes_of(report: Report) -> list[Change]:
     """
     gone_with = _gone_with(report)
     apart = {id(step) for (_, op), step in report.steps.items() if op == "refresh"}
-    order = {key: at for at, key in enumerate(report.steps)}
+    old_first = old_goes_first(report)
     found = [
         change_of(
             step,
-            old_goes_first=step.op == LOGICAL_REPLACE
-            and order.get((step.urn, "delete-replaced"), len(order)) < order.get((step.urn, "create-replacement"), -1),
+            old_goes_first=step.urn in old_first,
+            goes_with=_goes_with(step, old_first),
             component=gone_with.get(step.urn, ""),
         )
         for step in report.changed
@@ -161,13 +164,30 @@ def changes_of(report: Report) -> list[Change]:
     return in_order(found)
 
 
+def old_goes_first(report: Report) -> frozenset[str]:
+    """URNs of the replacements of which the old object is deleted before the new one exists."""
+    order = {key: at for at, key in enumerate(report.steps)}
+    return frozenset(
+        urn
+        for urn, op in report.steps
+        if op == LOGICAL_REPLACE
+        and order.get((urn, "delete-replaced"), len(order)) < order.get((urn, "create-replacement"), -1)
+    )
+
+
+def _goes_with(step: Step, old_first: frozenset[str]) -> str:
+    if step.urn not in old_first or step.keys or step.old is None:
+        return ""
+    return next((name_of(urn) for urn in sorted(Resource.of(step.old).needs & old_first)), "")
+
+
 def in_order(changes: Iterable[Change]) -> list[Change]:
     """The gravest first, then by type and name."""
     rank = {op: at for at, op in enumerate(_GRAVEST_FIRST)}
     return sorted(changes, key=lambda change: (rank.get(change.op, len(rank)), change.type, change.name))
 
 
-def change_of(step: Step, *, old_goes_first: bool = False, component: str = "") -> Change:
+def change_of(step: Step, *, old_goes_first: bool = False, goes_with: str = "", component: str = "") -> Change:
     """One step."""
     old, new = step.old or {}, step.new or {}
     inputs: tuple[PropertyChange, ...] = ()
@@ -185,6 +205,7 @@ def change_of(step: Step, *, old_goes_first: bool = False, component: str = "") 
         properties=differences(step),
         inputs=inputs,
         old_goes_first=old_goes_first,
+        goes_with=goes_with,
         component=component,
         stays=bool(old.get("retainOnDelete")),
         data=_data(step, old),
@@ -195,7 +216,7 @@ def _told(value: Any) -> Any:
     """What the program gave: without what providers and their SDKs note for themselves, at every depth."""
     if isinstance(value, Mapping):
         given = cast("Mapping[str, Any]", value)
-        return {key: _told(each) for key, each in given.items() if key not in _NOTED and not key.startswith("__")}
+        return {key: _told(each) for key, each in given.items() if key not in NOTED and not key.startswith("__")}
     return [_told(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
@@ -226,8 +247,14 @@ def dangers(changes: Iterable[Change]) -> list[Change]:
 
 
 def differences(step: Step) -> tuple[PropertyChange, ...]:
-    """The leaves that an update or a replacement changes; none of other steps."""
-    return tuple(_differences(step)) if step.op in {"update", LOGICAL_REPLACE, "create-replacement"} else ()
+    """The leaves that an update or a replacement changes; none of other steps. What providers note once more is left out where it is not all."""
+    found = tuple(_differences(step)) if step.op in {"update", LOGICAL_REPLACE, "create-replacement"} else ()
+    return tuple(item for item in found if not is_noted(item.path) or item.forces) or found
+
+
+def is_noted(path: str) -> bool:
+    """Whether a provider writes this itself, of what the program gives elsewhere."""
+    return re.split(r"[.\[]", path, maxsplit=1)[0] in NOTED
 
 
 def diff_lines(changes: Sequence[PropertyChange], most: int) -> Iterator[tuple[Mark, str]]:

@@ -25,6 +25,7 @@ from model_factory.preview.gfm import (
     words,
 )
 from model_factory.preview.listing import NAMES_IN_LINE, Detail, arrow, diff, listing, more_of
+from model_factory.preview.nodes import together
 from model_factory.preview.review import (
     DRIFT_NOTE,
     NOT_EVALUATED_NOTE,
@@ -94,7 +95,7 @@ _DETAILS: Final = (
 
 def _render(review: Review, detail: Detail) -> str:
     parts: list[Callable[[Review, Detail], Iterable[str]]] = [
-        _top, _errors, _models, _dangers, _violations, _warnings, _cost, _changes, _drift, _graph, _other_policies, _foot,
+        _top, _errors, _models, _nodes, _dangers, _violations, _warnings, _cost, _changes, _drift, _graph, _other_policies, _foot,
     ]  # fmt: skip
     return "\n".join(without_double_blanks(line for part in parts for line in part(review, detail))) + "\n"
 
@@ -169,6 +170,24 @@ def _models(review: Review, detail: Detail) -> Iterable[str]:
     yield from more_of(len(review.models) - detail.models, "model")
 
 
+def _nodes(review: Review, detail: Detail) -> Iterable[str]:
+    if not review.nodes:
+        return
+    yield f"#### {_stack(review)}: clusters and nodes"
+    yield ""
+    yield "| cluster or pool | what becomes of its nodes | because |"
+    yield "|---|---|---|"
+    groups = together(review.nodes)
+    for group in groups[: detail.models]:
+        first = group[0]
+        told = f"**{words(first.told)}**" if first.recycles else words(first.told)
+        names = [f"{_symbol(each.kind)} {code(each.name)} {each.size.replace(' ', '&nbsp;')}".strip() for each in group]
+        cells = (f"{'<br>'.join(names)}<br>{words(first.site)}", told, words(first.why))
+        yield f"| {' | '.join(map(cell, cells))} |"
+    yield ""
+    yield from more_of(sum(map(len, groups[detail.models :])), "cluster or pool")
+
+
 def _dangers(review: Review, detail: Detail) -> Iterable[str]:
     if not review.dangers:
         return
@@ -201,7 +220,8 @@ def _cause(change: Change) -> str:
     if len(change.because) > NAMES_IN_LINE:
         told.append(f"and {len(change.because) - NAMES_IN_LINE} more")
     order = "**the old one is deleted first**" if change.old_goes_first else "the new one is made first"
-    return f"{'; '.join(told) or 'the provider asks for it'} ({order})"
+    why = f"it goes with {code(change.goes_with)}" if change.goes_with else "the provider asks for it"
+    return f"{'; '.join(told) or why} ({order})"
 
 
 def _violations(review: Review, detail: Detail) -> Iterable[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.preview.events import Diagnostic, Report, Step
 from model_factory.preview.models import ModelChange, Place
+from model_factory.preview.nodes import NodesChange
 from model_factory.preview.review import Judgement, Review
 
 _NANOSECONDS_PER_SECOND = 1_000_000_000
@@ -21,7 +22,7 @@ _STATE_KEYS_KEPT_EMPTY = frozenset({"urn", "custom", "type"})
 def digest(report: Report, *, show_same: bool = False, review: Review | None = None) -> dict[str, Any]:
     """The digest as JSON-ready values; keys that the CLI omits when empty are omitted here too.
 
-    With the report's `review` also `modelChanges` and `policies`, which are not of the CLI.
+    With the report's `review` also `modelChanges`, `nodeChanges` and `policies`, which are not of the CLI.
     """
     steps = [
         _step(step) for step in report.steps.values() if show_same or step.op not in {"same", "read"} or _is_root(step)
@@ -34,6 +35,7 @@ def digest(report: Report, *, show_same: bool = False, review: Review | None = N
         "changeSummary": dict(report.changes),
         "maybeCorrupt": report.maybe_corrupt,
         "modelChanges": [_model(each) for each in review.models] if review else [],
+        "nodeChanges": [_nodes(each) for each in review.nodes] if review else [],
         "policies": [_judgement(each) for each in review.judgements] if review else [],
     }
     return {key: value for key, value in full.items() if value}
@@ -64,6 +66,13 @@ def _model(change: ModelChange) -> dict[str, Any]:
             side: {"idle": f"{sums.usd_per_month.idle:f}", "peak": f"{sums.usd_per_month.peak:f}"}
             for side, sums in (("before", change.cost.before), ("after", change.cost.after))
         },
+    }
+
+
+def _nodes(change: NodesChange) -> dict[str, Any]:
+    shown = {"nodes": change.nodes, "told": change.told, "why": change.why}
+    return {"name": change.name, "site": change.site, "op": change.kind, "recycles": change.recycles} | {
+        key: value for key, value in shown.items() if value
     }
 
 

@@ -16,6 +16,7 @@ from model_factory.graph.printable import printable
 from model_factory.preview import costs
 from model_factory.preview.changes import diff_lines
 from model_factory.preview.dependents import Dependents
+from model_factory.preview.nodes import together
 from model_factory.preview.picture import layout
 from model_factory.preview.review import DRIFT_NOTE, NOT_EVALUATED_NOTE, TITLES, WARNINGS_SHOWN, Review
 from model_factory.preview.wording import op_of
@@ -61,7 +62,7 @@ def _templates() -> Environment:
     templates.filters |= {"sentence": _sentence, "thousands": "{:,}".format}
     shared: dict[str, Any] = {
         **_LIMITS,
-        "costs": costs, "diff_lines": diff_lines, "op_of": op_of, "svg": svg, "titles": TITLES,
+        "costs": costs, "diff_lines": diff_lines, "op_of": op_of, "svg": svg, "titles": TITLES, "together": together,
         "drift_note": DRIFT_NOTE, "not_evaluated_note": NOT_EVALUATED_NOTE,
         "style": Markup(loader.get_source(templates, "style.css")[0]),  # noqa: S704 - ours
     }  # fmt: skip

@@ -7,8 +7,9 @@ engines. Of a model whose Pods and pools stay as they are nothing is told, thoug
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from model_factory.cost.clouds import capacity_of
@@ -24,9 +25,10 @@ from model_factory.graph.pods import REVISION, accelerators_of, pod_path, pod_sp
 from model_factory.graph.pools import NodePool, by_preference
 from model_factory.graph.resource import Resource, before_and_after
 from model_factory.graph.values import UNKNOWNS, at, listed, mapping, number, text
-from model_factory.preview.changes import leaves
+from model_factory.preview.changes import PropertyChange, leaves, old_goes_first
 from model_factory.preview.events import LOGICAL_REPLACE, Report
-from model_factory.preview.wording import count, join_first
+from model_factory.preview.nodes import NodesChange
+from model_factory.preview.wording import count, join_first, op_of
 
 _BUDGETS: Final = "kubernetes:policy/*:PodDisruptionBudget"
 _SETTINGS_NAMED: Final = 3
@@ -99,18 +101,23 @@ class ModelChange:
         return "create" if self.before is None else "delete" if self.after is None else "update"
 
     @property
+    def is_restarted(self) -> bool:
+        """Whether Pods of it that run go and others come."""
+        return self.restarts.startswith("yes")
+
+    @property
     def aspects(self) -> tuple[Aspect, ...]:
         """What differs; of a model that is new or goes, all that it is."""
         return tuple(_aspects(self.before, self.after))
 
 
-def model_changes(report: Report, cost: Delta | None = None) -> tuple[ModelChange, ...]:
-    """The models that a change touches, by name and site."""
+def model_changes(report: Report, nodes: Sequence[NodesChange], cost: Delta | None = None) -> tuple[ModelChange, ...]:
+    """The models that a change touches, by name and site. `nodes` is what becomes of the nodes."""
     before, after = (
         _Side(resources)
         for resources in before_and_after((step.op, step.old, step.new) for step in report.steps.values())
     )
-    fates = _Fates(report)
+    fates = _Fates(report, nodes)
     found: list[ModelChange] = []
     for old, new in _pairs(before, after):
         change = _change(before, after, old, new, fates)
@@ -174,15 +181,11 @@ class _Side:
 class _Fates:
     """What becomes of each resource."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, nodes: Sequence[NodesChange]) -> None:
+        self.nodes = {each.urn: each for each in nodes if each.recycles}
+        """The clusters and pools of which nodes go."""
         self._ops: dict[str, set[str]] = {}
-        order = {key: at for at, key in enumerate(report.steps)}
-        self._old_first = {
-            urn
-            for urn, op in report.steps
-            if op == LOGICAL_REPLACE
-            and order.get((urn, "delete-replaced"), len(order)) < order.get((urn, "create-replacement"), -1)
-        }
+        self._old_first = old_goes_first(report)
         for urn, op in report.steps:
             self._ops.setdefault(urn, set()).add(op)
 
@@ -191,9 +194,6 @@ class _Fates:
 
     def old_goes_first(self, urn: str) -> bool:
         return urn in self._old_first
-
-    def is_changed(self, urn: str) -> bool:
-        return "update" in self._ops.get(urn, set())
 
 
 def _pairs(before: _Side, after: _Side) -> Iterator[tuple[Key | None, Key | None]]:
@@ -244,30 +244,64 @@ def _causes(before: _Side, after: _Side, old: Key, new: Key, fates: _Fates) -> I
             Requests(lost=True, told="those of callers that do not follow: its address is in another cluster"),
         )
         return
-    urn = will.resource.urn
-    moved = _template(was.resource) != _template(will.resource)
-    if fates.is_replaced(urn):
+    cluster = before.graph.cluster_of(was.resource)
+    if cluster is not None and cluster.urn in fates.nodes:
+        yield (
+            f"its cluster {cluster.name} is replaced",
+            Requests(lost=True, told="all until it serves in the new cluster, at another address"),
+        )
+        return
+    revised = before.place(old).revision != after.place(new).revision
+    changed = _pod_changes(was.resource, will.resource, revised=revised)
+    if fates.is_replaced(will.resource.urn):
         lost = Requests(lost=True, told="all until the new one serves: the old one goes first")
-        yield f"its {will.resource.kind} is replaced", lost if fates.old_goes_first(urn) else _NONE
-    elif moved:
-        revised = before.place(old).revision != after.place(new).revision
-        yield "new revision" if revised else "its Pods change", _rolled(will)
+        yield f"its {will.resource.kind} is replaced", lost if fates.old_goes_first(will.resource.urn) else _NONE
+    elif changed:
+        yield " and ".join(changed), _rolled(will)
     kept = {pool.resource.urn for pool in after.pools(will)}
+    gone: dict[str, list[str]] = {}
     for pool in before.pools(was):
-        urn, name = pool.resource.urn, pool.resource.name
-        if urn not in kept and moved:
-            continue  # its Pods are on other pools before it goes
-        now = after.by_urn.get(urn)
-        if now is None or fates.is_replaced(urn):
-            yield f"its pool {name} is {'deleted' if now is None else 'replaced'}", _drained(will, after.budget(will))
-        elif fates.is_changed(urn) and _rolls(pool, before.by_urn[urn], now):
-            yield f"the nodes of its pool {name} are replaced one after another", _drained(will, after.budget(will))
+        found = fates.nodes.get(pool.resource.urn)
+        # Where its Pods change, they are on other pools before one goes that they no longer choose.
+        if found is not None and (found.urn in kept or not changed):
+            gone.setdefault(found.kind, []).append(found.name)
+    for kind, names in gone.items():
+        pools = f"its pool{'s' if len(names) > 1 else ''} {' and '.join(names)}"
+        fate = f"{'are' if len(names) > 1 else 'is'} {op_of(kind).done}"
+        told = f"the nodes of {pools} are replaced one after another" if kind == "update" else f"{pools} {fate}"
+        yield told, _drained(will, after.budget(will))
 
 
-def _rolls(pool: NodePool, before: Resource, after: Resource) -> bool:
-    """By what the program gives: what a provider adds may be unknown before `up`."""
-    paths_ = (key.split(".") for key in pool.rolled_by)
-    return any(at(before.inputs, *path) != at(after.inputs, *path) for path in paths_)
+_VOLUMES: Final = "other volumes"
+_ANNOTATIONS: Final = "other annotations of its Pods"
+_OF_REVISION: Final = (_VOLUMES, _ANNOTATIONS)
+# What of the Pods' template is called what, the first that fits.
+_PARTS: Final = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"spec\.containers\[\d+\]\.image$", "a new image"),
+        (r".*\.(args|command)\b", "other arguments"),
+        (r".*\.env(From)?\b", "another environment"),
+        (r".*\.resources\b", "other requests and limits"),
+        (r".*\.(\w+Probe|lifecycle)\b", "other probes"),
+        (r"(.*\.volumeMounts|spec\.volumes)\b", _VOLUMES),
+        (r".*\.securityContext\b", "other rights"),
+        (r"metadata\.labels\b", "other labels of its Pods"),
+        (r"metadata\.annotations\b", _ANNOTATIONS),
+        (r"spec\.(nodeSelector|affinity)\b", "another choice of nodes"),
+    )
+)
+
+
+def _pod_changes(before: Resource, after: Resource, *, revised: bool) -> list[str]:
+    """What differs in the Pods' template, and so makes them anew: in words, the rest by its path. A new revision stands for its note and its
+    volume."""
+    told = [item.path for item in leaves((), _template(before), _template(after))]
+    parts = {path: next((name for part, name in _PARTS if part.match(path)), "") for path in told}
+    named = [name for _, name in _PARTS if name in parts.values() and not (revised and name in _OF_REVISION)]
+    others = [path for path, name in parts.items() if not name]
+    first = ["a new revision"] if revised and parts else []
+    return [*first, *named, *([join_first(others, _SETTINGS_NAMED)] if others else [])]
 
 
 def _rolled(workload: Workload) -> Requests:
@@ -319,9 +353,7 @@ def _priced(change: ModelChange, old: Key | None, new: Key | None, cost: Delta |
         return change
     before = cost.before.by_site.get(old, Sums()) if old else Sums()
     after = cost.after.by_site.get(new, Sums()) if new else Sums()
-    return ModelChange(
-        change.model, change.before, change.after, change.restarts, change.requests, Change(before, after)
-    )
+    return replace(change, cost=Change(before, after))
 
 
 def _aspects(before: Place | None, after: Place | None) -> Iterator[Aspect]:
@@ -338,20 +370,24 @@ def _aspects(before: Place | None, after: Place | None) -> Iterator[Aspect]:
         if a != b or (a and not stays) or (moved and what == "machine"):
             yield Aspect(what, a or "none", b or "none")
     if stays and not moved:
-        differing = [path for path in _settings(one.settings, other.settings) if not path.startswith(_TOLD)]
-        if differing:
-            named = join_first(differing, _SETTINGS_NAMED)
-            yield Aspect("Pod settings", named, named)
+        differing = [item for item in _settings(one.settings, other.settings) if not item.path.startswith(_TOLD)]
+        for item in differing[:_SETTINGS_NAMED]:
+            yield Aspect("Pod settings", f"{item.path}: {item.before or 'none'}", item.after or "none")
+        if len(differing) > _SETTINGS_NAMED:
+            more = f"and {len(differing) - _SETTINGS_NAMED} more"
+            yield Aspect("Pod settings", more, more)
 
 
 # What the rows of machine, image and revision say already.
 _TOLD: Final = ("image", "nodeSelector", "affinity", paths.to_text(("metadata", "annotations", REVISION)))
 
 
-def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Paths in the template that differ, without what all of them begin with."""
-    found = (item.path for item in leaves((), before, after))
-    return list(dict.fromkeys(path.removeprefix("spec.").removeprefix("containers[0].") for path in found))
+def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[PropertyChange]:
+    """What differs in the template, its paths without what all of them begin with."""
+    return [
+        replace(item, path=item.path.removeprefix("spec.").removeprefix("containers[0]."))
+        for item in leaves((), before, after)
+    ]
 
 
 def _template(resource: Resource) -> Mapping[str, Any]:

@@ -31,6 +31,7 @@ from model_factory.preview.changes import (
 from model_factory.preview.dependents import Dependents, dependents_of
 from model_factory.preview.events import REPLACE_PARTS, Diagnostic, FindingKind, Report
 from model_factory.preview.models import ModelChange, model_changes
+from model_factory.preview.nodes import NodesChange, nodes_changes
 from model_factory.preview.wording import count, op_of, short_type
 
 Level = Literal["failed", "blocked", "destructive", "caution", "change", "same"]
@@ -142,6 +143,8 @@ class Review:
     tally: tuple[tuple[str, int, str], ...]
     """(operation, how many, in words)."""
     models: tuple[ModelChange, ...]
+    nodes: tuple[NodesChange, ...]
+    """Clusters and pools."""
     dangers: tuple[Change, ...]
     groups: tuple[Group, ...]
     drift: tuple[Group, ...]
@@ -186,7 +189,9 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
     errors, tally = tuple(_notes(report, "error")), _tally(report)
     if len(errors) > 1 or any(each.kind == "mandatory" for each in judgements):
         errors = tuple(note for note in errors if note.message not in _SAYS_NOTHING)
-    verdict = _verdict(report, tally, found, judgements, drift, errors)
+    nodes = nodes_changes(report, changes)
+    models = model_changes(report, nodes, cost)
+    verdict = _verdict(report, tally, found, judgements, drift, errors, _effects(models, nodes))
     # What failed in the middle has told of a part, and a part of a bill is no bill.
     whole = verdict.level != "failed"
     return Review(
@@ -194,7 +199,8 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
         report=report,
         verdict=_destroying(heading, verdict),
         tally=tally,
-        models=model_changes(report, cost) if whole else (),
+        models=models if whole else (),
+        nodes=nodes if whole else (),
         dangers=tuple(found),
         groups=tuple(grouped(changes)),
         drift=tuple(drift),
@@ -217,6 +223,7 @@ def _verdict(
     judgements: tuple[Judgement, ...],
     drift: list[Group],
     errors: tuple[Diagnostic, ...],
+    effects: _Effects,
 ) -> Verdict:
     violated = sum(each.number for each in judgements if each.kind == "mandatory")
     advised = sum(each.number for each in judgements if each.kind == "advisory")
@@ -231,7 +238,8 @@ def _verdict(
         reasons.append(f"{count(drifted, 'resource')} differ from the state: changed outside")
     what = ", ".join(_counts(tally)) or "nothing changes"
     if violated:
-        return Verdict("blocked", f"{count(violated, 'mandatory policy violation')}: up is refused", (what, *reasons))
+        title = f"{count(violated, 'mandatory policy violation')}: up is refused"
+        return Verdict("blocked", title, (what, *effects.told, *reasons))
     if errors or report.failed or report.result == "failed":
         named = [step.name for step in report.failed]
         why = f"{count(len(named), 'resource')} failed" if named else "see the errors"
@@ -239,10 +247,36 @@ def _verdict(
     if advised:
         reasons.insert(0, f"{count(advised, 'advisory policy violation')}")
     if found:
-        return Verdict("destructive", what, tuple(reasons))
+        return Verdict("destructive", what, (*effects.told, *reasons))
     if what == "nothing changes":
         return Verdict("caution" if advised or drifted else "same", "nothing changes", tuple(reasons))
-    return Verdict("caution" if advised or drifted else "change", what, ("nothing is replaced or deleted", *reasons))
+    told = effects.told or ("nothing is replaced or deleted",)
+    return Verdict("caution" if advised or drifted or effects.is_grave else "change", what, (*told, *reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class _Effects:
+    """What a change does that no count of resources tells. `is_grave`: requests may be lost, or nodes that run go."""
+
+    told: tuple[str, ...]
+    is_grave: bool
+
+
+def _effects(models: tuple[ModelChange, ...], nodes: tuple[NodesChange, ...]) -> _Effects:
+    restarting = [each for each in models if each.is_restarted]
+    stopping = sum(each.after is None for each in models)
+    losing = sum(each.requests.lost for each in restarting)
+    rolled = sum(each.recycles and each.kind == "update" for each in nodes)
+    told: list[str] = []
+    if restarting:
+        some = f" of {losing:,}" if losing < len(restarting) else ""
+        lost = f"requests{some} may be lost" if losing else "no requests are lost"
+        told.append(f"{count(len(restarting), 'model')} restart{'s' if len(restarting) == 1 else ''}, {lost}")
+    if stopping:
+        told.append(f"{count(stopping, 'model')} stop{'s' if stopping == 1 else ''}")
+    if rolled:
+        told.append(f"the nodes of {count(rolled, 'pool')} are replaced one after another")
+    return _Effects(tuple(told), bool(losing or rolled))
 
 
 def _counts(tally: tuple[tuple[str, int, str], ...]) -> Iterator[str]:

@@ -16,8 +16,9 @@ from rich.tree import Tree
 from model_factory.graph.masking import name_unknowns
 from model_factory.graph.urn import STACK_TYPE, type_of
 from model_factory.preview import costs
-from model_factory.preview.changes import PropertyChange, differences
+from model_factory.preview.changes import PropertyChange, differences, is_noted
 from model_factory.preview.events import Diagnostic, FindingKind, Report, Severity, Step
+from model_factory.preview.nodes import together
 from model_factory.preview.review import Judgement, Review
 from model_factory.preview.wording import Tone, folded, join_first, op_of, short_type
 
@@ -59,6 +60,7 @@ def print_review(
     _print_notes(console, review.report, told)
     if show_models:
         _print_models(console, review)
+        _print_nodes(console, review)
     console.print(_tally(review))
     if show_models:
         _print_losses(console, review)
@@ -102,6 +104,7 @@ def _step_text(step: Step) -> Text:
 def _cause(step: Step) -> str:
     """The properties behind an update or replacement, in short."""
     paths = step.keys or tuple(step.detailed_diff or ()) or step.diffs
+    paths = [path for path in paths if not is_noted(path)] or paths
     if step.op not in {"update", "replace"} or not paths:
         return ""
     return f"{'forced by' if step.keys else 'diff'}: {join_first(paths, _MAX_PATHS_ON_A_LINE)}"
@@ -186,21 +189,42 @@ def _print_models(console: Console, review: Review) -> None:
         head = Text.assemble((f"{op.symbol:<2} ", STYLES[op.tone]), (each.model, "bold"), (f" {each.site}", "cyan"))
         console.print(head)
         before, after = each.cost.before.usd_per_month, each.cost.after.usd_per_month
-        rows = [
+        rows: list[tuple[str, Text]] = [
             *((aspect.what, Text(" → ".join(aspect.sides))) for aspect in each.aspects),
             ("restarts", Text(each.restarts)),
             ("requests lost", Text(each.requests.told, "bold red" if each.requests.lost else "")),
             ("a month at rest", Text(costs.went(before.idle, after.idle))),
             ("a month at peak", Text(costs.went(before.peak, after.peak))),
         ]
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column(style="dim", no_wrap=True, width=_ASPECT_WIDTH)
-        table.add_column(overflow="fold")
-        for what, told in rows:
-            table.add_row(f"   {what}", told)
-        console.print(table)
+        console.print(_aspects(rows))
     if review.models:
         console.print()
+
+
+def _print_nodes(console: Console, review: Review) -> None:
+    """Clusters and pools in the same form, those of which the same is said together."""
+    for group in together(review.nodes):
+        first = group[0]
+        op = op_of(first.kind)
+        for each in group:
+            name = Text.assemble((f"{op.symbol:<2} ", STYLES[op.tone]), (each.name, "bold"))
+            console.print(name.append(f" {first.site}", "cyan").append(f" {each.size}".rstrip()))
+        rows = [
+            ("what becomes", Text(first.told, "bold red" if first.recycles else "")),
+            ("because", Text(first.why)),
+        ]
+        console.print(_aspects((what, told) for what, told in rows if told))
+    if review.nodes:
+        console.print()
+
+
+def _aspects(rows: Iterable[tuple[str, Text]]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True, width=_ASPECT_WIDTH)
+    table.add_column(overflow="fold")
+    for what, told in rows:
+        table.add_row(f"   {what}", told)
+    return table
 
 
 def _print_losses(console: Console, review: Review) -> None:

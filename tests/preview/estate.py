@@ -6,6 +6,7 @@ What a real engine's events hold is tested with the real program in tests/stacks
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +17,8 @@ Event = dict[str, Any]
 States = dict[str, dict[str, Any]]
 STACK: Final = "urn:pulumi:dev::model-factory::pulumi:pulumi:Stack::model-factory-dev"
 _UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-# A changed machine makes EKS replace its nodes.
-_REPLACING: Final = "instanceTypes"
+# A changed machine makes EKS replace its nodes, a changed network the cluster.
+_REPLACING: Final = frozenset({"instanceTypes", "kubernetesNetworkConfig"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,25 @@ def events(before: States, after: States) -> list[Event]:
             if new is not None:
                 metadata["new"] = {**new, "id": "", "inputs": {**new["inputs"], "note": f"of {_UNKNOWN}"}}
         elif changed := [key for key in new["inputs"] if new["inputs"][key] != old["inputs"].get(key)]:
-            metadata["op"] = "replace" if _REPLACING in changed else "update"
+            metadata["op"] = "replace" if _REPLACING & set(changed) else "update"
             metadata["diffs"] = changed
-            metadata["keys"] = [key for key in changed if key == _REPLACING]
+            metadata["keys"] = [key for key in changed if key in _REPLACING]
             metadata["detailedDiff"] = dict(map(_difference, changed))
         counts[metadata["op"]] = counts.get(metadata["op"], 0) + 1
         told.append({"resOutputsEvent": {"metadata": metadata, "planning": True}})
     summary = {"resourceChanges": counts, "durationSeconds": 6, "isPreview": True, "maybeCorrupt": False}
     return [*told, {"summaryEvent": summary}]
+
+
+def with_input(states: States, name: str, path: tuple[str, ...], value: object) -> States:
+    """The same states with one input of a resource changed, which is named by the end of its URN."""
+    found = deepcopy(states)
+    (urn,) = [urn for urn in found if urn.endswith(f":{name}")]
+    inner = found[urn]["inputs"]
+    for key in path[:-1]:
+        inner = inner.setdefault(key, {})
+    inner[path[-1]] = value
+    return found
 
 
 def drift(states: States, names: Iterable[str]) -> list[Event]:
@@ -100,8 +112,8 @@ def drift(states: States, names: Iterable[str]) -> list[Event]:
 
 
 def _difference(key: str) -> tuple[str, dict[str, Any]]:
-    if key == _REPLACING:
-        return f"{key}[0]", {"diffKind": "update-replace", "inputDiff": True}
+    if key in _REPLACING:
+        return f"{key}[0]" if key == "instanceTypes" else key, {"diffKind": "update-replace", "inputDiff": True}
     return key, {"diffKind": "update", "inputDiff": True}
 
 

@@ -90,6 +90,27 @@ class TestReplacements:
         ]
         assert changes(*parts)[0].old_goes_first
 
+    def test_one_that_goes_with_what_it_depends_on_names_it(self) -> None:
+        ops = ("delete-replaced", "replace", "create-replacement")
+        cluster = [step(op, "a:b:C", "cluster", {"k": 1}, {"k": 2}, **self.FORCED) for op in ops]
+        needs = {"dependencies": [urn("a:b:C", "cluster")]}
+        pool = [step(op, "a:b:P", "pool", {}, {}, **needs) for op in ops]
+        found = changes(*pool[:1], *cluster, *pool[1:])
+        assert {each.name: each.goes_with for each in found} == {"cluster": "", "pool": "cluster"}
+
+
+class TestUpdates:
+    def test_what_a_provider_notes_once_more_is_left_out(self) -> None:
+        both = {"tags.team": SET, "tagsAll.team": SET}
+        old, new = ({key: {"team": team} for key in ("tags", "tagsAll")} for team in "ab")
+        (change,) = changes(step("update", old=old, new=new, detailedDiff=both))
+        assert [item.path for item in change.properties] == ["tags.team"]
+
+    def test_it_is_told_where_it_is_all(self) -> None:
+        old, new = ({"tagsAll": {"team": team}} for team in "ab")
+        (change,) = changes(step("update", old=old, new=new, detailedDiff={"tagsAll.team": SET}))
+        assert [item.path for item in change.properties] == ["tagsAll.team"]
+
 
 class TestGroups:
     def test_equal_updates_of_different_types_are_one_group(self) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from model_factory.cost import before_and_after, bill_of, delta_of
+from model_factory.preview.changes import changes_of
 from model_factory.preview.comment import markdown
 from model_factory.preview.digest import digest
 from model_factory.preview.events import Report
 from model_factory.preview.html import page
 from model_factory.preview.models import ModelChange, model_changes
+from model_factory.preview.nodes import nodes_changes
 from model_factory.preview.review import Heading, Review, review_of
-from tests.preview.estate import MODELS, Event, Model, States, estate, events
+from tests.preview.estate import MODELS, Event, Model, States, estate, events, with_input
 
 
 def reviewed(told: list[Event]) -> Review:
@@ -24,23 +25,13 @@ def reviewed(told: list[Event]) -> Review:
 
 
 def changed(before: States, after: States) -> dict[str, ModelChange]:
-    found = model_changes(Report.of(events(before, after)))
+    report = Report.of(events(before, after))
+    found = model_changes(report, nodes_changes(report, changes_of(report)))
     return {f"{each.model} {each.site}": each for each in found}
 
 
 def detector(**settings: Any) -> States:
     return estate({**MODELS, "detector": Model("aws", **settings)})
-
-
-def with_input(states: States, name: str, path: tuple[str, ...], value: object) -> States:
-    """The same states with one input of a resource changed."""
-    found = deepcopy(states)
-    (urn,) = [urn for urn in found if urn.endswith(f"::{name}")]
-    inner = found[urn]["inputs"]
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = value
-    return found
 
 
 def told(change: ModelChange) -> dict[str, tuple[str, ...]]:
@@ -92,22 +83,59 @@ class TestRows:
 class TestRestarts:
     def test_changed_pods_restart_and_a_surge_loses_nothing(self) -> None:
         change = changed(estate(), detector(tag="2"))["detector aws/us-east-1"]
-        assert change.restarts == "yes: its Pods change"
+        assert change.restarts == "yes: a new image"
         assert change.requests.told == "none"
 
     def test_another_revision_is_told_as_the_reason(self) -> None:
         def of(revision: str) -> States:
             note = {"annotations": {"model-factory/revision": revision}}
-            found = deepcopy(detector())
+            volumes = [{"name": "weights", "persistentVolumeClaim": {"claimName": f"weights-{revision}"}}]
+            found = detector()
             (urn,) = [each for each in found if each.endswith("Deployment::dev-aws-detector")]
             inputs = found[urn]["inputs"]
             inputs["metadata"] |= note
             inputs["spec"]["template"]["metadata"] |= note
+            inputs["spec"]["template"]["spec"]["volumes"] = volumes
             return found
 
         change = changed(of("1"), of("2"))["detector aws/us-east-1"]
-        assert change.restarts == "yes: new revision"
-        assert told(change) == {"revision": ("1", "2")}
+        assert change.restarts == "yes: a new revision"
+        assert told(change)["revision"] == ("1", "2")
+
+    @pytest.mark.parametrize(
+        ("path", "value", "words"),
+        [
+            (("metadata", "labels", "team"), "a", "other labels of its Pods"),
+            (("metadata", "annotations", "note"), "2", "other annotations of its Pods"),
+            (("spec", "serviceAccountName"), "other", "spec.serviceAccountName"),
+            (("spec", "volumes"), [{"name": "weights"}], "other volumes"),
+            (("spec", "tolerations"), [], "spec.tolerations"),
+        ],
+    )
+    def test_what_makes_pods_anew_is_said_in_words_or_by_its_path(
+        self, path: tuple[str, ...], value: object, words: str
+    ) -> None:
+        after = with_input(estate(), "Deployment::dev-aws-detector", ("spec", "template", *path), value)
+        assert changed(estate(), after)["detector aws/us-east-1"].restarts == f"yes: {words}"
+
+    def test_arguments_and_environment_are_told_with_their_values(self) -> None:
+        after = detector(tag="2")
+        (urn,) = [urn for urn in after if urn.endswith("Deployment::dev-aws-detector")]
+        after[urn]["inputs"]["spec"]["template"]["spec"]["containers"][0] |= {
+            "args": ["--max=2"], "env": [{"name": "A", "value": "b"}],
+        }  # fmt: skip
+        change = changed(estate(), after)["detector aws/us-east-1"]
+        assert change.restarts == "yes: a new image and other arguments and another environment"
+        assert ("args: none", '["--max=2"]') in [aspect.sides for aspect in change.aspects]
+
+    def test_a_replaced_cluster_takes_its_models_with_it_though_their_objects_are_shown_unchanged(self) -> None:
+        after = with_input(
+            estate(), "Cluster::dev-aws", ("kubernetesNetworkConfig",), {"serviceIpv4Cidr": "10.9.0.0/16"}
+        )
+        found = changed(estate(), after)
+        assert list(found) == ["detector aws/us-east-1"]
+        assert found["detector aws/us-east-1"].restarts == "yes: its cluster dev-aws is replaced"
+        assert found["detector aws/us-east-1"].requests.lost
 
     def test_pods_that_all_go_before_new_ones_come_lose_requests(self) -> None:
         change = changed(detector(strategy="Recreate"), detector(strategy="Recreate", tag="2"))[
@@ -158,7 +186,7 @@ class TestEveryOutput:
         document = digest(found.report, review=found)
         assert [each["model"] for each in document["modelChanges"]] == ["detector"]
         for text in (markdown(found), page(found)):
-            for words in ("detector:2", "2–3", "yes: its Pods change"):
+            for words in ("detector:2", "2–3", "yes: a new image"):
                 assert words in text
 
     def test_counts_what_the_engine_counts(self) -> None:

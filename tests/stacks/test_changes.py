@@ -67,9 +67,9 @@ class TestWeights:
         assert steps.index("create RolePolicy") < steps.index("update Deployment") < steps.index("delete RolePolicy")
         restarts = {each["model"]: each["restarts"] for each in preview["modelChanges"]}
         assert restarts == {
-            "embeddings": "yes: new revision",
-            "image-classifier": "yes: new revision",
-            "object-detector": "yes: its Pods change",
+            "embeddings": "yes: a new revision",
+            "image-classifier": "yes: a new revision",
+            "object-detector": "yes: other volumes",
         }
 
         assert done(stack) == {"replace": 5, "update": 3}

@@ -21,6 +21,7 @@ class EksPool(NodePool):
     worked_out = frozenset((_CAPACITY_LABEL,))
     # docs.aws.amazon.com/eks/latest/userguide/update-managed-node-group.html; labels, taints and sizes change under running nodes.
     rolled_by = ("version", "releaseVersion", "launchTemplate.id", "launchTemplate.version")
+    made_from = "launchTemplate"
 
     @property
     def gpus_per_node(self) -> int:

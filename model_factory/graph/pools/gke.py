@@ -50,6 +50,11 @@ class GkePool(NodePool):
         return any(at(self.resource.props, "nodeConfig", key) is True for key in ("spot", "preemptible"))
 
     @property
+    def follows_its_cluster(self) -> bool:
+        """cloud.google.com/kubernetes-engine/docs/how-to/node-auto-upgrades"""
+        return at(self.resource.props, "management", "autoUpgrade") is True
+
+    @property
     def taints(self) -> list[tuple[str, str]]:
         return taints_in(at(self.resource.props, "nodeConfig", "taints"))
 

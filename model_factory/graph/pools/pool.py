@@ -46,6 +46,8 @@ class NodePool(ABC):
     rolled_by: ClassVar[tuple[str, ...]]
     """What of it, changed in place, makes the cloud replace its nodes one after another: keys of its properties, with a dot where they are
     inside another."""
+    made_from: ClassVar[str] = ""
+    """The property whose `id` names another object that its nodes are made from."""
 
     def __init__(self, resource: Declared) -> None:
         self.resource = resource
@@ -69,6 +71,11 @@ class NodePool(ABC):
     @abstractmethod
     def is_spot(self) -> bool:
         """Whether the cloud may take its nodes back."""
+
+    @property
+    def follows_its_cluster(self) -> bool:
+        """Whether the cloud by itself replaces its nodes once the control plane has a newer version."""
+        return False
 
     @property
     @abstractmethod
