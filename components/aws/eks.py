@@ -19,7 +19,7 @@ LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
 
-# Nodes become ready with these, so they come before the first node.
+# Nodes become ready with these, so they come before the first node, and follow a new version of the control plane before nodes do.
 NODE_ADDONS: Mapping[str, Mapping[str, object]] = {
     # NetworkPolicy objects do nothing on EKS unless the CNI is told to enforce them.
     "vpc-cni": {"enableNetworkPolicy": "true"},
@@ -51,6 +51,10 @@ class EksCluster(pulumi.ComponentResource):
     Public access to the API is open to the given blocks only, and off where there are none. Access is by EKS access
     entries: whoever creates the cluster administers it, and adds others.
     The cluster's name is fixed, because its log group must exist, with its retention, before the cluster writes to it.
+
+    A new Kubernetes version reaches the control plane first, then the add-ons that nodes start with, then the nodes, then the add-ons
+    that run on them: no node is ever newer than its control plane (kubernetes.io/releases/version-skew-policy). An add-on has the
+    version that EKS installs by default with the cluster's.
     """
 
     cluster_name: pulumi.Output[str]
@@ -147,6 +151,12 @@ class EksCluster(pulumi.ComponentResource):
                 region=region,
                 cluster_name=cluster.name,
                 addon_name=addon_name,
+                addon_version=aws.eks.get_addon_version_output(
+                    addon_name=addon_name,
+                    kubernetes_version=settings.kubernetes_version,
+                    region=region,
+                    opts=invoke,
+                ).version,
                 configuration_values=json.dumps(configuration) if configuration else None,
                 resolve_conflicts_on_create="OVERWRITE",
                 resolve_conflicts_on_update="OVERWRITE",
@@ -160,6 +170,7 @@ class EksCluster(pulumi.ComponentResource):
             {
                 "region": region,
                 "cluster_name": cluster.name,
+                "kubernetes_version": settings.kubernetes_version,
                 "node_role_arn": node_role.arn,
                 "subnet_ids": args["vpc_subnet_ids"],
                 "shape": system_pool_shape(settings.system_machine_type, settings.system_nodes_total),

@@ -22,6 +22,7 @@ CAPACITY_TYPES: Mapping[CapacityType, str] = {"spot": "SPOT", "on-demand": "ON_D
 class EksNodePoolArgs(TypedDict):
     region: str
     cluster_name: pulumi.Input[str]
+    kubernetes_version: str
     node_role_arn: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
     shape: NodePoolShape
@@ -86,6 +87,7 @@ class EksNodePool(pulumi.ComponentResource):
             fit_auto_named(name, GROUP_NAME_LIMIT),
             region=region,
             cluster_name=args["cluster_name"],
+            version=args["kubernetes_version"],
             node_role_arn=args["node_role_arn"],
             subnet_ids=args["subnet_ids"],
             ami_type=ami_type(shape),

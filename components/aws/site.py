@@ -110,6 +110,7 @@ class AwsRegion(pulumi.ComponentResource):
                 {
                     "region": region,
                     "cluster_name": cluster.cluster_name,
+                    "kubernetes_version": settings.kubernetes_version,
                     "node_role_arn": cluster.node_role_arn,
                     "subnet_ids": [network.private_subnet_in(pool.reservation.zone)]
                     if pool.reservation

@@ -33,6 +33,10 @@ class GkeNodePool(pulumi.ComponentResource):
     Its zones must be those that sell its machine: without zones given it spans the cluster's, and GKE refuses a pool when
     one of them lacks the accelerator. They need not be the cluster's own, only of its region. Spot pools look for capacity in any zone. A changed machine type updates the
     pool in place, node by node. A pool of reserved machines starts none that are not.
+
+    It names no Kubernetes version: in a release channel GKE upgrades nodes to that of the control plane by itself, after it and in the
+    maintenance window, and a version declared here would be undone or would undo that at every refresh
+    (cloud.google.com/kubernetes-engine/docs/how-to/node-auto-upgrades).
     """
 
     node_pool_name: pulumi.Output[str]

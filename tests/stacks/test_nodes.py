@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -57,3 +58,35 @@ class TestLabels:
             eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]["tags"] for name in names
         ]
         assert {tags["team"] for tags in tagged} == {"another-team"}
+
+
+class TestKubernetesVersion:
+    def test_reaches_the_control_plane_then_addons_then_nodes_of_eks(self, stack: LocalStack) -> None:
+        def at(version: str) -> Any:
+            def edit(config: dict[str, Any]) -> None:
+                config["model-factory:aws"]["kubernetesVersion"] = version
+
+            return edit
+
+        stack.edit(only("aws", "object-detector"))
+        stack.edit(at("1.34"))
+        stack.factory("up", "--yes")
+        stack.edit(at("1.35"))
+        changed = {type_of(step) for step in steps(stack)}
+        assert changed == {"aws:eks/cluster:Cluster", "aws:eks/addon:Addon", "aws:eks/nodeGroup:NodeGroup"}
+        stack.factory("up", "--yes")
+        eks = stack.aws("eks")
+        (cluster,) = eks.list_clusters()["clusters"]
+        began: list[tuple[datetime, str]] = []
+        for kind, listed, named in (
+            ("cluster", [cluster], {}),
+            ("addon", eks.list_addons(clusterName=cluster)["addons"], "addonName"),
+            ("nodes", eks.list_nodegroups(clusterName=cluster)["nodegroups"], "nodegroupName"),
+        ):
+            for name in listed:
+                subject = {named: name} if named else {}
+                for id_ in eks.list_updates(name=cluster, **subject)["updateIds"]:
+                    update = eks.describe_update(name=cluster, updateId=id_, **subject)["update"]
+                    began.append((update["createdAt"], kind))
+        # Of the add-ons one alone has a version for each of Kubernetes: kube-proxy.
+        assert [kind for _, kind in sorted(began)] == ["cluster", "addon", "nodes", "nodes"]

@@ -44,13 +44,14 @@ _ACTIVE_CLUSTER_KEYS: Final = ("kubeconfig", "context", "cluster")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a state tells of its clouds: the AWS account, AWS zones by region.
+    """What a state tells of its clouds: the AWS account, AWS zones by region, versions of EKS add-ons by region and name.
 
     `assumed` grows while a program runs: a sentence for each answer that the state does not hold.
     """
 
     aws_account: str = ""
     aws_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    eks_addons: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     assumed: set[str] = field(default_factory=set[str])
 
     @classmethod
@@ -58,6 +59,7 @@ class Known:
         """From the type and the outputs of each resource. An account is told only where all ARNs agree."""
         accounts: set[str] = set()
         zones: dict[str, set[str]] = {}
+        addons: dict[tuple[str, str], str] = {}
         for type_, outputs in resources:
             if type_.startswith("aws:"):
                 accounts |= {
@@ -69,9 +71,12 @@ class Known:
                 zone = text(outputs, "availabilityZone")
                 if zone:
                     zones.setdefault(text(outputs, "region") or zone[:-1], set()).add(zone)
+            elif type_ == "aws:eks/addon:Addon" and text(outputs, "addonVersion"):
+                addons[text(outputs, "region"), text(outputs, "addonName")] = text(outputs, "addonVersion")
         return cls(
             accounts.pop() if len(accounts) == 1 else "",
             {region: tuple(sorted(names)) for region, names in zones.items()},
+            addons,
         )
 
     def account(self) -> str:
@@ -86,6 +91,13 @@ class Known:
         names = tuple(f"{region}{letter}" for letter in "abc")
         self.assumed.add(f"the zones of {region} are {', '.join(names)}")
         return names
+
+    def addon(self, region: str, name: str) -> str:
+        if (region, name) in self.eks_addons:
+            self.assumed.add(f"EKS add-ons in {region} keep their versions")
+            return self.eks_addons[region, name]
+        self.assumed.add(f"new EKS add-ons in {region} get the versions that EKS installs by default")
+        return "default"
 
 
 def offline_providers(known: Known, nowhere: Path) -> Mapping[str, Callable[[], ResourceProviderServicer]]:
@@ -141,6 +153,8 @@ class OfflineAws(Offline[Aws], AwsProvider):
             return lambda aws, _arguments: _identity(self._known, aws)
         if token == "aws:index/getAvailabilityZones:getAvailabilityZones":  # noqa: S105 - a function's token
             return lambda aws, arguments: _zones(self._known, aws, arguments)
+        if token == "aws:eks/getAddonVersion:getAddonVersion":  # noqa: S105 - a function's token
+            return lambda aws, arguments: _addon(self._known, aws, arguments)
         return super().function(token)  # the others compute their answer
 
 
@@ -211,6 +225,11 @@ def _zones(known: Known, aws: Aws, arguments: Properties) -> Properties:
         "zoneIds": [],
         "groupNames": [region],
     }
+
+
+def _addon(known: Known, aws: Aws, arguments: Properties) -> Properties:
+    name = text(arguments, "addonName")
+    return {**arguments, "id": name, "version": known.addon(text(arguments, "region") or aws.region, name)}
 
 
 def _aws_nowhere(config: Properties) -> Properties:

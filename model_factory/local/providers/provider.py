@@ -150,8 +150,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
     def Diff(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
         def run() -> provider_pb2.DiffResponse:
             declared = self._type(request)
-            olds = wire.decode(request.old_inputs) or wire.decode(request.olds)
-            news = wire.decode(request.news)
+            news, state = wire.decode(request.news), wire.decode(request.olds)
+            # As the real providers: an input that the cloud filled in, and that is given now as it is, is no change.
+            filled = {key: state[key] for key in declared.rules.computed if key in news and key in state}
+            olds = {**filled, **(wire.decode(request.old_inputs) or state)}
             return _diff_response(declared, news, self.changes(declared, olds, news, tuple(request.ignoreChanges)))
 
         return self._guard(context, run)

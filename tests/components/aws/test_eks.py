@@ -37,6 +37,7 @@ def pool(run: Any) -> Any:
             {
                 "region": "us-east-1",
                 "cluster_name": "cluster",
+                "kubernetes_version": "1.35",
                 "node_role_arn": "arn:role",
                 "subnet_ids": ["subnet-1"],
                 "shape": gpu_pool_shape(POOL, 2),
@@ -99,6 +100,19 @@ class TestAddons:
             assert group.urn in cluster.waits_for(cluster.one(":Addon", f"dev-aws-us-east-1-{name}"))
 
 
+class TestKubernetesVersion:
+    def test_is_that_of_the_stack_for_control_plane_addons_and_nodes(self, run: Any) -> None:
+        seen = run(lambda: EksCluster("c", {**ARGS, "settings": AwsSettings(kubernetes_version="1.34")}))
+        assert seen.one("eks/cluster:Cluster").inputs["version"] == "1.34"
+        assert seen.one(":NodeGroup").inputs["version"] == "1.34"
+        assert {addon.inputs["addonVersion"] for addon in seen.of(":Addon")} == {"of 1.34"}
+
+    def test_reaches_no_node_or_addon_before_the_control_plane(self, cluster: Any) -> None:
+        control_plane = cluster.one("eks/cluster:Cluster").urn
+        for each in (cluster.one(":NodeGroup"), *cluster.of(":Addon")):
+            assert control_plane in cluster.waits_for(each)
+
+
 class TestNodes:
     def test_metadata_asks_for_a_token_and_stops_at_the_node(self, pool: Any) -> None:
         options = pool.one(":LaunchTemplate").inputs["metadataOptions"]
@@ -128,6 +142,7 @@ class TestNodes:
         args: EksNodePoolArgs = {
             "region": "us-east-1",
             "cluster_name": "cluster",
+            "kubernetes_version": "1.35",
             "node_role_arn": "arn:role",
             "subnet_ids": ["subnet-1"],
             "shape": gpu_pool_shape(POOL, 0),

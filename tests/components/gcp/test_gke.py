@@ -117,6 +117,11 @@ class TestNodePool:
         with pytest.raises(ValueError, match="GKE has no accelerator a10g"):
             node_pool(run, accelerator="a10g")
 
+    def test_gke_takes_nodes_to_the_version_of_the_control_plane(self, run: Any) -> None:
+        inputs = node_pool(run).inputs
+        assert inputs["management"]["autoUpgrade"]
+        assert "version" not in inputs
+
     def test_the_autoscaler_owns_the_size(self, run: Any) -> None:
         pool = node_pool(run)
         assert pool.ignore_changes == ("initialNodeCount",)

@@ -101,9 +101,32 @@ class TestKnown:
             "the zones of us-east-2 are us-east-2a, us-east-2b, us-east-2c",
         }
 
+    def test_takes_the_versions_of_addons_that_run_for_those_to_come(self) -> None:
+        running: Properties = {"region": "eu-west-1", "addonName": "coredns", "addonVersion": "v1"}
+        known = Known.of([("aws:eks/addon:Addon", running)])
+        aws, token = made("aws", known), "aws:eks/getAddonVersion:getAddonVersion"
+        asked = {"kubernetesVersion": "1.35", "region": "eu-west-1"}
+        assert aws.invoke(token, {**asked, "addonName": "coredns"}, preview=True)[0]["version"] == "v1"
+        assert aws.invoke(token, {**asked, "addonName": "kube-proxy"}, preview=True)[0]["version"] == "default"
+        assert known.assumed == {
+            "EKS add-ons in eu-west-1 keep their versions",
+            "new EKS add-ons in eu-west-1 get the versions that EKS installs by default",
+        }
+
     def test_takes_no_account_where_arns_disagree(self) -> None:
         arns = ("arn:aws:iam::111111111111:role/x", "arn:aws:iam::222222222222:role/y")
         assert Known.of([("aws:iam/role:Role", {"arn": arn}) for arn in arns]).aws_account == ""
+
+
+class TestComputedInputs:
+    """As pulumi-aws: https://developer.hashicorp.com/terraform/plugin/sdkv2/schemas/schema-behaviors#computed"""
+
+    def test_one_that_is_given_as_the_cloud_had_filled_it_in_is_no_change(self) -> None:
+        aws, urn = made("aws"), "urn:pulumi:s::p::aws:eks/nodeGroup:NodeGroup::n"
+        old: Properties = {"clusterName": "c", "nodeRoleArn": "r", "subnetIds": ["s"], "scalingConfig": {"minSize": 1}}
+        state: Properties = {**old, "version": "1.35", "nodeGroupName": "n"}
+        assert aws.diff(urn, "c:n", old, state, {**old, "version": "1.35"}, []).changed is False
+        assert aws.diff(urn, "c:n", old, state, {**old, "version": "1.36"}, []).changed is True
 
 
 class TestUndisclosedSecrets:

@@ -58,6 +58,20 @@ def partition(aws: Aws, _arguments: Properties) -> Properties:
     return {"id": aws.partition, "partition": aws.partition, "dnsSuffix": suffix, "reverseDnsPrefix": reverse}
 
 
+def addon_version(aws: Aws, arguments: Properties) -> Properties:
+    """The version of an EKS add-on for a Kubernetes version: the default one, or the newest."""
+    name, kubernetes = text(arguments, "addonName"), text(arguments, "kubernetesVersion")
+    addons = aws.all("eks", "DescribeAddonVersions", "addons", addonName=name, kubernetesVersion=kubernetes)
+    versions = [each for addon in addons for each in addon["addonVersions"]]
+    newest = flag(arguments, "mostRecent")
+    for each in versions:
+        if newest or any(fit.get("defaultVersion") for fit in each["compatibilities"]):
+            return {**arguments, "id": name, "version": each["addonVersion"]}
+    raise ProviderError(
+        f"EKS has no add-on {name} for Kubernetes {kubernetes}; name an add-on and a version that it offers"
+    )
+
+
 def region(aws: Aws, arguments: Properties) -> Properties:
     """The provider's region, or the one that is asked for."""
     name = text(arguments, "region") or text(arguments, "name") or aws.region
@@ -129,6 +143,7 @@ def _one_or_many(values: list[str]) -> Value:
 
 
 FUNCTIONS: Final[Mapping[str, Function[Aws]]] = {
+    "aws:eks/getAddonVersion:getAddonVersion": addon_version,
     "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
     "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
     "aws:index/getPartition:getPartition": partition,
