@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
+from typing import IO, Any, Final, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from model_factory.graph.printable import printable
+from model_factory.graph.printable import printable, without_commands
+
+_IN_A_JOB: Final = "GITHUB_ACTIONS"
+"""docs.github.com/en/actions/reference/workflows-and-actions/variables: set to true by the runner, which reads what a job prints."""
 
 
 class SafeConsole(Console):
@@ -21,7 +26,41 @@ class SafeConsole(Console):
             # Rich's own cursor movements are controls, and its texts are not.
             yield segment if control else Segment(printable(text), style)
 
+    @property
+    def file(self) -> IO[str]:
+        """Where it writes; in a job of GitHub Actions no line of it is a command."""
+        file = super().file
+        return cast("IO[str]", _Log(file)) if _IN_A_JOB in os.environ else file
+
+    @file.setter
+    def file(self, new_file: IO[str]) -> None:
+        self._file = new_file
+
+
+class _Log:
+    """A stream of whole lines, in which none is a command to the runner: only here is known where a line begins."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._stream = file
+
+    def write(self, text: str) -> int:
+        return self._stream.write(without_commands(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
 
 def write(text: str) -> None:
     """A text of others alone on stdout: as it is for a program that reads it, and as a terminal may get it for a person."""
     sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+
+
+def write_error(text: str) -> None:
+    """A text that may quote others on stderr, which nobody but a person reads."""
+    shown = printable(text)
+    sys.stderr.write(without_commands(shown) if _IN_A_JOB in os.environ else shown)
+
+
+def json_text(document: str) -> str:
+    """JSON of the same meaning, in which nothing reads like a command to a runner, whoever reads it."""
+    return document.replace("##[", "#\\u0023[")

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from model_factory.cli.console import json_text
 from model_factory.cli.errors import EXIT_INTERRUPTED, CommandError
 from model_factory.cli.options import DEFAULT_STACK, console_for
 from model_factory.cli.reports import cost_delta
@@ -159,4 +160,4 @@ def _summary(ended: Ended, operation: Operation) -> dict[str, Any]:
 
 
 def _print_json(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=4, default=str) + "\n")
+    sys.stdout.write(json_text(json.dumps(document, indent=4, default=str)) + "\n")

@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 from model_factory.cli import clouds, cost, diagram, doctor, offers, plan, prices, stack
-from model_factory.cli.console import SafeConsole
+from model_factory.cli.console import SafeConsole, write_error
 from model_factory.cli.display import Display
 from model_factory.cli.engine import opened
 from model_factory.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
@@ -36,7 +36,6 @@ from model_factory.cli.reports import Artifact, Commit, Files, Html, JsonFile, M
 from model_factory.cli.serving import serving
 from model_factory.cli.session import EngineName, Session
 from model_factory.graph.masking import Masker
-from model_factory.graph.printable import printable
 from model_factory.local.engine.request import DEFAULT_PARALLEL, Request
 from model_factory.local.errors import LocalError
 from model_factory.planning.settings.schema import json_schema
@@ -247,7 +246,7 @@ def main() -> None:
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     lines = traceback.format_exception(kind, error, trace)
-    sys.stderr.write(printable(Masker().text("".join(lines))))
+    write_error(Masker().text("".join(lines)))
 
 
 if __name__ == "__main__":

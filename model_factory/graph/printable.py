@@ -1,4 +1,4 @@
-"""Texts of others as a terminal may get them: none of their characters does anything but stand there."""
+"""Texts of others as a terminal or the log of a CI job may get them: none of their characters does anything but stand there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ _COLOURS: Final = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
 # Controls but tab and line feed; what turns the direction of text (https://trojansource.codes); separators that end a line; halves of
 # characters, which cannot be written.
 _ACTIVE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# What comparing by culture, as .NET does, passes over.
+_UNSEEN: Final = "\u00ad\u034f\u180e\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff"
+# github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs: `::name::` where a line begins, and `##[name]` anywhere in it.
+_COMMANDS: Final = re.compile(rf"^[\s{_UNSEEN}]*:(?=[{_UNSEEN}]*:)|#(?=[{_UNSEEN}]*#[{_UNSEEN}]*\[)", re.MULTILINE)
 _PICTURES: Final = 0x2400
 _DELETE: Final = 0x7F
 
@@ -24,6 +28,12 @@ def printable(text: str) -> str:
     if _ACTIVE.search(text) is None:
         return text
     return _ACTIVE.sub(_sign, uncoloured(text.replace("\r\n", "\n")))
+
+
+def without_commands(text: str) -> str:
+    """Lines as the log of a job of GitHub Actions may get them, where one that reads like a command to the runner is one: masking a word,
+    raising an error, stopping all commands after it."""
+    return _COMMANDS.sub(r"\g<0> ", text)
 
 
 def _sign(found: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -18,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from model_factory.cli import main
-from model_factory.cli.console import SafeConsole, write
+from model_factory.cli.console import SafeConsole, json_text, write
+from model_factory.cli.errors import CommandError
 from model_factory.graph.masking import MASK
 from model_factory.graph.printable import printable
 from model_factory.preview.comment import markdown
@@ -130,3 +132,79 @@ class TestFiles:
         assert "owned" in text
         assert printable(text) == text
         assert text.encode()
+
+
+COMMANDS = [
+    "::error::owned",
+    "  ::add-mask::x",
+    "::stop-commands::t",
+    "\u200b::error::x",
+    ":\u00ad:error::x",
+    "as it says ##[error]x",
+    "###[add-mask]x",
+    "#\u200b#[error]x",
+]
+
+
+def commands(text: str) -> list[str]:
+    """The lines that the runner takes for commands: Runner.Common/ActionCommand.cs, with what comparing by culture passes over."""
+    seen = re.sub("[\u00ad\u034f\u180e\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff]", "", text)
+    return [line for line in seen.splitlines() if line.lstrip().startswith("::") or "##[" in line]
+
+
+class TestJobLog:
+    @pytest.mark.parametrize("said", COMMANDS)
+    def test_no_text_of_others_is_a_command_to_the_runner(
+        self, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+        console = SafeConsole(highlight=False, width=40)
+        for text in (said, f"first\n{said}", Text.assemble(("", "bold"), said), f"{'x' * 39} {said}"):
+            console.print(text)
+            console.print(text, soft_wrap=True)
+        print_review(
+            console,
+            reviewed(
+                error(f"no\n{said}"),
+                policy("mandatory", said, f"{said}\n{said}"),
+                step("create", DEPLOYMENT, said, new={"a": said}),
+            ),
+            show_diff=True,
+        )
+        assert commands(capsys.readouterr().out) == []
+
+    @pytest.mark.parametrize("said", COMMANDS)
+    def test_nor_what_a_defect_or_an_error_quotes(
+        self, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+        def refused() -> None:
+            raise CommandError(f"the cloud said\n{said}")
+
+        def broken() -> None:
+            raise ValueError(f"\n{said}")
+
+        monkeypatch.setattr(main, "app", refused)
+        with pytest.raises(SystemExit):
+            main.main()
+        monkeypatch.setattr(main, "app", broken)
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        with pytest.raises(ValueError, match=r":|#") as caught:
+            main.main()
+        sys.excepthook(caught.type, caught.value, caught.tb)
+        assert commands(capsys.readouterr().err) == []
+
+    def test_elsewhere_and_in_the_middle_of_a_line_colons_stay(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+        SafeConsole(highlight=False).print(Text("urn:pulumi:dev::p::a:b:c::name"))
+        monkeypatch.delenv("GITHUB_ACTIONS")
+        SafeConsole(highlight=False).print("::error::x")
+        assert capsys.readouterr().out == "urn:pulumi:dev::p::a:b:c::name\n::error::x\n"
+
+    def test_json_says_the_same_and_commands_nothing(self) -> None:
+        document = json.dumps({"##[error]": ["::error::", "a ##[x]", "###[x]"]}, indent=4)
+        assert commands(json_text(document)) == []
+        assert json.loads(json_text(document)) == json.loads(document)
