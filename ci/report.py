@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Keeps what CI has to tell in one place each: a comment a stack in a pull request, an issue a stack for drift.
 
-    ci/report.py comment --folder DIR --stacks dev,prod --head-owner OWNER --head-branch B --head-sha SHA --run-url URL
-    ci/report.py drift   --folder DIR --stacks staging,prod --run-url URL
+    ci/report.py previous --folder DIR --stacks dev,prod --head-owner OWNER --head-branch B --head-sha SHA
+    ci/report.py comment  --folder DIR --stacks dev,prod --head-owner OWNER --head-branch B --head-sha SHA --run-url URL
+    ci/report.py drift    --folder DIR --stacks staging,prod --run-url URL
 
-`comment` finds the open pull request whose head this is, and puts DIR/preview-STACK/STACK.md there. It is edited in place: found by
-the hidden marker in its first line, among those that this token's bot wrote. `drift` opens an issue a stack from DIR/drift-STACK/, where
-`drift` holds `found`, `none` or `failed` and `report.txt` what was printed; edits it in the nights after, and closes it when there is none.
+`comment` finds the open pull request whose head this is, and puts DIR/STACK.md there, which `factory comment` made. It is edited in place:
+found by the hidden marker in its first line, among those that this token's bot wrote; `previous` writes that one to DIR/STACK.md. Where to
+post comes from the event that started the run, and from GitHub; nothing that a run of a pull request left has a word in it. `drift` opens an
+issue a stack from DIR/drift-STACK/, where `drift` holds `found`, `none` or `failed` and `report.txt` what was printed; edits it in the
+nights after, and closes it when there is none.
 
-Runs with a token that may write, so it runs no code of the pull request and believes nothing in the files: they are read as text, of
-limited size, and a marker in them is taken out. Needs Python and `gh`, which reads the token from GH_TOKEN and OWNER/NAME from GH_REPO.
+Runs with a token that may write, so it runs no code of the pull request and reads nothing of it: only texts of limited size, and a marker in
+them is taken out. Needs Python and `gh`, which reads the token from GH_TOKEN and OWNER/NAME from GH_REPO.
 """
 
 from __future__ import annotations
@@ -47,26 +50,29 @@ def listed(path: str, **query: str) -> list[Any]:
     return [item for page in pages for item in page]
 
 
+def previous(given: argparse.Namespace) -> None:
+    """Write each stack's comment as it stands, for the links in it to the runs before."""
+    given.folder.mkdir(parents=True, exist_ok=True)
+    for pull in _pulls(given)[:1]:
+        comments = listed(f"issues/{int(pull['number'])}/comments")
+        for stack in given.stacks:
+            if known := _own(comments, _marker("preview", stack)):
+                (given.folder / f"{stack}.md").write_text(known["body"], encoding="utf-8")
+
+
 def comment(given: argparse.Namespace) -> None:
     """Post or edit a comment for each stack that has one in the folder."""
-    pulls = [
-        pull
-        for pull in listed("pulls", state="open", head=f"{given.head_owner}:{given.head_branch}")
-        if pull["head"]["sha"] == given.head_sha
-    ]
-    if not pulls:
-        print(f"No open pull request has {given.head_sha} at its head: a newer commit has its own preview.")
-        return
+    pulls = _pulls(given)
     foot = (
-        f"<sub>Made by the code of this pull request at `{given.head_sha[:12]}` in [this run]({given.run_url}), "
-        "which keeps the whole report.</sub>"
+        f"<sub>Measured by the code of this pull request at `{given.head_sha[:12]}` in [this run]({given.run_url}), "
+        "which keeps the whole report; told by the code of the default branch.</sub>"
     )
     for stack in given.stacks:
-        file = given.folder / f"preview-{stack}" / f"{stack}.md"
+        file = given.folder / f"{stack}.md"
         if not file.exists():
             print(f"{stack}: no preview was made.")
             continue
-        marker = f"<!-- model-factory preview: {PROJECT}/{stack} -->"
+        marker = _marker("preview", stack)
         body = _body(marker, _read(file), foot)
         for pull in pulls:
             comments = f"issues/{int(pull['number'])}/comments"
@@ -84,7 +90,7 @@ def drift(given: argparse.Namespace) -> None:
         place = given.folder / f"drift-{stack}"
         found = _read(place / "drift").strip() if (place / "drift").exists() else "failed"
         report = _read(place / "report.txt") if (place / "report.txt").exists() else "The job left no report."
-        marker = f"<!-- model-factory drift: {PROJECT}/{stack} -->"
+        marker = _marker("drift", stack)
         known = _own(listed("issues", state="open", creator=BOT), marker)
         issue = f"issues/{int(known['number'])}" if known else ""
         if found == "none":
@@ -99,6 +105,19 @@ def drift(given: argparse.Namespace) -> None:
         said = {"title": title, "body": _body(marker, fenced, foot)}
         gh("PATCH" if issue else "POST", issue or "issues", body=said)
         print(f"{stack}: {'edited ' + issue if issue else 'opened an issue'}.")
+
+
+def _pulls(given: argparse.Namespace) -> list[Any]:
+    """The open pull requests of that branch whose head is still this commit."""
+    found = listed("pulls", state="open", head=f"{given.head_owner}:{given.head_branch}")
+    pulls = [pull for pull in found if pull["head"]["sha"] == given.head_sha]
+    if not pulls:
+        print(f"No open pull request has {given.head_sha} at its head: a newer commit has its own preview.")
+    return pulls
+
+
+def _marker(kind: str, stack: str) -> str:
+    return f"<!-- model-factory {kind}: {PROJECT}/{stack} -->"
 
 
 def _own(items: list[Any], marker: str) -> Any:
@@ -141,12 +160,13 @@ def _stacks(text: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     actions = parser.add_subparsers(required=True)
-    for action, own in ((comment, ("--head-owner", "--head-branch", "--head-sha")), (drift, ())):
+    head = ("--head-owner", "--head-branch", "--head-sha")
+    for action, own in ((previous, head), (comment, ("--run-url", *head)), (drift, ("--run-url",))):
         command = actions.add_parser(action.__name__)
         command.set_defaults(action=action)
         command.add_argument("--folder", type=Path, required=True)
         command.add_argument("--stacks", type=_stacks, required=True)
-        for option in ("--run-url", *own):
+        for option in own:
             command.add_argument(option, required=True)
     given = parser.parse_args()
     given.action(given)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from model_factory.cli import clouds, cost, diagram, doctor, offers, plan, prices, stack
+from model_factory.cli import clouds, comment, cost, diagram, doctor, offers, plan, prices, stack
 from model_factory.cli.console import SafeConsole, write_error
 from model_factory.cli.display import Display
 from model_factory.cli.engine import opened
@@ -32,7 +32,7 @@ from model_factory.cli.options import (
 )
 from model_factory.cli.policies import NoPolicies, PolicyChoice, PolicyPack, PolicyPackConfig, policy_packs
 from model_factory.cli.project import find_project
-from model_factory.cli.reports import Artifact, Commit, Files, Html, JsonFile, Markdown, Previous, RunUrl
+from model_factory.cli.reports import Artifact, Commit, Files, Html, JsonFile, Markdown, Measured, Previous, RunUrl
 from model_factory.cli.serving import serving
 from model_factory.cli.session import EngineName, Session
 from model_factory.graph.masking import Masker
@@ -50,6 +50,7 @@ app = typer.Typer(
 app.add_typer(clouds.app, name="clouds")
 app.add_typer(stack.app, name="stack")
 app.command("doctor")(doctor.doctor)
+app.command("comment")(comment.comment)
 app.command("cost")(cost.cost)
 app.command("prices")(prices.prices)
 app.command("diagram")(diagram.diagram)
@@ -88,6 +89,7 @@ def preview(
     markdown: Markdown = None,
     html: Html = None,
     json_file: JsonFile = None,
+    measured: Measured = None,
     commit: Commit = "",
     run_url: RunUrl = "",
     artifact: Artifact = "",
@@ -96,13 +98,13 @@ def preview(
 ) -> None:
     """Show what `up` would change, and change nothing; the plan lock, too, stays as it is. --json has the shape of `pulumi preview --json`.
 
-    --markdown, --html and --json-file write the same preview to files, all in one run, also when it fails.
+    --markdown, --html, --json-file and --measured write the same preview to files, all in one run, also when it fails.
     """
     session = Session.open(stack_name, cwd, locked=locked)
     packs = policy_packs(PolicyChoice.of(policy_pack, policy_pack_config, no_policies), session)
     request = Request("preview", parallel, refresh, policy_packs=packs)
     display = Display(session, as_json=as_json, show_diff=show_diff, show_same=show_same)
-    files = Files(markdown, html, json_file, commit, run_url, artifact, previous)
+    files = Files(markdown, html, json_file, commit, run_url, artifact, previous, measured)
     with opened(session, engine, state, refresh=refresh) as chosen:
         Runner(session, chosen, display).preview(request, files, offline=state is not None)
 

@@ -17,7 +17,8 @@ from model_factory.preview.comment import is_comment_of, markdown, runs_in
 from model_factory.preview.digest import digest
 from model_factory.preview.events import Report
 from model_factory.preview.html import page
-from model_factory.preview.review import Heading, review_of
+from model_factory.preview.measured import written
+from model_factory.preview.review import Heading, Run, review_of
 
 Markdown = Annotated[
     Path | None,
@@ -37,6 +38,15 @@ JsonFile = Annotated[
     typer.Option(
         "--json-file",
         help="Write here what --json prints; goes with every other output.",
+        metavar="FILE",
+        dir_okay=False,
+    ),
+]
+Measured = Annotated[
+    Path | None,
+    typer.Option(
+        "--measured",
+        help="Write here what was found, as data: `factory comment` makes the comment of it where this code is not trusted.",
         metavar="FILE",
         dir_okay=False,
     ),
@@ -79,13 +89,14 @@ class Files:
     run_url: str = ""
     artifact: str = ""
     previous: Path | None = None
+    measured: Path | None = None
     destroys: bool = False
     """It is the preview of a destroy."""
 
     @property
     def wanted(self) -> list[Path]:
         """The files asked for."""
-        return [path for path in (self.markdown, self.html, self.json) if path is not None]
+        return [path for path in (self.markdown, self.html, self.json, self.measured) if path is not None]
 
     def prepare(self) -> None:
         """Make the folders, before anything runs.
@@ -95,7 +106,7 @@ class Files:
         """
         wanted = self.wanted
         if len({path.resolve() for path in wanted}) < len(wanted):
-            raise BadInputError("--markdown, --html and --json-file need a file each; two are the same")
+            raise BadInputError("--markdown, --html, --json-file and --measured need a file each; two are the same")
         for path in wanted:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,12 +123,13 @@ class Files:
             self.json.write_text(json.dumps(document, indent=4, default=str) + "\n", encoding="utf-8")
         if self.markdown is not None:
             self.markdown.write_text(markdown(review), encoding="utf-8")
+        if self.measured is not None:
+            self.measured.write_bytes(written(report, engine.value))
         if self.html is not None:
             self.html.write_text(page(review), encoding="utf-8")
 
     def _heading(self, session: Session, engine: EngineName) -> Heading:
         project, stack = session.project.name, session.stack
-        body = self.previous.read_text(encoding="utf-8") if self.previous else ""
         return Heading(
             project=project,
             stack=stack,
@@ -126,9 +138,15 @@ class Files:
             run_url=self.run_url,
             artifact=self.artifact or (str(self.html) if self.html else ""),
             engine=engine.value,
-            earlier=runs_in(body) if is_comment_of(body, project, stack) else (),
+            earlier=earlier_runs(self.previous, project, stack),
             destroys=self.destroys,
         )
+
+
+def earlier_runs(comment: Path | None, project: str, stack: str) -> tuple[Run, ...]:
+    """The runs that the comment in a file tells of; none where it is not this stack's."""
+    body = comment.read_text(encoding="utf-8") if comment else ""
+    return runs_in(body) if is_comment_of(body, project, stack) else ()
 
 
 def cost_delta(report: Report) -> Delta:

@@ -13,7 +13,7 @@ from rich.table import Table
 from model_factory.cli.console import write
 from model_factory.cli.errors import BadInputError, CommandError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, StackName, console_for
-from model_factory.cli.project import find_project
+from model_factory.cli.project import Project, find_project
 from model_factory.cli.session import Session
 from model_factory.engines.values import plain
 from model_factory.graph.masking import Masker
@@ -31,17 +31,33 @@ File = Annotated[
 
 @app.command("ls")
 def list_(cwd: Cwd = Path(), as_json: Json = False) -> None:
-    """The stacks that have a file, and whether they have state here."""
+    """The stacks that have a file: their environment, whether they are on local clouds, and whether they have state here."""
     project = find_project(cwd.resolve())
-    with_state = set(list_stacks(project.work_dir / "stacks"))
-    rows = [{"name": name, "hasState": name in with_state} for name in sorted({*project.stacks(), *with_state})]
+    files, with_state = project.stacks(), set(list_stacks(project.work_dir / "stacks"))
+    rows = [
+        {"name": name, **(_what_for(name, project) if name in files else {}), "hasState": name in with_state}
+        for name in sorted({*files, *with_state})
+    ]
     if as_json:
         _print_json(rows)
         return
-    table = Table("stack", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(
+        "stack", "environment", "where", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim"
+    )
     for row in rows:
-        table.add_row(str(row["name"]), "local state" if row["hasState"] else "none here")
+        where = "" if "local" not in row else "local clouds" if row["local"] else "real accounts"
+        what = row.get("environment") or ("its file is wrong" if row["name"] in files else "it has no file")
+        table.add_row(str(row["name"]), str(what), where, "local state" if row["hasState"] else "none here")
     console_for(as_json=False).print(table)
+
+
+def _what_for(stack: str, project: Project) -> dict[str, Any]:
+    """Nothing where its file is wrong: the other stacks are still to be listed."""
+    try:
+        session = Session.open(stack, project.root)
+    except BadInputError:
+        return {}
+    return {"environment": session.settings.environment, "local": session.is_local}
 
 
 @app.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 from typing import Final
 
 from model_factory.graph.printable import printable
@@ -22,6 +23,7 @@ from model_factory.preview.gfm import (
     indented,
     plain_word,
     without_double_blanks,
+    without_mentions,
     words,
 )
 from model_factory.preview.listing import NAMES_IN_LINE, Detail, arrow, diff, listing, more_of
@@ -47,7 +49,8 @@ _DANGERS_SHOWN: Final = 20
 _GROUPS_UNFOLDED: Final = 12
 _EARLIER_RUNS: Final = 10
 _MAX_MESSAGE: Final = 2_000
-_RUN: Final = re.compile(r"^<!-- run: (https://[^\s<>\"]+) ([0-9a-f]{0,40}) (.{0,40}) -->$", re.MULTILINE)
+_MAX_LOG_BYTES: Final = 20_000
+_RUN: Final = re.compile(r"<!-- run: (https://[^\s<>\"()]+) ([0-9a-f]{0,40}) ([0-9A-Z: -]{0,40}) -->")
 
 
 def marker(project: str, stack: str) -> str:
@@ -61,15 +64,20 @@ def is_comment_of(body: str, project: str, stack: str) -> bool:
 
 
 def runs_in(body: str) -> tuple[Run, ...]:
-    """The run of a comment and the runs before it, the latest first: what `Heading.earlier` of its next version takes."""
-    return tuple(Run(*found) for found in _RUN.findall(body.replace("\r\n", "\n")))[:_EARLIER_RUNS]
+    """The run of a comment and the runs before it, the latest first: what `Heading.earlier` of its next version takes.
+
+    They stand under the marker. Further down a line that reads like one may be of anybody.
+    """
+    _, *lines = body.splitlines() or [""]
+    found = takewhile(bool, map(_RUN.fullmatch, lines))
+    return tuple(Run(*each.groups()) for each in found if each)[:_EARLIER_RUNS]
 
 
 def markdown(review: Review, *, max_bytes: int = MAX_BYTES) -> str:
     """The comment, of at most `max_bytes` bytes. Where it would be longer, detail goes first and the verdict never; it says so."""
     text = ""
     for detail in _DETAILS:
-        text = printable(_render(review, detail))
+        text = without_mentions(printable(_render(review, detail)))
         if len(text.encode()) <= max_bytes:
             return text
     room = max_bytes
@@ -80,6 +88,18 @@ def markdown(review: Review, *, max_bytes: int = MAX_BYTES) -> str:
             break
         kept.append(line)
     return "\n".join(kept)
+
+
+def without_preview(heading: Heading, why: str, said: str) -> str:
+    """The comment where there is no preview to tell of: `why`, a sentence of ours, and what was said instead."""
+    lines = [
+        *_head(heading),
+        f"### {_BADGES['failed']} `{plain_word(heading.project)}/{plain_word(heading.stack)}`: no preview",
+        "",
+        why,
+        *fence(said.encode()[:_MAX_LOG_BYTES].decode(errors="ignore"), "text"),
+    ]
+    return without_mentions(printable("\n".join(lines))) + "\n"
 
 
 _DETAILS: Final = (
@@ -100,13 +120,18 @@ def _render(review: Review, detail: Detail) -> str:
     return "\n".join(without_double_blanks(line for part in parts for line in part(review, detail))) + "\n"
 
 
-def _top(review: Review, detail: Detail) -> Iterable[str]:
-    heading, verdict = review.heading, review.verdict
+def _head(heading: Heading) -> Iterable[str]:
+    """What the next version of the comment is found by, and what it keeps of this one."""
     yield marker(heading.project, heading.stack)
     if heading.run_url.startswith("https://"):
         yield _run_mark(Run(heading.run_url, heading.commit, heading.time_text))
     for run in heading.earlier[: _EARLIER_RUNS - 1]:
         yield _run_mark(run)
+
+
+def _top(review: Review, detail: Detail) -> Iterable[str]:
+    heading, verdict = review.heading, review.verdict
+    yield from _head(heading)
     yield f"### {_BADGES[verdict.level]} `{plain_word(heading.project)}/{plain_word(heading.stack)}`: {verdict.title}"
     yield ""
     yield " · ".join(_counted(op, number, words_) for op, number, words_ in review.tally) or "No resources."
@@ -126,7 +151,7 @@ def _top(review: Review, detail: Detail) -> Iterable[str]:
 
 def _counted(op: str, number: int, told: str) -> str:
     symbol = _symbol(op)
-    return f"**{symbol} {number:,} {told}**" if symbol else f"{number:,} {told}"
+    return f"**{symbol} {number:,} {words(told)}**" if symbol else f"{number:,} {words(told)}"
 
 
 def _symbol(op: str) -> str:
@@ -206,7 +231,7 @@ def _danger(change: Change) -> str:
     id_ = code(change.id) if change.id else "no physical id yet"
     op = op_of(change.op)
     lost = f"<br>**Data is lost: {words(change.data)}**" if change.data else ""
-    return f"- **{_symbol(change.op)} {op.planned}** {change.short_type} {code(change.name)}<br>{id_}<br>{_cause(change)}{lost}"
+    return f"- **{_symbol(change.op)} {words(op.planned)}** {words(change.short_type)} {code(change.name)}<br>{id_}<br>{_cause(change)}{lost}"
 
 
 def _cause(change: Change) -> str:
@@ -291,9 +316,9 @@ def _cost(review: Review, _detail: Detail) -> Iterable[str]:
             label = {
                 "total": f"**{row.label}**",
                 "kind": f"of it {row.label}",
-                "cloud": f"**{row.label}**",
+                "cloud": f"**{words(row.label)}**",
             }.get(row.part, row.label if row.label in {"shared", "idle GPUs"} else code(row.label))
-            note = f" {row.note}" if row.note and row.part == "owner" else ""
+            note = f" {words(row.note)}" if row.note and row.part == "owner" else ""
             yield f"| {cell(label + note)} | " + " | ".join(_amount(amount) for amount in row.amounts) + " |"
         yield ""
         yield costs.LEGEND

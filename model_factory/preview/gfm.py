@@ -1,10 +1,26 @@
-"""Pieces of GitHub's Markdown that what stands in them cannot leave: code, fences, folds, plain words."""
+"""Pieces of GitHub's Markdown that what stands in them cannot leave: code, fences, folds, plain words.
+
+What stands in code is only shown: GitHub looks there for no mention, reference, link, image, emoji or formula.
+"""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final
+
+# A word that GitHub makes something of by itself: a mention or an address, #1 or owner/repo#1 or GH-1 (which tells the other issue of it), a
+# link, a commit, a formula.
+# docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls
+# github.github.com/gfm/#autolinks-extension-
+_ACTS: Final = re.compile(
+    r"@|#\d|\bgh-\d|://|\bwww\.|\b(mailto|xmpp):|(?<![0-9a-z])[0-9a-f]{7,64}(?![0-9a-z])|\$(?!\d)", re.IGNORECASE
+)
+_MARKS: Final = re.compile(r"([\\`*_\[\]~#])")
+_BLOCK: Final = re.compile(r"^(\d+(?=[.)])|(?=[-+=]))")
+"""What makes a list, a line or a heading of what it begins."""
+_MENTION: Final = re.compile(r"(?<!\w)@(?=[A-Za-z0-9])")
 
 
 def fold(summary: str, body: Iterable[str]) -> Iterable[str]:
@@ -44,9 +60,34 @@ def cell(text: str) -> str:
 
 
 def words(text: str) -> str:
-    """Words as they are: no markup, no mentions, no references."""
-    text = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text).replace("@", "&#64;").replace("#", "&#35;")
+    """Words as they are: no markup, and what GitHub would make a mention, reference or link of stands in code."""
+    return _BLOCK.sub(r"\1\\", _each_word(text, code, _plain))
+
+
+def html_words(text: str) -> str:
+    """The same inside HTML, as in a fold's summary, where Markdown is not read."""
+    return _each_word(text, html_code, html.escape)
+
+
+def html_code(text: str) -> str:
+    """Code inside HTML; on one line, as a blank one would end the HTML."""
+    return f"<code>{html.escape(' '.join(text.split()))}</code>"
+
+
+def without_mentions(text: str) -> str:
+    """A whole comment that notifies nobody: not where it is read, and not where it is quoted as plain text, as an answer by mail does.
+
+    As Renovate and Dependabot do it: renovatebot/renovate#1083, dependabot/dependabot-core#3157.
+    """
+    return _MENTION.sub("@\u200b", text)
+
+
+def _plain(word: str) -> str:
+    return _MARKS.sub(r"\\\1", html.escape(word, quote=False))
+
+
+def _each_word(text: str, active: Callable[[str], str], plain: Callable[[str], str]) -> str:
+    return " ".join((active if _ACTS.search(word) else plain)(word) for word in text.split())
 
 
 def plain_word(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from model_factory.preview.changes import Group, PropertyChange, diff_lines
-from model_factory.preview.gfm import cell, code, fence, fold
+from model_factory.preview.gfm import cell, code, fence, fold, html_code, html_words, words
 from model_factory.preview.wording import count, join_first, op_of
 
 NAMES_IN_LINE: Final = 3
@@ -49,7 +49,7 @@ def _by_type(groups: Sequence[Group]) -> Iterable[str]:
     yield "| | type | resources |"
     yield "|---|---|--:|"
     for (op, type_), number in counts.most_common(_TYPES):
-        yield f"| {op_of(op).symbol} {op} | {cell(code(type_))} | {number:,} |"
+        yield f"| {op_of(op).symbol} {words(op)} | {cell(code(type_))} | {number:,} |"
     yield from more_of(len(counts) - _TYPES, "type")
 
 
@@ -77,16 +77,12 @@ def _group(group: Group, detail: Detail) -> Iterable[str]:
 def _summary(group: Group) -> str:
     """One line of HTML, which is what a fold's summary takes."""
     number = len(group.changes)
-    names = join_first([_html_code(each.name) for each in group.changes], NAMES_IN_LINE)
+    names = join_first([html_code(each.name) for each in group.changes], NAMES_IN_LINE)
     times = "" if number == 1 else f"{number:,} {'× ' if len(group.types) == 1 else ''}"
     failed = " <b>failed</b>" if group.first.failed else ""
-    paths = join_first([_html_code(item.path) for item in group.properties], NAMES_IN_LINE)
+    paths = join_first([html_code(item.path) for item in group.properties], NAMES_IN_LINE)
     symbol = html.escape(op_of(group.first.op).symbol)
-    return f"{symbol} {times}{html.escape(group.what)} {names}{failed}{f': {paths}' if paths else ''}"
-
-
-def _html_code(text: str) -> str:
-    return f"<code>{html.escape(text)}</code>"
+    return f"{symbol} {times}{html_words(group.what)} {names}{failed}{f': {paths}' if paths else ''}"
 
 
 def diff(changes: Sequence[PropertyChange]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -113,6 +114,27 @@ class TestDev:
         assert "<html" in checkout.made("html")
         assert not (checkout.root / ".factory").exists(), "no state, no passphrase, no cloud"
 
+    def test_is_told_the_same_by_who_trusts_it_in_nothing(self, checkout: Checkout) -> None:
+        checkout.edit("        max: 6\n", "        max: 7\n")
+        head = ("--commit", "a" * 40, "--run-url", "https://github.com/o/r/actions/runs/7")
+        ended, _ = checkout.preview(*head, "--artifact", "preview-dev")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        (checkout.root / "previews").mkdir()
+        (checkout.root / "out").rename(checkout.root / "previews" / "preview-dev")
+        told = subprocess.run(
+            ["/usr/bin/env", "bash", "ci/comments", "previews", "comments", *head, "dev", "staging"],
+            cwd=checkout.root, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert told.returncode == 0, told.stderr
+        assert [file.name for file in (checkout.root / "comments").iterdir()] == ["dev.md"]
+        ours, theirs = (
+            re.sub(
+                r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "NOW", (checkout.root / folder / "dev.md").read_text(encoding="utf-8")
+            )
+            for folder in ("comments", "previews/preview-dev")
+        )
+        assert ours == theirs
+
     def test_of_no_change_says_so(self, checkout: Checkout) -> None:
         ended, _ = checkout.preview("--locked")
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -147,8 +169,11 @@ class TestDev:
         ended, _ = checkout.preview()
         assert ended.returncode == 2
         comment = checkout.made("md")
-        assert comment.startswith("<!-- model-factory preview: model-factory/dev -->\n### 🛑 dev: no preview")
+        assert comment.startswith(
+            "<!-- model-factory preview: model-factory/dev -->\n### 🛑 `model-factory/dev`: no preview"
+        )
         assert "Pulumi.dev.yaml" in comment
+        assert not (checkout.root / "out" / "dev.measured.json").exists()
 
     def test_locked_without_a_lock_is_a_comment_with_the_remedy(self, checkout: Checkout) -> None:
         (checkout.root / "Pulumi.dev.plan.yaml").unlink()

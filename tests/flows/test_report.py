@@ -158,18 +158,19 @@ def report(
     gh.parent.mkdir(exist_ok=True)
     gh.write_text(GH, encoding="utf-8")
     gh.chmod(0o755)
-    head = ["--head-owner", "forker", "--head-branch", "topic", "--head-sha", sha] if action == "comment" else []
+    more = [] if action == "previous" else ["--run-url", "https://ci.example/1"]
+    if action != "drift":
+        more += ["--head-owner", "forker", "--head-branch", "topic", "--head-sha", sha]
     return subprocess.run(
         [sys.executable, str(SCRIPT), action, "--folder", str(folder),
-         "--stacks", stacks, "--run-url", "https://ci.example/1", *head],
+         "--stacks", stacks, *more],
         env={"PATH": str(gh.parent), "GH_TOKEN": token, "GH_REPO": "owner/factory", "FAKE_GITHUB": url},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
 
 def leave(folder: Path, stack: str, text: str) -> Path:
-    file = folder / f"preview-{stack}" / f"{stack}.md"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{stack}.md"
     file.write_text(text, encoding="utf-8")
     return file
 
@@ -242,10 +243,19 @@ class TestComments:
         secret = tmp_path / "secret"
         secret.write_text("token", encoding="utf-8")
         leave(tmp_path, "dev", "x").unlink()
-        (tmp_path / "preview-dev" / "dev.md").symlink_to(secret)
+        (tmp_path / "dev.md").symlink_to(secret)
         ended = report(url, "comment", tmp_path, "dev")
         assert ended.returncode == 1
         assert "no plain file" in ended.stderr
+        assert held.changes == []
+
+    def test_are_read_before_they_are_edited(self, github: tuple[GitHub, str], tmp_path: Path) -> None:
+        held, url = github
+        theirs = {"id": 1, "user": {"login": "forker", "type": "User"}, "body": f"{MARKER}\nmine"}
+        held.comments[7] = [theirs, {"id": 2, "user": BOT, "body": f"{MARKER}\nours"}]
+        assert report(url, "previous", tmp_path, "dev,prod").returncode == 0
+        assert (tmp_path / "dev.md").read_text(encoding="utf-8") == f"{MARKER}\nours"
+        assert not (tmp_path / "prod.md").exists()
         assert held.changes == []
 
     @pytest.mark.parametrize("stacks", ["../x", "dev,", "a/b", "-x"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
 BIN = Path(sys.executable).parent
+LISTS = ("all", "local", "real", "before-prod", "prod")
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -33,6 +36,13 @@ def _jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120, check=False)
+
+
+def _before(jobs: dict[str, Any], name: str) -> set[str]:
+    """The jobs that must have succeeded before one starts."""
+    needs = jobs[name].get("needs", [])
+    direct = [needs] if isinstance(needs, str) else needs
+    return set(direct).union(*(_before(jobs, each) for each in direct))
 
 
 class TestEveryWorkflow:
@@ -93,16 +103,83 @@ class TestEveryWorkflow:
 
     def test_calls_scripts_that_are_there(self) -> None:
         called = {name for file in FILES for name in re.findall(r"\bci/[\w.]+", file.read_text(encoding="utf-8"))}
-        assert called == {"ci/preview", "ci/report.py", "ci/drift"}
+        assert called == {"ci/preview", "ci/comments", "ci/report.py", "ci/drift", "ci/stacks.py"}
         for name in called:
             assert (ROOT / name).stat().st_mode & 0o111, name
 
-    def test_names_stacks_that_are_there(self) -> None:
-        for _, _, job in _jobs():
-            stacks = job.get("strategy", {}).get("matrix", {}).get("stack", [])
-            stacks += [job["with"]["stack"]] if "stack" in job.get("with", {}) else []
-            for stack in stacks:
-                assert (ROOT / f"Pulumi.{stack}.yaml").exists()
+    def test_names_no_stack_itself(self) -> None:
+        """The list of stacks is that of their files: ci/stacks.py reads it, and each matrix is one of its lists."""
+        for file, name, job in _jobs():
+            matrix = job.get("strategy", {}).get("matrix", {})
+            if "stack" in matrix:
+                used = re.fullmatch(r"\$\{\{ fromJSON\(needs\.stacks\.outputs\.([\w-]+)\) \}\}", matrix["stack"])
+                assert used, f"{file} {name}"
+                assert "stacks" in job["needs"]
+                listed = _read(FOLDER / file)["jobs"]["stacks"]
+                assert listed["outputs"][used[1]] == f"${{{{ steps.list.outputs.{used[1]} }}}}"
+                assert used[1] in LISTS
+        text = "\n".join(re.sub("#.*", "", file.read_text(encoding="utf-8")) for file in FILES)
+        assert not re.search(r"(?<![\w./-])(dev|staging)(?![\w.-])", text)
+        assert not re.search(r"stack[s]?: *\[|stacks[ =]+[a-z]+,", text)
+
+
+class TestListOfStacks:
+    @staticmethod
+    def listed(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        (root / "ci").mkdir()
+        script = root / "ci" / "stacks.py"
+        script.write_text((ROOT / "ci" / "stacks.py").read_text(encoding="utf-8"), encoding="utf-8")
+        return subprocess.run(
+            [sys.executable, str(script), *options],
+            env={**os.environ, "FACTORY": str(BIN / "factory")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        for file in (ROOT / "Pulumi.yaml", *ROOT.glob("Pulumi.*.yaml")):
+            shutil.copy(file, tmp_path / file.name)
+        (tmp_path / "components").symlink_to(ROOT / "components")
+        return tmp_path
+
+    def test_is_that_of_their_files(self, root: Path) -> None:
+        shutil.copy(root / "Pulumi.prod.yaml", root / "Pulumi.prod-eu.yaml")
+        ended = self.listed(root, "--sound")
+        assert ended.returncode == 0, ended.stderr
+        found = {
+            name: json.loads(text) for name, _, text in (line.partition("=") for line in ended.stdout.splitlines())
+        }
+        assert set(found) == set(LISTS)
+        assert found == {
+            "all": ["dev", "prod", "prod-eu", "staging"],
+            "local": ["dev"],
+            "real": ["prod", "prod-eu", "staging"],
+            "before-prod": ["staging"],
+            "prod": ["prod", "prod-eu"],
+        }
+
+    def test_has_a_stack_with_a_wrong_file_previewed_and_not_brought_up(self, root: Path) -> None:
+        (root / "Pulumi.dev.yaml").write_text("config: [", encoding="utf-8")
+        ended = self.listed(root)
+        assert ended.returncode == 0, ended.stderr
+        assert 'all=["dev", "prod", "staging"]' in ended.stdout
+        assert "local=[]" in ended.stdout
+        shutil.rmtree(root / "ci")
+        ended = self.listed(root, "--sound")
+        assert ended.returncode == 1
+        assert "Pulumi.dev.yaml is wrong; `factory preview --stack dev` says why" in ended.stderr
+        assert ended.stdout == ""
+
+    @pytest.mark.parametrize("name", ["-x", "a b", "$(id)", "a\nall=[]"])
+    def test_takes_no_name_that_could_be_more_than_a_name(self, root: Path, name: str) -> None:
+        (root / f"Pulumi.{name}.yaml").write_text("config: {}", encoding="utf-8")
+        ended = self.listed(root)
+        assert ended.returncode == 1
+        assert "is no name of a stack for CI" in ended.stderr
+        assert ended.stdout == ""
 
 
 class TestIssueForms:
@@ -117,29 +194,62 @@ class TestIssueForms:
 
 class TestPreview:
     def test_code_of_a_pull_request_runs_with_a_token_that_only_reads(self) -> None:
-        (job,) = _read(FOLDER / "preview.yml")["jobs"].values()
-        assert set(job["permissions"].values()) == {"read"}
-        assert "environment" not in job
+        for job in _read(FOLDER / "preview.yml")["jobs"].values():
+            assert set(job["permissions"].values()) == {"read"}
+            assert "environment" not in job
 
     def test_the_token_is_used_before_that_code_is_there(self) -> None:
-        (job,) = _read(FOLDER / "preview.yml")["jobs"].values()
-        steps = job["steps"]
+        jobs = _read(FOLDER / "preview.yml")["jobs"]
+        assert "github.token" not in str(jobs["stacks"])
+        steps = jobs["preview"]["steps"]
         checkout = next(at for at, step in enumerate(steps) if "checkout" in step.get("uses", ""))
         with_token = [at for at, step in enumerate(steps) if "github.token" in str(step)]
         assert with_token == [0]
         assert checkout > 0
         assert steps[checkout]["with"]["persist-credentials"] is False
+        assert steps[0]["run"].splitlines()[1].startswith('[[ "$STACK" =~ ^[A-Za-z0-9_]'), "a name from that code"
 
-    def test_comments_come_from_a_workflow_without_that_code(self) -> None:
+
+class TestComment:
+    JOB = _read(FOLDER / "comment.yml")["jobs"]["comment"]
+
+    def test_comes_from_a_workflow_without_code_of_the_pull_request(self) -> None:
         workflow = _read(FOLDER / "comment.yml")
         assert list(workflow["on"]) == ["workflow_run"]
         assert workflow["on"]["workflow_run"]["workflows"] == [_read(FOLDER / "preview.yml")["name"]]
-        (job,) = workflow["jobs"].values()
-        checkout = next(step for step in job["steps"] if "checkout" in step.get("uses", ""))
-        assert "ref" not in checkout["with"], "the default branch, never the pull request's"
-        assert "make" not in str(job["steps"])
-        download = next(step for step in job["steps"] if "download-artifact" in step.get("uses", ""))
-        assert download["with"]["path"].startswith("${{ runner.temp }}"), "not over the scripts"
+        assert list(workflow["jobs"]) == ["comment"]
+        (checkout,) = (step for step in self.JOB["steps"] if "checkout" in step.get("uses", ""))
+        assert not {"ref", "repository", "path"} & checkout["with"].keys(), (
+            "the default branch, never the pull request's"
+        )
+        (download,) = (step for step in self.JOB["steps"] if "download-artifact" in step.get("uses", ""))
+        assert download["with"]["path"] == "${{ runner.temp }}/previews", "not over the code"
+        assert download["with"]["run-id"] == "${{ github.event.workflow_run.id }}"
+
+    def test_reads_what_was_measured_where_there_is_no_token(self) -> None:
+        for step in self.JOB["steps"]:
+            reads = "RUNNER_TEMP/previews" in step.get("run", "")
+            holds = "github.token" in str(step) or "secrets" in str(step)
+            assert not (reads and holds), step["name"]
+        (told,) = (step for step in self.JOB["steps"] if "RUNNER_TEMP/previews" in step.get("run", ""))
+        assert "ci/comments " in told["run"]
+        assert "GITHUB_TOKEN" not in str(self.JOB.get("env", {})) + str(_read(FOLDER / "comment.yml").get("env", {}))
+
+    def test_says_by_the_event_alone_where_it_belongs(self) -> None:
+        given = {
+            "GH_TOKEN": "${{ github.token }}",
+            "GH_REPO": "${{ github.repository }}",
+            "HEAD_OWNER": "${{ github.event.workflow_run.head_repository.owner.login }}",
+            "HEAD_BRANCH": "${{ github.event.workflow_run.head_branch }}",
+            "HEAD_SHA": "${{ github.event.workflow_run.head_sha }}",
+            "RUN_URL": "${{ github.event.workflow_run.html_url }}",
+        }
+        for step in self.JOB["steps"]:
+            for name, value in step.get("env", {}).items():
+                assert value == given.get(name) or (name == "STACKS" and "steps.list.outputs.all" in value), name
+            assert "${{" not in step.get("run", "")
+        (listing,) = (step for step in self.JOB["steps"] if step.get("id") == "list")
+        assert listing["run"] == 'ci/stacks.py >>"$GITHUB_OUTPUT"'
 
 
 class TestCi:
@@ -181,16 +291,14 @@ class TestUp:
             # A condition of its own could run a job after one that failed, was cancelled or skipped.
             assert "if" not in job, name
             assert "continue-on-error" not in job, name
-            first = name
-            while first != "ci":
-                first = jobs[first]["needs"]
+            assert name in {"ci", "stacks"} or "ci" in _before(jobs, name), name
 
     def test_nothing_but_a_push_to_main_starts_it(self) -> None:
         assert list(_read(FOLDER / "up.yml")["on"]) == ["push"]
         assert _read(FOLDER / "up.yml")["on"]["push"]["branches"] == ["main"]
         assert list(_read(FOLDER / "deploy.yml")["on"]) == ["workflow_call"]
         callers = [(file, name) for file, name, job in _jobs() if job.get("uses", "").endswith("/deploy.yml")]
-        assert callers == [("up.yml", "staging"), ("up.yml", "prod")]
+        assert callers == [("up.yml", "before-prod"), ("up.yml", "prod")]
 
     def test_every_stack_of_real_accounts_waits_for_its_environment(self) -> None:
         (job,) = _read(FOLDER / "deploy.yml")["jobs"].values()
@@ -198,9 +306,18 @@ class TestUp:
         assert job["concurrency"] == {"group": "stack-${{ inputs.stack }}", "cancel-in-progress": False}
         assert job["permissions"]["id-token"] == "write"
 
-    def test_prod_comes_after_staging(self) -> None:
+    def test_prod_comes_after_all_others(self) -> None:
         jobs = _read(FOLDER / "up.yml")["jobs"]
-        assert (jobs["staging"]["needs"], jobs["prod"]["needs"]) == ("dev", "staging")
+        assert _before(jobs, "prod") == {"before-prod", "local", "stacks", "ci"}
+        assert _before(jobs, "before-prod") == {"local", "stacks", "ci"}
+        matrices = {name: job["strategy"]["matrix"]["stack"] for name, job in jobs.items() if "strategy" in job}
+        assert matrices == {
+            name: f"${{{{ fromJSON(needs.stacks.outputs.{name}) }}}}" for name in ("local", "before-prod", "prod")
+        }
+
+    def test_a_change_that_has_begun_ends(self) -> None:
+        for name, job in _read(FOLDER / "up.yml")["jobs"].items():
+            assert job.get("strategy", {"fail-fast": False})["fail-fast"] is False, name
 
     def test_installs_the_cli_of_the_sdk(self) -> None:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
