@@ -25,6 +25,8 @@ class CloudFacts:
     """Between region and letter in a zone's name."""
     offers_name_zones: bool
     """Do the offers name the zones that sell a machine? Not on AWS: an account's zone names are its own there, and no table can know them."""
+    adds_nodes: bool
+    """Does the cloud itself add nodes to a pool when Pods wait for some?"""
     endpoint_keys: tuple[str, ...]
     """The provider's keys for the endpoints of the services that every stack calls."""
     gpu_machines: re.Pattern[str]

@@ -84,14 +84,15 @@ class TestNothingMoves:
     def test_of_itself(self, project: Path, lock: Path) -> None:
         before = lock.read_bytes()
         assert "Nothing would move." in plan(project)
-        assert document(project) == {
+        told = document(project)
+        assert all("adds nodes" in each for each in told.pop("notes"))
+        assert told == {
             "stack": "dev",
             "lock": lock.name,
             "differs": False,
             "written": False,
             "moves": [],
             "savesUsdPerHour": {"idle": "0", "peak": "0"},
-            "notes": [],
             "notesAsKept": [],
         }
         assert lock.read_bytes() == before

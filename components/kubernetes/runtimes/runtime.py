@@ -78,6 +78,11 @@ class Runtime:
     """Values of `format_flag` → format; any other value stands for `format`."""
 
     @property
+    def signals(self) -> tuple[str, ...]:
+        """The metrics that a metrics adapter has to serve for its autoscaler."""
+        return (self.rate_metric, *([self.queue.metric] if self.queue else []))
+
+    @property
     def owned_flags(self) -> frozenset[str]:
         """The flags that are the stack's to set, with - between words: what a server makes of a flag given twice differs by server."""
         set_here = (*self.args, *(argument for added in self.fetches.values() for argument in added))

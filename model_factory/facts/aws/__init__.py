@@ -14,6 +14,7 @@ AWS: Final = CloudFacts(
     regions=REGIONS,
     zone_separator="",
     offers_name_zones=False,
+    adds_nodes=False,  # https://docs.aws.amazon.com/eks/latest/userguide/autoscaling.html: Karpenter or the Cluster Autoscaler do
     endpoint_keys=tuple(keys[0] for name, keys in SERVICES.items() if name not in OPTIONAL),
     gpu_machines=re.compile(r"(g[3-9]|gr\d|p[2-9])[a-z0-9-]*\..*"),
     system_machine="m7i.large",

@@ -13,6 +13,7 @@ GCP: Final = CloudFacts(
     regions=REGIONS,
     zone_separator="-",
     offers_name_zones=True,
+    adds_nodes=True,  # https://docs.cloud.google.com/kubernetes-engine/docs/concepts/cluster-autoscaler
     endpoint_keys=tuple(keys[0] for name, keys in SERVICES.items() if name not in OPTIONAL),
     gpu_machines=re.compile(r"a\d+x?-([a-z]+-(?P<gpus>\d+)g.*|.+)|g\d-.+"),
     system_machine="e2-standard-4",

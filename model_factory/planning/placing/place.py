@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from model_factory.planning.placing.candidates import Source, candidates, legs_of
 from model_factory.planning.placing.fit import Need, need_of
 from model_factory.planning.placing.keep import Kept, keep_at, locked_pools
+from model_factory.planning.placing.lacking import lacking
 from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.market import Market
 from model_factory.planning.placing.notes import gone, moved, unsold, unused
@@ -140,6 +141,7 @@ def place(
         *renamed(settings, named, lock),
         *unsold(settings, named),
         *cramped(settings, named),
+        *lacking(settings, named, pools),
         *unused(settings, market, named, pools),
     ]
     return Plan(tuple(named), pools, tuple(notes))

@@ -28,6 +28,7 @@ class AwsSettings(CloudSettings, frozen=True):
     HOME: ClassVar = {"regions": "aws:region"}
     ZONES_LEAST = 3
     RANGES: ClassVar = {"vpc_cidr": True, "service_cidr": False}
+    ACCESS = "endpoint_public_access_cidrs"
     MACHINE_TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
     RESERVATION = (re.compile(r"^cr-[0-9a-f]{8,17}$"), "cr-0123456789abcdef0")
 

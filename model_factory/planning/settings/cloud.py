@@ -63,6 +63,8 @@ class CloudSettings(Value, frozen=True):
     """Zones that a region needs where some are chosen."""
     RANGES: ClassVar[Mapping[str, bool]]
     """Fields with a range of addresses. True: each region takes the next range of the same size. None may overlap, over all clouds."""
+    ACCESS: ClassVar[str]
+    """The field with the ranges that may reach control planes from outside their network."""
     MACHINE_TYPE: ClassVar[re.Pattern[str]]
     RESERVATION: ClassVar[tuple[re.Pattern[str], str]]
     """How reservations are called, and an example."""

@@ -38,6 +38,7 @@ class GcpSettings(CloudSettings, frozen=True):
         "services_cidr": True,
         "control_plane_cidr": True,
     }
+    ACCESS = "authorized_cidrs"
     MACHINE_TYPE = re.compile(r"^[a-z][a-z0-9]*-[a-z0-9-]+$")
     RESERVATION = (re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"), "models-2026")
 

@@ -73,6 +73,18 @@ def complete(name: str, model: ModelConfig, sections: Sections, serving: Serving
 
 def model_warnings(models: Mapping[str, ModelConfig], serving: Serving) -> Iterator[Finding]:
     """What a user should know of models and nothing must stop for."""
+    signals = {
+        signal: None
+        for model in models.values()
+        if model.replicas.max > model.replicas.min and (runtime := serving.runtimes.get(model.runtime))
+        for signal in runtime.signals
+    }
+    if signals:
+        # kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale: metrics that are not served add no replica and take none away.
+        adapters = "prometheus-adapter, KEDA, or Google's custom-metrics-stackdriver-adapter"
+        otherwise = "replicas follow CPU where the runtime goes by it, and stay at their least where not"
+        message = f"autoscalers go by {', '.join(signals)}, which nothing in the stack serves: until an adapter does ({adapters}), {otherwise}"
+        yield (MODELS,), message
     for name, model in models.items():
         place = (MODELS, name)
         if runtime := serving.runtimes.get(model.runtime):

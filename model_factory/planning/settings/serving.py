@@ -45,6 +45,11 @@ class RuntimeRules(Protocol):
         """What a user of it should know, who asks for so many GPUs and such a revision of weights: the model's key and the message."""
         ...
 
+    @property
+    def signals(self) -> Collection[str]:
+        """The metrics by which its autoscaler goes and that an adapter has to serve."""
+        ...
+
     def hardware(self, args: Sequence[str], /) -> Hardware:
         """What it asks of an accelerator when a model adds `args`."""
         ...

@@ -485,8 +485,43 @@ class TestWaste:
 
     def test_a_cluster_without_a_model_is_told(self) -> None:
         made = plan(stack({"a": {"clouds": ["aws"]}}))
-        (told,) = notes(made)
+        (told,) = [each for each in notes(made) if "us-central1" in each]
         assert told.startswith("model-factory:gcp.regions: us-central1 has a cluster and no model")
+
+    def test_a_cluster_where_nothing_adds_nodes_is_told_once_with_the_models_that_wait(self) -> None:
+        made = plan(
+            stack(
+                {
+                    "a": {"clouds": ["aws"]},
+                    "b": {"clouds": ["aws"], "replicas": {"min": 2, "max": 2}},
+                    "c": {"clouds": ["gcp"]},
+                }
+            )
+        )
+        (told,) = [each for each in notes(made) if "adds nodes" in each]
+        assert told.startswith(
+            "model-factory:aws.regions: us-east-1: nothing in the cluster adds nodes: replicas of a beyond"
+        )
+        assert "Karpenter" in told
+
+    def test_a_control_plane_that_only_its_network_reaches_is_told_on_accounts(self) -> None:
+        models = {"a": {"clouds": ["aws"]}, "b": {"clouds": ["gcp"]}}
+        told = [each.partition(": is not set")[0] for each in notes(plan(stack(models))) if "hosted runner" in each]
+        assert told == ["model-factory:aws.endpointPublicAccessCidrs", "model-factory:gcp.authorizedCidrs"]
+        opened = stack(
+            models,
+            aws={"regions": ["us-east-1"], "endpointPublicAccessCidrs": ["203.0.113.0/24"]},
+            gcp={"regions": ["us-central1"], "authorizedCidrs": ["203.0.113.0/24"]},
+        )
+        assert not [each for each in notes(plan(opened)) if "hosted runner" in each]
+
+    def test_zones_that_no_table_knows_to_sell_the_machine_are_told_on_accounts(self) -> None:
+        models = {"a": {"clouds": ["aws"]}, "b": {"clouds": ["gcp"]}}
+        (told,) = [each for each in notes(plan(stack(models))) if "three zones" in each]
+        assert told.startswith("model-factory:aws.zones: us-east-1: ")
+        assert plan(stack(models)).pools_of("aws", "us-east-1")[0].machine_type in told
+        chosen = {"regions": ["us-east-1"], "zones": [f"us-east-1{letter}" for letter in "bcd"]}
+        assert not [each for each in notes(plan(stack(models, aws=chosen))) if "three zones" in each]
 
 
 class TestNamesOfPools:

@@ -627,11 +627,21 @@ class TestValid:
         )
         warned: tuple[Problem, ...] = settings.warnings
         assert [each.key for each in warned] == [
+            "model-factory:models",
             "model-factory:models.llm.weights",
             "model-factory:models.resnet.runtime",
             "model-factory:gcp.kubernetesVersion",
         ]
         assert all(each.line > 1 for each in warned)
+
+    def test_metrics_that_nothing_serves_are_named_with_what_would(self, project: Project) -> None:
+        (told,) = [each.message for each in project.load().warnings if each.key == "model-factory:models"]
+        for model in project.load().models:
+            for signal in SERVING.runtimes[model.runtime].signals:
+                assert signal in told
+        assert "prometheus-adapter" in told
+        fixed = [put(f"model-factory:models/{name}/replicas", {"min": 2, "max": 2}) for name in ("llm", "resnet")]
+        assert not [each for each in project.load(*fixed).warnings if each.key == "model-factory:models"]
 
     def test_weights_that_need_a_token_are_warned_about_while_none_can_be_given(self, project: Project) -> None:
         (told,) = [each for each in project.load().warnings if each.key == f"{LLM_KEY}.weights"]
