@@ -221,6 +221,13 @@ def reveal(value: Value) -> Value:
     return value
 
 
+def marked(answer: Value, like: Value) -> Value:
+    """The answer of something that knows no secrets, secret where `like` is: a list is so as a whole, since its order may differ."""
+    if isinstance(answer, dict) and isinstance(like, dict):
+        return {key: marked(item, like[key]) if key in like else item for key, item in answer.items()}
+    return Secret(answer) if is_secret(like) and not isinstance(answer, Secret) else answer
+
+
 def _children(value: Value) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from model_factory.graph import paths
-from model_factory.local.wire import UNKNOWN, Output, Secret, Unknown, Value
+from model_factory.local.wire import UNKNOWN, Asset, Output, Secret, Unknown, Value
 
 INIT_ERROR_KEY: Final = "#initerror"
 
@@ -99,6 +99,8 @@ def same(a: Value, b: Value) -> bool:
         return isinstance(b, list) and len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, Secret):
         return isinstance(b, Secret) and same(a.value, b.value)
+    if isinstance(a, Asset) and isinstance(b, Asset) and a.fields.get("hash"):
+        return a.signature == b.signature and a.fields["hash"] == b.fields.get("hash")
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     return a == b
@@ -119,12 +121,7 @@ def _compare(old: Value, new: Value, path: paths.Path, found: dict[str, Property
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old.keys() | new.keys():
             below = (*path, key)
-            if key not in new:
-                found[paths.to_text(below)] = PropertyDiff(Kind.DELETE, input_diff=True)
-            elif key not in old:
-                found[paths.to_text(below)] = PropertyDiff(Kind.ADD, input_diff=True)
-            else:
-                _compare(old[key], new[key], below, found)
+            _compare(old.get(key), new.get(key), below, found)
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
             below = (*path, index)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from model_factory.graph.masking import MASK
 from model_factory.graph.refusal import Refusal
@@ -18,7 +18,17 @@ from model_factory.graph.verdict import not_evaluated
 from model_factory.local import wire
 from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.step import Op, Step
-from model_factory.local.wire import Asset, Output, ResourceReference, Secret, Unknown, Value
+from model_factory.local.wire import (
+    Asset,
+    Output,
+    Properties,
+    ResourceReference,
+    Secret,
+    Unknown,
+    Value,
+    is_secret,
+    marked,
+)
 
 EngineEvent: TypeAlias = dict[str, Any]
 Severity: TypeAlias = Literal["debug", "info", "info#err", "warning", "error"]
@@ -174,7 +184,7 @@ class EventSink:
                 for path, item in step.detailed.items()
             }
         metadata: dict[str, Any] = {
-            "op": op.value, "urn": step.urn, "type": step.state.type, "old": self._state(step.old),
+            "op": op.value, "urn": step.urn, "type": step.state.type, "old": self._state(_as_secret(step)),
             "new": self._state(step.new), "detailedDiff": detailed, "provider": step.state.provider,
         }  # fmt: skip
         if step.keys:
@@ -220,6 +230,19 @@ class EventSink:
             self._shown.clear()
         self._shown[id(properties)] = (properties, shown)
         return shown
+
+
+def _as_secret(step: Step) -> ResourceState | None:
+    """What was there, secret where it is so from now on: that a value is secret holds for what it was, too."""
+    old, new = step.old, step.new
+    if old is None or new is None or old is new:
+        return old
+    now = {**new.inputs, **new.outputs, **dict.fromkeys(new.additional_secret_outputs, Secret(None))}
+    hidden = {key: value for key, value in now.items() if is_secret(value)}
+    if not hidden:
+        return old
+    inputs, outputs = marked(old.inputs, hidden), marked(old.outputs, hidden)
+    return replace(old, inputs=cast("Properties", inputs), outputs=cast("Properties", outputs))
 
 
 def _as_is(text: str) -> str:

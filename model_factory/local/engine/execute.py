@@ -59,7 +59,7 @@ class Executor:
         self.failed_urns: set[str] = set()
         self.steps_failed = False
         self.news: dict[str, ResourceState] = {}
-        self.deleted: set[str] = set()
+        self.deleted: set[str] = set()  # by this run; the planner's own set, once there is one
         self._running: set[asyncio.Task[Step]] = set()
         self.stopped = False
         self.cancelled = False
@@ -235,7 +235,7 @@ class Executor:
         new = replace(new, id=old.id, outputs=old.outputs, init_errors=old.init_errors)
         if new.is_provider:
             await self.call(lambda: self._registry.keep(new, old.inputs))
-        return replace(step, new=_with_secrets(new))
+        return replace(step, new=with_secrets(new))
 
     async def _create(self, step: Step, new: ResourceState) -> Step:
         if new.is_provider:
@@ -250,7 +250,7 @@ class Executor:
             id_, outputs = "", {}
         moment = now()
         made = replace(new, id=id_, outputs=outputs, created=moment, modified=moment)
-        return replace(step, new=_with_secrets(made))
+        return replace(step, new=with_secrets(made))
 
     async def _update(self, step: Step, old: ResourceState, new: ResourceState) -> Step:
         if new.is_provider:
@@ -273,7 +273,7 @@ class Executor:
         else:
             outputs = {}
         changed = replace(new, id=old.id, outputs=outputs, modified=now() if new.custom else new.modified)
-        return replace(step, new=_with_secrets(changed))
+        return replace(step, new=with_secrets(changed))
 
     async def _change(self, function: Callable[[], T]) -> T:
         """A preview's create or update only computes: it needs no thread."""
@@ -288,7 +288,7 @@ class Executor:
             raise PlanError(new.urn, f"resource '{new.id}' does not exist")
         old = step.old
         modified = new.modified if old is not None and old.outputs == found.outputs else now()
-        return replace(step, new=_with_secrets(replace(new, id=found.id, outputs=found.outputs, modified=modified)))
+        return replace(step, new=with_secrets(replace(new, id=found.id, outputs=found.outputs, modified=modified)))
 
     def _provider(self, state: ResourceState) -> ProviderInstance:
         reference = state.provider
@@ -311,7 +311,7 @@ class Executor:
             init_errors=failure.reasons,
             modified=now(),
         )
-        return replace(step, new=_with_secrets(partial))
+        return replace(step, new=with_secrets(partial))
 
 
 def _journal_op(step: Step) -> JournalOp:
@@ -324,7 +324,7 @@ def _is_internal(step: Step) -> bool:
     return step.op is Op.REMOVE_PENDING_REPLACE or (step.state.is_provider and step.state.name.startswith("default"))
 
 
-def _with_secrets(state: ResourceState) -> ResourceState:
+def with_secrets(state: ResourceState) -> ResourceState:
     """Outputs that must be secret made so: those the options name, and those whose input of the same name is secret."""
     hidden = [
         key

@@ -9,19 +9,22 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from google.protobuf import struct_pb2
 from pulumi.runtime.proto import alias_pb2, resource_pb2
 
 from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, Urn, qualify
 from model_factory.local import wire
-from model_factory.local.engine.errors import UnsupportedError
+from model_factory.local.assets import hashed
+from model_factory.local.engine.errors import PlanError, UnsupportedError
 from model_factory.local.engine.model import CustomTimeouts, ResourceState
 from model_factory.local.wire import UNKNOWN, Output, Properties, Secret, Unknown, Value
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_VERSION: Final = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[\w-]+(\.[\w-]+)*)?(\+[\w-]+(\.[\w-]+)*)?", re.ASCII)
 _SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -127,7 +130,8 @@ def from_request(request: resource_pb2.RegisterResourceRequest, root: str) -> Go
     ):
         if used:
             raise UnsupportedError(f"{what} ({label})")
-    inputs = wire.decode(request.object)
+    refuse_malformed(request.version, label, request.type if request.custom else "")
+    inputs = decoded(request.object, root, label)
     dependencies = tuple(request.dependencies)
     if request.propertyDependencies:
         property_dependencies = {key: tuple(item.urns) for key, item in request.propertyDependencies.items()}
@@ -150,6 +154,22 @@ def from_request(request: resource_pb2.RegisterResourceRequest, root: str) -> Go
         custom_timeouts=_timeouts(request.customTimeouts) if request.HasField("customTimeouts") else None,
         source_position=source_position(request, root),
     )  # fmt: skip
+
+
+def decoded(struct: struct_pb2.Struct, root: str, label: str) -> Properties:
+    """Properties as a program sends them, each asset with its hash. Raises PlanError for assets that cannot be read."""
+    try:
+        return {key: hashed(value, Path(root)) for key, value in wire.decode(struct).items()}
+    except ValueError as error:
+        raise PlanError("", f"{label}: {error}") from error
+
+
+def refuse_malformed(version: str, label: str, type_: str = "") -> None:
+    """Raises PlanError for a version that is none, and a custom resource's type without package, module and name."""
+    if version and not _VERSION.fullmatch(version):
+        raise PlanError("", f"version {version} of {label} is no semantic version; write for example 1.2.3")
+    if type_ and type_.count(":") < 2:
+        raise PlanError("", f"type {type_} of {label} is no type token; write package:module:Name")
 
 
 def options_of(goal: Goal) -> resource_pb2.TransformResourceOptions:

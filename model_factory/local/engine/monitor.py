@@ -17,9 +17,9 @@ from pulumi.runtime.proto import callback_pb2, engine_pb2, engine_pb2_grpc, reso
 
 from model_factory.local import wire
 from model_factory.local.engine.callbacks import Callbacks
-from model_factory.local.engine.errors import ResourceError, StoppedError, UnsupportedError
+from model_factory.local.engine.errors import PlanError, ResourceError, StoppedError, UnsupportedError
 from model_factory.local.engine.events import EventSink, Severity
-from model_factory.local.engine.goal import Goal, from_request, settle, source_position
+from model_factory.local.engine.goal import Goal, decoded, from_request, refuse_malformed, settle, source_position
 from model_factory.local.engine.request import Deployment
 from model_factory.local.engine.run import Run
 
@@ -97,7 +97,9 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self, request: resource_pb2.RegisterResourceOutputsRequest, context: Any
     ) -> empty_pb2.Empty:
         try:
-            await self._run.register_outputs(request.urn, wire.decode(request.outputs))
+            await self._run.register_outputs(request.urn, decoded(request.outputs, self._root, request.urn))
+        except ResourceError as error:
+            await self._refuse(context, error)
         except StoppedError:
             await _stopped(context)
         return empty_pb2.Empty()
@@ -108,9 +110,10 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         try:
             if request.packageRef:
                 raise UnsupportedError(f"parameterised packages ({request.type} {request.name!r})")
+            refuse_malformed(request.version, request.name, request.type)
             goal = Goal(
                 type=request.type, name=request.name, custom=True, parent=request.parent,
-                inputs=wire.decode(request.properties), dependencies=tuple(request.dependencies),
+                inputs=decoded(request.properties, self._root, request.name), dependencies=tuple(request.dependencies),
                 provider=request.provider, version=request.version,
                 additional_secret_outputs=tuple(request.additionalSecretOutputs),
                 source_position=source_position(request, self._root),
@@ -136,8 +139,9 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             args, provider, version = await self._callbacks.transform_invoke(
                 token, args, request.provider, request.version, request.pluginDownloadURL
             )
+            refuse_malformed(version, f"function {token}")
             outputs, failures = await self._run.invoke(token, args, provider, version)
-        except UnsupportedError as error:
+        except (UnsupportedError, PlanError) as error:
             return await self._refuse(context, error)
         except ResourceError as error:
             return await context.abort(grpc.StatusCode.UNKNOWN, f"invocation of {token} returned an error: {error}")

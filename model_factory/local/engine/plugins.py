@@ -23,7 +23,7 @@ from model_factory.local import wire
 from model_factory.local.engine.diff import Diff, Kind, PropertyDiff
 from model_factory.local.engine.errors import InitFailedError, ProviderCallError, ResourceError
 from model_factory.local.errors import LocalError
-from model_factory.local.wire import UNKNOWN, Properties, Secret, Value
+from model_factory.local.wire import UNKNOWN, Properties, Value
 
 _KINDS: Final = {
     provider_pb2.PropertyDiff.ADD: Kind.ADD,
@@ -282,7 +282,7 @@ class ProviderInstance:
 
     def _marked(self, answer: Properties, sent: Mapping[str, Value]) -> Properties:
         """The answer of a provider that knows no secrets, with secrets marked where what was sent was secret."""
-        return answer if self._accepts_secrets else cast("Properties", _mark(answer, dict(sent)))
+        return answer if self._accepts_secrets else cast("Properties", wire.marked(answer, dict(sent)))
 
     def _call(self, method: str, request: Any) -> Any:
         context = _CallContext()
@@ -300,18 +300,6 @@ class ProviderInstance:
             message = f"provider {self.package} failed in {method}: {type(error).__name__}: {error}"
             raise ProviderCallError(grpc.StatusCode.UNKNOWN, message) from error
         return response
-
-
-def _mark(answer: Value, sent: Value) -> Value:
-    if isinstance(answer, Secret):
-        return answer
-    if isinstance(sent, Secret):
-        return Secret(answer)
-    if isinstance(answer, dict) and isinstance(sent, dict):
-        return {key: _mark(item, sent[key]) if key in sent else item for key, item in answer.items()}
-    if isinstance(answer, list) and isinstance(sent, list):
-        return [_mark(item, sent[index]) if index < len(sent) else item for index, item in enumerate(answer)]
-    return answer
 
 
 def _diff(response: Any) -> Diff:

@@ -10,15 +10,16 @@ from typing import Final
 import grpc
 
 from model_factory.graph.urn import provider_urn
-from model_factory.local.engine.diff import compare, same
+from model_factory.local.engine.diff import bare, compare, same
 from model_factory.local.engine.errors import InitFailedError, ProviderCallError, ResourceError, StoppedError
 from model_factory.local.engine.events import EventSink
-from model_factory.local.engine.execute import Executor
+from model_factory.local.engine.execute import Executor, with_secrets
 from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.model import Operation, ResourceState, Snapshot, now
 from model_factory.local.engine.plugins import ProviderInstance, Read
 from model_factory.local.engine.registry import Registry
 from model_factory.local.engine.step import Op, Step
+from model_factory.local.wire import Properties, is_secret, marked
 
 _UNSETTLED: Final = "an interrupted run began to {verb} this resource, and whether it was done is not known"
 
@@ -109,17 +110,11 @@ class Surveyor:
         if not found.id:
             return None
         # The inputs that it stands for: a create that was cut off between its calls left some of them out.
-        inputs = wanted.inputs if found.inputs is None else found.inputs
+        inputs = wanted.inputs if found.inputs is None else _kept_secret(found.inputs, wanted.inputs)
         moment = now()
-        return replace(
-            wanted,
-            id=found.id,
-            inputs=inputs,
-            outputs=found.outputs,
-            init_errors=reasons,
-            created=moment,
-            modified=moment,
-        )
+        return with_secrets(replace(
+            wanted, id=found.id, inputs=inputs, outputs=found.outputs, init_errors=reasons, created=moment, modified=moment,
+        ))  # fmt: skip
 
     def _take_in(self, made: ResourceState) -> None:
         old = self._by_urn.get(made.urn)
@@ -188,14 +183,12 @@ class Surveyor:
             reasons = failure.reasons
         if not found.id:
             return Step(Op.REFRESH, old, None), Op.DELETE
-        inputs = old.inputs if found.inputs is None else found.inputs
-        moved = not same(inputs, old.inputs) or not same(found.outputs, old.outputs)
+        inputs = old.inputs if found.inputs is None else _kept_secret(found.inputs, old.inputs)
+        new = with_secrets(replace(old, inputs=inputs, outputs=_kept_secret(found.outputs, old.outputs)))
+        moved = not same(inputs, old.inputs) or not same(new.outputs, old.outputs)
         if not moved and found.id == old.id and reasons == old.init_errors:
             return Step(Op.REFRESH, old, old, detailed={}), Op.SAME
-        new = replace(
-            old, id=found.id, inputs=inputs, outputs=found.outputs, init_errors=reasons,
-            modified=now() if moved else old.modified,
-        )  # fmt: skip
+        new = replace(new, id=found.id, init_errors=reasons, modified=now() if moved else old.modified)
         if old.external:
             return Step(Op.REFRESH, old, new), Op.UPDATE if moved else Op.SAME
         # What `up` would have to do to undo the drift, read backwards: that is the drift.
@@ -234,3 +227,13 @@ class Surveyor:
                 self._journal.record("same", old=resource, new=new)
             result.append(new)
         return result
+
+
+def _kept_secret(found: Properties, known: Properties) -> Properties:
+    """What was read, secret where it was known to be and the provider says nothing of it. Pulumi forgets that of inputs."""
+    kept = dict(found)
+    for key in found.keys() & known.keys():
+        if is_secret(known[key]) and not is_secret(found[key]):
+            unchanged = same(bare(found[key]), bare(known[key]))
+            kept[key] = known[key] if unchanged else marked(found[key], known[key])
+    return kept

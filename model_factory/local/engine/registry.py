@@ -6,6 +6,7 @@ created by configuring an instance. Source of the rules: pulumi/pulumi, pkg/reso
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -24,6 +25,7 @@ Factory = Callable[[], ResourceProviderServicer]
 
 # Where Pulumi's engine keeps what concerns the plugin and not the provider.
 _INTERNAL: Final = "__internal"
+_NO_NAME: Final = re.compile(r"[^A-Za-z0-9_./]")
 
 
 class Registry:
@@ -107,14 +109,18 @@ class Registry:
         return ProviderInstance(package, factory())
 
 
-def default_name(version: str) -> str:
-    """Pulumi's name of a default provider: `default_7_51_1`."""
-    return "_".join(["default", *(part for part in version.replace("-", ".").replace("+", ".").split(".") if part)])
+def default_name(version: str, url: str = "") -> str:
+    """Pulumi's name of a default provider: `default_7_51_1`, and the URL of its plugin where one is asked for."""
+    parts = version.replace("-", ".").replace("+", ".").split(".")
+    return "_".join(["default", *filter(None, parts), *([_NO_NAME.sub("_", re.sub("/+", "/", url))] if url else [])])
 
 
-def with_version(inputs: Mapping[str, Value], version: str) -> Properties:
-    """A provider's inputs with the version of its plugin, as Pulumi's engine writes it."""
-    return {**inputs, "version": version, _INTERNAL: inputs.get(_INTERNAL, {})}
+def with_plugin(inputs: Mapping[str, Value], version: str, url: str) -> Properties:
+    """A provider's inputs with the version of its plugin and where it comes from, as Pulumi's engine writes them."""
+    if not version and not url:
+        return dict(inputs)
+    internal: Value = {"pluginDownloadURL": url} if url else inputs.get(_INTERNAL, {})
+    return {**inputs, **({"version": version} if version else {}), _INTERNAL: internal}
 
 
 def _shown(inputs: Mapping[str, Value]) -> Properties:
@@ -122,13 +128,12 @@ def _shown(inputs: Mapping[str, Value]) -> Properties:
     return {key: value for key, value in inputs.items() if key != _INTERNAL}
 
 
-def default_goal(package: str, version: str, config: Mapping[str, str], secret_keys: frozenset[str]) -> Goal:
+def default_goal(package: str, version: str, url: str, config: Mapping[str, str], secret_keys: frozenset[str]) -> Goal:
     """The registration of a package's default provider, made from the stack's configuration of that namespace."""
     inputs: dict[str, Value] = {}
     for key, text in config.items():
         namespace, _, name = key.partition(":")
         if namespace == package:
             inputs[name] = Secret(text) if key in secret_keys else text
-    if version:
-        inputs = with_version(inputs, version)
-    return Goal(type=f"{PROVIDER_TYPE_PREFIX}{package}", name=default_name(version), custom=True, inputs=inputs)
+    inputs = with_plugin(inputs, version, url)
+    return Goal(type=f"{PROVIDER_TYPE_PREFIX}{package}", name=default_name(version, url), custom=True, inputs=inputs)

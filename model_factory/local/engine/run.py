@@ -30,7 +30,7 @@ from model_factory.local.engine.journal import Journal
 from model_factory.local.engine.model import ResourceState
 from model_factory.local.engine.plugins import Failure, ProviderInstance
 from model_factory.local.engine.policy import Policies
-from model_factory.local.engine.registry import Registry, default_goal, with_version
+from model_factory.local.engine.registry import Registry, default_goal, with_plugin
 from model_factory.local.engine.step import Op, Step
 from model_factory.local.engine.steps import Planner
 from model_factory.local.wire import Properties, Value
@@ -53,6 +53,7 @@ class Run:
     ) -> None:  # fmt: skip
         self._planner = planner
         self._executor = executor
+        executor.deleted = planner.deleted
         self._registry = registry
         self._journal = journal
         self._sink = sink
@@ -65,6 +66,7 @@ class Run:
         self._defaults: dict[str, asyncio.Task[str]] = {}
         self._skipped: set[str] = set()
         self._stack_outputs: tuple[str, Properties] | None = None
+        self._completed: set[str] = set()
 
     @property
     def executor(self) -> Executor:
@@ -126,11 +128,12 @@ class Run:
         """The outputs of a component or, kept until the end, of the stack."""
         self._go_on()
         step = self._steps.get(urn)
-        if step is None or step.new is None:
+        if step is None or step.new is None or urn in self._completed:
             if urn in self._skipped:
                 return
             self._executor.fail(urn, f"cannot complete a resource '{urn}' whose registration isn't pending")
             raise StoppedError
+        self._completed.add(urn)
         if step.state.type == STACK_TYPE:
             self._stack_outputs = (urn, outputs)
         else:
@@ -154,7 +157,6 @@ class Run:
     async def delete_rest(self, resources: Sequence[ResourceState]) -> None:
         """Delete what the program no longer has (in a destroy: everything), dependents before what they depend on."""
         steps = self._planner.deletions()
-        self._executor.deleted.update(self._planner.deleted)
         waits = blockers(steps, resources)
         ended: list[asyncio.Future[bool]] = [asyncio.get_running_loop().create_future() for _ in steps]
 
@@ -211,23 +213,25 @@ class Run:
 
     async def _with_provider(self, goal: Goal) -> Goal:
         if not goal.custom or goal.is_provider:
-            if goal.is_provider and goal.version:
-                goal = replace(goal, inputs=with_version(goal.inputs, goal.version))
-            return goal if goal.is_provider else replace(goal, provider="")
+            if goal.is_provider:
+                return replace(goal, inputs=with_plugin(goal.inputs, goal.version, goal.plugin_download_url))
+            return replace(goal, provider="")
         if goal.provider:
             return goal
-        return replace(goal, provider=await self._default_provider(goal.package, goal.version))
+        return replace(
+            goal, provider=await self._default_provider(goal.package, goal.version, goal.plugin_download_url)
+        )
 
-    async def _default_provider(self, package: str, version: str) -> str:
+    async def _default_provider(self, package: str, version: str, url: str = "") -> str:
         """The reference of a package's default provider, registered at first use."""
         if package in self._denied or (self._denied and "*" in self._denied and package != "pulumi"):
             raise PlanError(
                 "",
                 f"the default provider of {package} is disabled (pulumi:disable-default-providers); pass an explicit provider",
             )
-        key = f"{package} {version}"
+        key = f"{package} {version} {url}"
         if key not in self._defaults:
-            goal = default_goal(package, version, self._config, self._secret_keys)
+            goal = default_goal(package, version, url, self._config, self._secret_keys)
             self._defaults[key] = asyncio.ensure_future(self._register_provider(goal))
         return await asyncio.shield(self._defaults[key])
 
@@ -261,7 +265,6 @@ class Run:
         done: Step | None = None
         for step in steps:
             try:
-                self._executor.deleted.update(self._planner.deleted)
                 ended = await self._executor.perform(_after(step, done))
             except StepFailedError:
                 if self._executor.stopped:
@@ -296,8 +299,10 @@ class Run:
             return self._registry.diff(replace(old, urn=new.urn), news)
         instance = self._instance(new.provider)
         if not instance.known:
-            self.warn(new.urn, "The provider for this resource has inputs that are not known during preview.\n"
-                      "This preview may not correctly represent the changes that will be applied during an update.")  # fmt: skip
+            unsure = "The provider for this resource has inputs that are not known during preview.\nThis preview may not correctly "
+            self._sink.diagnostic(
+                "warning", f"{unsure}represent the changes that will be applied during an update.", new.urn
+            )
             return Diff(changed=True)
         return instance.diff(new.urn, old.id, old.inputs, old.outputs, news, ignore_changes)
 
@@ -306,8 +311,8 @@ class Run:
         new = self._executor.news.get(provider_urn(new_reference))
         return old is not None and new is not None and self._registry.replaces(old, new)
 
-    def warn(self, urn: str, message: str) -> None:
-        self._sink.diagnostic("warning", message, urn)
+    def tell(self, urn: str, message: str) -> None:
+        self._sink.diagnostic("info", message, urn)
 
     def error(self, urn: str, message: str) -> None:
         """A violation of a preview, which goes on to show the others."""

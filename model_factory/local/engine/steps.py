@@ -35,7 +35,7 @@ class Answers(Protocol):
     def diff(self, old: ResourceState, new: ResourceState, news: Properties, ignore_changes: Sequence[str]) -> Diff: ...
     def judged(self, state: ResourceState) -> Properties: ...
     def provider_replaces(self, old_reference: str, new_reference: str) -> bool: ...
-    def warn(self, urn: str, message: str) -> None: ...
+    def tell(self, urn: str, message: str) -> None: ...
     def error(self, urn: str, message: str) -> None: ...
 
 
@@ -87,10 +87,8 @@ class Planner:
             inputs, impossible = ignored.reset(goal.inputs, old.inputs, goal.ignore_changes)
             new = replace(new, inputs=inputs)
             if impossible:
-                answers.warn(
-                    urn,
-                    f"cannot ignore changes in added or removed elements of the path: {', '.join(impossible)}",
-                )
+                paths = ", ".join(impossible)
+                answers.tell(urn, f'cannot ignore changes in added or removed elements of the path: "{paths}"')
         if goal.custom:
             news = goal.inputs if fresh else new.inputs
             new = replace(new, inputs=answers.check(new, None if fresh or old is None else old.inputs, news, seed))
@@ -269,12 +267,11 @@ class Planner:
             if id(dependent) in self._gone:
                 continue
             if dependent.protect and not dependent.delete:
-                self._refuse(
+                raise ProtectedError(
                     new.urn,
                     f'unable to replace resource "{dependent.urn}" as part of replacing "{new.urn}" as it is currently '
                     "marked for protection. To unprotect the resource, remove the `protect` flag from the resource in your "
                     "program and run `up`",
-                    answers,
                 )
             self._dependent_keys[dependent.urn] = keys
             self.deleted.add(dependent.urn)
@@ -282,6 +279,7 @@ class Planner:
             if not dependent.pending_replacement:
                 deletes.append(Step(Op.DELETE if dependent.delete else Op.DELETE_REPLACED, dependent, None))
         self._gone.add(id(old))
+        self.deleted.add(old.urn)
         deletes.append(Step(Op.DELETE_REPLACED, old, None))
         return (*deletes, whole, create)
 
@@ -300,7 +298,7 @@ class Planner:
         for candidate in self._resources:
             if candidate.delete or id(candidate) in listed or candidate.urn in self._operated:
                 continue
-            if root.urn in candidate.replace_with or candidate.deleted_with == root.urn:
+            if root.urn in candidate.replace_with:
                 found.append((candidate, ()))
         return found
 
@@ -309,6 +307,8 @@ class Planner:
         if not state.custom or state.external:
             return None
         if state.provider and provider_urn(state.provider) in going:
+            return ()
+        if state.deleted_with in going:
             return ()
         touched = [key for key in state.inputs if going.intersection(state.property_dependencies.get(key, ()))]
         if not touched:

@@ -17,7 +17,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from model_factory.local import wire
 from model_factory.local.wire import UNKNOWN, Properties, Value, reveal
@@ -34,6 +34,7 @@ class Cloud:
     most_running: int = 0
     delay_seconds: float = 0.0
     accept_secrets: bool = True
+    plain_answers: bool = False
     seen: list[Properties] = field(default_factory=list)
     on_read: Callable[[str, Any], None] = lambda _method, _request: None
     on_request: Callable[[str, Any], None] = lambda _method, _request: None
@@ -54,6 +55,18 @@ class Cloud:
 class MemoryProvider(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
+
+    def Handshake(self, request: Any, context: Any) -> Any:
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=self.cloud.accept_secrets, accept_resources=True)
+
+    def Attach(self, request: Any, context: Any) -> Any:
+        return empty_pb2.Empty()
+
+    def Cancel(self, request: Any, context: Any) -> Any:
+        return empty_pb2.Empty()
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
+        return plugin_pb2.PluginInfo(version="1.0.0")
 
     def CheckConfig(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
@@ -137,14 +150,20 @@ class MemoryProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse()
         outputs = {key: value for key, value in found.items() if key not in ("name", "urn")}
         inputs = {key: value for key, value in outputs.items() if key != "computed"}
-        return provider_pb2.ReadResponse(id=request.id, properties=wire.encode(outputs), inputs=wire.encode(inputs))
+        keep = not self.cloud.plain_answers
+        return provider_pb2.ReadResponse(
+            id=request.id,
+            properties=wire.encode(outputs, keep_secrets=keep),
+            inputs=wire.encode(inputs, keep_secrets=keep),
+        )
 
     def Invoke(self, request: Any, context: Any) -> Any:
         args = wire.decode(request.args)
         self.cloud.calls.append(("Invoke", request.tok))
         if args.get("fail"):
             context.abort(grpc.StatusCode.INTERNAL, "the function failed")
-        return provider_pb2.InvokeResponse(**{"return": wire.encode({**args, "echoed": True})})
+        fields: dict[str, Any] = {"return": wire.encode({**args, "echoed": True})}
+        return provider_pb2.InvokeResponse(**fields)
 
     def adopt(self, type_: str, urn: str, inputs: Properties, known: Collection[str]) -> str | None:
         self.cloud.calls.append(("adopt", urn.rsplit("::", 1)[-1]))
