@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 _GKE_ACCELERATOR_TYPES: Final = {
@@ -15,6 +16,18 @@ _GKE_ACCELERATOR_TYPES: Final = {
     "b200": "nvidia-b200",
     "rtx-pro-6000": "nvidia-rtx-pro-6000",
 }
+
+ATTACHABLE: Final[Mapping[str, frozenset[str]]] = {
+    "n1": frozenset({"nvidia-tesla-t4", "nvidia-tesla-v100", "nvidia-tesla-p100", "nvidia-tesla-p4"}),
+}
+ATTACHABLE_COUNTS: Final[Mapping[str, frozenset[int]]] = {
+    "nvidia-tesla-t4": frozenset({1, 2, 4}),
+    "nvidia-tesla-v100": frozenset({1, 2, 4, 8}),
+    "nvidia-tesla-p100": frozenset({1, 2, 4}),
+    "nvidia-tesla-p4": frozenset({1, 2, 4}),
+}
+"""What machines of a series can have beside them, and how many: https://cloud.google.com/compute/docs/gpus#gpus-list. Other series with
+accelerators have them built in, and the rest take none."""
 
 
 def gke_accelerator_type(accelerator: str) -> str:

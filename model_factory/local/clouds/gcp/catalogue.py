@@ -115,17 +115,6 @@ class MachineType:
         return self.name.partition("-")[0]
 
 
-ATTACHABLE: Final[Mapping[str, frozenset[str]]] = {
-    "n1": frozenset({"nvidia-tesla-t4", "nvidia-tesla-v100", "nvidia-tesla-p100", "nvidia-tesla-p4"}),
-}
-ATTACHABLE_COUNTS: Final[Mapping[str, frozenset[int]]] = {
-    "nvidia-tesla-t4": frozenset({1, 2, 4}),
-    "nvidia-tesla-v100": frozenset({1, 2, 4, 8}),
-    "nvidia-tesla-p100": frozenset({1, 2, 4}),
-    "nvidia-tesla-p4": frozenset({1, 2, 4}),
-}
-
-
 def _general() -> list[MachineType]:
     shapes: list[tuple[str, tuple[int, ...], Mapping[str, float]]] = [
         ("n1", (1, 2, 4, 8, 16, 32, 64, 96), {"standard": 3.75, "highmem": 6.5, "highcpu": 0.9}),

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from model_factory.facts.gcp import GCP
-from model_factory.facts.gcp.disks import takes_hyperdisks_only
+from model_factory.facts.gcp.accelerators import ATTACHABLE, ATTACHABLE_COUNTS
+from model_factory.facts.gcp.disks import boots_from
 from model_factory.graph.accelerators import NVIDIA
 from model_factory.local.clouds.gcp import catalogue, errors
 from model_factory.local.clouds.gcp.bodies import Body, digest, visible
@@ -143,7 +144,7 @@ def check_machine(config: Body, zones: list[str]) -> None:
             f'Machine type with name "{config["machineType"]}" does not exist in zones {", ".join(zones)}.'
         )
     # Google takes such a pool and fails to add every node of it; here it is refused at once.
-    if config["diskType"].startswith("pd-") and takes_hyperdisks_only(machine.name):
+    if not boots_from(machine.name, config["diskType"]):
         raise errors.invalid(f"{config['diskType']} disk type cannot be used by {machine.name} machine type.")
     accelerators: list[Body] = config.get("accelerators", [])
     for accelerator in accelerators:
@@ -155,9 +156,9 @@ def check_machine(config: Body, zones: list[str]) -> None:
                 raise errors.invalid(
                     f"Machine type {machine.name} has {machine.accelerator_count} {machine.accelerator}, not {count} {type_}."
                 )
-        elif type_ not in catalogue.ATTACHABLE.get(machine.family, frozenset()):
+        elif type_ not in ATTACHABLE.get(machine.family, frozenset()):
             raise errors.invalid(f"Accelerator type {type_} cannot be attached to machine type {machine.name}.")
-        elif count not in catalogue.ATTACHABLE_COUNTS[type_]:
+        elif count not in ATTACHABLE_COUNTS[type_]:
             raise errors.invalid(f"{count} is not a valid count of {type_} for machine type {machine.name}.")
     if machine.accelerator and not accelerators:
         built_in: Body = {
@@ -380,7 +381,7 @@ def _fit_accelerators(config: Body) -> None:
         new.accelerator,
         new.accelerator_count,
     )
-    if not same and (new.accelerator or new.family not in catalogue.ATTACHABLE):
+    if not same and (new.accelerator or new.family not in ATTACHABLE):
         del config["accelerators"]
         config["taints"] = [taint for taint in config.get("taints", []) if taint["key"] != GPU_TAINT["key"]]
 

@@ -90,6 +90,9 @@ def toleration(body: Object, path: Path) -> Iterator[Violation]:
     if body.get("operator") == "Exists" and body.get("value"):
         yield Violation((*path, "value"), "must be empty where the operator is Exists")
 
+    if body.get("tolerationSeconds") is not None and body.get("effect") != "NoExecute":
+        yield Violation((*path, "effect"), "must be NoExecute where tolerationSeconds is given")
+
 
 def port_number(value: object, path: Path) -> Iterator[Violation]:
     """A port given by number, or by a container port's name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
@@ -23,6 +24,7 @@ Check: TypeAlias = Callable[[Object, Path], Iterator[Violation]]
 _LABEL_PART: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _DATA_KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _MEBIBYTE: Final = 2**20
+SET_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
 def label_key_fault(key: str) -> str | None:
@@ -71,15 +73,23 @@ def metadata_rules(metadata: Object, path: Path) -> Iterator[Violation]:
 
 def label_selector(selector: Object, path: Path) -> Iterator[Violation]:
     yield from _labels(_mapping(selector, "matchLabels"), (*path, "matchLabels"))
-    for index, expression in enumerate(_objects(selector, "matchExpressions")):
-        operator, values = expression.get("operator"), expression.get("values")
-        where = (*path, "matchExpressions", index)
-        if operator in ("In", "NotIn") and not values:
-            yield Violation((*where, "values"), f"operator {operator} needs values")
-        elif operator in ("Exists", "DoesNotExist") and values:
-            yield Violation((*where, "values"), f"operator {operator} takes no values")
-        elif operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
-            yield Violation((*where, "operator"), f"must be In, NotIn, Exists or DoesNotExist, not {operator!r}")
+
+
+def requirement(expression: Object, path: Path, operators: tuple[str, ...] = SET_OPERATORS) -> Iterator[Violation]:
+    """A term of a selector: values go with some operators, and not with others."""
+    operator, values = expression.get("operator"), expression.get("values")
+    if operator in ("In", "NotIn") and not values:
+        yield Violation((*path, "values"), f"operator {operator} needs values")
+    elif operator in ("Exists", "DoesNotExist") and values:
+        yield Violation((*path, "values"), f"operator {operator} takes no values")
+    elif operator not in operators:
+        yield Violation(
+            (*path, "operator"), f"must be {', '.join(operators[:-1])} or {operators[-1]}, not {operator!r}"
+        )
+
+
+def node_requirement(expression: Object, path: Path) -> Iterator[Violation]:
+    yield from requirement(expression, path, (*SET_OPERATORS, "Gt", "Lt"))
 
 
 def workload(kind: str) -> Check:
@@ -102,6 +112,9 @@ def workload(kind: str) -> Check:
         if (restart or "Always") not in allowed:
             yield Violation((*path, "template", "spec", "restartPolicy"),
                             f"must be {' or '.join(allowed)} in a {kind}, not {restart or 'Always'!r}")  # fmt: skip
+        deadline, quiet = spec.get("progressDeadlineSeconds"), spec.get("minReadySeconds", 0)
+        if isinstance(deadline, int) and isinstance(quiet, int) and deadline <= quiet:
+            yield Violation((*path, "progressDeadlineSeconds"), f"{deadline} must be more than minReadySeconds {quiet}")
         strategy = _mapping(spec, "strategy")
         rolling = _mapping(strategy, "rollingUpdate")
         if strategy.get("type") == "Recreate" and rolling:
@@ -122,6 +135,7 @@ def service_spec(spec: Object, path: Path) -> Iterator[Violation]:
     if spec.get("type") == "ExternalName" and not spec.get("externalName"):
         yield Violation((*path, "externalName"), "is required for type ExternalName")
     names: set[str] = set()
+    numbers: set[tuple[object, object]] = set()
     for index, port in enumerate(ports):
         name = port.get("name")
         if len(ports) > 1 and not name:
@@ -129,6 +143,10 @@ def service_spec(spec: Object, path: Path) -> Iterator[Violation]:
         if isinstance(name, str) and name in names:
             yield Violation((*path, "ports", index, "name"), f"{name!r} is taken by another port")
         names.add(str(name))
+        taken = (port.get("port"), port.get("protocol", "TCP"))
+        if taken in numbers:
+            yield Violation((*path, "ports", index, "port"), f"{taken[0]} ({taken[1]}) is taken by another port")
+        numbers.add(taken)
     selector = spec.get("selector")
     if isinstance(selector, Mapping):
         yield from _labels(selector, (*path, "selector"))
@@ -140,6 +158,25 @@ def autoscaler_spec(spec: Object, path: Path) -> Iterator[Violation]:
         yield Violation((*path, "minReplicas"), f"{low} is below 1; an autoscaler cannot scale to zero here")
     if isinstance(high, int) and isinstance(low, int) and high < max(low, 1):
         yield Violation((*path, "maxReplicas"), f"{high} is below minReplicas {low}")
+
+
+def metric_spec(metric: Object, path: Path) -> Iterator[Violation]:
+    kind = str(metric.get("type", ""))
+    block = kind[:1].lower() + kind[1:]
+    if block and metric.get(block) is None:
+        yield Violation((*path, block), f"is required for a metric of type {kind}")
+
+
+def ip_block(block: Object, path: Path) -> Iterator[Violation]:
+    """Exceptions lie in the range that they are taken out of."""
+    for index, text in enumerate(block.get("except") or []):
+        try:
+            outer, inner = ipaddress.ip_network(str(block.get("cidr"))), ipaddress.ip_network(str(text))
+            inside = outer != inner and inner.subnet_of(outer)  # type: ignore[arg-type]
+        except (ValueError, TypeError):
+            inside = False
+        if not inside:
+            yield Violation((*path, "except", index), f"{text!r} is no range within {block.get('cidr')!r}")
 
 
 def disruption_budget_spec(spec: Object, path: Path) -> Iterator[Violation]:

@@ -6,7 +6,8 @@ A value may be `model_factory.local.wire.UNKNOWN` anywhere: what depends on it i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from pathlib import Path as FilePath
+from typing import Any, Final, cast
 
 from model_factory.graph.quantity import canonical
 from model_factory.local.clouds.kubernetes import pods, rules
@@ -19,13 +20,17 @@ from model_factory.local.clouds.kubernetes.schema import (
     UnknownKindError,
     Violation,
 )
-from model_factory.local.wire import Unknown
+from model_factory.local.limits import load_limits
+from model_factory.local.wire import Unknown, Value
 
+LIMITS: Final = FilePath(__file__).with_name("limits.csv")
 _CORE: Final = "io.k8s.api.core.v1."
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
 CHECKS: Final[Mapping[str, tuple[rules.Check, ...]]] = {
     _META + "ObjectMeta": (rules.metadata_rules,),
     _META + "LabelSelector": (rules.label_selector,),
+    _META + "LabelSelectorRequirement": (rules.requirement,),
+    _CORE + "NodeSelectorRequirement": (rules.node_requirement,),
     _CORE + "PodSpec": (pods.pod_spec,),
     _CORE + "Container": (pods.container,),
     _CORE + "EphemeralContainer": (pods.container,),
@@ -43,6 +48,8 @@ CHECKS: Final[Mapping[str, tuple[rules.Check, ...]]] = {
     "io.k8s.api.batch.v1.JobSpec": (rules.workload("Job"),),
     "io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec": (rules.autoscaler_spec,),
     "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec": (rules.autoscaler_spec,),
+    "io.k8s.api.autoscaling.v2.MetricSpec": (rules.metric_spec,),
+    "io.k8s.api.networking.v1.IPBlock": (rules.ip_block,),
     "io.k8s.api.policy.v1.PodDisruptionBudgetSpec": (rules.disruption_budget_spec,),
 }
 
@@ -76,7 +83,7 @@ CHOICES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 PORTS: Final = frozenset({
     (_CORE + "ContainerPort", "containerPort"), (_CORE + "ContainerPort", "hostPort"),
     (_CORE + "ServicePort", "port"), (_CORE + "ServicePort", "targetPort"), (_CORE + "ServicePort", "nodePort"),
-    (_CORE + "HTTPGetAction", "port"), (_CORE + "TCPSocketAction", "port"), (_CORE + "GRPCAction", "port"),
+    (_CORE + "HTTPGetAction", "port"), ("io.k8s.api.networking.v1.NetworkPolicyPort", "port"), (_CORE + "TCPSocketAction", "port"), (_CORE + "GRPCAction", "port"),
 })  # fmt: skip
 _SINGLE_SUCCESS: Final = ("livenessProbe", "startupProbe")
 _LISTED: Final = frozenset(definition for definition, _ in CHOICES) | frozenset(definition for definition, _ in PORTS)
@@ -120,6 +127,11 @@ class Validator:
             if checks and not _has_unknown(value):
                 for check in checks:
                     yield from check(value, path)
+            for limit in load_limits(LIMITS).get(name or "", ()):
+                yield from (
+                    Violation((*path, *place), fault)
+                    for place, fault in limit.faults("Kubernetes", cast("Value", value))
+                )
             if name in _LISTED:
                 yield from _listed(name, value, path)
             for key, field in self._below(body, value):

@@ -9,8 +9,11 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, cast
 
+from model_factory.graph.paths import to_text
+from model_factory.local.limits import load_limits
 from model_factory.local.providers.aws.session import Aws, known_regions
 from model_factory.local.providers.errors import Failure
 from model_factory.local.providers.values import mapping
@@ -18,10 +21,13 @@ from model_factory.local.wire import Properties, Unknown, Value, is_unknown
 
 Check = Callable[[Aws, Properties], Iterable[Failure]]
 
+LIMITS: Final = Path(__file__).with_name("limits.csv")
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12}|aws)?:.+")
 _TAG_KEY_MAX: Final = 128
 _TAG_VALUE_MAX: Final = 256
 _TAGS_MAX: Final = 50
+_TAG_SIGNS_SHOWN: Final = "+-=._:/@"
+_TAG_SIGNS: Final = frozenset({*_TAG_SIGNS_SHOWN, " "})
 
 
 def region(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
@@ -32,22 +38,52 @@ def region(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
         yield Failure("region", f"{value!r} is no AWS region; nearest is {near[0] if near else 'us-east-1'}")
 
 
-def tags(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
-    """Tags keep AWS's limits: 50 a resource, key up to 128 and value up to 256 characters, no key from `aws:`."""
-    for key, value in mapping(inputs, "tagsAll").items():
-        path = f'tags["{key}"]'
-        if not 0 < len(key) <= _TAG_KEY_MAX:
-            yield Failure(path, f"key of {len(key)} characters; AWS takes 1 to {_TAG_KEY_MAX}")
-        if key.lower().startswith("aws:"):
-            yield Failure(path, "keys from aws: are AWS's own; choose another prefix")
-        if isinstance(value, Unknown):
-            continue
-        if not isinstance(value, str):
-            yield Failure(path, f"{value!r} is no text")
-        elif len(value) > _TAG_VALUE_MAX:
-            yield Failure(path, f"value of {len(value)} characters; AWS takes at most {_TAG_VALUE_MAX}")
-    if len(mapping(inputs, "tagsAll")) >= _TAGS_MAX:
-        yield Failure("tags", f"{len(mapping(inputs, 'tagsAll'))} tags; AWS takes {_TAGS_MAX}, one of them is ours")
+def tags(token: str) -> Check:
+    """Tags keep AWS's limits: 50 a resource, key up to 128 and value up to 256 characters, no key from `aws:`.
+
+    EC2 takes any character, others letters, digits, spaces and some signs; IAM takes keys that differ by case for one.
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions and
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
+    """
+    any_character = token.startswith(("aws:ec2/", "aws:vpc/"))
+
+    def check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+        found = mapping(inputs, "tagsAll")
+        for key, value in found.items():
+            path = f'tags["{key}"]'
+            if not 0 < len(key) <= _TAG_KEY_MAX:
+                yield Failure(path, f"key of {len(key)} characters; AWS takes 1 to {_TAG_KEY_MAX}")
+            if key.lower().startswith("aws:"):
+                yield Failure(path, "keys from aws: are AWS's own; choose another prefix")
+            if isinstance(value, Unknown):
+                continue
+            if not isinstance(value, str):
+                yield Failure(path, f"{value!r} is no text")
+            elif len(value) > _TAG_VALUE_MAX:
+                yield Failure(path, f"value of {len(value)} characters; AWS takes at most {_TAG_VALUE_MAX}")
+            elif (
+                odd := ""
+                if any_character
+                else "".join(sorted({*key, *value} - _TAG_SIGNS - {*filter(str.isalnum, key + value)}))
+            ):
+                yield Failure(path, f"{key}={value!r} has {odd!r}; use letters, digits, spaces and {_TAG_SIGNS_SHOWN}")
+        if len(found) >= _TAGS_MAX:
+            yield Failure("tags", f"{len(found)} tags; AWS takes {_TAGS_MAX}, one of them is ours")
+        if token.startswith("aws:iam/") and len({key.lower() for key in found}) < len(found):
+            yield Failure("tags", f"{', '.join(found)} differ by case alone, which IAM does not tell; rename one")
+
+    return check
+
+
+def limits(token: str) -> Check:
+    """What stands in `limits.csv` about a type."""
+    rules = load_limits(LIMITS).get(token, ())
+
+    def check(_cloud: Aws, inputs: Properties) -> Iterable[Failure]:
+        for rule in rules:
+            yield from (Failure(to_text(path), fault) for path, fault in rule.faults("AWS", inputs))
+
+    return check
 
 
 def cidr(*paths: str, low: int = 0, high: int = 32) -> Check:

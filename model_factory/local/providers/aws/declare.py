@@ -63,7 +63,7 @@ def declare(
     """
     facts = load_rules(FACTS)[token]
     known_inputs, properties = facts.inputs, facts.inputs | facts.outputs
-    all_checks = (checks.region, checks.tags, *check)
+    all_checks = (checks.region, checks.tags(token), *check, checks.limits(token))
     untold = known_inputs & (api.ours | {*write_only})
     rules = dataclasses.replace(facts, equivalent=equivalent or {})
 

@@ -14,6 +14,8 @@ from model_factory.local.discovery import Json, Violation
 from model_factory.local.providers.base import Call, ResourceType, Update, inputs_still_there, ready_at_once
 from model_factory.local.providers.diff import is_same
 from model_factory.local.providers.errors import Failure, NotFoundError, UnsupportedError
+from model_factory.local.providers.gcp import checks
+from model_factory.local.providers.gcp.checks import Check
 from model_factory.local.providers.gcp.session import Body, Gcp, creating, finish, patiently
 from model_factory.local.providers.gcp.shapes import (
     Field,
@@ -34,7 +36,6 @@ OURS: Final = frozenset({"deletionPolicy"})
 """Inputs of every type that guide the provider alone."""
 
 Parameters = Callable[[str], Mapping[str, str]]
-Check = Callable[[Gcp, Properties], Iterable[Failure]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def declare(
         computed_on_update=computed_on_update,
     )
     ours = api.ours | OURS
-    checks = tuple(check)
+    all_checks = (*check, checks.limits(token))
 
     def check_all(cloud: Gcp, inputs: Properties) -> Iterable[Failure]:
         known = {key: value for key, value in inputs.items() if key not in ours}
@@ -102,7 +103,7 @@ def declare(
         if inputs.get("deletionPolicy", "DELETE") not in ("DELETE", ""):
             yield Failure("deletionPolicy", f"is {inputs['deletionPolicy']!r}; the local provider knows DELETE only")
         yield from schema_failures(cloud, api, known)
-        for one in checks:
+        for one in all_checks:
             yield from one(cloud, inputs)
 
     def create_all(call: Call[Gcp], inputs: Properties) -> str:

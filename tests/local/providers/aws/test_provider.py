@@ -38,6 +38,20 @@ def endpoint(**more: Value) -> Properties:
     return {**NETWORK, "vpcConfig": {"subnetIds": ["subnet-1", "subnet-2"], **more}}
 
 
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "eks.amazonaws.com"}}],
+    }
+)
+
+
+def expiring(rules: list[Any]) -> Properties:
+    """A life-cycle policy whose rules count one image where they do not say."""
+    whole = [{"selection": {"countNumber": 1}, **rule} for rule in rules]
+    return {"repository": "models", "policy": json.dumps({"rules": whole})}
+
+
 REFUSED: tuple[tuple[str, Properties, str, str], ...] = (
     (VPC, {}, "cidrBlock", "missing"),
     (VPC, {"cidrBlock": "10.0.0.1/16"}, "cidrBlock", "nearest is 10.0.0.0/16"),
@@ -109,6 +123,36 @@ REFUSED: tuple[tuple[str, Properties, str, str], ...] = (
     (GROUP, {**NODES, "amiType": "AL2023_NVIDIA"}, "amiType", "nearest is"),
     (GROUP, {**NODES, "capacityType": "spot"}, "capacityType", "is not known"),
     (GROUP, {**NODES, "taints": [{"key": "a", "effect": "NoSchedule"}]}, "taints[0].effect", "is not known"),
+    (
+        GROUP,
+        {**NODES, "instanceTypes": ["m7i.large", "m7g.large"], "amiType": "BOTTLEROCKET_x86_64"},
+        "instanceTypes[1]",
+        "m7g.large is arm64",
+    ),
+    (GROUP, {**NODES, "instanceTypes": ["m7i.large"], "amiType": "BOTTLEROCKET_ARM_64"}, "instanceTypes[0]", "x86_64"),
+    (
+        GROUP,
+        {**NODES, "instanceTypes": ["m7i.large"], "amiType": "BOTTLEROCKET_x86_64_NVIDIA"},
+        "instanceTypes[0]",
+        "has no GPU",
+    ),
+    (ROLE, {"assumeRolePolicy": TRUST, "tags": {"Team": "a", "team": "b"}}, "tags", "differ by case alone"),
+    (REPOSITORY, {"tags": {"team": "a|b"}}, 'tags["team"]', "has '|'"),
+    ("aws:ecr/lifecyclePolicy:LifecyclePolicy", expiring([]), "policy", "no rules"),
+    ("aws:ecr/lifecyclePolicy:LifecyclePolicy", expiring([{"rulePriority": 0}]), "policy", "number its rules from 1"),
+    ("aws:ecr/lifecyclePolicy:LifecyclePolicy", expiring([{"rulePriority": 1}] * 2), "policy", "each once"),
+    (
+        "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+        expiring([{"rulePriority": 1, "selection": {"countNumber": 0}}]),
+        "policy",
+        "use 1 or more",
+    ),
+    (
+        "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+        expiring([{"rulePriority": each + 1} for each in range(51)]),
+        "policy",
+        "ECR takes 50",
+    ),
     (REPOSITORY, {"name": "Upper"}, "name", "does not match"),
     (REPOSITORY, {"imageTagMutability": "FROZEN"}, "imageTagMutability", "not known"),
     ("aws:kms/key:Key", {"deletionWindowInDays": 3}, "deletionWindowInDays", "outside 7 to 30"),

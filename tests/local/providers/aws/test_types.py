@@ -211,7 +211,7 @@ CASES = (
         "aws:eks/cluster:Cluster",
         {
             "roleArn": "$role.arn",
-            "vpcConfig": {**NETWORK, "endpointPrivateAccess": True, "publicAccessCidrs": ["10.0.0.0/8"]},
+            "vpcConfig": {**NETWORK, "endpointPrivateAccess": True, "publicAccessCidrs": ["203.0.113.0/24"]},
             "version": "1.32",
             "accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
             "enabledClusterLogTypes": ["audit", "api"],
@@ -220,7 +220,7 @@ CASES = (
         },
         {
             "version": "1.33",
-            "vpcConfig": {**NETWORK, "endpointPrivateAccess": True, "publicAccessCidrs": ["10.1.0.0/16"]},
+            "vpcConfig": {**NETWORK, "endpointPrivateAccess": True, "publicAccessCidrs": ["198.51.100.0/24"]},
             "enabledClusterLogTypes": ["audit"],
             **RETAGGED,
         },

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from model_factory.facts.aws import AWS
+from model_factory.facts.aws.images import image_needs
 from model_factory.local.clouds.aws import moto_state
 from model_factory.local.clouds.aws.clock import uuid4
 from model_factory.local.clouds.aws.eks import access, catalogue, references
@@ -334,9 +335,7 @@ def _default_ami_type(name: str) -> str:
 
 
 def _fits(name: str, ami_type: str) -> bool:
-    machine = moto_state.instance_type(name)
-    if machine is None or ami_type == "CUSTOM":
+    machine, needs = moto_state.instance_type(name), image_needs(ami_type)
+    if machine is None or needs is None:
         return True
-    architecture = "arm64" if "ARM_64" in ami_type else "x86_64"
-    needs_gpu = ami_type.endswith("_GPU") or "NVIDIA" in ami_type
-    return architecture in machine.architectures and (machine.gpus > 0 or not needs_gpu)
+    return needs.architecture in machine.architectures and (machine.gpus > 0 or not needs.gpu)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Iterable
+from typing import Any, Final, cast
 
 from model_factory.local.providers.aws import checks
 from model_factory.local.providers.aws.declare import (
@@ -22,6 +24,7 @@ from model_factory.local.providers.errors import Failure
 from model_factory.local.providers.values import flag, mapping, objects
 from model_factory.local.wire import Properties
 
+_MOST_RULES: Final = 50
 _API: Final = Api(
     "ecr",
     "CreateRepository",
@@ -88,6 +91,30 @@ def _read_policy(call: Call[Aws], repository: str, _inputs: Properties) -> Prope
     }
 
 
+def _check_policy(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html"""
+    try:
+        document: Any = json.loads(as_json(inputs["policy"]))
+    except (TypeError, ValueError):  # not known yet, or no JSON, which its own check tells
+        return
+    rules: Any = document.get("rules") if isinstance(document, dict) else None
+    if not isinstance(rules, list) or not rules:
+        yield Failure("policy", "has no rules; give one at least")
+        return
+    found = [rule for rule in cast("list[Any]", rules) if isinstance(rule, dict)]
+    priorities = [rule.get("rulePriority") for rule in found]
+    if len(rules) > _MOST_RULES:
+        yield Failure("policy", f"has {len(rules)} rules; ECR takes {_MOST_RULES}, join some")
+    if len(set(map(repr, priorities))) < len(priorities) or not all(
+        isinstance(each, int) and each >= 1 for each in priorities
+    ):
+        yield Failure("policy", f"has the priorities {priorities}; number its rules from 1, each once")
+    for rule in found:
+        count = (rule.get("selection") or {}).get("countNumber")
+        if not isinstance(count, int) or count < 1:
+            yield Failure("policy", f"has a countNumber of {count!r}; use 1 or more")
+
+
 TYPES: Final = (
     declare(
         "aws:ecr/repository:Repository",
@@ -107,7 +134,7 @@ TYPES: Final = (
         read=_read_policy,
         delete=deletes("ecr", "DeleteLifecyclePolicy", "repositoryName"),
         id_of=joined("repository"),
-        check=(checks.json_text("policy"),),
+        check=(checks.json_text("policy"), _check_policy),
         equivalent={"policy": same_json},
     ),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from model_factory.facts.aws.images import image_needs
+from model_factory.facts.machines import machines
 from model_factory.local.providers.aws import checks
 from model_factory.local.providers.aws.declare import TAGS, declare, joined, tagger
 from model_factory.local.providers.aws.session import Aws
@@ -12,7 +14,7 @@ from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.aws.types.eks import wait_until_healthy, wait_until_updated
 from model_factory.local.providers.base import Call, Update
 from model_factory.local.providers.errors import Failure
-from model_factory.local.providers.values import flag, mapping, objects
+from model_factory.local.providers.values import flag, mapping, objects, texts
 from model_factory.local.wire import Properties
 
 _EFFECTS: Final = ("NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE")
@@ -144,6 +146,23 @@ def _check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
             yield Failure(f"taints[{index}].effect", f"{effect!r} is not known; one of {', '.join(_EFFECTS)}")
 
 
+def _check_image(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
+    """The image is for the machines: of those that no table has, nothing is known."""
+    image = inputs.get("amiType")
+    needs = image_needs(image) if isinstance(image, str) else None
+    if needs is None:
+        return
+    for index, name in enumerate(texts(inputs, "instanceTypes")):
+        machine, path = machines().get(name), f"instanceTypes[{index}]"
+        if machine and machine.architecture != needs.architecture:
+            yield Failure(
+                path,
+                f"{name} is {machine.architecture}, amiType {image} is for {needs.architecture}; change one of the two",
+            )
+        elif machine and needs.gpu and not machine.accelerator:
+            yield Failure(path, f"{name} has no GPU, amiType {image} is for GPUs; change one of the two")
+
+
 TYPES: Final = (
     declare(
         "aws:eks/nodeGroup:NodeGroup",
@@ -157,6 +176,7 @@ TYPES: Final = (
         tagger=tagger("eks"),
         check=(
             _check,
+            _check_image,
             checks.arn("nodeRoleArn"),
             checks.instance_types("instanceTypes"),
             checks.min_max("scalingConfig", "minSize", "maxSize", "desiredSize"),

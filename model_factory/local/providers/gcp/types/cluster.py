@@ -17,6 +17,7 @@ from model_factory.local.providers.gcp.shapes import Field, outputs, same, to_ap
 from model_factory.local.providers.gcp.types.compute import same_link
 from model_factory.local.providers.gcp.types.nodes import (
     NODE_CONFIG,
+    check_nodes,
     container_call,
     node_config_outputs,
     wait_running,
@@ -307,6 +308,20 @@ def _inline_pools(_cloud: Gcp, inputs: Properties) -> Any:
         )
 
 
+def _check_ranges(_cloud: Gcp, inputs: Properties) -> Any:
+    """https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/projects.locations.clusters#ipallocationpolicy"""
+    policy = mapping(inputs, "ipAllocationPolicy")
+    for name, block in (
+        ("clusterSecondaryRangeName", "clusterIpv4CidrBlock"),
+        ("servicesSecondaryRangeName", "servicesIpv4CidrBlock"),
+    ):
+        if policy.get(name) and policy.get(block):
+            yield Failure(
+                f"ipAllocationPolicy.{block}",
+                f"given with {name}, which names a range that is there; give one of the two",
+            )
+
+
 CLUSTER: Final[ResourceType[Gcp]] = declare(
     "gcp:container/cluster:Cluster",
     _CLUSTER,
@@ -327,6 +342,8 @@ CLUSTER: Final[ResourceType[Gcp]] = declare(
         checks.cidr("privateClusterConfig.masterIpv4CidrBlock", shortest=28, longest=28),
         checks.labels("resourceLabels"),
         _inline_pools,
+        _check_ranges,
+        check_nodes,
     ),
 )  # fmt: skip
 TYPES: Final = (CLUSTER,)

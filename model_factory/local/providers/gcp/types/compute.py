@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from model_factory.local.discovery import Json
@@ -170,6 +173,28 @@ def _update_subnetwork(call: Call[Gcp], change: Update) -> None:
             patch(call, _SUBNETWORK, change, [each.name])
 
 
+def _check_ranges(_cloud: Gcp, inputs: Properties) -> Iterable[Failure]:
+    """A subnet's ranges lie apart, and each secondary one has a name of its own: https://cloud.google.com/vpc/docs/subnets#ipv4-ranges"""
+    ranges = [("ipCidrRange", inputs.get("ipCidrRange"))]
+    names: set[str] = set()
+    for index, each in enumerate(objects(inputs, "secondaryIpRanges")):
+        name = text(each, "rangeName")
+        if name in names:
+            yield Failure(f"secondaryIpRanges[{index}].rangeName", f"{name!r} names another range, too; rename one")
+        names.add(name)
+        ranges.append((f"secondaryIpRanges[{index}].ipCidrRange", each.get("ipCidrRange")))
+    for (_, one), (path, other) in itertools.combinations(ranges, 2):
+        if isinstance(one, str) and isinstance(other, str) and _overlap(one, other):
+            yield Failure(path, f"{other} overlaps {one} of the same subnet; use ranges apart")
+
+
+def _overlap(one: str, other: str) -> bool:
+    try:
+        return ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other))
+    except ValueError:  # its own check tells
+        return False
+
+
 SUBNETWORK: Final = declare(
     "gcp:compute/subnetwork:Subnetwork",
     _SUBNETWORK,
@@ -181,6 +206,7 @@ SUBNETWORK: Final = declare(
         NAME_CHECK,
         checks.cidr("ipCidrRange", shortest=4, longest=29),
         checks.cidr("secondaryIpRanges[*].ipCidrRange", shortest=4, longest=29),
+        _check_ranges,
     ),
 )
 
@@ -261,13 +287,19 @@ def _update_firewall(call: Call[Gcp], change: Update) -> None:
         patch(call, _FIREWALL, change, [*names, "name"])
 
 
+_WITH_PORTS: Final = ("tcp", "udp", "sctp", "6", "17", "132")
 _UNORDERED_FIREWALL: Final = (
     "allows", "denies", "allows[*].ports", "denies[*].ports", "sourceRanges", "destinationRanges", "sourceTags", "targetTags",
     "sourceServiceAccounts", "targetServiceAccounts",
 )  # fmt: skip
 
 
-def _one_action(_cloud: Gcp, inputs: Properties) -> Any:
+def _one_action(_cloud: Gcp, inputs: Properties) -> Iterable[Failure]:
+    for action in ("allows", "denies"):
+        for index, each in enumerate(objects(inputs, action)):
+            protocol = text(each, "protocol").lower()
+            if each.get("ports") and protocol not in _WITH_PORTS and protocol:
+                yield Failure(f"{action}[{index}].ports", f"given, but {protocol} has no ports; leave them out")
     if bool(inputs.get("allows")) == bool(inputs.get("denies")):
         yield Failure("allows", "exactly one of allows and denies must be given")
 

@@ -259,6 +259,7 @@ def member_type(policy: Policy) -> ResourceType[Gcp]:
         yield from unknown_properties(shape, known, policy.token)
         yield from _MEMBER(_cloud, inputs)
         yield from _ROLE(_cloud, inputs)
+        yield from checks.limits(policy.token)(_cloud, inputs)
 
     return ResourceType[Gcp](
         token=policy.token, create=create, read=read, delete=delete, find=find, repeatable=True, check=check, inputs_of=inputs_still_there,

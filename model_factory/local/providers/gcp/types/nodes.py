@@ -3,10 +3,14 @@
 # ruff: noqa: ARG001 - what completes properties has one signature
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
+from model_factory.facts.gcp.accelerators import ATTACHABLE, ATTACHABLE_COUNTS, gke_accelerator_type
+from model_factory.facts.gcp.disks import boot_disk, boots_from
+from model_factory.facts.machines import machines
 from model_factory.graph.accelerators import NVIDIA
 from model_factory.local.discovery import Json
 from model_factory.local.providers.base import Call, ResourceType, Update
@@ -16,7 +20,7 @@ from model_factory.local.providers.gcp.declare import Api, changed, declare, dif
 from model_factory.local.providers.gcp.session import Body, Gcp, finish, patiently
 from model_factory.local.providers.gcp.shapes import Field, Shape, outputs, same, to_api
 from model_factory.local.providers.naming import AutoName
-from model_factory.local.providers.values import items, mapping, objects, text
+from model_factory.local.providers.values import flag, items, mapping, objects, text, texts
 from model_factory.local.wire import Properties
 
 GPU_TAINT_KEY: Final = NVIDIA.resource
@@ -99,6 +103,7 @@ _ONE_BY_ONE: Final[Mapping[str, Callable[[Json], Body]]] = {
 }
 """Message fields of the node configuration that change in place, and the update that each takes."""
 
+_MOST_AT_ONCE: Final = 20
 _POOL: Final = Api(
     methods="container.projects.locations.clusters.nodePools",
     schema="NodePool",
@@ -253,10 +258,67 @@ def _counts(_cloud: Gcp, inputs: Properties) -> Any:
         and {"totalMinNodeCount", "totalMaxNodeCount"} & scaling.keys()
     ):
         yield Failure("autoscaling", "give counts per zone or in total, not both")
-    for name in ("initialNodeCount", "nodeCount"):
-        value = inputs.get(name)
-        if isinstance(value, int) and value < 0:
-            yield Failure(name, f"is {value}; it must not be negative")
+
+
+def check_nodes(_cloud: Gcp, inputs: Properties) -> Iterable[Failure]:
+    """Disk, accelerators and the way to buy go with the machine. Of machines that no table has, only their series is known."""
+    config = mapping(inputs, "nodeConfig")
+    name, disk = config.get("machineType"), config.get("diskType")
+    if flag(config, "spot") and flag(config, "preemptible"):
+        yield Failure("nodeConfig.spot", "given with preemptible; give one of the two")
+    if (flag(config, "spot") or flag(config, "preemptible")) and mapping(config, "reservationAffinity").get(
+        "consumeReservationType"
+    ) == "SPECIFIC_RESERVATION":
+        # https://cloud.google.com/compute/docs/instances/spot#limitations
+        yield Failure("nodeConfig.spot", "true, but spot machines use no reservation; leave one of the two out")
+    if not isinstance(name, str):
+        return
+    if isinstance(disk, str) and not boots_from(name, disk):
+        yield Failure("nodeConfig.diskType", f"{disk} is no boot disk of {name}; use {boot_disk(name)}")
+    machine = machines().get(name)
+    built_in = (
+        gke_accelerator_type(machine.accelerator) if machine and machine.accelerator and not machine.attached else ""
+    )
+    for index, each in enumerate(objects(config, "guestAccelerators")):
+        kind, count, path = each.get("type"), each.get("count"), f"nodeConfig.guestAccelerators[{index}]"
+        if not isinstance(kind, str) or not isinstance(count, int):
+            continue
+        attachable = ATTACHABLE.get(name.partition("-")[0], frozenset())
+        if machine and built_in:
+            if (kind, count) != (built_in, machine.accelerator_count):
+                yield Failure(
+                    path, f"{count} {kind}, but {name} has {machine.accelerator_count} {built_in}; give those"
+                )
+        elif kind in attachable:
+            if count not in ATTACHABLE_COUNTS[kind]:
+                yield Failure(
+                    f"{path}.count", f"{count} {kind}; use {', '.join(map(str, sorted(ATTACHABLE_COUNTS[kind])))}"
+                )
+        elif machine or attachable:
+            yield Failure(path, f"{kind} goes with no {name}; use a machine that has it built in")
+
+
+def _check_pool(_cloud: Gcp, inputs: Properties) -> Iterable[Failure]:
+    location = inputs.get("location")
+    for index, zone in enumerate(texts(inputs, "nodeLocations")):
+        if isinstance(location, str) and not re.fullmatch(rf"{re.escape(region_of(location))}-[a-z]", zone):
+            yield Failure(
+                f"nodeLocations[{index}]",
+                f"{zone!r} is no zone of {region_of(location)}; for example {region_of(location)}-a",
+            )
+    # https://cloud.google.com/kubernetes-engine/docs/concepts/node-pool-upgrade-strategies#surge
+    settings = mapping(inputs, "upgradeSettings")
+    surge, down = settings.get("maxSurge"), settings.get("maxUnavailable")
+    both = surge + down if isinstance(surge, int) and isinstance(down, int) else 1
+    if settings.get("strategy", "SURGE") == "SURGE" and not 1 <= both <= _MOST_AT_ONCE:
+        yield Failure(
+            "upgradeSettings.maxSurge", f"{surge} with maxUnavailable {down}; use 1 to {_MOST_AT_ONCE} together"
+        )
+
+
+def region_of(location: str) -> str:
+    """The region of a zone's or a region's name."""
+    return re.sub(r"-[a-z]$", "", location)
 
 
 NODE_POOL: Final[ResourceType[Gcp]] = declare(
@@ -282,6 +344,8 @@ NODE_POOL: Final[ResourceType[Gcp]] = declare(
         checks.at_most("autoscaling.minNodeCount", "autoscaling.maxNodeCount"),
         checks.at_most("autoscaling.totalMinNodeCount", "autoscaling.totalMaxNodeCount"),
         _counts,
+        check_nodes,
+        _check_pool,
         checks.labels("nodeConfig.resourceLabels"),
     ),
 )
