@@ -192,7 +192,7 @@ def change_of(step: Step, *, old_goes_first: bool = False, goes_with: str = "", 
     old, new = step.old or {}, step.new or {}
     inputs: tuple[PropertyChange, ...] = ()
     if step.op in {"create", "import"}:
-        inputs = tuple(sorted(leaves((), None, _told(new.get("inputs"))), key=_telling))
+        inputs = tuple(sorted(leaves((), None, _told(new.get("inputs"))), key=telling))
     return Change(
         op=step.op,
         urn=step.urn,
@@ -220,7 +220,7 @@ def _told(value: Any) -> Any:
     return [_told(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
-def _telling(item: PropertyChange) -> int:
+def telling(item: PropertyChange) -> int:
     """What is read for first, first: a diff of many lines is cut."""
     return next((at for at, key in enumerate(_TELLING) if key.search(item.path)), len(_TELLING))
 

@@ -183,7 +183,7 @@ def _models(review: Review, detail: Detail) -> Iterable[str]:
         before, after = each.cost.before.usd_per_month, each.cost.after.usd_per_month
         cells = (
             f"{_symbol(each.kind)} {code(each.model)}<br>{words(each.site)}",
-            "<br>".join(f"{aspect.what} {' → '.join(map(code, aspect.sides))}" for aspect in each.aspects)
+            "<br>".join(f"{aspect.what} {' → '.join(map(code, aspect.sides))}".lstrip() for aspect in each.aspects)
             or "the same, on new nodes",
             words(each.restarts),
             f"**{words(each.requests.told)}**" if each.requests.lost else words(each.requests.told),

@@ -25,7 +25,7 @@ from model_factory.graph.pods import REVISION, accelerators_of, pod_path, pod_sp
 from model_factory.graph.pools import NodePool, by_preference
 from model_factory.graph.resource import Resource, before_and_after
 from model_factory.graph.values import UNKNOWNS, at, listed, mapping, number, text
-from model_factory.preview.changes import PropertyChange, leaves, old_goes_first
+from model_factory.preview.changes import PropertyChange, leaves, old_goes_first, telling
 from model_factory.preview.events import LOGICAL_REPLACE, Report
 from model_factory.preview.nodes import NodesChange
 from model_factory.preview.wording import count, join_first, op_of
@@ -54,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Aspect:
-    """One thing about a model. Both sides are the same where what matters is not a value, as for the settings that differ."""
+    """One thing about a model; without a name (`what`) it is one more of the kind before it. Both sides are the same where what matters is not a value, as for the settings that differ."""
 
     what: str
     before: str
@@ -257,7 +257,7 @@ def _causes(before: _Side, after: _Side, old: Key, new: Key, fates: _Fates) -> I
         lost = Requests(lost=True, told="all until the new one serves: the old one goes first")
         yield f"its {will.resource.kind} is replaced", lost if fates.old_goes_first(will.resource.urn) else _NONE
     elif changed:
-        yield " and ".join(changed), _rolled(will)
+        yield ", ".join(changed), _rolled(will)
     kept = {pool.resource.urn for pool in after.pools(will)}
     gone: dict[str, list[str]] = {}
     for pool in before.pools(was):
@@ -371,11 +371,13 @@ def _aspects(before: Place | None, after: Place | None) -> Iterator[Aspect]:
             yield Aspect(what, a or "none", b or "none")
     if stays and not moved:
         differing = [item for item in _settings(one.settings, other.settings) if not item.path.startswith(_TOLD)]
+        what = "Pod settings"
         for item in differing[:_SETTINGS_NAMED]:
-            yield Aspect("Pod settings", f"{item.path}: {item.before or 'none'}", item.after or "none")
+            yield Aspect(what, f"{item.path}: {item.before or 'none'}", item.after or "none")
+            what = ""
         if len(differing) > _SETTINGS_NAMED:
             more = f"and {len(differing) - _SETTINGS_NAMED} more"
-            yield Aspect("Pod settings", more, more)
+            yield Aspect(what, more, more)
 
 
 # What the rows of machine, image and revision say already.
@@ -383,11 +385,12 @@ _TOLD: Final = ("image", "nodeSelector", "affinity", paths.to_text(("metadata", 
 
 
 def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[PropertyChange]:
-    """What differs in the template, its paths without what all of them begin with."""
-    return [
+    """What differs in the template, what is looked for first; its paths without what all of them begin with."""
+    found = (
         replace(item, path=item.path.removeprefix("spec.").removeprefix("containers[0]."))
         for item in leaves((), before, after)
-    ]
+    )
+    return sorted(found, key=telling)
 
 
 def _template(resource: Resource) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from model_factory.cost.values import site_name
 from model_factory.graph.clusters import VERSION_KEYS
 from model_factory.graph.graph import Graph
+from model_factory.graph.masking import UNKNOWN_TEXT
 from model_factory.graph.pools import NodePool, node_pool
 from model_factory.graph.resource import Resource, before_and_after
 from model_factory.graph.values import at, text
@@ -86,7 +87,11 @@ class _Nodes:
         if was is None:
             return _Said("new")
         if will is None:
-            return _Said("forgotten, and stay") if step.op == "discard" else _Said("deleted", recycles=True)
+            if step.op == "discard":
+                return _Said("forgotten, and stay")
+            return _Said(
+                "deleted", f"gone with {step.component}" if step.component else "no longer in the program", True
+            )
         if step.op == LOGICAL_REPLACE:
             order = "the old goes first" if step.old_goes_first else "the new is made first"
             return _Said(f"replaced, {order}", self._forced(step, was), recycles=True)
@@ -98,7 +103,7 @@ class _Nodes:
         taints = leaves(("taints",), dict(old.taints), dict(new.taints))
         kept = [*leaves(("labels",), dict(old.declared_labels), dict(new.declared_labels)), *taints]
         if kept or _size(old) != _size(new):
-            return _Said("stay", _texts(kept) or "there may be more or fewer of them")
+            return _Said("stay", _texts(kept) or "the least or the most of its nodes changes")
         return None
 
     def _forced(self, step: Change, was: Resource) -> str:
@@ -133,13 +138,15 @@ class _Nodes:
 
     def _rolled(self, was: Resource, will: Resource, pool: NodePool) -> Iterator[PropertyChange]:
         """What makes the cloud replace the pool's nodes, by what the program gives: what a provider adds may be unknown before `up`. What
-        differs in the object that nodes are made from stands for its new version."""
+        differs in the object that nodes are made from stands for a version of it that is not known yet."""
         found = [item for key in pool.rolled_by for item in _differing(was, will, key)]
-        of_template = [item for item in found if pool.made_from and item.path.startswith(f"{pool.made_from}.")]
-        yield from (item for item in found if item not in of_template)
-        if of_template:
-            template = self._made_from(was, pool)
-            yield from (template and _differences(*template, pool.made_from)) or of_template
+        template = self._made_from(was, pool) if pool.made_from else None
+        unknown = [item for item in found if item.path.startswith(f"{pool.made_from}.") and item.after == UNKNOWN_TEXT]
+        if template is None or not unknown:
+            yield from found
+            return
+        yield from (item for item in found if item not in unknown)
+        yield from _differences(*template, pool.made_from)
 
     def _made_from(self, was: Resource, pool: NodePool) -> tuple[Resource, Resource] | None:
         id_ = text(at(was.inputs, pool.made_from, "id")) or text(at(was.outputs, pool.made_from, "id"))
@@ -157,14 +164,17 @@ class _Nodes:
 
 def _differing(was: Resource, will: Resource, key: str) -> Iterator[PropertyChange]:
     path = tuple(key.split("."))
-    yield from leaves(path, at(was.inputs, *path), at(will.inputs, *path))
+    before, after = at(was.inputs, *path), at(will.inputs, *path)
+    if before is None and after is not None:
+        # An input that is given for the first time may be what the cloud had chosen.
+        before = at(was.outputs, *path)
+    yield from leaves(path, before, after)
 
 
-def _differences(was: Resource, will: Resource, name: str) -> list[PropertyChange]:
-    """Of an object that nodes are made from, without its own tags, where anything else differs."""
-    found = list(leaves((name,), was.inputs, will.inputs))
-    own = tuple(f"{name}.{key}" for key in ("tags", *NOTED))
-    return [item for item in found if not item.path.startswith(tuple(f"{each}." for each in own))] or found
+def _differences(was: Resource, will: Resource, name: str) -> Iterator[PropertyChange]:
+    """Of an object that nodes are made from. Its own tags are no part of a version: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestLaunchTemplateData"""
+    own = tuple(f"{name}.{key}." for key in ("tags", *NOTED))
+    yield from (item for item in leaves((name,), was.inputs, will.inputs) if not item.path.startswith(own))
 
 
 def _size(pool: NodePool) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from model_factory.cost import before_and_after, bill_of, delta_of
 from model_factory.preview.changes import changes_of
@@ -15,6 +17,7 @@ from model_factory.preview.html import page
 from model_factory.preview.models import ModelChange, model_changes
 from model_factory.preview.nodes import nodes_changes
 from model_factory.preview.review import Heading, Review, review_of
+from model_factory.preview.terminal import print_review
 from tests.preview.estate import MODELS, Event, Model, States, estate, events, with_input
 
 
@@ -125,8 +128,9 @@ class TestRestarts:
             "args": ["--max=2"], "env": [{"name": "A", "value": "b"}],
         }  # fmt: skip
         change = changed(estate(), after)["detector aws/us-east-1"]
-        assert change.restarts == "yes: a new image and other arguments and another environment"
-        assert ("args: none", '["--max=2"]') in [aspect.sides for aspect in change.aspects]
+        assert change.restarts == "yes: a new image, other arguments, another environment"
+        sides = [aspect.sides for aspect in change.aspects]
+        assert sides[1:] == [("args: none", '["--max=2"]'), ("env[0].name: none", '"A"'), ("env[0].value: none", '"b"')]
 
     def test_a_replaced_cluster_takes_its_models_with_it_though_their_objects_are_shown_unchanged(self) -> None:
         after = with_input(
@@ -189,11 +193,24 @@ class TestEveryOutput:
             for words in ("detector:2", "2–3", "yes: a new image"):
                 assert words in text
 
-    def test_counts_what_the_engine_counts(self) -> None:
-        found = reviewed(events({}, estate()))
-        number = digest(found.report)["changeSummary"]["create"]
-        assert found.verdict.title == f"{number} created"
-        assert f"{number} to create" in markdown(found)
+    @pytest.mark.parametrize("is_preview", [True, False])
+    def test_counts_what_the_engine_counts(self, is_preview: bool) -> None:
+        """One headline count: components among them, a replacement once; also after an up, and as progress counts up to."""
+        *told_, summary = events(estate(MODELS), estate({"detector": Model("aws", tag="2")}, machine="g6.2xlarge"))
+        summary["summaryEvent"]["isPreview"] = is_preview
+        found = reviewed([*told_, summary])
+        counts = digest(found.report)["changeSummary"]
+        assert {op: counts[op] for op in ("delete", "replace", "update")} == {"delete": 5, "replace": 1, "update": 1}
+        assert len(found.report.changed) == 7
+        terminal = StringIO()
+        print_review(Console(file=terminal, width=80), found)
+        to = "to delete" if is_preview else "deleted"
+        assert found.verdict.title == "5 deleted, 1 replaced, 1 updated in place"
+        assert f"− 5 {to}" in terminal.getvalue()
+        assert f"− 5 {to}" in markdown(found)
+        assert f"<b>− 5</b> {to}" in page(found)
+        for text in (markdown(found), page(found)):
+            assert found.verdict.title in text
 
     def test_a_name_cannot_leave_its_cell(self) -> None:
         found = reviewed(events({}, estate({"a|b`c<i>": Model("aws")})))

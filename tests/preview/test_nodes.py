@@ -79,10 +79,21 @@ class TestPools:
         assert found.recycles
         assert found.why == 'launchTemplate.tagSpecifications[0].tags.team: "a" → "b"'
 
+    def test_a_launch_template_s_own_tags_make_no_version(self) -> None:
+        before = with_template("3", tags={"team": "a"}, imageId="ami-1")
+        assert changed(before, with_template(UNKNOWN_SENTINEL, tags={"team": "b"}, imageId="ami-1")) == {}
+
     def test_a_launch_template_that_the_stack_does_not_hold_is_told_by_its_version(self) -> None:
         before = with_input(estate(), "dev-aws-l4", ("launchTemplate",), {"id": "lt-x", "version": "3"})
         after = with_input(before, "dev-aws-l4", ("launchTemplate",), {"id": "lt-x", "version": "4"})
         assert changed(before, after)["dev-aws-l4"].why == 'launchTemplate.version: "3" → "4"'
+
+    def test_an_input_that_says_what_the_cloud_had_chosen_replaces_nothing(self) -> None:
+        before = deepcopy(estate())
+        (pool,) = [urn for urn in before if urn.endswith("NodeGroup::dev-aws-l4")]
+        before[pool]["outputs"] = {**before[pool]["inputs"], "version": "1.35"}
+        assert changed(before, with_input(before, "dev-aws-l4", ("version",), "1.35")) == {}
+        assert changed(before, with_input(before, "dev-aws-l4", ("version",), "1.36"))["dev-aws-l4"].recycles
 
     def test_labels_taints_and_sizes_leave_nodes_where_they_are(self) -> None:
         labels = with_input(estate(), "dev-aws-l4", ("labels", "team"), "a")
