@@ -57,6 +57,8 @@ class EksCluster(pulumi.ComponentResource):
     version that EKS installs by default with the cluster's.
     """
 
+    physical_name: str
+    """Known before the cluster is."""
     cluster_name: pulumi.Output[str]
     endpoint: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
@@ -174,6 +176,7 @@ class EksCluster(pulumi.ComponentResource):
                 "node_role_arn": node_role.arn,
                 "subnet_ids": args["vpc_subnet_ids"],
                 "shape": system_pool_shape(settings.system_machine_type, settings.system_nodes_total),
+                "running": None,
                 "tags": tags,
                 "machine_tags": args["machine_tags"],
             },
@@ -183,6 +186,7 @@ class EksCluster(pulumi.ComponentResource):
         for addon_name, configuration in POD_ADDONS.items():
             addon(addon_name, configuration, [system])
 
+        self.physical_name = physical_name
         self.cluster_name = cluster.name
         self.endpoint = cluster.endpoint
         self.node_role_arn = node_role.arn

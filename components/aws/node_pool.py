@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_aws.eks import NodeGroupUpdateConfigArgsDict
 
+from components.aws.group_size import Running, fixed, scaling
 from components.kubernetes.nodes import NodePoolShape
 from components.names import fit_auto_named
 from model_factory.facts.machines import machines
@@ -26,12 +27,14 @@ class EksNodePoolArgs(TypedDict):
     node_role_arn: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
     shape: NodePoolShape
+    running: Running | None
     tags: Mapping[str, str]
     machine_tags: Mapping[str, str]
 
 
 class EksNodePool(pulumi.ComponentResource):
-    """A node group whose size belongs to the cluster's autoscaler once it exists.
+    """A node group whose size belongs to the cluster's autoscaler once it exists, within the bounds of its shape. Its arguments bring the
+    groups that are `running`; without them, the stack alone decides how large it is.
 
     Instance metadata asks for a token and stops at the node (hop limit 1): pods cannot take the node's role.
     A changed machine type replaces the group, the new one first; its physical name is therefore Pulumi's. A group of reserved machines
@@ -83,8 +86,11 @@ class EksNodePool(pulumi.ComponentResource):
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        group_name = fit_auto_named(name, GROUP_NAME_LIMIT)
+        running = args["running"]
+        scaling_config, ignored = scaling(shape, running(group_name)) if running else fixed(shape)
         group = aws.eks.NodeGroup(
-            fit_auto_named(name, GROUP_NAME_LIMIT),
+            group_name,
             region=region,
             cluster_name=args["cluster_name"],
             version=args["kubernetes_version"],
@@ -94,18 +100,14 @@ class EksNodePool(pulumi.ComponentResource):
             capacity_type=CAPACITY_TYPES[shape.capacity_type],
             instance_types=[shape.machine_type],
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
-            scaling_config={
-                "min_size": shape.min_nodes,
-                "max_size": shape.max_nodes,
-                "desired_size": shape.initial_nodes,
-            },
+            scaling_config=scaling_config,
             update_config=update_config(shape),
             node_repair_config={"enabled": True},
             labels=shape.labels,
             taints=[{"key": t.key, "value": t.value, "effect": t.cloud_effect} for t in shape.taints],
             tags={**tags, "Name": name},
             # The autoscaler moves the size between our runs; taking it back would stop serving nodes.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["scalingConfig.desiredSize"]),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=ignored),
         )
         self.node_group_name = group.node_group_name
         self.register_outputs({"node_group_name": self.node_group_name})

@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from components.aws.bucket import S3WeightsBucket
 from components.aws.eks import EksCluster
 from components.aws.flow_logs import AwsFlowLogs
+from components.aws.group_size import running_groups
 from components.aws.identity import AwsModelIdentity
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
@@ -104,6 +105,7 @@ class AwsRegion(pulumi.ComponentResource):
             for model in args["models"]
             if "aws" in model.clouds
         }
+        running = running_groups(cluster.physical_name, region, self)
         pools = {
             pool.name: EksNodePool(
                 f"{name}-{pool.name}",
@@ -116,6 +118,7 @@ class AwsRegion(pulumi.ComponentResource):
                     if pool.reservation
                     else network.private_subnet_ids,
                     "shape": gpu_pool_shape(pool, nodes_at_rest(pool, args["placements"])),
+                    "running": running,
                     "tags": tags,
                     "machine_tags": traits.identity,
                 },

@@ -92,6 +92,7 @@ class Recorder(mocks.Mocks):
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": list(reversed(ZONES))},
             "aws:index/getPartition:getPartition": {"partition": "aws"},
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "123456789012"},
+            "aws:eks/getClusters:getClusters": {"names": []},
             "aws:eks/getAddonVersion:getAddonVersion": {"version": f"of {args.args.get('kubernetesVersion')}"},
         }
         return answers[args.token], []

@@ -90,3 +90,44 @@ class TestKubernetesVersion:
                     began.append((update["createdAt"], kind))
         # Of the add-ons one alone has a version for each of Kubernetes: kube-proxy.
         assert [kind for _, kind in sorted(began)] == ["cluster", "addon", "nodes", "nodes"]
+
+
+class TestSizes:
+    def test_new_bounds_take_in_the_size_that_an_autoscaler_gave(self, stack: LocalStack) -> None:
+        def bounds(*, most: int, system: int) -> Any:
+            def edit(config: dict[str, Any]) -> None:
+                config["model-factory:models"]["object-detector"]["replicas"] = {"min": 1, "max": most}
+                config["model-factory:aws"]["systemNodes"] = system
+
+            return edit
+
+        stack.edit(only("aws", "object-detector"))
+        stack.edit(bounds(most=3, system=2))
+        stack.factory("up", "--yes")
+        eks = stack.aws("eks")
+        (cluster,) = eks.list_clusters()["clusters"]
+        names = eks.list_nodegroups(clusterName=cluster)["nodegroups"]
+        system = next(name for name in names if "-system-" in name)
+        models = next(name for name in names if name != system)
+
+        def size(name: str) -> tuple[int, int, int]:
+            config = eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]["scalingConfig"]
+            return config["minSize"], config["desiredSize"], config["maxSize"]
+
+        def autoscale(nodes: int) -> None:
+            eks.update_nodegroup_config(clusterName=cluster, nodegroupName=models, scalingConfig={"desiredSize": nodes})
+            eks.get_waiter("nodegroup_active").wait(
+                clusterName=cluster, nodegroupName=models, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            )
+
+        assert (size(models), size(system)) == ((0, 1, 4), (2, 2, 4))
+        autoscale(3)
+        assert steps(stack) == []
+        stack.edit(bounds(most=5, system=5))
+        stack.factory("up", "--yes")
+        assert (size(models), size(system)) == ((0, 3, 6), (5, 5, 10))
+        autoscale(4)
+        stack.edit(bounds(most=1, system=1))
+        stack.factory("up", "--yes")
+        assert (size(models), size(system)) == ((0, 2, 2), (1, 1, 2))
+        assert steps(stack) == []

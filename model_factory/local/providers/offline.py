@@ -155,6 +155,8 @@ class OfflineAws(Offline[Aws], AwsProvider):
             return lambda aws, arguments: _zones(self._known, aws, arguments)
         if token == "aws:eks/getAddonVersion:getAddonVersion":  # noqa: S105 - a function's token
             return lambda aws, arguments: _addon(self._known, aws, arguments)
+        if token == "aws:eks/getClusters:getClusters":  # noqa: S105 - a function's token
+            return lambda aws, arguments: _no_clusters(self._known, aws, arguments)
         return super().function(token)  # the others compute their answer
 
 
@@ -230,6 +232,12 @@ def _zones(known: Known, aws: Aws, arguments: Properties) -> Properties:
 def _addon(known: Known, aws: Aws, arguments: Properties) -> Properties:
     name = text(arguments, "addonName")
     return {**arguments, "id": name, "version": known.addon(text(arguments, "region") or aws.region, name)}
+
+
+def _no_clusters(known: Known, aws: Aws, arguments: Properties) -> Properties:
+    region = text(arguments, "region") or aws.region
+    known.assumed.add(f"node groups in {region} keep their sizes")
+    return {**arguments, "id": region, "region": region, "names": []}
 
 
 def _aws_nowhere(config: Properties) -> Properties:

@@ -41,6 +41,7 @@ def pool(run: Any) -> Any:
                 "node_role_arn": "arn:role",
                 "subnet_ids": ["subnet-1"],
                 "shape": gpu_pool_shape(POOL, 2),
+                "running": lambda _: None,
                 "tags": {"team": "a"},
                 "machine_tags": {"stack": "dev"},
             },
@@ -146,6 +147,7 @@ class TestNodes:
             "node_role_arn": "arn:role",
             "subnet_ids": ["subnet-1"],
             "shape": gpu_pool_shape(POOL, 0),
+            "running": None,
             "tags": {},
             "machine_tags": {},
         }

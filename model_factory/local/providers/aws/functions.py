@@ -72,6 +72,30 @@ def addon_version(aws: Aws, arguments: Properties) -> Properties:
     )
 
 
+def clusters(aws: Aws, arguments: Properties) -> Properties:
+    """The names of a region's EKS clusters."""
+    return {**arguments, "id": aws.region, "region": aws.region, "names": aws.all("eks", "ListClusters", "clusters")}
+
+
+def node_groups(aws: Aws, arguments: Properties) -> Properties:
+    """The names of an EKS cluster's node groups."""
+    cluster = text(arguments, "clusterName")
+    names = aws.all("eks", "ListNodegroups", "nodegroups", clusterName=cluster)
+    return {**arguments, "id": cluster, "region": aws.region, "names": names}
+
+
+def node_group(aws: Aws, arguments: Properties) -> Properties:
+    """An EKS node group, as far as the program reads it: its machines and its size."""
+    cluster, name = text(arguments, "clusterName"), text(arguments, "nodeGroupName")
+    found = aws.call("eks", "DescribeNodegroup", clusterName=cluster, nodegroupName=name)["nodegroup"]
+    return {
+        **arguments,
+        "id": f"{cluster}:{name}",
+        "instanceTypes": found.get("instanceTypes", []),
+        "scalingConfigs": [found["scalingConfig"]],
+    }
+
+
 def region(aws: Aws, arguments: Properties) -> Properties:
     """The provider's region, or the one that is asked for."""
     name = text(arguments, "region") or text(arguments, "name") or aws.region
@@ -144,6 +168,9 @@ def _one_or_many(values: list[str]) -> Value:
 
 FUNCTIONS: Final[Mapping[str, Function[Aws]]] = {
     "aws:eks/getAddonVersion:getAddonVersion": addon_version,
+    "aws:eks/getClusters:getClusters": clusters,
+    "aws:eks/getNodeGroup:getNodeGroup": node_group,
+    "aws:eks/getNodeGroups:getNodeGroups": node_groups,
     "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
     "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
     "aws:index/getPartition:getPartition": partition,
