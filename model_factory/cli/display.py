@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from model_factory.cli.called import command, pasteable
 from model_factory.cli.console import json_text
 from model_factory.cli.errors import EXIT_INTERRUPTED, CommandError
-from model_factory.cli.options import DEFAULT_STACK, console_for
+from model_factory.cli.options import console_for
 from model_factory.cli.reports import cost_delta
-from model_factory.cli.session import Session
+from model_factory.cli.session import EngineName, Session
 from model_factory.cost import Delta
 from model_factory.engines.protocol import Outcome
 from model_factory.local.engine.request import Operation
@@ -73,29 +74,29 @@ class Display:
         """The warnings of a preview that nobody is asked about: what moves, and why. Once it is kept, the update no longer sees a move."""
         if not self.as_json:
             print_warnings(self.console, self._review(ended), self._told)
-        self._told.update(note for note in ended.report.diagnostics if note.severity == "warning")
+        self._remember(ended)
 
     def details(self, ended: Ended) -> None:
         """`plan`, with each property that would change."""
         print_review(self.console, self._review(ended, priced=True), show_diff=True, told=self._told)
 
-    def end(self, ended: Ended, operation: Operation, note: str = "") -> None:
-        """The end of a command that changes things."""
+    def end(self, ended: Ended, operation: Operation, note: str = "", *, engine: str = EngineName.LOCAL) -> None:
+        """The end of a command that changes things. `engine` did it."""
         if self.as_json:
             _print_json(_summary(ended, operation))
             return
         self._show(ended, ended.outcome.outputs, planned=operation == "preview")
         if note:
-            self.console.print(Text(f"\n{note}", "bold"))
+            self.console.print(Text(f"\n{pasteable(note)}", "bold"))
         if ended.outcome.ok and operation == "up":
-            self._next_commands()
+            self._next_commands(engine)
 
     def require_ok(self, ended: Ended, operation: Operation) -> None:
         """Raises CommandError where the operation failed or was interrupted."""
         stack = self._session.stack
         if ended.outcome.cancelled:
             raise CommandError(
-                f"Interrupted. What was done is kept; run `factory {operation} --stack {stack}` again to go on.",
+                f"Interrupted. What was done is kept; run `factory {operation}` again to go on.",
                 exit_code=EXIT_INTERRUPTED,
             )
         if ended.outcome.ok:
@@ -121,30 +122,46 @@ class Display:
             show_models=planned,
             told=self._told,
         )
-        self._told.update(note for note in ended.report.diagnostics if note.severity == "warning")
+        self._remember(ended)
         if outputs and ended.outcome.ok:
             self.console.print()
             print_outputs(self.console, outputs)
 
     def _review(self, ended: Ended, *, priced: bool = False) -> Review:
         heading = Heading(self._session.project.name, self._session.stack)
-        return review_of(ended.report, heading, cost=ended.cost if priced else None)
+        report = replace(ended.report, diagnostics=[_as_typed(note) for note in ended.report.diagnostics])
+        return review_of(report, heading, cost=ended.cost if priced else None)
 
-    def _next_commands(self) -> None:
-        stack = self._session.stack
-        flag = "" if stack == DEFAULT_STACK else f" --stack {stack}"
-        rows = [
-            (f"factory preview{flag} --diff", "what an edit of the stack file would change"),
-            (f"factory stack output{flag} --json", "the outputs for a machine"),
-            (f"factory refresh{flag}", "look for drift"),
-            (f"factory destroy{flag}", "delete everything again"),
-        ]
+    def _remember(self, ended: Ended) -> None:
+        self._told.update(_as_typed(note) for note in ended.report.diagnostics if note.severity == "warning")
+
+    def _next_commands(self, engine: str) -> None:
+        stack, here = self._session.stack, engine == EngineName.LOCAL
+        rows = [(command("preview --diff"), "what an edit of the stack file would change")]
+        if here:
+            rows.append((command("stack output --json"), "the outputs for a machine"))
+        elif not self._session.is_local:
+            rows.append((f"pulumi stack output --stack {stack} --json", "the outputs for a machine"))
         if self._session.is_local:
-            rows.insert(2, ("factory clouds status", "what the local clouds hold"))
-        width = max(len(command) for command, _ in rows)
+            rows.append((command("clouds status"), "what the local clouds hold"))
+        rows.append((command("refresh"), "look for drift"))
+        rows.append((command("destroy"), "delete everything again"))
+        width = max(len(typed) for typed, _ in rows)
+        fits = width + max(len(what) for _, what in rows) + 4 <= self.console.width
         self.console.print("\nNext:")
-        for command, what in rows:
-            self.console.print(Text.assemble("  ", (f"{command:<{width}}", "cyan"), f"  {what}"))
+        for typed, what in rows:
+            # A command that a terminal breaks is still one line when it is copied.
+            line = (f"{typed:<{width}}", "cyan"), f"  {what}"
+            self.console.print(
+                Text.assemble("  ", *line) if fits else Text(f"  # {what}\n  ", "dim").append(typed, "cyan"),
+                soft_wrap=True,
+            )
+
+
+def _as_typed(note: Diagnostic) -> Diagnostic:
+    """The message with commands that can be pasted here: what a comment or a page says is read elsewhere."""
+    error = note.error and replace(note.error, remedy=pasteable(note.error.remedy))
+    return replace(note, message=pasteable(note.message), error=error)
 
 
 def _summary(ended: Ended, operation: Operation) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Final, Literal
 import typer
 from rich.text import Text
 
+from model_factory.cli.called import pasteable
 from model_factory.cli.errors import BadInputError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.session import Session
@@ -50,7 +51,7 @@ def doctor(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = 
         for finding in findings:
             mark, style = marks[finding.verdict]
             line = Text.assemble((mark, style), f" {finding.what}: {finding.found}")
-            console.print(line.append(f"; {finding.remedy}", "dim") if finding.remedy else line)
+            console.print(line.append(f"; {pasteable(finding.remedy)}", "dim") if finding.remedy else line)
     if any(finding.verdict == "problem" for finding in findings):
         raise typer.Exit(1)
 

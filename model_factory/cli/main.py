@@ -14,6 +14,7 @@ import typer
 from rich.text import Text
 
 from model_factory.cli import clouds, comment, cost, diagram, doctor, offers, plan, prices, stack
+from model_factory.cli.called import pasteable
 from model_factory.cli.console import SafeConsole, write_error
 from model_factory.cli.display import Display
 from model_factory.cli.engine import opened
@@ -231,7 +232,7 @@ def main() -> None:
     except (CommandError, LocalError) as error:
         sys.stdout.flush()
         SafeConsole(stderr=True, highlight=False).print(
-            Text.assemble(("error: ", "bold red"), Masker().text(str(error))), soft_wrap=True
+            Text.assemble(("error: ", "bold red"), Masker().text(pasteable(str(error)))), soft_wrap=True
         )
         sys.exit(error.exit_code if isinstance(error, CommandError) else EXIT_FAILED)
     except KeyboardInterrupt:

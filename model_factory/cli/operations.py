@@ -138,7 +138,7 @@ class Runner:
         if not found:
             return "The clouds are as the state says: no drift."
         what = "1 resource" if found == 1 else f"{found} resources"
-        return f"Drift in {what}; `factory up --stack {self.session.stack}` repairs it."
+        return f"Drift in {what}; `factory up` repairs it."
 
     def _start_clouds(self) -> None:
         ensure_running(self.session, self.display.console, quiet=self.display.as_json)
@@ -167,5 +167,5 @@ class Runner:
             self.display.details(planned)
 
     def _finish(self, ended: Ended, operation: Operation, note: str = "") -> None:
-        self.display.end(ended, operation, note)
+        self.display.end(ended, operation, note, engine=self.engine.name)
         self.display.require_ok(ended, operation)

@@ -13,8 +13,9 @@ from model_factory.cli.console import SafeConsole
 from model_factory.cli.session import EngineName
 
 DEFAULT_STACK: Final = "dev"
+STACK_VARIABLE: Final = "FACTORY_STACK"
 
-StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack to work on.", envvar="FACTORY_STACK")]
+StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack to work on.", envvar=STACK_VARIABLE)]
 Cwd = Annotated[
     Path, typer.Option("--cwd", "-C", help="Run as if started in this folder.", file_okay=False, exists=True)
 ]

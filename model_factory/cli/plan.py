@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model_factory.cli.amounts import exact
+from model_factory.cli.called import pasteable
 from model_factory.cli.errors import BadInputError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.session import Session
@@ -195,7 +196,7 @@ def _saved(found: Iterable[Move]) -> tuple[Decimal, Decimal]:
 def _show(console: Console, result: Result, asked: str, *, apply: bool) -> None:
     session, name = result.session, result.session.lock_file.name
     if result.broken:
-        console.print(Text(f"{result.broken}\n", "yellow"), soft_wrap=True)
+        console.print(Text(f"{pasteable(result.broken)}\n", "yellow"), soft_wrap=True)
     days = sorted({leg.offer.as_of for each in result.after.placements for leg in each.legs})
     of = f" at prices of {days[0]}" + (f" to {days[-1]}" if days[0] != days[-1] else "") if days else ""
     console.print(Text.assemble(("Plan of ", "bold"), (session.stack, "bold cyan"), f"{of}, beside {name}\n"))
@@ -216,25 +217,24 @@ def _show(console: Console, result: Result, asked: str, *, apply: bool) -> None:
             told = f"Costs {_pair(-rest, -peak, _FINE)} USD an hour more at rest / at peak, {month} a month."
         console.print(Text(f"\n{told}", "bold"))
     for note in result.after.notes:
-        console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
+        console.print(Text(f"note: {pasteable(str(note))}", "yellow"), soft_wrap=True)
     if result.as_kept:
         console.print(Text("\nAs it is kept:", "bold"))
     for note in result.as_kept:
-        console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
-    console.print(Text(f"\n{_next(result, asked, apply=apply)}"), soft_wrap=True)
+        console.print(Text(f"note: {pasteable(str(note))}", "yellow"), soft_wrap=True)
+    console.print(Text(f"\n{pasteable(_next(result, asked, apply=apply))}"), soft_wrap=True)
 
 
 def _next(result: Result, asked: str, *, apply: bool) -> str:
     session, name = result.session, result.session.lock_file.name
-    flag = "" if session.stack == DEFAULT_STACK else f" --stack {session.stack}"
     if result.written:
-        return f"Wrote {name}: look at its diff and commit it; `factory preview{flag}` shows what it changes, `factory up{flag}` does it."
+        return f"Wrote {name}: look at its diff and commit it; `factory preview` shows what it changes, `factory up` does it."
     if apply or Lock.of(result.after) == session.lock:
         return f"{name} says so already."
     if asked:
-        return f"`factory plan{flag} {asked} --apply` writes that to {name}."
+        return f"`factory plan {asked} --apply` writes that to {name}."
     return (
-        f"`factory plan{flag} --apply` writes that to {name}, with --model NAME for one model alone, with --keep only what must be; "
+        f"`factory plan --apply` writes that to {name}, with --model NAME for one model alone, with --keep only what must be; "
         "until then what fits stays where it is."
     )
 
