@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from rich.prompt import Prompt
+from rich.text import Text
 
 from model_factory.cli.clouds import ensure_running
 from model_factory.cli.display import Display, Ended
 from model_factory.cli.errors import EXIT_DRIFT, EXIT_INTERRUPTED, BadInputError, CommandError
+from model_factory.cli.held import held, held_elsewhere
 from model_factory.cli.interrupts import interrupts
 from model_factory.cli.progress import Progress
 from model_factory.cli.reports import Files
@@ -49,6 +51,7 @@ class Runner:
     def _preview(self, request: Request, files: Files, *, offline: bool = False) -> None:
         files.prepare()
         if not offline:
+            self._mind_other_engine(request)
             self._start_clouds()
         ended = self._run(request)
         name = EngineName(self.engine.name)
@@ -65,6 +68,7 @@ class Runner:
         self._require_agreement()
         if skip_preview and not self.yes:
             raise BadInputError("--skip-preview shows nothing to agree to; add --yes")
+        self._mind_other_engine(request)
         self._start_clouds()
         expected: int | None = None
         if not skip_preview or request.judges:
@@ -86,6 +90,7 @@ class Runner:
         """Read every resource back from its cloud, and keep in the state what was found; with `preview_only`, change neither."""
         if not request.preview_only:
             self._require_agreement()
+        self._mind_other_engine(request)
         self._start_clouds()
         if not (request.preview_only or self.yes):
             self._confirm(
@@ -106,13 +111,14 @@ class Runner:
         if files.wanted:
             raise BadInputError("--markdown, --html and --json-file hold the preview of a destroy; add --preview-only")
         self._require_agreement()
+        self._mind_other_engine(request)
         self._start_clouds()
         if not self.yes:
             self._confirm(
                 self._run(replace(request, preview_only=True)),
                 f"Delete every resource of {self.session.stack}?",
             )
-        ended = self._run(request)
+        ended = self._run(request, expected_changes=held(self.session, EngineName(self.engine.name)) or None)
         self._finish(ended, "destroy", note="Nothing of the stack is left." if ended.outcome.ok else "")
 
     def _run(self, request: Request, *, expected_changes: int | None = None) -> Ended:
@@ -142,6 +148,10 @@ class Runner:
 
     def _start_clouds(self) -> None:
         ensure_running(self.session, self.display.console, quiet=self.display.as_json)
+
+    def _mind_other_engine(self, request: Request) -> None:
+        if told := held_elsewhere(self.session, EngineName(self.engine.name), request):
+            self.display.console.print(Text.assemble(("warning: ", "yellow"), told), soft_wrap=True)
 
     def _keep_plan(self) -> None:
         """Before anything is changed, so that whatever becomes of the run, the next one places the models where this one did."""

@@ -10,17 +10,20 @@ from typing import Annotated, Any, cast
 import typer
 from rich.table import Table
 
+from model_factory.cli.called import command
 from model_factory.cli.console import write
 from model_factory.cli.errors import BadInputError, CommandError
+from model_factory.cli.held import held
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, StackName, console_for
 from model_factory.cli.project import Project, find_project
-from model_factory.cli.session import Session
+from model_factory.cli.session import EngineName, Session
 from model_factory.engines.values import plain
 from model_factory.graph.masking import Masker
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine.disclosure import is_stripped, without_secrets
 from model_factory.local.engine.store import list_stacks
 from model_factory.preview.outputs import print_outputs
+from model_factory.preview.wording import count
 
 app = typer.Typer(help="Show, export and import the state of a stack on the local engine.", no_args_is_help=True)
 
@@ -102,8 +105,8 @@ def import_(stack: StackName = DEFAULT_STACK, file: File = None, cwd: Cwd = Path
         )
 
     with session.store.lock():
-        count = len(session.store.import_(document).resources)
-    console_for(as_json=False).print(f"Imported {count} resources into {stack}.")
+        imported = session.store.import_(document).resources
+    console_for(as_json=False).print(f"Imported {count(len(imported), 'resource')} into {stack}.")
 
 
 @app.command()
@@ -148,7 +151,13 @@ def _document(file: Path | None) -> dict[str, Any]:
 def _with_state(stack: str, cwd: Path) -> Session:
     session = Session.open(stack, cwd)
     if not session.store.exists():
-        raise CommandError(f"stack {stack} has no state here; `factory up --stack {stack}` makes it")
+        elsewhere = held(session, EngineName.PULUMI) if session.is_local else 0
+        raise CommandError(
+            f"stack {stack} has no state here: {count(elsewhere, 'resource')} of it stand under the Pulumi CLI, and `pulumi stack` "
+            f'shows them once eval "$({command("clouds env")})" was said'
+            if elsewhere
+            else f"stack {stack} has no state here; `factory up --stack {stack}` makes it"
+        )
     return session
 
 

@@ -27,7 +27,7 @@ from pulumi import automation
 
 from model_factory.engines.protocol import Emit, EngineEvent, Outcome
 from model_factory.graph.masking import MASK
-from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, Urn
+from model_factory.graph.urn import is_default_provider
 from model_factory.local.engine.errors import EngineError
 from model_factory.local.engine.request import Operation, PackSource, Request
 from model_factory.local.environment import for_child, past_proxies
@@ -83,7 +83,7 @@ class Workplace:
         """What the CLI's environment needs beside the user's own."""
         found = {"PULUMI_SKIP_UPDATE_CHECK": "true", **past_proxies()}
         if self.is_local:
-            backend = self.root / ".factory" / "pulumi" / "state"
+            backend = _backend(self.root)
             backend.mkdir(parents=True, exist_ok=True)
             found |= {
                 "PULUMI_BACKEND_URL": backend.as_uri(),
@@ -166,6 +166,25 @@ class PulumiEngine:
         )
 
 
+def local_state(root: Path, project: str, stack: str) -> Path:
+    """Where the CLI keeps the state of a stack on local clouds."""
+    return _backend(root) / ".pulumi" / "stacks" / project / f"{stack}.json"
+
+
+def urns_in(state: Path) -> list[str]:
+    """Every resource in a file that `local_state` names; none where the CLI has not written it, or not whole."""
+    try:
+        document: Any = json.loads(state.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    latest = document["checkpoint"].get("latest") or {}
+    return [resource["urn"] for resource in latest.get("resources") or ()]
+
+
+def _backend(root: Path) -> Path:
+    return root / ".factory" / "pulumi" / "state"
+
+
 def _arguments(request: Request, place: Workplace) -> list[str]:
     operation = request.operation
     return [
@@ -183,9 +202,7 @@ def _is_internal(event: EngineEvent) -> bool:
     """Whether it is a step of a default provider: the CLI's log has these, and its displays and counts leave them out."""
     body: Mapping[str, Any] = next((event[kind] for kind in _STEP_EVENTS if kind in event), {})
     step: Mapping[str, Any] = body.get("metadata") or {}
-    if not str(step.get("type", "")).startswith(PROVIDER_TYPE_PREFIX):
-        return False
-    return Urn.parse(step["urn"]).name.startswith("default")
+    return is_default_provider(str(step.get("urn", "")))
 
 
 def _policy_arguments(packs: Sequence[PackSource], folder: Path) -> list[str]:

@@ -61,6 +61,11 @@ def name_of(urn: str) -> str:
         return urn
 
 
+def is_default_provider(urn: str) -> bool:
+    """Whether it is a provider that an engine made by itself, which no program names and no display counts."""
+    return type_of(urn).startswith(PROVIDER_TYPE_PREFIX) and name_of(urn).startswith("default")
+
+
 def qualify(parent_urn: str, type_: str) -> str:
     """The qualified type of a child: the parent's qualified type, unless the parent is the stack itself or none."""
     if not parent_urn:
