@@ -5,29 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
 from rich.console import Console
-from rich.text import Text
 
 
 @contextmanager
-def interrupts(console: Console) -> Generator[threading.Event]:
-    """The event is set by the first Ctrl-C or SIGTERM while the block runs; the second ends the process at once."""
+def interrupts(console: Console, on_first: Callable[[], None]) -> Generator[threading.Event]:
+    """The event is set by the first Ctrl-C or SIGTERM while the block runs, and `on_first` is called; the second ends the process at once."""
     cancel = threading.Event()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if cancel.is_set():
+            console.show_cursor()
             os._exit(128 + number)  # the journal holds every step that was begun; the next run resumes from it
         cancel.set()
-        console.print(
-            Text(
-                "\nStopping: steps in flight are finished, no new ones start. Ctrl-C again abandons them.",
-                "yellow",
-            )
-        )
+        on_first()
 
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -235,7 +235,11 @@ def main() -> None:
             Text.assemble(("error: ", "bold red"), Masker().text(pasteable(str(error)))), soft_wrap=True
         )
         sys.exit(error.exit_code if isinstance(error, CommandError) else EXIT_FAILED)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != EXIT_INTERRUPTED:
+            raise
+        # Typer makes 130 of Ctrl-C, and says nothing.
+        sys.stderr.write("Interrupted.\n")
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe has gone, as after `| head`.

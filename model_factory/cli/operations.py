@@ -22,6 +22,7 @@ from model_factory.cli.progress import Progress
 from model_factory.cli.reports import Files
 from model_factory.cli.session import EngineName, Session
 from model_factory.engines.protocol import Engine
+from model_factory.engines.pulumi import PulumiError
 from model_factory.graph.masking import Masker
 from model_factory.local.engine.request import Operation, Request
 
@@ -32,6 +33,7 @@ _TITLES: Final[Mapping[Operation, str]] = {
     "destroy": "Destroying",
 }
 _NO_FILES: Final = Files()
+_STOPPING: Final = "Stopping: steps in flight are finished, no new ones start. Ctrl-C again abandons them."
 _ANSWERS: Final = ("yes", "no", "details")
 
 
@@ -125,11 +127,25 @@ class Runner:
         console, quiet, masker = self.display.console, self.display.as_json, Masker(self.engine.secrets)
         title = f"{_TITLES[request.operation]} {self.session.stack}"
         begins = "reading the state" if request.operation in ("refresh", "destroy") else ""
-        with (
-            Progress(console, title, masker, expected_changes=expected_changes, quiet=quiet, begins=begins) as progress,
-            interrupts(console) as cancel,
-        ):
-            outcome = self.engine.run(request, progress, cancel)
+        with Progress(
+            console, title, masker, expected_changes=expected_changes, quiet=quiet, begins=begins
+        ) as progress:
+
+            def stop() -> None:
+                progress.stop()
+                if not request.previews:
+                    console.print(Text(f"\n{_STOPPING}", "yellow"), soft_wrap=True)
+
+            with interrupts(console, stop) as cancel:
+                try:
+                    outcome = self.engine.run(request, progress, cancel)
+                except PulumiError:
+                    if cancel.is_set():
+                        # Ctrl-C reaches the CLI's own commands too, by which a stack is opened.
+                        raise _interrupted("Nothing was changed.") from None
+                    raise
+        if outcome.cancelled and request.previews:
+            raise _interrupted("Nothing was changed.")
         shown = replace(
             outcome,
             outputs=masker.value(outcome.outputs),
@@ -179,3 +195,7 @@ class Runner:
     def _finish(self, ended: Ended, operation: Operation, note: str = "") -> None:
         self.display.end(ended, operation, note, engine=self.engine.name)
         self.display.require_ok(ended, operation)
+
+
+def _interrupted(what: str) -> CommandError:
+    return CommandError(f"Interrupted. {what}", exit_code=EXIT_INTERRUPTED)

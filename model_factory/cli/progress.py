@@ -73,6 +73,7 @@ class Progress:
         self._begins = begins
         self._judged = False
         self._stack_told = 0
+        self._stopping = False
         self._seen: set[str] = set()
         self._done: set[str] = set()
         self._running: dict[tuple[str, str], _Row] = {}
@@ -110,6 +111,10 @@ class Progress:
             self._lines.join()
         if self._live is not None:
             self._live.stop()
+
+    def stop(self) -> None:
+        """It was asked to end: what is said is what it still waits for. Takes no lock, as a signal's handler may call it."""
+        self._stopping = True
 
     def __call__(self, event: EngineEvent) -> None:
         told = self.report.add(event)
@@ -230,5 +235,8 @@ class Progress:
             said.append(f"{len(self._failed)} failed")
         if not said and self._seen:
             said.append(f"{count(len(self._seen), 'resource')} looked at")
-        said.append(f"{running} under way" if running else self._phase)
+        if self._stopping:
+            said.append("stopping")
+        if running or not self._stopping:
+            said.append(f"{running} under way" if running else self._phase)
         return Text(f"{self._title}: {', '.join(said)}, {seconds:.0f} s")
