@@ -8,6 +8,8 @@ from typing import Protocol
 
 import pulumi
 
+from components.kubernetes.nodes import LABEL_VALUE_LIMIT
+from model_factory.graph.names import fit
 from model_factory.planning.settings.sections import ModelSettings, Settings
 
 
@@ -45,7 +47,11 @@ class StackTraits:
 
 
 def _identity(settings: Settings) -> Mapping[str, str]:
-    return {"environment": settings.environment, "managed-by": settings.project, "stack": settings.stack}
+    return {
+        "environment": settings.environment,
+        "managed-by": fit(settings.project, LABEL_VALUE_LIMIT),
+        "stack": fit(settings.stack, LABEL_VALUE_LIMIT),
+    }
 
 
 class Site(Protocol):

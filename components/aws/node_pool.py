@@ -14,6 +14,7 @@ from model_factory.facts.machines import machines
 from model_factory.facts.offer import CapacityType
 
 GROUP_NAME_LIMIT = 63
+TEMPLATE_NAME_LIMIT = 128
 # Bottlerocket keeps images and container layers on its second volume.
 DATA_DEVICE = "/dev/xvdb"
 # EKS has no type of its own for a Capacity Reservation: the launch template names it.
@@ -52,7 +53,7 @@ class EksNodePool(pulumi.ComponentResource):
         region, shape, tags = args["region"], args["shape"], args["tags"]
         machine_tags = {**args["machine_tags"], "Name": name}
         template = aws.ec2.LaunchTemplate(
-            name,
+            fit_auto_named(name, TEMPLATE_NAME_LIMIT),
             region=region,
             description=f"Nodes of {name}",
             update_default_version=True,

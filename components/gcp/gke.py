@@ -16,6 +16,7 @@ from model_factory.planning.settings.gcp import GcpSettings
 
 CLUSTER_NAME_LIMIT = 40
 ACCOUNT_ID_LIMIT = 30
+DISPLAY_NAME_LIMIT = 100
 # Logs, metrics and nothing else (cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster).
 NODE_ROLE = "roles/container.defaultNodeServiceAccount"
 
@@ -50,7 +51,7 @@ class GkeCluster(pulumi.ComponentResource):
             f"{name}-nodes",
             project=project,
             account_id=fit(f"{name}-nodes", ACCOUNT_ID_LIMIT),
-            display_name=f"Nodes of {name}",
+            display_name=fit(f"Nodes of {name}", DISPLAY_NAME_LIMIT),
             opts=child,
         )
         node_role = gcp.projects.IAMMember(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from model_factory.planning.settings.fields import DNS_LABEL
 from model_factory.planning.settings.problems import Problem, instead, shown
 from model_factory.planning.settings.yamlfile import KeyPath, YamlReader
 
@@ -14,7 +16,8 @@ FRAME: Final = ("config", "encryptedkey", "encryptionsalt", "environment", "secr
 """The keys that Pulumi itself reads: https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/"""
 LOCK_SUFFIX: Final = ".plan.yaml"
 """What the name of a plan lock ends with; it stands beside the stack file, and is none."""
-_STACK_NAME_MAX: Final = 100
+NAME_MAX: Final = 100
+"""Of stacks and projects, as Pulumi has it: https://www.pulumi.com/docs/iac/concepts/stacks/#create-a-stack"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,10 @@ def read_stack_file(path: Path) -> StackFile:
     name = path.name
     reader = YamlReader(name)
     stack = name.removeprefix("Pulumi.").removesuffix(".yaml").removesuffix(".yml")
-    if not (name.startswith("Pulumi.") and name.endswith((".yaml", ".yml"))) or not 0 < len(stack) <= _STACK_NAME_MAX:
+    if not (name.startswith("Pulumi.") and name.endswith((".yaml", ".yml")) and stack):
         reader.report((), 0, "is not a stack file; its name is Pulumi.<stack>.yaml")
+    elif fault := _name_fault(stack):
+        reader.report((), 0, f"is of stack {stack!r}, {fault}; name it Pulumi.{_nearest(stack)}.yaml")
     if name.endswith(LOCK_SUFFIX):
         raise reader.fail(0, f"is a plan lock; the stack file is {name.removesuffix(LOCK_SUFFIX)}.yaml")
     values, lines = reader.read(path, _beside(path)), reader.lines
@@ -126,6 +131,8 @@ def read_project_file(path: Path) -> ProjectFile:
     if not isinstance(name, str) or not name:
         reader.report(("name",), reader.lines.get(("name",), 1), "is missing; write name: model-factory")
         name = ""
+    elif fault := _name_fault(name):
+        reader.report(("name",), reader.lines.get(("name",), 1), f"is {name!r}, {fault}; write {_nearest(name)}")
     config = values.get("config")
     defaults: dict[str, object] = {}
     for key, entry in config.items() if isinstance(config, dict) else ():
@@ -139,6 +146,19 @@ def read_project_file(path: Path) -> ProjectFile:
                 "holds a value; defaults live in planning, values in the stack file",
             )
     return ProjectFile(path.name, name, defaults, tuple(reader.problems))
+
+
+def _name_fault(name: str) -> str:
+    """What is wrong with the name of a stack or a project. What clouds call buckets, networks and clusters begins with it, and the
+    strictest of them takes no other characters."""
+    if re.fullmatch(DNS_LABEL, name) and len(name) <= NAME_MAX:
+        return ""
+    return f"which resources are named after: at most {NAME_MAX} lower-case letters, digits and hyphens, from a letter on"
+
+
+def _nearest(name: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-").lstrip("0123456789-")
+    return plain[:NAME_MAX].rstrip("-") or "dev"
 
 
 def _beside(path: Path) -> str:
