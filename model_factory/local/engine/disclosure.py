@@ -14,6 +14,9 @@ from model_factory.local import wire
 UNDISCLOSED: Final = "[undisclosed]"
 """Stands for every secret's value. A preview counts it as unchanged wherever the program still gives a secret."""
 
+CHECKSUM: Final = "sha256"
+"""Where a state file of ours says what it holds. No part of a deployment document: it does not hold for one that was changed."""
+
 JsonObject = dict[str, Any]
 _CLOSED: Final = {wire.SIGNATURE_KEY: wire.SECRET_SIGNATURE, "plaintext": json.dumps(UNDISCLOSED)}
 
@@ -31,7 +34,7 @@ def without_secrets(document: Mapping[str, Any]) -> JsonObject:
         for key, value in cast("JsonObject", deployment).items()
         if key not in ("secrets_providers", "pending_operations")
     }
-    return {**document, "deployment": kept}
+    return {**{key: value for key, value in document.items() if key != CHECKSUM}, "deployment": kept}
 
 
 def is_stripped(document: Mapping[str, Any]) -> bool:

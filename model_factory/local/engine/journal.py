@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Final
 
 from model_factory.local.engine.errors import StateError
 from model_factory.local.engine.journal_file import Appender, Header, dumps, entry_line, header_line
@@ -18,11 +17,6 @@ from model_factory.local.engine.ledger import Entry, Ledger, Op
 from model_factory.local.engine.model import Operation, ResourceState, Snapshot
 from model_factory.local.engine.state import Codec
 from model_factory.local.wire import Value
-
-_NEEDS_OLD: Final = frozenset({"create-replacement", "read-replacement", "import-replacement", "update", "delete", "delete-replaced",
-                               "refresh", "same", "remove-pending-replace", "discard"})  # fmt: skip
-_NEEDS_NEW: Final = frozenset({"create", "create-replacement", "update", "read", "read-replacement", "import",
-                               "import-replacement", "same"})  # fmt: skip
 
 
 class Journal:
@@ -84,8 +78,6 @@ class Journal:
         begun = self._ledger.begun(number)
         if begun is None:
             raise ValueError(f"operation {number} is not open: it was never begun, or has ended")
-        if ok and new is None and begun.op in _NEEDS_NEW:
-            raise ValueError(f"{begun.op} ended well and must say with what state")
         text = self._encode(new)
         with self._lock:
             self._append(Entry("end", number, row=begun.row, ok=ok, state=new), text)
@@ -102,7 +94,7 @@ class Journal:
             return
         text = self._encode(new)
         with self._lock:
-            row = self._checked_row(op, old, new)
+            row = None if old is None else self._row(old)
             number = self._number()
             self._append(Entry("record", number, op, row, state=new), text)
             if new is not None:
@@ -156,7 +148,7 @@ class Journal:
     def _begin(self, op: Op, old: ResourceState | None, new: ResourceState | None) -> tuple[int, Future[None]]:
         text = self._encode(new)
         with self._lock:
-            row = self._checked_row(op, old, new)
+            row = None if old is None else self._row(old)
             number = self._number()
             return number, self._append(Entry("begin", number, op, row, state=new), text)
 
@@ -181,11 +173,6 @@ class Journal:
 
     def _encode(self, state: ResourceState | None) -> str:
         return "" if state is None else dumps(self._codec.encode_resource(state))
-
-    def _checked_row(self, op: Op, old: ResourceState | None, new: ResourceState | None) -> int | None:
-        if (old is None and op in _NEEDS_OLD and not (op == "same" and new)) or (new is None and op in _NEEDS_NEW):
-            raise ValueError(f"{op} needs {'old' if old is None and op in _NEEDS_OLD else 'new'}")
-        return None if old is None else self._row(old)
 
     def _row(self, state: ResourceState) -> int:
         rows = self._ledger.rows

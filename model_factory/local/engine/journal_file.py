@@ -1,7 +1,8 @@
 """How a journal lies on disk: lines that are written in order, together, and never changed.
 
-One line an entry, `<CRC-32, 8 hex digits> <JSON>\\n`, the first a header that names the state it continues. Secrets are encrypted
-as in the state. A last line that was cut short by a crash is no entry; any other damage is refused.
+One line an entry, `<CRC-32, 8 hex digits> <JSON>\\n`, the first a header that names the state it continues. The checksums go on from
+line to line, so that none can be missing, doubled or elsewhere. Secrets are encrypted as in the state. A last line that was cut short
+by a crash is no entry; any other damage is refused.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from model_factory.local.engine.errors import StateError
-from model_factory.local.engine.ledger import Entry
+from model_factory.local.engine.ledger import Entry, EntryKind, Op
 from model_factory.local.engine.state import Codec, JsonObject
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_REMEDY: Final = "keep a copy of {}, remove this line and all after it, and run `refresh`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +40,32 @@ class Header:
 def parse(name: str, data: bytes, codec: Callable[[Header], Codec]) -> tuple[Header, list[Entry]] | None:
     """A journal's header and entries; None where the header was not written wholly, so that nothing was begun.
 
-    `codec` gives what reads the entries' secrets. Raises StateError for damage before the last line of the file `name`.
+    `codec` gives what reads the entries' secrets. Raises StateError for damage, with the line of the file `name`.
     """
-    lines = data.split(b"\n")
-    objects: list[JsonObject] = []
-    for index, line in enumerate(lines[:-1]):
-        parsed = _parse(line)
-        if parsed is None:
-            if index == len(lines) - 2:
-                break
-            raise StateError(f"{name} line {index + 1}", "(damaged)", "only the last line of a journal may be cut short",
-                             f"keep a copy of {name}, remove this line and all after it, and run `refresh`")  # fmt: skip
-        objects.append(parsed)
-    if not objects:
-        return None
-    head = objects[0]
-    if head.get("journal") != FORMAT:
-        raise StateError(f"{name} format", head.get("journal"), f"this engine reads journals of format {FORMAT}",
-                         "finish the run with the version that began it")  # fmt: skip
-    header = Header(
-        str(head.get("project")), str(head.get("stack")), str(head.get("base")), head.get("secrets_providers")
-    )
-    reader = codec(header)
-    return header, [_entry(item, reader) for item in objects[1:]]
+    lines = data.split(b"\n")[:-1]
+    header: Header | None = None
+    entries: list[Entry] = []
+    reader: Codec | None = None
+    checksum = 0
+    for index, line in enumerate(lines):
+        found, _, text = line.partition(b" ")
+        checksum = zlib.crc32(text, checksum)
+        document = _read(text)
+        if document is None and index == len(lines) - 1:
+            break
+        where = f"{name} line {index + 1}"
+        if document is None or found != b"%08x" % checksum:
+            raise StateError(where, "(damaged)", "it is not what was written there, or a line before it is missing",
+                             _REMEDY.format(name))  # fmt: skip
+        if header is None or reader is None:
+            header = _header(document, name)
+            reader = codec(header)
+            continue
+        try:
+            entries.append(_entry(document, reader))
+        except StateError as error:
+            raise StateError(f"{where}: {error.key}", error.value, error.rule, _REMEDY.format(name)) from error
+    return None if header is None else (header, entries)
 
 
 @dataclass(slots=True)
@@ -74,7 +79,7 @@ class Appender:
 
     def __init__(self, path: Path, header: bytes) -> None:
         self._path = path
-        self._header = header
+        self._header, self._checksum = _framed(header, 0)
         self._batch = _Batch()
         self._changed = threading.Condition()
         self._closed = False
@@ -91,7 +96,8 @@ class Appender:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
                 self._thread.start()
-            self._batch.lines.append(line)
+            framed, self._checksum = _framed(line, self._checksum)
+            self._batch.lines.append(framed)
             self._changed.notify()
             return self._batch.written
 
@@ -148,6 +154,11 @@ class Appender:
             waiting.written.set_exception(self._failure)
 
 
+def _framed(text: bytes, before: int) -> tuple[bytes, int]:
+    checksum = zlib.crc32(text, before)
+    return b"%08x %b\n" % (checksum, text), checksum
+
+
 def disk_error(path: Path, error: OSError) -> StateError:
     """Why the state could not be written, and what to do about it."""
     if isinstance(error, FileExistsError):
@@ -194,23 +205,13 @@ def dumps(document: object) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def _line(document: JsonObject, payload: str) -> bytes:
-    text = dumps(document)
-    if payload:
-        text = f'{text[:-1]},"payload":{payload}}}'
-    data = text.encode()
-    return b"%08x %b\n" % (zlib.crc32(data), data)
-
-
-def _parse(line: bytes) -> JsonObject | None:
-    """None for a line that is damaged."""
-    checksum, _, data = line.partition(b" ")
+def _read(text: bytes) -> JsonObject | None:
+    """None for what is no JSON object."""
     try:
-        if int(checksum, 16) != zlib.crc32(data):
-            return None
-        return cast("JsonObject", json.loads(data))
-    except ValueError:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
         return None
+    return cast("JsonObject", document) if isinstance(document, dict) else None
 
 
 def header_line(header: Header) -> bytes:
@@ -221,24 +222,37 @@ def header_line(header: Header) -> bytes:
         "base": header.base,
         "secrets_providers": header.secrets_provider,
     }
-    return _line(document, "")
+    return dumps(document).encode()
+
+
+def _header(document: JsonObject, name: str) -> Header:
+    if document.get("journal") != FORMAT:
+        raise StateError(f"{name} format", document.get("journal"), f"this engine reads journals of format {FORMAT}",
+                         "finish the run with the version that began it")  # fmt: skip
+    project, stack, base, provider = (document.get(key) for key in ("project", "stack", "base", "secrets_providers"))
+    if not all(isinstance(text, str) for text in (project, stack, base)) or not isinstance(provider, dict | None):
+        raise StateError(
+            f"{name} line 1", "(damaged)", "it says of which state it is the journal", _REMEDY.format(name)
+        )
+    return Header(str(project), str(stack), str(base), cast("JsonObject | None", provider))
 
 
 def entry_line(entry: Entry, payload: str) -> bytes:
     """`payload` is the JSON of the entry's state or outputs, as text so that it need not be encoded under a lock."""
-    document = {"kind": entry.kind, "n": entry.number, "op": entry.op, "row": entry.row, "ok": entry.ok}
-    return _line(document, payload)
+    text = dumps({"kind": entry.kind, "n": entry.number, "op": entry.op, "row": entry.row, "ok": entry.ok})
+    return (f'{text[:-1]},"payload":{payload}}}' if payload else text).encode()
 
 
 def _entry(document: JsonObject, codec: Codec) -> Entry:
-    payload = document.get("payload")
-    outputs = document["kind"] == "outputs"
+    kind, number, op, row, ok = (document.get(key) for key in ("kind", "n", "op", "row", "ok"))
+    outputs, payload = kind == "outputs", document.get("payload", {})
+    for key, fits in (("kind", kind in get_args(EntryKind)), ("n", type(number) is int), ("op", op in get_args(Op)),
+                      ("row", row is None or type(row) is int), ("ok", type(ok) is bool),
+                      ("payload", isinstance(payload, dict))):  # fmt: skip
+        if not fits:
+            raise StateError(key, type(document.get(key)).__name__, "no journal has that there", "")
     return Entry(
-        document["kind"],
-        document["n"],
-        document["op"],
-        document["row"],
-        document["ok"],
-        codec.decode_resource(payload) if payload is not None and not outputs else None,
-        codec.decode_properties(payload or {}) if outputs else None,
-    )
+        cast("EntryKind", kind), cast("int", number), cast("Op", op), row, cast("bool", ok),
+        codec.decode_resource(payload) if payload and not outputs else None,
+        codec.decode_properties(payload) if outputs else None,
+    )  # fmt: skip

@@ -31,6 +31,10 @@ _PENDING: Final[Mapping[str, OperationType]] = {
     "import": "importing",
     "import-replacement": "importing",
 }
+_NEEDS_OLD: Final = frozenset({"create-replacement", "read-replacement", "import-replacement", "update", "delete", "delete-replaced",
+                               "refresh", "same", "remove-pending-replace", "discard"})  # fmt: skip
+_NEEDS_NEW: Final = frozenset({"create", "create-replacement", "update", "read", "read-replacement", "import",
+                               "import-replacement", "same"})  # fmt: skip
 _REPLACING: Final = frozenset({"create-replacement", "read-replacement", "import-replacement"})
 _REMOVING: Final = frozenset({"delete", "delete-replaced", "refresh", "remove-pending-replace", "discard"})
 
@@ -88,12 +92,22 @@ class Ledger:
     def apply(self, entry: Entry) -> None:
         if entry.row is not None and entry.kind != "resolve" and entry.row not in self._rows:
             raise ValueError(f"entry {entry.number} names row {entry.row}, which does not exist")
+        if entry.kind in ("begin", "record"):
+            if entry.row is None and entry.op in _NEEDS_OLD and not (entry.op == "same" and entry.state):
+                raise ValueError(f"{entry.op} needs old")
+            if entry.row is not None and entry.op == "create":
+                raise ValueError("create makes a new row")
+            if entry.state is None and entry.op in _NEEDS_NEW:
+                raise ValueError(f"{entry.op} needs new")
         if entry.kind == "begin":
             self._begin(entry)
         elif entry.kind == "end":
-            begun = self._begun.pop(entry.number, None)
+            begun = self._begun.get(entry.number)
             if begun is None:
-                raise ValueError(f"operation {entry.number} ends, but was never begun")
+                raise ValueError(f"operation {entry.number} is not open: it was never begun, or has ended")
+            if entry.ok and entry.state is None and begun.op in _NEEDS_NEW:
+                raise ValueError(f"{begun.op} ended well and must say with what state")
+            del self._begun[entry.number]
             self._pending.pop(entry.number, None)
             self._change(begun.op, entry.number, begun.row, entry.state, entry.ok)
         elif entry.kind == "record":
@@ -201,8 +215,11 @@ class Ledger:
 
 
 def fold(base: Snapshot, entries: Iterable[Entry]) -> Snapshot:
-    """The snapshot after these entries. Pure; every prefix of a journal gives a valid snapshot."""
+    """The snapshot after these entries. Pure; every prefix of a journal gives a valid snapshot. Errors name the journal's line."""
     ledger = Ledger(base)
-    for entry in entries:
-        ledger.apply(entry)
+    for line, entry in enumerate(entries, start=2):
+        try:
+            ledger.apply(entry)
+        except ValueError as error:
+            raise ValueError(f"line {line}: {error}") from error
     return ledger.snapshot()

@@ -103,13 +103,13 @@ class Codec:
                 init_errors=_take_texts(fields, "initErrors", urn),
                 provider=_take(fields, "provider", str, urn, ""),
                 property_dependencies={
-                    key: tuple(cast("list[str]", urns or []))
+                    key: _texts([] if urns is None else urns, f"{urn} propertyDependencies {key}")
                     for key, urns in _take(fields, "propertyDependencies", dict, urn, {}).items()
                 },
                 pending_replacement=_take(fields, "pendingReplacement", bool, urn, False),
                 additional_secret_outputs=_take_texts(fields, "additionalSecretOutputs", urn),
                 aliases=_take_texts(fields, "aliases", urn),
-                custom_timeouts=_decode_timeouts(_take(fields, "customTimeouts", dict, urn, {})),
+                custom_timeouts=_decode_timeouts(_take(fields, "customTimeouts", dict, urn, {}), urn),
                 import_id=_take(fields, "importID", str, urn, ""),
                 retain_on_delete=_take(fields, "retainOnDelete", bool, urn, False),
                 deleted_with=_take(fields, "deletedWith", str, urn, ""),
@@ -120,7 +120,7 @@ class Codec:
                 ignore_changes=_take_texts(fields, "ignoreChanges", urn),
                 replace_on_changes=_take_texts(fields, "replaceOnChanges", urn),
                 refresh_before_update=_take(fields, "refreshBeforeUpdate", bool, urn, False),
-                extra=fields,
+                extra=_extra(fields, urn),
             )
         except ValueError as error:
             raise StateError(urn, "inputs or outputs", str(error), _ASK_CLI) from error
@@ -225,21 +225,19 @@ def _checked_deployment(document: object) -> JsonObject:
                          "import and export it once with the Pulumi CLI, which migrates it")  # fmt: skip
     if version > VERSION_WITH_FEATURES:
         raise StateError("version", version, "the state is newer than this engine", _ASK_CLI)
-    unknown = [feature for feature in fields.get("features") or [] if feature not in _FEATURES]
+    unknown = [feature for feature in _texts(fields.get("features", []), "features") if feature not in _FEATURES]
     if unknown:
-        raise StateError(
-            "features", ", ".join(map(str, unknown)), "the state needs what this engine does not do", _ASK_CLI
-        )
+        raise StateError("features", ", ".join(unknown), "the state needs what this engine does not do", _ASK_CLI)
     return _object(fields.get("deployment"), "deployment")
 
 
 def _decode_manifest(document: Mapping[str, Any]) -> Manifest:
-    version = str(document.get("version") or "")
-    magic = str(document.get("magic") or "")
+    fields = dict(document)
+    time, version, magic = (_take(fields, key, str, "manifest", "") for key in ("time", "version", "magic"))
     if magic != _magic(version):
         raise StateError("manifest.magic", magic or "(missing)", f"does not belong to version {version!r}: the state was "
                          "changed or damaged", _RESTORE)  # fmt: skip
-    return Manifest(str(document.get("time") or ""), magic, version, tuple(document.get("plugins") or ()))
+    return Manifest(time, magic, version, tuple(_take(fields, "plugins", list, "manifest", [])))
 
 
 def _decode_operation(document: Mapping[str, Any], codec: Codec, where: str) -> Operation:
@@ -261,16 +259,29 @@ def _object(value: object, where: str) -> JsonObject:
 
 
 def _take(fields: JsonObject, key: str, kind: type[Any], where: str, default: Any) -> Any:
-    value = fields.pop(key, None)
-    if value is None:
+    if key not in fields:
         return default
+    value = fields.pop(key)
     if not isinstance(value, kind):
         raise StateError(f"{where} {key}", type(value).__name__, f"must be a JSON {kind.__name__}", _RESTORE)
     return value
 
 
 def _take_texts(fields: JsonObject, key: str, where: str) -> tuple[str, ...]:
-    return tuple(_take(fields, key, list, where, ()))
+    return _texts(_take(fields, key, list, where, []), f"{where} {key}")
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in cast("list[object]", value)):
+        raise StateError(where, "(wrong)", "must be a JSON list of texts", _RESTORE)
+    return tuple(cast("list[str]", value))
+
+
+def _extra(fields: JsonObject, urn: str) -> JsonObject:
+    """What this engine only carries, and of that what it reads all the same."""
+    if "hideDiff" in fields:
+        _texts(fields["hideDiff"], f"{urn} hideDiff")
+    return fields
 
 
 def _encode_timeouts(timeouts: CustomTimeouts | None) -> JsonObject:
@@ -285,10 +296,11 @@ def _encode_timeouts(timeouts: CustomTimeouts | None) -> JsonObject:
     return {key: value for key, value in seconds.items() if value}
 
 
-def _decode_timeouts(document: Mapping[str, Any]) -> CustomTimeouts | None:
-    if not document:
-        return None
-    return CustomTimeouts(*(float(document.get(key) or 0) for key in ("create", "update", "delete", "read")))
+def _decode_timeouts(document: Mapping[str, Any], urn: str) -> CustomTimeouts | None:
+    times = [document.get(key, 0) for key in ("create", "update", "delete", "read")]
+    if not all(type(seconds) in (int, float) for seconds in times):
+        raise StateError(f"{urn} customTimeouts", "(wrong)", "must be numbers of seconds", _RESTORE)
+    return CustomTimeouts(*map(float, times)) if document else None
 
 
 def _encode(value: Value, seal: Seal, inner: Seal) -> Any:
@@ -343,10 +355,13 @@ def _decode(value: Any, unseal: Callable[[str], str]) -> Value:
     if signature == _FLOAT_SIGNATURE:
         return _decode_float(fields.get("value"))
     if signature == wire.RESOURCE_SIGNATURE:
-        identity = fields.get("id")
-        return ResourceReference(str(fields.get("urn")), identity if isinstance(identity, str) else None,
-                                 str(fields.get("packageVersion") or ""))  # fmt: skip
+        urn, identity, version = fields.get("urn"), fields.get("id"), fields.get("packageVersion", "")
+        if not (isinstance(urn, str) and isinstance(identity, str | None) and isinstance(version, str)):
+            raise ValueError("a reference to a resource is made of texts")
+        return ResourceReference(urn, identity, version)
     if signature in (wire.ASSET_SIGNATURE, wire.ARCHIVE_SIGNATURE):
+        if not all(isinstance(fields.get(key, ""), str) for key in ("hash", "path", "text", "uri")):
+            raise ValueError("hash, path, text and URI of an asset are texts")
         return Asset(
             str(signature),
             {key: _decode(item, unseal) for key, item in fields.items() if key != wire.SIGNATURE_KEY},

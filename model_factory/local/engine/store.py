@@ -22,6 +22,7 @@ from typing import Any, Final, cast
 
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine import journal_file
+from model_factory.local.engine.disclosure import CHECKSUM
 from model_factory.local.engine.errors import LockedError, StateError
 from model_factory.local.engine.integrity import verify
 from model_factory.local.engine.journal import Journal
@@ -153,7 +154,7 @@ class StackStore:
         """The document that `pulumi stack export` prints. Without `show_secrets` no passphrase is needed, unless a run was cut
         short."""
         if not show_secrets and not self.journal_path.exists() and self.path.exists():
-            return cast("JsonObject", _json(self.path.read_bytes(), self.path))
+            return cast("JsonObject", _document(self.path.read_bytes(), self.path))
         snapshot, _ = self._read()
         if not snapshot.manifest.version:
             snapshot = replace(snapshot, manifest=new_manifest())
@@ -208,17 +209,19 @@ class StackStore:
                          "`refresh`")  # fmt: skip
 
     def _fold(self, base: Snapshot, entries: list[Entry]) -> Snapshot:
+        name = self.journal_path.name
         try:
             snapshot = fold(base, entries)
-        except ValueError as error:
-            raise StateError(self.journal_path.name, "(damaged)", str(error), _RESTORE) from error
-        verify(snapshot, self.project, self.stack)
+            verify(snapshot, self.project, self.stack)
+        except (ValueError, StateError) as error:
+            raise StateError(name, "(damaged)", f"it does not fit the state that it continues: {error}",
+                             f"keep a copy of {name}, remove this line and all after it, and run `refresh`") from error  # fmt: skip
         return snapshot
 
     def _decode(self, data: bytes | None) -> Snapshot:
         if data is None:
             return Snapshot()
-        document = _json(data, self.path)
+        document = _document(data, self.path)
         snapshot = decode_snapshot(document, self._codec(_provider_of(document)))
         verify(snapshot, self.project, self.stack)
         return snapshot
@@ -349,11 +352,17 @@ def _digest(data: bytes | None) -> str:
     return "" if data is None else hashlib.sha256(data).hexdigest()
 
 
-def _json(data: bytes, path: Path) -> object:
+def _document(data: bytes, path: Path) -> object:
+    """A state file's document. One without a checksum is an earlier version's, or was put there from an export."""
     try:
-        return json.loads(data)
-    except ValueError as error:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise StateError(path.name, "(damaged)", f"not JSON: {error}", _RESTORE) from error
+    known = cast("JsonObject", document).pop(CHECKSUM, None) if isinstance(document, dict) else None
+    if known is not None and known != _digest(data.partition(b"\n")[2]):
+        raise StateError(path.name, "(changed)", f"what it holds does not fit its {CHECKSUM}: it was damaged or edited",
+                         f"{_RESTORE}; to change a state, export, edit and import it")  # fmt: skip
+    return document
 
 
 def _provider_of(document: object) -> Mapping[str, Any] | None:
@@ -368,8 +377,9 @@ def _dump(document: JsonObject) -> bytes:
     """One resource a line: quick to write, and a diff of two states can be read."""
     deployment = cast("JsonObject", document["deployment"])
     parts = [f'"{key}":{_dump_part(value)}' for key, value in deployment.items()]
-    head = {key: value for key, value in document.items() if key != "deployment"}
-    return (json.dumps(head)[:-1] + ',"deployment":{\n' + ",\n".join(parts) + "\n}}\n").encode()
+    body = (",\n".join(parts) + "\n}}\n").encode()
+    head = {**{key: value for key, value in document.items() if key != "deployment"}, CHECKSUM: _digest(body)}
+    return (json.dumps(head)[:-1] + ',"deployment":{\n').encode() + body
 
 
 def _dump_part(value: object) -> str:

@@ -535,7 +535,7 @@ class TestDamage:
             entries(path)
 
     def test_another_format_is_refused(self, path: Path) -> None:
-        data = journal_file.header_line(HEADER).partition(b" ")[2][:-1].replace(b'"journal":1', b'"journal":2')
+        data = journal_file.header_line(HEADER).replace(b'"journal":2', b'"journal":1')
         path.write_bytes(b"%08x %b\n" % (zlib.crc32(data), data))
         with pytest.raises(StateError, match="format"):
             entries(path)
