@@ -91,8 +91,8 @@ class Display:
         if ended.outcome.ok and operation == "up":
             self._next_commands(engine)
 
-    def require_ok(self, ended: Ended, operation: Operation) -> None:
-        """Raises CommandError where the operation failed or was interrupted."""
+    def require_ok(self, ended: Ended, operation: Operation, instead: str = "") -> None:
+        """Raises CommandError where the operation failed or was interrupted. `instead`: what to try where it came to nothing."""
         stack = self._session.stack
         if ended.outcome.cancelled:
             raise CommandError(
@@ -108,7 +108,9 @@ class Display:
             count = f"{len(policies)} mandatory {'policy' if len(policies) == 1 else 'policies'}"
             rest = f", and {what}" if failed else ""
             what = f"it breaks {count}: {', '.join(policies)}{rest}"
-        kept = "" if operation == "preview" else " What succeeded is kept; mend the cause and run it again."
+        kept = " What succeeded is kept; mend the cause and run it again."
+        if operation == "preview":
+            kept = f" {instead}." if instead and not policies else ""
         if self.as_json:
             print_messages(self.console, review)
         raise CommandError(f"{operation} of {stack} failed: {what}.{kept}")

@@ -17,7 +17,7 @@ from model_factory.cli import clouds, comment, cost, diagram, doctor, offers, pl
 from model_factory.cli.called import pasteable
 from model_factory.cli.console import SafeConsole, write_error
 from model_factory.cli.display import Display
-from model_factory.cli.engine import opened
+from model_factory.cli.engine import asks_no_cloud, opened
 from model_factory.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from model_factory.cli.operations import Runner
 from model_factory.cli.options import (
@@ -106,8 +106,9 @@ def preview(
     request = Request("preview", parallel, refresh, policy_packs=packs)
     display = Display(session, as_json=as_json, show_diff=show_diff, show_same=show_same)
     files = Files(markdown, html, json_file, commit, run_url, artifact, previous, measured)
-    with opened(session, engine, state, refresh=refresh) as chosen:
-        Runner(session, chosen, display).preview(request, files, offline=state is not None)
+    offline = asks_no_cloud(session, engine, state)
+    with opened(session, engine, state, asks_none=bool(offline), refresh=refresh) as chosen:
+        Runner(session, chosen, display).preview(request, files, offline=offline)
 
 
 @app.command()

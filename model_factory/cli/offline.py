@@ -46,6 +46,8 @@ def offline(session: Session, state: Path | None) -> Generator[LocalEngine]:
         except StateError as error:
             raise CommandError(f"--state {state}: {error}") from error
         known = Known.of((resource.type, resource.outputs) for resource in resources)
+        if not resources:
+            known.assumed.add("nothing of the stack exists")
         config = program_config(session.project, session.file, lambda _: UNDISCLOSED)
         program = Program(
             session.project.name,

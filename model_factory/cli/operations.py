@@ -46,20 +46,29 @@ class Runner:
     display: Display
     yes: bool = False
 
-    def preview(self, request: Request, files: Files, *, offline: bool = False) -> None:
-        """Show what `up` would do, and write the files asked for. Changes nothing but starts the local clouds, unless `offline`."""
-        self._preview(request, files, offline=offline)
-
-    def _preview(self, request: Request, files: Files, *, offline: bool = False) -> None:
+    def preview(self, request: Request, files: Files, *, offline: str = "") -> None:
+        """Show what `up` would do, and write the files asked for. Changes nothing but starts the local clouds, unless `offline`, which says
+        why no cloud is asked."""
         files.prepare()
-        if not offline:
+        if offline:
+            self.display.console.print(Text(offline, "yellow"))
+        else:
             self._mind_other_engine(request)
             self._start_clouds()
-        ended = self._run(request)
+        # A preview by the CLI asks backend and clouds before it can show anything.
+        instead = ""
+        if request.operation == "preview" and self.engine.name == EngineName.PULUMI and not self.session.is_local:
+            instead = "`factory preview --engine local` asks no cloud and no account, and compares with nothing, or with --state"
+        try:
+            ended = self._run(request)
+        except PulumiError as error:
+            if not instead:
+                raise
+            raise CommandError(f"{error}; {instead}") from error
         name = EngineName(self.engine.name)
         files.write(ended.report, ended.cost, self.session, name, show_same=self.display.show_same)
         self.display.preview(ended)
-        self.display.require_ok(ended, "preview")
+        self.display.require_ok(ended, "preview", instead)
 
     def up(self, request: Request, *, skip_preview: bool = False) -> None:
         """Bring the clouds to what the program describes.
@@ -108,7 +117,7 @@ class Runner:
     def destroy(self, request: Request, files: Files = _NO_FILES) -> None:
         """Delete everything that the stack created; with `preview_only`, show what that would free and lose, and write the files asked for."""
         if request.preview_only:
-            self._preview(request, files)
+            self.preview(request, files)
             return
         if files.wanted:
             raise BadInputError("--markdown, --html and --json-file hold the preview of a destroy; add --preview-only")

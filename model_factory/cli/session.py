@@ -132,7 +132,8 @@ class Session:
         if wanted is EngineName.LOCAL and not self.is_local:
             raise BadInputError(
                 f"stack {self.stack} describes real accounts, and the local engine changes nothing outside loopback; "
-                f"use --engine pulumi, or a stack whose endpoints are all on loopback, such as dev"
+                f"use --engine pulumi, or a stack whose endpoints are all on loopback, such as dev; "
+                f"`factory preview` shows with any engine what it would do"
             )
         chosen = wanted
         if wanted is EngineName.AUTO:
@@ -144,7 +145,8 @@ class Session:
                 else f"is needed for the real accounts of stack {self.stack}"
             )
             raise BadInputError(
-                f"the Pulumi CLI {why} and is not on PATH; install it as Pulumi's documentation says, then run this again"
+                f"the Pulumi CLI {why} and is not on PATH; install it as Pulumi's documentation says, then run this again; "
+                f"`factory preview --engine local` needs none"
             )
         return chosen
 

@@ -106,7 +106,7 @@ class Workplace:
                 work_dir=str(self.folder),
                 opts=automation.LocalWorkspaceOptions(env_vars=self.environment()),
             )
-        except (automation.CommandError, RuntimeError, ValueError) as error:
+        except (automation.CommandError, RuntimeError, ValueError, OSError, subprocess.CalledProcessError) as error:
             said = str(error).rpartition("stderr:")[2].strip() or "it said nothing"
             raise PulumiError(f"the Pulumi CLI cannot open stack {self.stack}: {said}") from error
 

@@ -59,9 +59,9 @@ class TestOperations:
     def test_a_preview_ends_with_one_line_and_shows_no_half_of_it(self, project: Path, error: Exception | None) -> None:
         running, out = runner(project, Interrupted(error))
         with pytest.raises(CommandError, match=r"^Interrupted\. Nothing was changed\.$") as caught:
-            running.preview(Request("preview"), Files(), offline=True)
+            running.preview(Request("preview"), Files(), offline="Offline.")
         assert caught.value.exit_code == 130
-        assert out.getvalue() == "Previewing dev …\n"
+        assert out.getvalue() == "Offline.\nPreviewing dev …\n"
 
     def test_an_error_that_nobody_caused_stays_one(self, project: Path) -> None:
         class Failing(Interrupted):
@@ -69,7 +69,7 @@ class TestOperations:
                 raise PulumiError("no login")
 
         with pytest.raises(PulumiError, match="no login"):
-            runner(project, Failing())[0].preview(Request("preview"), Files(), offline=True)
+            runner(project, Failing())[0].preview(Request("preview"), Files(), offline="Offline.")
 
     def test_a_change_says_that_it_stops_and_how_to_go_on(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def running_already(*_: Any, **__: Any) -> None:
