@@ -229,7 +229,11 @@ def _show(session: Session, clouds: Sequence[CloudStatus], *, as_json: bool) -> 
         _counts(rendered["resources"]),
         str(len(rendered["faults"])),
     )
-    console_for(as_json=False).print(table)
+    console = console_for(as_json=False)
+    console.print(table)
+    for cloud in clouds:
+        if cloud.problem:
+            console.print(f"Local cloud {cloud.name} could not start: {cloud.problem}", markup=False, soft_wrap=True)
 
 
 def _counts(resources: Any) -> str:

@@ -109,6 +109,8 @@ def _stack(stack: str, cwd: Path) -> Iterator[Finding]:
     for spec, cloud in zip(specs, manager.status(specs, session.project.root), strict=True):
         if cloud.running:
             yield Finding(f"local cloud {cloud.name}", "ok", f"running at {cloud.url}, pid {cloud.pid}")
+        elif cloud.problem:
+            yield Finding(f"local cloud {cloud.name}", "problem", "cannot use what it has stored", cloud.problem)
         elif _is_taken(spec.port):
             yield Finding(
                 f"local cloud {cloud.name}",

@@ -9,7 +9,7 @@ LocalError
 │  └─ NotRunningError   … it does not run
 ├─ LeavesLoopbackError  a connection led to another machine; nothing was sent
 ├─ ControlError         a control call (faults, latency, seeds) that makes no sense
-└─ CallLogError         the log of a local cloud's calls cannot be used
+└─ CloudDataError       what a local cloud has stored cannot be used
 
 Errors that a local cloud answers with in a cloud's own words (`AwsError`, `ApiError`, `ClusterError`) are answers, not failures, and stand apart.
 """
@@ -45,5 +45,5 @@ class ControlError(LocalError):
     """A control call that cannot be done: what is wrong with it, in one sentence. Answered with status 400."""
 
 
-class CallLogError(LocalError):
-    """The log cannot be used: which file, why, and what to do."""
+class CloudDataError(LocalError):
+    """What a local cloud has stored cannot be used: which file, why, what to do, and what is lost by it."""

@@ -21,7 +21,7 @@ from typing import Any, Final
 import psutil
 
 from model_factory.local import daemon, loopback
-from model_factory.local.clouds import TRANSITION_SECONDS
+from model_factory.local.clouds import REFUSAL, TRANSITION_SECONDS
 from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
 from model_factory.local.folders import private, take_private
 
@@ -72,6 +72,8 @@ class CloudStatus:
     latency_ms: float = 0.0
     transition_seconds: float = 0.0
     data: str = ""
+    problem: str = ""
+    """Why it could not start last time, where it does not run because of what it has stored."""
 
     @property
     def url(self) -> str:
@@ -114,7 +116,8 @@ def status(specs: Sequence[CloudSpec], root: Path) -> list[CloudStatus]:
     for spec in specs:
         answer = _ask(spec)
         ours = answer is not None and answer.data == str(spec.data(root))
-        statuses.append(answer if answer is not None and ours else CloudStatus(spec.name, spec.port, running=False))
+        stopped = CloudStatus(spec.name, spec.port, running=False, problem=_refusal(spec, root))
+        statuses.append(answer if answer is not None and ours else stopped)
     return statuses
 
 
@@ -245,7 +248,18 @@ def _wait_ready(spec: CloudSpec, root: Path, process: psutil.Process | None, dea
                 f"local cloud {spec.name} did not answer in time at {spec.url}:\n{daemon.log_tail(spec.directory(root))}"
             )
         time.sleep(POLL_SECONDS)
+    if refusal := _refusal(spec, root):
+        raise LocalCloudError(f"local cloud {spec.name} {REFUSAL}{refusal}")
     raise LocalCloudError(f"local cloud {spec.name} ended while starting:\n{daemon.log_tail(spec.directory(root))}")
+
+
+def _refusal(spec: CloudSpec, root: Path) -> str:
+    """Why it would not start, which is then the last thing it said; or empty."""
+    try:
+        last = daemon.log_tail(spec.directory(root)).rpartition("\n")[2]
+    except OSError:
+        return ""
+    return last.removeprefix(REFUSAL) if last.startswith(REFUSAL) else ""
 
 
 def _stop_process(spec: CloudSpec, root: Path) -> bool:

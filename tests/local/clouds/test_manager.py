@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from model_factory.graph import loopback
-from model_factory.local.clouds import manager
+from model_factory.local.clouds import REFUSAL, manager
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
 
@@ -120,6 +120,20 @@ class TestStart:
         with pytest.raises(LocalCloudError, match="the data directory is cursed"):
             manager.start([spec], tmp_path)
         assert manager.stop([spec], tmp_path) == []
+
+    def test_one_that_cannot_use_what_it_has_stored_says_so_at_start_and_in_its_status(
+        self, spec: CloudSpec, source: Path, tmp_path: Path
+    ) -> None:
+        behave(source, f'sys.exit("{REFUSAL}calls.jsonl:3: a line is missing; remove it")')
+        with pytest.raises(
+            LocalCloudError, match=r"^local cloud fake cannot start: calls.jsonl:3: a line is missing; remove it$"
+        ):
+            manager.start([spec], tmp_path)
+        assert manager.status([spec], tmp_path)[0].problem == "calls.jsonl:3: a line is missing; remove it"
+        behave(source, 'print("ready", flush=True)')
+        assert manager.start([spec], tmp_path)[0].problem == ""
+        manager.stop([spec], tmp_path)
+        assert manager.status([spec], tmp_path)[0].problem == ""
 
     def test_one_that_stays_silent_is_given_up_and_stopped(self, spec: CloudSpec, source: Path, tmp_path: Path) -> None:
         behave(source, "import time; time.sleep(60)")

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from model_factory.local.clouds import TRANSITION_SECONDS
+from model_factory.local.clouds import REFUSAL, TRANSITION_SECONDS
 
 HOST = "127.0.0.1"
 
@@ -44,7 +44,7 @@ def main() -> int:
     from model_factory.local.clouds import control
     from model_factory.local.clouds.aws.app import AwsCloud, warm
     from model_factory.local.clouds.aws.request_handler import RequestHandler
-    from model_factory.local.errors import CallLogError
+    from model_factory.local.errors import CloudDataError
 
     try:
         cloud = AwsCloud(arguments.data, transition_seconds=arguments.transition_seconds)
@@ -55,8 +55,8 @@ def main() -> int:
             threaded=True,
             request_handler=RequestHandler,
         )
-    except (CallLogError, OSError) as error:
-        print(f"local AWS: {error}", file=sys.stderr)  # noqa: T201  the log is all this process has
+    except (CloudDataError, OSError) as error:
+        print(f"{REFUSAL}{error}", file=sys.stderr)  # noqa: T201  the log is all this process has
         return 1
 
     def load() -> None:

@@ -33,7 +33,7 @@ from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereEr
 from model_factory.local.clouds.aws.moto_state import load
 from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import Controls, JsonObject
-from model_factory.local.errors import CallLogError
+from model_factory.local.errors import CloudDataError
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -74,7 +74,7 @@ class AwsCloud:
     version = VERSION
 
     def __init__(self, data: Path | None, *, transition_seconds: float = TRANSITION_SECONDS) -> None:
-        """`data` None keeps the state in memory. Raises CallLogError where the recorded state cannot be used."""
+        """`data` None keeps the state in memory. Raises CloudDataError where the recorded state cannot be used."""
         self.data = "" if data is None else str(data)
         self.controls = Controls(self, transition_seconds=transition_seconds)
         self._lock = threading.Lock()
@@ -137,7 +137,7 @@ class AwsCloud:
                 return self._do_now(call, environ)
         except AwsError as error:
             return render(error, protocol, request_id)
-        except (CallLogError, OSError) as error:
+        except (CloudDataError, OSError) as error:
             _LOG.exception("the call was done, but could not be recorded")
             return render(AwsError("InternalFailure", str(error), 500), protocol, request_id)
         except Exception:  # noqa: BLE001  a bug here or in moto must answer, and leave its trace, not drop the connection

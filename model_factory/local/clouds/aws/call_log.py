@@ -1,8 +1,9 @@
-"""The log of mutating calls: one JSON document a line, the first a header.
+"""The log of mutating calls: one JSON document a line, the first a header, before each other the checksum of all so far.
 
 A line is in the operating system's hands before the call is answered, so the state survives SIGKILL of the process; it is
 not flushed to the device, so a power cut may lose the last calls. A torn last line, left by a kill in the middle of a write,
-belongs to a call that was never answered and is cut off. Anything else that is not readable is an error, never skipped.
+belongs to a call that was never answered and is cut off. Any other line that is missing, doubled, elsewhere or changed is an error with its
+number, never skipped. A log of the format before, without checksums, is read as it is and written anew.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from model_factory.local.errors import CallLogError
+from model_factory.local.errors import CloudDataError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_WITHOUT_CHECKSUMS: Final = 1
 Entry = dict[str, Any]
 
 
@@ -24,7 +27,7 @@ class CallLog:
     """The open log of one data directory, held by one process. Not thread safe: its owner holds a lock."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises CallLogError where another process has the directory."""
+        """Raises CloudDataError where another process has the directory."""
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / "calls.jsonl"
         self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -32,47 +35,59 @@ class CallLog:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise CallLogError(f"another local AWS has {directory}; stop it, or take another directory") from error
+            raise CloudDataError(f"another local AWS has {directory}; stop it, or take another directory") from error
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._checksum = 0
 
     def read(self) -> list[Entry]:
-        """What was recorded, oldest first. Raises CallLogError with file and line."""
+        """What was recorded, oldest first. Raises CloudDataError with file and line."""
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
         if whole != len(data):
             os.ftruncate(self._file, whole)
-        lines = data[:whole].splitlines()
+        lines = data[:whole].split(b"\n")[:-1]
         if not lines:
             self.rewrite([])
             return []
+        header = _object(lines[0])
+        if header is None or header.get("format") not in (FORMAT, _WITHOUT_CHECKSUMS):
+            raise self._damaged(1, f"it is not the header of a log of format {FORMAT}")
+        if header["format"] == _WITHOUT_CHECKSUMS:
+            self.rewrite([self._known(_object(line), number) for number, line in enumerate(lines[1:], 2)])
+            return self.read()
         entries: list[Entry] = []
-        for number, line in enumerate(lines, 1):
-            try:
-                entry = json.loads(line)
-            except ValueError as error:
-                raise CallLogError(
-                    f"{self.path}:{number}: not a recorded call ({error}); remove the file to start empty"
-                ) from error
-            if not isinstance(entry, dict):
-                raise CallLogError(f"{self.path}:{number}: not a recorded call; remove the file to start empty")
-            entries.append(entry)
-        header = entries.pop(0)
-        if header.get("format") != FORMAT:
-            raise CallLogError(
-                f"{self.path}:1: format {header.get('format')!r} is not {FORMAT}; remove the file to start empty"
-            )
+        self._checksum = zlib.crc32(lines[0])
+        for number, line in enumerate(lines[1:], 2):
+            checksum, _, text = line.partition(b" ")
+            self._checksum = zlib.crc32(text, self._checksum)
+            if checksum != b"%08x" % self._checksum:
+                raise self._damaged(number, "it is not what was written there, or a line before it is missing")
+            entries.append(self._known(_object(text), number))
         return entries
+
+    def _known(self, entry: Entry | None, number: int) -> Entry:
+        if entry is None:
+            raise self._damaged(number, "it is not a recorded call")
+        return entry
+
+    def _damaged(self, number: int, why: str) -> CloudDataError:
+        return CloudDataError(
+            f"{self.path}:{number}: {why}. Remove the lines from {number} on for what the local AWS held before them, or the "
+            "file to start empty; `factory refresh` then tells the stack what is gone"
+        )
 
     def append(self, entry: Entry) -> None:
         """Returns when the operating system has the line.
 
-        Raises OSError (disk full) with nothing half written, and CallLogError where the file was removed meanwhile: what
+        Raises OSError (disk full) with nothing half written, and CloudDataError where the file was removed meanwhile: what
         this process holds would be lost with it.
         """
-        line = _line(entry)
+        text = _text(entry)
+        checksum = zlib.crc32(text, self._checksum)
+        line = b"%08x %b\n" % (checksum, text)
         held = os.fstat(self._file)
         if held.st_nlink == 0:
-            raise CallLogError(f"{self.path} was removed under the running cloud; stop it with `factory clouds stop`")
+            raise CloudDataError(f"{self.path} was removed under the running cloud; stop it with `factory clouds stop`")
         before = held.st_size
         try:
             written = os.write(self._file, line)
@@ -81,11 +96,17 @@ class CallLog:
         except OSError:
             os.ftruncate(self._file, before)
             raise
+        self._checksum = checksum
 
     def rewrite(self, entries: Iterable[Entry]) -> None:
         """Put these in place of all that was recorded, at once."""
         temporary = self.path.with_suffix(".new")
-        temporary.write_bytes(_line({"format": FORMAT}) + b"".join(_line(entry) for entry in entries))
+        data = _text({"format": FORMAT})
+        self._checksum = zlib.crc32(data)
+        for text in map(_text, entries):
+            self._checksum = zlib.crc32(text, self._checksum)
+            data += b"\n%08x %b" % (self._checksum, text)
+        temporary.write_bytes(data + b"\n")
         temporary.replace(self.path)
         os.close(self._file)
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
@@ -95,5 +116,13 @@ class CallLog:
         os.close(self._lock)
 
 
-def _line(entry: Entry) -> bytes:
-    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+def _text(entry: Entry) -> bytes:
+    return json.dumps(entry, separators=(",", ":")).encode()
+
+
+def _object(text: bytes) -> Entry | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import uvicorn
 
-from model_factory.local.clouds import TRANSITION_SECONDS
+from model_factory.local.clouds import REFUSAL, TRANSITION_SECONDS
 from model_factory.local.clouds.gcp.app import create_app
 from model_factory.local.clouds.gcp.core import Cloud
 from model_factory.local.clouds.gcp.store import Store
+from model_factory.local.errors import CloudDataError
 
 STATE_FILE = "gcp.sqlite"
 KEEP_ALIVE_SECONDS = 600
@@ -51,8 +52,12 @@ def main() -> None:
     arguments = parser.parse_args()
     data: Path = arguments.data
     data.mkdir(parents=True, exist_ok=True)
+    try:
+        store = Store(data / STATE_FILE)
+    except (CloudDataError, OSError) as error:
+        sys.exit(f"{REFUSAL}{error}")
     cloud = Cloud(
-        Store(data / STATE_FILE),
+        store,
         data,
         tuple(arguments.project),
         transition_seconds=arguments.transition_seconds,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from model_factory.local.discovery import Json
+from model_factory.local.errors import CloudDataError
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS resource (
@@ -35,6 +36,9 @@ CREATE TABLE IF NOT EXISTS policy (key TEXT PRIMARY KEY, body TEXT NOT NULL) WIT
 CREATE TABLE IF NOT EXISTS content (key TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+_JSON_COLUMNS: Final = (
+    ("resource", "body"), ("operation", "body"), ("operation", "effect"), ("policy", "body"), ("setting", "value"),
+)  # fmt: skip
 _TABLES: Final = ("resource", "reference", "operation", "policy", "content", "setting")
 
 
@@ -70,14 +74,39 @@ class Store:
     """The tables. Guarded by one lock: requests come from the event loop, control calls from worker threads."""
 
     def __init__(self, path: Path | None) -> None:
-        """`path` is the SQLite file; None keeps everything in memory."""
+        """`path` is the SQLite file; None keeps everything in memory. Raises CloudDataError where it is damaged."""
         self._lock = threading.RLock()
-        self._database = sqlite3.connect(
-            ":memory:" if path is None else path, check_same_thread=False, isolation_level=None
-        )
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.executescript(_SCHEMA)
+        try:
+            if path is not None and path.exists() and not path.stat().st_size:
+                raise sqlite3.DatabaseError("the file is empty")
+            self._database = sqlite3.connect(
+                ":memory:" if path is None else path, check_same_thread=False, isolation_level=None
+            )
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.executescript(_SCHEMA)
+            self._check()
+        except sqlite3.OperationalError as error:
+            raise CloudDataError(
+                f"{path}: {error}; see that no other local cloud has it, that it is yours and the disk is not full"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise CloudDataError(
+                f"{path}: {error}. Put back a copy of it, or remove it, with its -wal and -shm, to start empty; `factory refresh` "
+                "then tells the stack what is gone"
+            ) from error
+
+    def _check(self) -> None:
+        """Raises DatabaseError for damage: what SQLite finds (https://sqlite.org/pragma.html#pragma_integrity_check), which
+        has no checksums of pages, and bodies that are no JSON any more."""
+        found = [row[0] for row in self._database.execute("PRAGMA integrity_check(3)")]
+        for table, column in _JSON_COLUMNS:
+            rows = self._database.execute(
+                f"SELECT {column} FROM {table} WHERE NOT json_valid({column}) LIMIT 1"
+            ).fetchall()
+            found += [f"a {column} of table {table} is not JSON" for _ in rows]
+        if problems := [text for text in found if text != "ok"]:
+            raise sqlite3.DatabaseError("; ".join(problems).replace("\n", " "))
 
     @contextmanager
     def transaction(self) -> Generator[None]:

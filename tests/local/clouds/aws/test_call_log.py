@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_factory.local.clouds import REFUSAL
 from model_factory.local.clouds.aws.call_log import CallLog
-from model_factory.local.errors import CallLogError
+from model_factory.local.errors import CloudDataError
 
 ENTRY = st.fixed_dictionaries({"at": st.floats(0, 1e10), "body": st.text(max_size=40)})
 
@@ -72,21 +75,63 @@ class TestWhatIsRefused:
         [
             ('{"format":1}\n[]\n{}\n', "calls.jsonl:2"),
             ('{"format":1}\n{}\n{"at"\n{}\n', "calls.jsonl:3"),
-            ('{"format":99}\n{}\n', "format 99"),
+            ('{"format":2}\n{}\n', "calls.jsonl:2"),
+            ('{"format":99}\n{}\n', "calls.jsonl:1: it is not the header"),
+            ("[" * 100_000 + "\n{}\n", "calls.jsonl:1: it is not the header"),
         ],
     )
     def test_a_damaged_or_newer_file_with_its_line(self, tmp_path: Path, text: str, said: str) -> None:
         (tmp_path / "calls.jsonl").write_text(text)
-        with opened(tmp_path) as record, pytest.raises(CallLogError, match=said):
+        with opened(tmp_path) as record, pytest.raises(CloudDataError, match=said):
             record.read()
 
+    def test_a_line_that_is_missing_doubled_elsewhere_or_changed_with_its_number(self, tmp_path: Path) -> None:
+        lines = write(tmp_path, [{"at": float(number)} for number in range(6)]).splitlines(keepends=True)
+        for index in range(1, len(lines) - 1):
+            for damaged in (
+                [*lines[:index], *lines[index + 1 :]],
+                [*lines[: index + 1], *lines[index:]],
+                [*lines[:index], lines[index + 1], lines[index], *lines[index + 2 :]],
+                [*lines[:index], lines[index].replace(b"at", b"to"), *lines[index + 1 :]],
+            ):
+                (tmp_path / "calls.jsonl").write_bytes(b"".join(damaged))
+                with opened(tmp_path) as record, pytest.raises(CloudDataError) as caught:
+                    record.read()
+                assert f"calls.jsonl:{index + 1}:" in str(caught.value) or f"calls.jsonl:{index + 2}:" in str(
+                    caught.value
+                )
+                assert "Remove the lines from" in str(caught.value)
+                assert "factory refresh" in str(caught.value)
+
+    def test_its_remedy_helps(self, tmp_path: Path) -> None:
+        lines = write(tmp_path, [{"at": float(number)} for number in range(4)]).splitlines(keepends=True)
+        (tmp_path / "calls.jsonl").write_bytes(b"".join(lines[:3]))
+        with opened(tmp_path) as record:
+            assert record.read() == [{"at": 0.0}, {"at": 1.0}]
+
+    def test_a_log_without_checksums_is_read_and_written_anew(self, tmp_path: Path) -> None:
+        (tmp_path / "calls.jsonl").write_text('{"format":1}\n{"at":1.0}\n{"at":2.0}\n')
+        for _ in range(2):
+            with opened(tmp_path) as record:
+                assert record.read() == [{"at": 1.0}, {"at": 2.0}]
+        assert (tmp_path / "calls.jsonl").read_text().startswith('{"format":2}\n')
+
     def test_a_directory_in_use(self, tmp_path: Path) -> None:
-        with opened(tmp_path), pytest.raises(CallLogError, match="another local AWS has"):
+        with opened(tmp_path), pytest.raises(CloudDataError, match="another local AWS has"):
             CallLog(tmp_path)
 
     def test_a_file_removed_under_the_cloud(self, tmp_path: Path) -> None:
         with opened(tmp_path) as record:
             record.read()
             record.path.unlink()
-            with pytest.raises(CallLogError, match="was removed"):
+            with pytest.raises(CloudDataError, match="was removed"):
                 record.append({"at": 1.0})
+
+    def test_the_process_says_it_in_one_line(self, tmp_path: Path) -> None:
+        whole = write(tmp_path, [{"at": 1.0}, {"at": 2.0}, {"at": 3.0}]).splitlines(keepends=True)
+        (tmp_path / "calls.jsonl").write_bytes(whole[0] + whole[2] + whole[3])
+        command = [sys.executable, "-m", "model_factory.local.clouds.aws", "--port", "0", "--data", str(tmp_path)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"{REFUSAL}{tmp_path / 'calls.jsonl'}:2: it is not what was written there")
+        assert ended.stderr.count("\n") == 1
