@@ -100,8 +100,7 @@ def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
         min_nodes=pool.min_nodes,
         max_nodes=pool.max_nodes,
         initial_nodes=min(max(initial_nodes, pool.min_nodes), pool.max_nodes),
-        # Model server images take 10 to 20 GiB each, and engines write compiled kernels beside them.
-        disk_gib=200,
+        disk_gib=pool.disk_gib,
         accelerator=pool.accelerator,
         accelerator_count=pool.share.count,
         taints=(GPU_TAINT,),

@@ -71,7 +71,7 @@ def pod_spec(
         ],
         "termination_grace_period_seconds": PRE_STOP_SECONDS + runtime.drain_seconds,
         "containers": [_container(model, placement.first.share, runtime, weights, parts)],
-        "volumes": _volumes(runtime, weights, parts),
+        "volumes": _volumes(model, runtime, parts),
     }
     match placement.pools:
         case (pool,):
@@ -118,7 +118,13 @@ def _container(
         "ports": [{"name": name, "container_port": port} for name, port in runtime.ports.items()],
         # No CPU limit: a server that waits for its turn misses its latency. GPUs cannot be shared, so both are equal.
         "resources": {
-            "requests": {"cpu": model.cpu, "memory": memory, **gpus},
+            "requests": {
+                "cpu": model.cpu,
+                "memory": memory,
+                # What it will write: a node without the room would take the Pod, and evict it when its disk is full.
+                "ephemeral-storage": f"{model.footprint.scratch_gib}Gi",
+                **gpus,
+            },
             "limits": {"memory": memory, **gpus},
         },
         "security_context": _container_security(),
@@ -182,8 +188,10 @@ def _mounts(model: ModelSettings, runtime: Runtime, parts: PodParts) -> list[Vol
     return mounts
 
 
-def _volumes(runtime: Runtime, weights: PodWeights, parts: PodParts) -> list[VolumeArgsDict]:
-    volumes: list[VolumeArgsDict] = [{"name": "scratch", "empty_dir": {"size_limit": f"{weights.scratch_gib}Gi"}}]
+def _volumes(model: ModelSettings, runtime: Runtime, parts: PodParts) -> list[VolumeArgsDict]:
+    volumes: list[VolumeArgsDict] = [
+        {"name": "scratch", "empty_dir": {"size_limit": f"{model.footprint.scratch_gib}Gi"}}
+    ]
     if parts.volume is not None:
         volumes.append(parts.volume)
     if parts.config_map is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class CloudFacts:
     """Of node pools that name none."""
     family_separator: str
     """Behind a machine type's family in its name."""
+    disk_left: Callable[[Decimal], Decimal]
+    """Of a node's disk of so many GiB those that Pods may ask for, and that images leave to them."""
     endings: tuple[Ending, ...] = ()
 
     def region_of(self, zone: str) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
+from itertools import count
 from typing import Final
 
+from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.facts.offer import Offer
 
 # GKE's published share of cores and memory (https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes), the larger one
-# of the two clouds, and on top of it the pods that run on each node (network, metrics, device plugin, logs).
+# of the two clouds, and on top of it the pods that run on each node (network, metrics, device plugin, logs). Of what EKS keeps less live the
+# Pods by which Mountpoint reads S3, one for the replicas on a node that share a volume. They request nothing, and should not: bound to the
+# node after the replica took its place there, they would push it out (github.com/awslabs/mountpoint-s3-csi-driver, issues/534 and pull/779).
 _CPU_SHARES: Final = (
     (1, Decimal("0.06")),
     (1, Decimal("0.01")),
@@ -27,11 +31,19 @@ _MEMORY_SHARES: Final = (
 _EVICTION_GIB: Final = Decimal("0.1")
 _DAEMON_CPU: Final = Decimal("0.25")
 _DAEMON_GIB: Final = Decimal("0.5")
+LEAST_DISK_GIB: Final = 200
+"""Of a node with GPUs: model server images take 10 to 20 GiB each, and engines write compiled kernels beside them."""
 
 
 def allocatable(offer: Offer) -> tuple[Decimal, Decimal]:
     """CPU cores and GiB of memory that a node of this machine leaves to models."""
     return _left(offer.vcpus, offer.memory_gib)
+
+
+def disk_for(cloud: Cloud, scratch_gib: Decimal) -> int:
+    """GiB of the disk of a node whose Pods write so many, in tens."""
+    left = CLOUDS[cloud].disk_left
+    return next(size for size in count(LEAST_DISK_GIB, 10) if left(Decimal(size)) >= scratch_gib)
 
 
 @cache

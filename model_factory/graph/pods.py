@@ -8,10 +8,11 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+from model_factory.facts.gcp import gcsfuse
 from model_factory.graph import quantity
 from model_factory.graph.accelerators import is_accelerator, whole
 from model_factory.graph.declared import Declared
-from model_factory.graph.values import at, listed, mapping
+from model_factory.graph.values import at, listed, mapping, text
 
 _APPS: Final = ("apps/*:Deployment", "apps/*:StatefulSet", "apps/*:ReplicaSet")
 _EXTENSIONS: Final = ("extensions/*:Deployment", "extensions/*:ReplicaSet")
@@ -101,9 +102,12 @@ def gpus_per_pod(resource: Declared) -> Decimal:
 
 def requests_of(resource: Declared) -> Requests:
     """What one Pod takes of its node: its containers together, or the one that needs most before they start. A limit stands for a
-    request where there is none (kubernetes.io/docs/concepts/workloads/pods/init-containers, resource sharing)."""
+    request where there is none (kubernetes.io/docs/concepts/workloads/pods/init-containers, resource sharing). The side container that
+    GKE adds to Pods that mount Cloud Storage counts, as it will be there."""
     spec = pod_spec(resource)
-    containers, before = _containers(spec), _before(spec)
+    annotations = mapping(at(resource.props, *pod_path(resource.type), "metadata", "annotations"))
+    added = {"resources": {"requests": gcsfuse.requests({key: text(value) for key, value in annotations.items()})}}
+    containers, before = [*_containers(spec), added], _before(spec)
 
     def most(amount: Callable[[Any], Decimal]) -> Decimal:
         return max([_together(map(amount, containers)), *map(amount, before)])

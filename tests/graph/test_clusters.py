@@ -66,6 +66,32 @@ class TestRequests:
         asked = requests_of(pod(container(requests={"cpu": "1", "memory": "2Gi"}), first=first))
         assert (asked.cpu, asked.memory_gib) == (4, 3)
 
+    @pytest.mark.parametrize(
+        ("annotations", "cpu", "memory_gib"),
+        [
+            ({}, "1", "2"),
+            ({"gke-gcsfuse/volumes": "false", "gke-gcsfuse/cpu-request": "2"}, "1", "2"),
+            ({"gke-gcsfuse/volumes": "true"}, "1.25", "2.25"),
+            (
+                {"gke-gcsfuse/volumes": "true", "gke-gcsfuse/cpu-limit": "0", "gke-gcsfuse/memory-limit": "1Gi"},
+                "1.25",
+                "3",
+            ),
+            (
+                {"gke-gcsfuse/volumes": "true", "gke-gcsfuse/cpu-request": "2", "gke-gcsfuse/memory-request": "0"},
+                "3",
+                "2",
+            ),
+        ],
+    )
+    def test_count_the_container_that_gke_adds_for_mounts(
+        self, annotations: dict[str, str], cpu: str, memory_gib: str
+    ) -> None:
+        asking = pod(container(requests={"cpu": "1", "memory": "2Gi"}))
+        asking.inputs["spec"]["template"]["metadata"] = {"annotations": annotations}
+        asked = requests_of(asking)
+        assert (asked.cpu, asked.memory_gib) == (Decimal(cpu), Decimal(memory_gib))
+
 
 class TestAutoscalers:
     @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from components.kubernetes.serving import SERVING
+from components.kubernetes.weights.gcs import sidecar
 from model_factory.facts.catalogue import catalogue
 from model_factory.facts.gcp.kubernetes import GKE_VERSIONS, GkeChannel
 from model_factory.facts.nodes import allocatable
@@ -18,6 +19,8 @@ from model_factory.planning.placing.fit import lacking
 from tests.planning.project import AWS_SERVICES, GCP_SERVICES
 
 StackDict = dict[str, Any]
+MOUNTS_CPU, MOUNTS_GIB = Decimal("0.25"), Decimal(4)
+"""The most that mounting takes in a Pod."""
 Draw = st.DrawFn
 
 RUNTIMES = ("sglang", "tensorflow-serving", "torchserve", "triton", "triton-onnx", "vllm")
@@ -170,8 +173,9 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool, places: boo
         "weights": {"uri": f"bucket://{draw(_NAMES)}"},
         "gpuMemoryGib": float(draw(_amount(offer.usable_gib_per_accelerator * gpus))),
         "gpusPerReplica": gpus,
-        "cpu": draw(st.sampled_from([1, 2, "500m", "1.5", min(int(cores), 16)])),
-        "memoryGib": float(draw(_amount(memory))),
+        "cpu": draw(st.sampled_from([1, 2, "500m", "1.5", min(int(cores - MOUNTS_CPU), 16)])),
+        # As if it mounted the weights with the container that Google Cloud adds for it.
+        "memoryGib": float(draw(_amount(memory - MOUNTS_GIB))),
         "p95LatencyMs": draw(st.integers(1, 10_000)),
         "requestsPerSecond": draw(st.floats(0.1, 10_000, allow_nan=False)),
         "replicas": {"min": least, "max": least + draw(st.integers(0, 4))},
@@ -226,6 +230,9 @@ def _replicas(draw: Draw, least: int) -> StackDict:
 def holds(offer: Offer, model: StackDict) -> bool:
     """Whether a replica runs on the machine: said again, and not asked of planning."""
     cores, memory = allocatable(offer)
+    if offer.cloud == "gcp" and model["weights"]["uri"].startswith("bucket://"):
+        beside = sidecar(Decimal(str(model["gpuMemoryGib"])))
+        cores, memory = cores - beside.cpu, memory - beside.memory_gib
     need = SERVING.runtimes[model["runtime"]].hardware(())
     each = Decimal(str(model["gpuMemoryGib"])) / model["gpusPerReplica"]
     return (

@@ -90,6 +90,7 @@ CHANGES: dict[str, Change] = {
     "models.image": to(f"{LLM}/image", f"vllm/vllm-openai:v1@{DIGEST}"),
     "models.weights.uri": to(f"{LLM}/weights/uri", "hf://Qwen/other"),
     "models.weights.revision": to(f"{LLM}/weights/revision", "b" * 40),
+    "models.weights.sizeGib": to(f"{LLM}/weights/sizeGib", 300),
     "models.gpuMemoryGib": to(f"{LLM}/gpuMemoryGib", 40),
     "models.gpusPerReplica": to(f"{LLM}/gpusPerReplica", 2),
     "models.cpu": to(f"{LLM}/cpu", 2),

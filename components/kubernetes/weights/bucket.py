@@ -1,5 +1,6 @@
 """`bucket://path`: the stack's own bucket, which every cloud has under its own name."""
 
+from components.kubernetes.weights.gcs import footprint
 from components.kubernetes.weights.route import Buckets, PodWeights, Route, folder_at
 from model_factory.planning.settings.sections import ModelSettings
 
@@ -9,4 +10,10 @@ def weights(model: ModelSettings, path: str, buckets: Buckets) -> PodWeights:
     return buckets.weights(model, folder_at("", path, model.weights.revision))
 
 
-ROUTE = Route(title="the stack's bucket", form="bucket://path (the stack's own bucket)", weights=weights)
+ROUTE = Route(
+    title="the stack's bucket",
+    form="bucket://path (the stack's own bucket)",
+    weights=weights,
+    # Only Google Cloud mounts from within the Pod.
+    footprint=footprint,
+)

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
+from math import ceil
 
 from components.kubernetes.network_policy import https_out
 from components.kubernetes.weights.route import Buckets, PodWeights, Route
 from model_factory.planning.settings.sections import ModelSettings
+from model_factory.planning.settings.serving import Footprint
 
 COMMIT = r"^[0-9a-f]{40}$"
-# What is fetched lands on the node's disk.
-SCRATCH_GIB = 150
+# What is fetched lands on the node's disk, a copy for each replica, with what is left of broken downloads.
+COPIES = Decimal("1.1")
 
 
 def refuse(_path: str, revision: str | None) -> Iterator[tuple[str, str]]:
@@ -21,7 +24,12 @@ def refuse(_path: str, revision: str | None) -> Iterator[tuple[str, str]]:
 
 def weights(_model: ModelSettings, path: str, _buckets: Buckets) -> PodWeights:
     """The repository itself; its commit is the model's revision."""
-    return PodWeights(argument=path, egress=(https_out(),), scratch_gib=SCRATCH_GIB)
+    return PodWeights(argument=path, egress=(https_out(),))
+
+
+def footprint(weights_gib: Decimal) -> Footprint:
+    """Space for the weights beside what every server writes."""
+    return Footprint(scratch_gib=Footprint().scratch_gib + ceil(weights_gib * COPIES))
 
 
 ROUTE = Route(
@@ -34,5 +42,6 @@ ROUTE = Route(
         "no token can be given yet, so a gated or private repository is refused by Hugging Face and the server does not start; "
         "copy such weights into bucket://path"
     ),
+    footprint=footprint,
     refuse=refuse,
 )

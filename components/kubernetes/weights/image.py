@@ -6,10 +6,12 @@ kubernetes.io/docs/tasks/configure-pod-container/image-volumes (KEP-4639): on by
 
 import re
 from collections.abc import Iterator
+from math import ceil
 
 from components.kubernetes.weights.route import VOLUME, Buckets, PodWeights, Route, mount_path
 from model_factory.facts.kubernetes import IMAGE_VOLUMES
 from model_factory.planning.settings.sections import ModelSettings
+from model_factory.planning.settings.serving import Footprint
 
 PLACE = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?@sha256:[0-9a-f]{64}$"
 
@@ -38,5 +40,7 @@ ROUTE = Route(
     form="oci://registry/repository@sha256:<digest>",
     weights=weights,
     least_kubernetes=IMAGE_VOLUMES,
+    # The node keeps the layers that it fetched beside what it unpacked of them.
+    footprint=lambda weights_gib: Footprint(fetched_gib=ceil(2 * weights_gib)),
     refuse=refuse,
 )

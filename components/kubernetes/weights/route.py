@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 
 from components.kubernetes.runtimes.runtime import WEIGHTS_ROOT
 from model_factory.facts.clouds import Cloud
 from model_factory.planning.settings.sections import ModelSettings
+from model_factory.planning.settings.serving import Footprint
 
 if TYPE_CHECKING:
     import pulumi
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from pulumi_kubernetes.networking.v1 import NetworkPolicyEgressRuleArgsDict
 
 VOLUME: Final = "weights"
-SCRATCH_GIB: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,6 @@ class PodWeights:
     egress: tuple[NetworkPolicyEgressRuleArgsDict, ...] = ()
     """Where the Pod must be let out to."""
     pod_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
-    scratch_gib: int = SCRATCH_GIB
-    """Space on the node for what the server writes."""
     reads: Folder | None = None
     """What the Pod's identity in the cloud must be allowed to read. None: it needs no identity."""
 
@@ -73,6 +72,10 @@ def _accept(_path: str, _revision: str | None) -> Iterator[tuple[str, str]]:
     yield from ()
 
 
+def _server_alone(_weights_gib: Decimal) -> Footprint:
+    return Footprint()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """A route of weights, by the scheme of its places. What it says to planning: `planning.settings.serving.RouteRules`."""
@@ -85,6 +88,7 @@ class Route:
     cloud: Cloud | None = None
     least_kubernetes: str = ""
     warning: str = ""
+    footprint: Callable[[Decimal], Footprint] = _server_alone
     refuse: Callable[[str, str | None], Iterator[tuple[str, str]]] = _accept
 
 

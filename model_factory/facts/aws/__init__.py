@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from model_factory.facts.aws.kubernetes import ENDINGS
+from model_factory.facts.aws.nodes import disk_left
 from model_factory.facts.aws.regions import REGIONS
 from model_factory.facts.aws.services import OPTIONAL, SERVICES
 from model_factory.facts.cloud import CloudFacts
@@ -20,5 +21,6 @@ AWS: Final = CloudFacts(
     system_machine="m7i.large",
     default_machine="t3.medium",
     family_separator=".",
+    disk_left=disk_left,
     endings=ENDINGS,
 )

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from model_factory.facts.cloud import CloudFacts
+from model_factory.facts.gcp.nodes import disk_left
 from model_factory.facts.gcp.regions import REGIONS
 from model_factory.facts.gcp.services import OPTIONAL, SERVICES
 
@@ -19,4 +20,5 @@ GCP: Final = CloudFacts(
     system_machine="e2-standard-4",
     default_machine="e2-medium",
     family_separator="-",
+    disk_left=disk_left,
 )

@@ -14,7 +14,7 @@ from model_factory.facts.offer import Offer
 from model_factory.graph import quantity
 from model_factory.graph.accelerators import Share
 from model_factory.planning.settings.sections import ModelConfig, ModelSettings, Settings
-from model_factory.planning.settings.serving import Hardware
+from model_factory.planning.settings.serving import Footprint, Hardware
 
 Subject = Literal[
     "place", "zones", "capacity", "machineTypes", "accelerators", "hardware", "gpusPerReplica", "gpuMemoryGib", "cpu", "memoryGib",
@@ -41,6 +41,8 @@ class Need:
     """The only zones allowed in their regions; a region none of whose zones is here is allowed whole."""
     hardware: Hardware = Hardware()  # noqa: RUF009 (frozen)
     """What its server asks of an accelerator."""
+    footprint: Footprint = Footprint()  # noqa: RUF009 (frozen)
+    """What it takes beside its server."""
 
     @property
     def gib_per_gpu(self) -> Decimal:
@@ -83,6 +85,7 @@ def need_of(settings: Settings, model: ModelSettings) -> Need:
         machine_types=frozenset(model.machine_types),
         zones=frozenset(settings.zones),
         hardware=model.hardware,
+        footprint=model.footprint,
     )
 
 
@@ -135,9 +138,11 @@ def zones_for(offer: Offer, need: Need) -> tuple[str, ...]:
 
 
 def replicas_per_node(offer: Offer, need: Need) -> int:
-    """How many replicas one machine that fits holds, by GPUs, CPU and memory."""
+    """How many replicas one machine that fits holds, by GPUs, CPU and memory, with what runs beside them."""
     cores, memory = allocatable(offer)
-    return int(min(all_of(offer).holds(need.share), cores // need.cpu, memory // need.memory_gib))
+    beside = need.footprint.beside_in(offer.cloud)
+    fitting = cores // (need.cpu + beside.cpu), memory // (need.memory_gib + beside.memory_gib)
+    return int(min(all_of(offer).holds(need.share), *fitting))
 
 
 def gpus_for(offer: Offer, gib: Decimal) -> int:
@@ -164,7 +169,10 @@ def _of_machine(offer: Offer, need: Need) -> Iterator[Misfit]:
         yield Misfit("gpusPerReplica", "has no GPU", None, Decimal(1))
         return
     yield from _gpus(offer, need)
-    cores, memory = allocatable(offer)
+    beside = need.footprint.beside_in(offer.cloud)
+    cores, memory = (
+        left - taken for left, taken in zip(allocatable(offer), (beside.cpu, beside.memory_gib), strict=True)
+    )
     if need.cpu > cores:
         most = cores.quantize(_HUNDREDTH, ROUND_DOWN)
         yield Misfit(

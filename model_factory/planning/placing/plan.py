@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from model_factory.facts.clouds import CLOUDS, Cloud
+from model_factory.facts.nodes import LEAST_DISK_GIB
 from model_factory.facts.offer import CapacityType, Offer
 from model_factory.facts.packing import Need
 from model_factory.graph import quantity
@@ -153,6 +154,8 @@ class Pool:
     zones: tuple[str, ...] = ()
     """As its legs'."""
     reservation: Reservation | None = None
+    disk_gib: int = LEAST_DISK_GIB
+    """Of each node: images, and what all replicas there write."""
 
     @property
     def share(self) -> Share:
@@ -198,7 +201,9 @@ def hourly_price(offer: Offer, capacity_type: CapacityType) -> Decimal | None:
 
 def to_pack(model: ModelSettings, leg: Leg, replicas: int) -> Need:
     """What so many replicas take of a leg's nodes, as `nodes_for` packs them."""
-    return (leg.share.accelerators, quantity.amount(model.cpu), model.memory_gib), model.name, replicas
+    beside = model.footprint.beside_in(leg.offer.cloud)
+    cpu, memory = quantity.amount(model.cpu) + beside.cpu, model.memory_gib + beside.memory_gib
+    return (leg.share.accelerators, cpu, memory), model.name, replicas
 
 
 def filled(legs: Sequence[Leg], replicas: int) -> tuple[int, ...]:

@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from model_factory.facts.clouds import Cloud
+from model_factory.facts.nodes import disk_for
 from model_factory.facts.offer import CapacityType
 from model_factory.graph.names import fit
 from model_factory.planning.placing.lock import Lock, LockedPool, lock_file, locked
@@ -106,9 +108,17 @@ def pools_of(settings: Settings, placements: Sequence[Placement]) -> tuple[tuple
                 max_nodes=nodes,
                 zones=leg.zones,
                 reservation=leg.reservation,
+                disk_gib=_disk_gib(site.cloud, there),
             )
         )
     return tuple(pools), short
+
+
+def _disk_gib(cloud: Cloud, there: Iterable[tuple[Placement, Leg]]) -> int:
+    """The disk of a node that is full with the replicas of any one of its models: those of several leave each other less room."""
+    prints = [(each.model.footprint, leg.replicas_per_node) for each, leg in there]
+    written = max(replicas * print_.disk_gib(cloud) for print_, replicas in prints)
+    return disk_for(cloud, Decimal(written + sum(print_.fetched_gib for print_, _ in prints)))
 
 
 def with_room(placements: Sequence[Placement]) -> list[Placement]:

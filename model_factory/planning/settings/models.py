@@ -11,7 +11,7 @@ from model_factory.planning.settings.problems import show
 from model_factory.planning.settings.reading import Finding, check
 from model_factory.planning.settings.rules import Rules
 from model_factory.planning.settings.sections import MODELS, MODELS_MAX, ModelConfig, ModelSettings
-from model_factory.planning.settings.serving import Hardware, Serving
+from model_factory.planning.settings.serving import Footprint, Hardware, Serving
 from model_factory.planning.settings.yamlfile import Secure
 
 _STAND_IN_MODEL: Final = {
@@ -60,13 +60,14 @@ def read_models(
 
 def complete(name: str, model: ModelConfig, sections: Sections, serving: Serving) -> ModelSettings:
     """The model with what its keys leave to others filled in."""
-    runtime = serving.runtimes.get(model.runtime)
+    runtime, route = serving.runtimes.get(model.runtime), serving.routes.get(model.weights.scheme)
     filled = {
         "name": name,
         "clouds": clouds_of(model, sections),
         "sites": dict(sorted(model.sites.items())),
         "labels": dict(sorted(model.labels.items())),
         "hardware": runtime.hardware(model.args) if runtime is not None else Hardware(),
+        "footprint": route.footprint(model.weights_gib) if route is not None else Footprint(),
     }
     return ModelSettings.model_construct(None, **{**dict(model), **filled})
 

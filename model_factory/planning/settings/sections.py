@@ -35,7 +35,7 @@ from model_factory.planning.settings.fields import (
 from model_factory.planning.settings.gcp import GcpSettings
 from model_factory.planning.settings.problems import Problem
 from model_factory.planning.settings.rules import Rules
-from model_factory.planning.settings.serving import Hardware
+from model_factory.planning.settings.serving import Footprint, Hardware
 from model_factory.planning.settings.stackfile import StackFile
 
 C = TypeVar("C", bound=CloudSettings)
@@ -79,6 +79,8 @@ class Weights(Value, frozen=True):
     """Their place, as `bucket://path` (the stack's own bucket of that cloud) or `hf://owner/model`."""
     revision: Text | None = None
     """A version that never changes: a commit for `hf://` (required there), an object version or folder in a bucket."""
+    size_gib: Annotated[Decimal, Between("0.01", "4000")] | None = None
+    """Their size: disks of nodes hold them where they are fetched, and what mounts them is sized by it. Left out: gpuMemoryGib."""
 
     @property
     def scheme(self) -> str:
@@ -136,6 +138,11 @@ class ModelConfig(Value, frozen=True):
     """Labels and tags on what belongs to this model, besides the stack's; residency rules read them."""
 
     @property
+    def weights_gib(self) -> Decimal:
+        """The size of its weights; where that is not said, the accelerator memory, which has to hold them."""
+        return self.weights.size_gib or self.gpu_memory_gib
+
+    @property
     def ladder(self) -> tuple[CapacityType, ...]:
         """The kinds of capacity that it asks for, the preferred one first."""
         return self.capacity or (("spot", "on-demand") if self.spot else ("on-demand",))
@@ -143,10 +150,11 @@ class ModelConfig(Value, frozen=True):
 
 class ModelSettings(ModelConfig, frozen=True):
     """A model of the catalogue with its name (a DNS label of at most 40 characters), and with what its keys leave to others filled in:
-    clouds, and the hardware that its server needs."""
+    clouds, the hardware that its server needs, and what a replica takes of its node besides."""
 
     name: str
     hardware: Hardware = Hardware()
+    footprint: Footprint = Footprint()
 
 
 class LocalSettings(Value, frozen=True):

@@ -5,10 +5,10 @@ The values are registries of `components`, which stands above planning: whoever 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from model_factory.facts.clouds import Cloud
 
@@ -21,6 +21,38 @@ class Hardware:
     """The least that it has kernels for: https://developer.nvidia.com/cuda-gpus"""
     formats: frozenset[str] = frozenset()
     """Number formats that it computes in, as bf16."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What runs in a replica's Pod beside its server requests."""
+
+    cpu: Decimal
+    memory_gib: Decimal
+    scratch_gib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a replica takes of its node besides what its model's keys ask for."""
+
+    scratch_gib: int = 20
+    """Of the node's disk, for what the server writes: compiled kernels and caches, and the weights where it fetches them."""
+    fetched_gib: int = 0
+    """Of the node's disk, once for all replicas there: weights that the node fetches."""
+    beside: Mapping[Cloud, Beside] = field(default_factory=dict[Cloud, Beside])
+    """By cloud, since each mounts in its own way; nothing where nothing runs there."""
+
+    def beside_in(self, cloud: Cloud) -> Beside:
+        """What runs beside the server in a cloud."""
+        return self.beside.get(cloud, _NOTHING)
+
+    def disk_gib(self, cloud: Cloud) -> int:
+        """Of the node's disk for each replica."""
+        return self.scratch_gib + self.beside_in(cloud).scratch_gib
+
+
+_NOTHING: Final = Beside(Decimal(0), Decimal(0), 0)
 
 
 class RuntimeRules(Protocol):
@@ -86,6 +118,11 @@ class RouteRules(Protocol):
     @property
     def warning(self) -> str:
         """What a user of it should know; empty for nothing."""
+        ...
+
+    @property
+    def footprint(self) -> Callable[[Decimal], Footprint]:
+        """What replicas with so many GiB of weights take of their node."""
         ...
 
     def refuse(self, path: str, revision: str | None, /) -> Iterator[tuple[str, str]]:

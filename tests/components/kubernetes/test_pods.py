@@ -17,12 +17,14 @@ from components.kubernetes.nodes import pools_by_rank
 from components.kubernetes.pod import PodParts, memory_quantity, pod_spec
 from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.runtimes.runtime import filled
-from components.kubernetes.weights import weights_of
+from components.kubernetes.weights import ROUTES, weights_of
 from components.kubernetes.weights.gcs import GcsBuckets
 from components.kubernetes.weights.s3 import S3Buckets
+from model_factory.graph.pods import requests_of
 from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 from tests.components.kubernetes.placed import placed
+from tests.graph.declared import held
 
 # kubernetes.io/docs/concepts/security/pod-security-standards, restricted: the kinds of volumes that may be used.
 RESTRICTED_VOLUMES = {
@@ -256,6 +258,55 @@ class TestDeployments:
         for name, asks in (("embeddings", True), ("assistant", False)):
             annotations = deployments[name].inputs["spec"]["template"]["metadata"]["annotations"]
             assert ("gke-gcsfuse/volumes" in annotations) is asks
+
+
+class TestScratch:
+    """What a Pod writes is asked for: a node without the room would take it, and evict it when the disk is full."""
+
+    def asked(self, **changes: Any) -> tuple[str, str]:
+        model = a_model(**changes)
+        route = ROUTES[model.weights.scheme]
+        spec = spec_of(model.model_copy(update={"footprint": route.footprint(model.weights_gib)}))
+        (container,) = spec["containers"]
+        (scratch,) = [each for each in spec["volumes"] if each["name"] == "scratch"]
+        return container["resources"]["requests"]["ephemeral-storage"], scratch["empty_dir"]["size_limit"]
+
+    def test_of_fetched_weights_holds_them(self) -> None:
+        hub = {"uri": "hf://owner/m", "revision": "a" * 40}
+        assert self.asked(weights={**hub, "size_gib": 200}) == ("240Gi", "240Gi")
+        assert self.asked(weights=hub, gpu_memory_gib=80) == ("108Gi", "108Gi"), "the GPUs must hold them, too"
+
+    def test_of_mounted_weights_does_not(self) -> None:
+        assert self.asked(weights={"uri": "bucket://m", "size_gib": 200}) == ("20Gi", "20Gi")
+
+
+class TestMountsOfCloudStorage:
+    def test_are_sized_for_the_weights_and_not_limited(self) -> None:
+        def notes(size_gib: int) -> Mapping[str, str]:
+            model = a_model(weights={"uri": "bucket://m", "size_gib": size_gib})
+            return weights_of(model, BUCKETS["gcp"]).pod_annotations
+
+        assert notes(140) == {
+            "gke-gcsfuse/volumes": "true",
+            "gke-gcsfuse/cpu-request": "250m",
+            "gke-gcsfuse/cpu-limit": "0",
+            "gke-gcsfuse/memory-request": "2816Mi",
+            "gke-gcsfuse/memory-limit": "0",
+            "gke-gcsfuse/ephemeral-storage-request": "1Gi",
+            "gke-gcsfuse/ephemeral-storage-limit": "0",
+        }
+        assert notes(1)["gke-gcsfuse/memory-request"] == "768Mi"
+        assert notes(4000)["gke-gcsfuse/memory-request"] == "4096Mi"
+
+    @pytest.mark.parametrize("scheme", ["bucket", "gs"])
+    def test_count_in_the_plan_what_the_pod_will_have(self, run: Any, scheme: str) -> None:
+        model = a_model(weights={"uri": f"{scheme}://owner/m", "size_gib": 140})
+        seen = run(lambda: served(model, buckets=BUCKETS["gcp"]))
+        deployment = seen.one("apps/v1:Deployment")
+        asked = requests_of(held(deployment.type, deployment.inputs))
+        beside = ROUTES[scheme].footprint(model.weights_gib).beside_in("gcp")
+        assert asked.cpu == Decimal(model.cpu) + beside.cpu
+        assert asked.memory_gib == model.memory_gib + beside.memory_gib
 
 
 class TestVersionedWeights:

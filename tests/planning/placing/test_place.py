@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from model_factory.facts.catalogue import Rejected, catalogue
+from model_factory.facts.nodes import LEAST_DISK_GIB
 from model_factory.facts.offer import Offer
 from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.market import Market
@@ -37,6 +38,37 @@ def settings_of(models: dict[str, dict[str, Any]], **aws: Any) -> Settings:
 
 def planned(models: dict[str, dict[str, Any]], offers: Sequence[Offer] = OFFERS, **aws: Any) -> Plan:
     return place(settings_of(models, **aws), Market.of(offers))
+
+
+class TestBesideTheServer:
+    """What a Pod has beside its server, and writes, is there when a machine is chosen."""
+
+    HUB = {"uri": "hf://owner/m", "revision": "a" * 40}  # noqa: RUF012 (not changed)
+
+    def on_gcp(self, **changes: Any) -> Plan:
+        models = {"m": {**BASE, "runtime": "vllm", "accelerators": ["l4"], "clouds": ["gcp"], **changes}}
+        return place(from_config({**STACK["config"], "model-factory:models": models}, stack="dev"), Market.of(OFFERS))
+
+    def test_a_replica_that_mounts_on_gke_needs_room_for_the_container_that_does(self) -> None:
+        tight = {"gpuMemoryGib": 16, "memoryGib": 12.5}
+        mounted, fetched = (self.on_gcp(**tight, weights=weights) for weights in ({"uri": "bucket://m"}, self.HUB))
+        assert fetched.placements[0].first.offer.machine_type == "g2-standard-4"
+        assert mounted.placements[0].first.offer.machine_type != "g2-standard-4"
+
+    def test_fewer_replicas_share_a_node_than_without_it(self) -> None:
+        cut = {"gpuMemoryGib": 16, "cpu": 1, "memoryGib": 43.5, "machineTypes": ["g2-standard-24"]}
+        mounted, fetched = (self.on_gcp(**cut, weights=weights) for weights in ({"uri": "bucket://m"}, self.HUB))
+        assert [each.placements[0].first.replicas_per_node for each in (fetched, mounted)] == [2, 1]
+
+    @pytest.mark.parametrize("cloud", ["aws", "gcp"])
+    def test_the_disk_of_a_node_holds_the_weights_of_every_replica_there(self, cloud: str) -> None:
+        size = {"aws": "g6.12xlarge", "gcp": "g2-standard-48"}[cloud]
+        large = {**self.HUB, "sizeGib": 100}
+        made = self.on_gcp(clouds=[cloud], gpuMemoryGib=16, cpu=2, memoryGib=20, machineTypes=[size], weights=large)
+        (placed,), (pool,) = made.placements, made.pools
+        assert placed.first.replicas_per_node == 4
+        assert pool.disk_gib > 4 * 100 + 4 * 20
+        assert self.on_gcp(clouds=[cloud], weights={"uri": "bucket://m"}).pools[0].disk_gib == LEAST_DISK_GIB
 
 
 class TestCheapestFit:
