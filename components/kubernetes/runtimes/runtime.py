@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -74,6 +75,9 @@ class Runtime:
     format: str = ""
     """Number format that it computes in unless `format_flag` says another; empty where the model's file decides, and any GPU can."""
     format_flag: str = ""
+    memory_share: Decimal = Decimal(1)
+    """The part of a GPU's memory that it takes unless `memory_flag` says another."""
+    memory_flag: str = ""
     format_names: Mapping[str, str] = field(default_factory=dict[str, str])
     """Values of `format_flag` → format; any other value stands for `format`."""
 
@@ -112,13 +116,28 @@ class Runtime:
         return f"{path}/{revision}" if self.versioned and is_version(revision) else path
 
     def hardware(self, args: Sequence[str], /) -> Hardware:
-        """What it asks of a GPU when a model adds `args`, where a flag's value stands behind a = or is the next one; the last one counts."""
-        chosen = self.format
-        for given, following in zip(args, [*args[1:], ""], strict=False):
-            flag, joined, value = given.partition("=")
-            if self.format_flag and flag.replace("_", "-") == self.format_flag:
-                chosen = self.format_names.get(value if joined else following, self.format)
-        return Hardware(self.compute_capability, frozenset({chosen} - {""}))
+        """What it asks of a GPU when a model adds `args`."""
+        given = last_value(args, self.format_flag)
+        chosen = self.format if given is None else self.format_names.get(given, self.format)
+        share = last_value(args, self.memory_flag) or ""
+        return Hardware(
+            compute_capability=self.compute_capability,
+            formats=frozenset({chosen} - {""}),
+            memory_share=Decimal(share)
+            if re.fullmatch(r"(0?\.\d{1,6}|1(\.0{1,6})?)", share, re.ASCII)
+            else self.memory_share,
+            memory_flag=self.memory_flag,
+        )
+
+
+def last_value(args: Sequence[str], flag: str) -> str | None:
+    """The value of a flag, behind a = or as the next argument; of several the last one, as servers take it. None where it is not given."""
+    found = None
+    for argument, following in zip(args, [*args[1:], ""], strict=False):
+        name, joined, value = argument.partition("=")
+        if flag and name.replace("_", "-") == flag:
+            found = value if joined else following
+    return found
 
 
 def is_version(revision: str | None) -> bool:

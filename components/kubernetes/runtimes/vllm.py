@@ -44,6 +44,9 @@ RUNTIME = Runtime(
     scale_down_seconds=900,
     # docs.vllm.ai, getting_started/installation/gpu: 7.5 or higher.
     compute_capability=Decimal("7.5"),
+    # docs.vllm.ai, cli/serve: of all memory that a process can use.
+    memory_share=Decimal("0.9"),
+    memory_flag="--gpu-memory-utilization",
     # Weights of today's models are in it, and `auto` follows the weights.
     format="bf16",
     format_flag="--dtype",

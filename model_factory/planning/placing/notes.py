@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from model_factory.facts.packing import nodes_for
 from model_factory.planning.placing.candidates import candidates
@@ -14,6 +15,9 @@ from model_factory.planning.settings.problems import Problem
 from model_factory.planning.settings.sections import MODELS, ModelSettings, Settings
 
 GPUS_OF_A_REPLICA = (1, 2, 4, 8, 16)
+_MOST_SHARE = Decimal("0.95")
+"""Of an accelerator's memory, what a server can take and leave room for the rest of its process."""
+_TENTH, _HUNDREDTH = Decimal("0.1"), Decimal("0.01")
 
 
 def moved(
@@ -80,6 +84,19 @@ def unsold(settings: Settings, placements: Iterable[Placement]) -> Iterator[Prob
                 )
                 message = f"{where}; it runs there as {' and '.join(ways)}"
                 yield settings.where.problem((MODELS, each.model.name, "capacity"), message)
+
+
+def held_back(settings: Settings, placements: Iterable[Placement]) -> Iterator[Problem]:
+    """Models that ask for more accelerator memory than their server takes of what it is given."""
+    for each in placements:
+        model, leg, hardware = each.model, each.first, each.model.hardware
+        given = leg.offer.usable_gib_per_accelerator * leg.share.count
+        taken = (given * hardware.memory_share).quantize(_TENTH, ROUND_DOWN)
+        if model.gpu_memory_gib > taken and hardware.memory_flag:
+            share = (model.gpu_memory_gib / given).quantize(_HUNDREDTH, ROUND_UP)
+            more = f"append {hardware.memory_flag}={share} to args" if share <= _MOST_SHARE else "take more GPUs"
+            message = f"its server takes {hardware.memory_share:f} of the {given:.1f} GiB that {leg.share.count} {leg.offer.accelerator} in {each.site} has to use, and {model.gpu_memory_gib:f} are asked for; {more}, or write gpuMemoryGib: {taken.normalize():f}"
+            yield settings.where.problem((MODELS, model.name, "gpuMemoryGib"), message)
 
 
 def _idle_gpus(

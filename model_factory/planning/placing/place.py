@@ -17,7 +17,7 @@ from model_factory.planning.placing.keep import Kept, keep_at, locked_pools
 from model_factory.planning.placing.lacking import lacking
 from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.market import Market
-from model_factory.planning.placing.notes import gone, moved, unsold, unused
+from model_factory.planning.placing.notes import gone, held_back, moved, unsold, unused
 from model_factory.planning.placing.plan import Placement, Plan, Site, site_of
 from model_factory.planning.placing.pools import cramped, pools_of, renamed, with_pools, with_room
 from model_factory.planning.placing.sold import (
@@ -142,6 +142,7 @@ def place(
         *unsold(settings, named),
         *cramped(settings, named),
         *lacking(settings, named, pools),
+        *held_back(settings, named),
         *unused(settings, market, named, pools),
     ]
     return Plan(tuple(named), pools, tuple(notes))

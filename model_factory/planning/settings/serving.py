@@ -21,6 +21,10 @@ class Hardware:
     """The least that it has kernels for: https://developer.nvidia.com/cuda-gpus"""
     formats: frozenset[str] = frozenset()
     """Number formats that it computes in, as bf16."""
+    memory_share: Decimal = Decimal(1)
+    """The part of an accelerator's usable memory that it takes."""
+    memory_flag: str = ""
+    """The argument that says another part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,21 @@ class TestBesideTheServer:
         mounted, fetched = (self.on_gcp(**cut, weights=weights) for weights in ({"uri": "bucket://m"}, self.HUB))
         assert [each.placements[0].first.replicas_per_node for each in (fetched, mounted)] == [2, 1]
 
+    @pytest.mark.parametrize(
+        ("gib", "args", "told"),
+        [
+            (19, [], ""),
+            (20, [], "append --gpu-memory-utilization=0.91 to args, or write gpuMemoryGib: 19.8"),
+            (20, ["--gpu-memory-utilization=0.95"], ""),
+            (22, [], "take more GPUs, or write gpuMemoryGib: 19.8"),
+        ],
+    )
+    def test_memory_that_the_server_does_not_take_is_told(self, gib: int, args: list[str], told: str) -> None:
+        made = self.on_gcp(gpuMemoryGib=gib, args=args)
+        assert made.placements[0].first.offer.accelerator == "l4"
+        found = [each.message for each in made.notes if each.key == "model-factory:models.m.gpuMemoryGib"]
+        assert [told in each for each in found] == ([True] if told else [])
+
     @pytest.mark.parametrize("cloud", ["aws", "gcp"])
     def test_the_disk_of_a_node_holds_the_weights_of_every_replica_there(self, cloud: str) -> None:
         size = {"aws": "g6.12xlarge", "gcp": "g2-standard-48"}[cloud]
