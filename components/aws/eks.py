@@ -175,7 +175,7 @@ class EksCluster(pulumi.ComponentResource):
                 "kubernetes_version": settings.kubernetes_version,
                 "node_role_arn": node_role.arn,
                 "subnet_ids": args["vpc_subnet_ids"],
-                "shape": system_pool_shape(settings.system_machine_type, settings.system_nodes_total),
+                "shape": system_pool_shape(settings.system_machine_type, settings.system_nodes),
                 "running": None,
                 "tags": tags,
                 "machine_tags": args["machine_tags"],

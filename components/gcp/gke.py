@@ -8,7 +8,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components.gcp.network import PODS_RANGE, SERVICES_RANGE
-from components.gcp.node_pool import ZONES_OF_A_REGIONAL_CLUSTER, GkeNodePool
+from components.gcp.node_pool import GkeNodePool
 from components.kubernetes.nodes import SYSTEM_POOL, system_pool_shape
 from components.names import fit_auto_named
 from model_factory.graph.names import fit
@@ -127,9 +127,7 @@ class GkeCluster(pulumi.ComponentResource):
                 "zones": [],
                 "cluster_name": cluster.name,
                 "service_account": nodes.email,
-                "shape": system_pool_shape(
-                    settings.system_machine_type, settings.system_nodes_per_zone * ZONES_OF_A_REGIONAL_CLUSTER
-                ),
+                "shape": system_pool_shape(settings.system_machine_type, settings.system_nodes),
                 "labels": labels,
             },
             child,

@@ -35,7 +35,8 @@ class GcpNetworkArgs(TypedDict):
 class GcpNetwork(pulumi.ComponentResource):
     """A custom-mode network: in each region a subnet and NAT for nodes without public addresses, and a logged deny-all.
 
-    GKE adds the firewall rules that its clusters need; nothing else may come in.
+    GKE adds the firewall rules that its clusters need; nothing else may come in. Another range for Pods or Services replaces the subnet, and
+    with it the cluster.
     """
 
     network_id: pulumi.Output[str]
@@ -82,7 +83,11 @@ class GcpNetwork(pulumi.ComponentResource):
                     "flow_sampling": 0.1,
                     "metadata": "INCLUDE_ALL_METADATA",
                 },
-                opts=child,
+                # Google neither changes a range that a cluster uses (cloud.google.com/vpc/docs/alias-ip), nor has a second subnet beside
+                # the first with one of its ranges: both go, the cluster first.
+                opts=pulumi.ResourceOptions(
+                    parent=self, replace_on_changes=["secondaryIpRanges"], delete_before_replace=True
+                ),
             )
             router = gcp.compute.Router(regional, project=project, region=ranges.region, network=network.id, opts=child)
             gcp.compute.RouterNat(

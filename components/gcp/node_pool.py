@@ -11,10 +11,10 @@ from components.kubernetes.nodes import NodePoolShape
 from components.names import fit_auto_named
 from model_factory.facts.gcp.accelerators import gke_accelerator_type
 from model_factory.facts.gcp.disks import boot_disk
+from model_factory.graph.pools.gke import ZONES_OF_A_REGION
 from model_factory.planning.settings.cloud import Reservation
 
 POOL_NAME_LIMIT = 40
-ZONES_OF_A_REGIONAL_CLUSTER = 3
 
 
 class GkeNodePoolArgs(TypedDict):
@@ -50,7 +50,7 @@ class GkeNodePool(pulumi.ComponentResource):
             project=args["project"],
             location=args["region"],
             node_locations=list(zones) if zones else None,
-            initial_node_count=-(-shape.initial_nodes // (len(zones) or ZONES_OF_A_REGIONAL_CLUSTER)),
+            initial_node_count=-(-shape.initial_nodes // (len(zones) or ZONES_OF_A_REGION)),
             autoscaling={
                 "total_min_node_count": shape.min_nodes,
                 "total_max_node_count": shape.max_nodes,

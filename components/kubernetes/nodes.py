@@ -10,7 +10,7 @@ from components.names import fit
 from model_factory.facts.offer import CapacityType
 from model_factory.graph.accelerators import NVIDIA
 from model_factory.planning.placing.plan import Pool
-from model_factory.planning.settings.cloud import Reservation
+from model_factory.planning.settings.cloud import SYSTEM_GROWTH, Reservation
 
 POOL_LABEL = "model-factory/pool"
 ACCELERATOR_LABEL = "model-factory/accelerator"
@@ -114,16 +114,13 @@ def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
 
 
 def system_pool_shape(machine_type: str, nodes: int) -> NodePoolShape:
-    """The pool for DNS, metrics and controllers: on-demand, so that a spot wave leaves the cluster's own parts running.
-
-    It may grow to twice its size.
-    """
+    """The pool for DNS, metrics and controllers: on-demand, so that a spot wave leaves the cluster's own parts running."""
     return NodePoolShape(
         name=SYSTEM_POOL,
         machine_type=machine_type,
         capacity_type="on-demand",
         min_nodes=nodes,
-        max_nodes=2 * nodes,
+        max_nodes=SYSTEM_GROWTH * nodes,
         initial_nodes=nodes,
         disk_gib=50,
         labels={**pool_labels(SYSTEM_POOL), CAPACITY_LABEL: "on-demand"},

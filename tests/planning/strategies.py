@@ -117,7 +117,7 @@ def _reserve(draw: Draw, config: StackDict, number: int, model: StackDict) -> No
 
 @st.composite
 def _aws(draw: Draw, regions: list[str]) -> StackDict:
-    prefix = draw(st.integers(16, 20))
+    prefix = draw(st.integers(16, 18))  # for all nodes that a drawn stack may have
     full: StackDict = {
         "regions": regions,
         "vpcCidr": f"10.{draw(st.integers(0, 30))}.0.0/{prefix}",
@@ -137,7 +137,7 @@ def _gcp(draw: Draw, regions: list[str]) -> StackDict:
     full: StackDict = {
         "regions": regions,
         "subnetCidr": f"10.{draw(st.integers(64, 90))}.0.0/{draw(st.integers(16, 24))}",
-        "podsCidr": f"10.{draw(st.integers(128, 200))}.0.0/{draw(st.integers(16, 20))}",
+        "podsCidr": f"10.{draw(st.sampled_from(range(128, 200, 4)))}.0.0/{draw(st.integers(14, 16))}",
         "servicesCidr": f"10.{draw(st.integers(96, 120))}.0.0/{draw(st.integers(16, 24))}",
         "systemNodes": draw(st.integers(1, 3)),
         # Each machine of these regions is sold in one of their zones b and c.

@@ -131,3 +131,20 @@ class TestSizes:
         stack.factory("up", "--yes")
         assert (size(models), size(system)) == ((0, 2, 2), (1, 1, 2))
         assert steps(stack) == []
+
+
+class TestRanges:
+    def test_another_range_of_pods_replaces_subnet_and_cluster_the_old_ones_first(self, stack: LocalStack) -> None:
+        stack.edit(only("gcp", "text-classifier"))
+        stack.factory("up", "--yes")
+
+        def pods(config: dict[str, Any]) -> None:
+            config["model-factory:gcp"]["podsCidr"] = "10.160.0.0/16"
+
+        stack.edit(pods)
+        replaced = [type_of(step) for step in steps(stack) if step["op"] == "create-replacement"]
+        assert {"gcp:compute/subnetwork:Subnetwork", "gcp:container/cluster:Cluster"} <= set(replaced)
+        stack.factory("up", "--yes")
+        clusters = stack.gcp("container", "v1").projects().locations().clusters()
+        (cluster,) = clusters.list(parent="projects/model-factory-dev/locations/-").execute()["clusters"]
+        assert cluster["clusterIpv4Cidr"] == "10.160.0.0/16"

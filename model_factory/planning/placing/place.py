@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from model_factory.planning.placing.addresses import short_of_addresses
 from model_factory.planning.placing.candidates import Source, candidates, legs_of
 from model_factory.planning.placing.fit import Need, need_of
 from model_factory.planning.placing.keep import Kept, keep_at, locked_pools
@@ -133,7 +134,7 @@ def place(
     placements.sort(key=lambda each: (each.model.name, each.site))
     named = with_room(with_pools(placements, lock))
     pools, short = pools_of(settings, named)
-    if short:
+    if short := [*short, *short_of_addresses(settings, named, pools)]:
         raise PlanError(short)
     notes = [
         *(note for ask in asks for note in moved(settings, ask.model, named, kept[ask.model.name])),

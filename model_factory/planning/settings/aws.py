@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar, Final, cast
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from model_factory.facts.aws import AWS
 from model_factory.facts.aws.kubernetes import DEFAULT_VERSION, EksVersion
 from model_factory.facts.aws.logs import RETENTION_DAYS
-from model_factory.planning.settings.cloud import CloudSettings, Endpoints, shifted
-from model_factory.planning.settings.fields import MANY, AllowedCidr, Among, PrivateCidr, Text, Within, sized
+from model_factory.planning.settings.cloud import SYSTEM_SERVICES, CloudSettings, Endpoints, Room, addresses, shifted
+from model_factory.planning.settings.fields import MANY, AllowedCidr, Among, PrivateCidr, Text, Within, refuse, sized
 from model_factory.planning.settings.problems import nearest
 from model_factory.planning.settings.provider_keys import aws_endpoints
 from model_factory.planning.settings.reading import Finding, decoded
 from model_factory.planning.settings.yamlfile import KeyPath
 
 _ENDPOINTS = "aws:endpoints"
+# docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
+_RESERVED_OF_A_SUBNET: Final = 5
+# github.com/aws/amazon-vpc-cni-k8s/blob/master/docs/eni-and-ip-target.md: a node keeps one interface full of addresses beside the one in use.
+# Machines with GPUs and those of systems have 10 on each or more (docs.aws.amazon.com/AWSEC2/latest/UserGuide/AvailableIpPerENI.html).
+_ADDRESSES_OF_A_NODE: Final = 20
+# docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
+_SERVICE_HOMES: Final = tuple(ipaddress.IPv4Network(each) for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+
+
+def _service_cidr(value: str) -> str:
+    if not any(ipaddress.IPv4Network(value).subnet_of(home) for home in _SERVICE_HOMES):
+        raise refuse(
+            "cidr", f"{value} is none that EKS takes for Services; take it from {', '.join(map(str, _SERVICE_HOMES))}"
+        )
+    return value
 
 
 class AwsSettings(CloudSettings, frozen=True):
@@ -46,7 +62,9 @@ class AwsSettings(CloudSettings, frozen=True):
         "10.0.0.0/16"
     )
     """Range of the first region's network; further regions take the ranges of the same size that follow it."""
-    service_cidr: Annotated[PrivateCidr, sized(12, 24, "every Service gets an address")] = "172.20.0.0/16"
+    service_cidr: Annotated[
+        PrivateCidr, AfterValidator(_service_cidr), sized(12, 24, "every Service gets an address")
+    ] = "172.20.0.0/16"
     """Range of Kubernetes Services, inside the clusters only."""
     endpoint_public_access_cidrs: Annotated[tuple[AllowedCidr, ...], Field(max_length=40)] = ()
     """Ranges that may reach the control plane from outside, 40 at most. Empty: it can be reached from the network only."""
@@ -56,6 +74,17 @@ class AwsSettings(CloudSettings, frozen=True):
     def vpc_cidr_of(self, region: str) -> str:
         """The range of `region`'s network."""
         return shifted(self.vpc_cidr, self.regions.index(region))
+
+    @property
+    def system_nodes(self) -> int:
+        return self.system_nodes_total
+
+    def rooms(self) -> Iterator[Room]:
+        private = self.ZONES_LEAST * (addresses(self.vpc_cidr) // 4 - _RESERVED_OF_A_SUBNET)
+        yield Room(
+            "vpc_cidr", "nodes", private // _ADDRESSES_OF_A_NODE, f"each takes {_ADDRESSES_OF_A_NODE} addresses or more"
+        )
+        yield Room("service_cidr", "models", addresses(self.service_cidr) - SYSTEM_SERVICES, "each has a Service")
 
     @classmethod
     def read_endpoints(cls, config: Mapping[str, object]) -> Endpoints:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, ClassVar, Self
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -26,6 +27,12 @@ Right = Callable[..., bool]
 """Are all fields of these names as the user wrote them?"""
 Told = Callable[[str], str]
 """The text of a provider's key, as `aws:region`; empty where it is not set."""
+
+
+SYSTEM_GROWTH: Final = 2
+"""The pool of the system may grow to so many times its size."""
+SYSTEM_SERVICES: Final = 10
+"""Services that a cluster has without any model: its API, DNS, metrics and what GKE and EKS bring."""
 
 
 class Value(BaseModel, frozen=True):
@@ -51,6 +58,17 @@ class Reservation(Value, frozen=True):
     """Type of its machines."""
     machines: Annotated[int, Within(1, 1000)]
     """How many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one range has addresses for, in each region."""
+
+    field: str
+    of: Literal["nodes", "models"]
+    most: int
+    why: str
+    """How the addresses are used up."""
 
 
 class CloudSettings(Value, frozen=True):
@@ -79,6 +97,15 @@ class CloudSettings(Value, frozen=True):
     """Machine of the nodes that carry everything but models."""
     reservations: Annotated[tuple[Reservation, ...], MANY] = ()
     """Machines reserved here, for models whose capacity names reserved: `targeted` ones at AWS, with `--require-specific-reservation` at Google Cloud, or others take them."""
+
+    @property
+    def system_nodes(self) -> int:
+        """The nodes of a region that carry everything but models, when nothing grows."""
+        raise NotImplementedError
+
+    def rooms(self) -> Iterator[Room]:
+        """What the ranges hold; they are the same size in every region."""
+        raise NotImplementedError
 
     @classmethod
     def key(cls) -> str:
@@ -222,6 +249,11 @@ def twice(place: KeyPath, names: Sequence[str]) -> Iterator[Finding]:
     for index, name in enumerate(names):
         if name in names[:index]:
             yield (*place, index), f"{name} is there twice; keep one"
+
+
+def addresses(cidr: str) -> int:
+    """How many there are in a range."""
+    return ipaddress.IPv4Network(cidr).num_addresses
 
 
 def shifted(cidr: str, steps: int) -> str:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
 from model_factory.facts.gcp import GCP
 from model_factory.facts.gcp.kubernetes import DEFAULT_VERSION, GKE_VERSIONS, GkeChannel, GkeVersion
-from model_factory.planning.settings.cloud import CloudSettings, Endpoints, Right, Told, shifted
+from model_factory.graph.pools.gke import ZONES_OF_A_REGION
+from model_factory.planning.settings.cloud import (
+    SYSTEM_SERVICES,
+    CloudSettings,
+    Endpoints,
+    Right,
+    Room,
+    Told,
+    addresses,
+    shifted,
+)
 from model_factory.planning.settings.fields import (
     MANY,
     PROJECT_ID,
@@ -24,6 +34,11 @@ from model_factory.planning.settings.fields import (
 from model_factory.planning.settings.problems import show
 from model_factory.planning.settings.reading import Finding
 from model_factory.planning.settings.yamlfile import KeyPath
+
+# cloud.google.com/vpc/docs/subnets#unusable-ip-addresses-in-every-subnet
+_RESERVED_OF_A_SUBNET: Final = 4
+# cloud.google.com/kubernetes-engine/docs/how-to/flexible-pod-cidr: a /24 for a node of 110 Pods, the default.
+_PODS_OF_A_NODE: Final = 256
 
 
 class GcpSettings(CloudSettings, frozen=True):
@@ -82,6 +97,15 @@ class GcpSettings(CloudSettings, frozen=True):
     def control_plane_cidr_of(self, region: str) -> str:
         """The control plane's range in `region`."""
         return shifted(self.control_plane_cidr, self.regions.index(region))
+
+    @property
+    def system_nodes(self) -> int:
+        return self.system_nodes_per_zone * ZONES_OF_A_REGION
+
+    def rooms(self) -> Iterator[Room]:
+        yield Room("subnet_cidr", "nodes", addresses(self.subnet_cidr) - _RESERVED_OF_A_SUBNET, "each takes an address")
+        yield Room("pods_cidr", "nodes", addresses(self.pods_cidr) // _PODS_OF_A_NODE, "each takes a /24 of it")
+        yield Room("services_cidr", "models", addresses(self.services_cidr) - SYSTEM_SERVICES, "each has a Service")
 
     @classmethod
     def read_endpoints(cls, config: Mapping[str, object]) -> Endpoints:

@@ -33,6 +33,9 @@ class TestSubnets:
         assert all(subnet.inputs["privateIpGoogleAccess"] for subnet in network.of(":Subnetwork"))
         assert {nat.inputs["region"] for nat in network.of(":RouterNat")} == {"us-central1", "europe-west4"}
 
+    def test_a_range_that_a_cluster_uses_is_not_changed_in_place(self, network: Any) -> None:
+        assert {subnet.replace_on_changes for subnet in network.of(":Subnetwork")} == {("secondaryIpRanges",)}
+
     def test_log_their_flows(self, network: Any) -> None:
         assert all("logConfig" in subnet.inputs for subnet in network.of(":Subnetwork"))
 

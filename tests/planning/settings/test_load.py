@@ -634,6 +634,12 @@ class TestValid:
         ]
         assert all(each.line > 1 for each in warned)
 
+    def test_eks_takes_services_from_fewer_ranges_than_networks(self, project: Project) -> None:
+        assert project.load(put("model-factory:aws/vpcCidr", "100.64.0.0/16")).aws
+        (told,) = project.problems(put("model-factory:aws/serviceCidr", "100.64.0.0/16"))
+        assert told.key == "model-factory:aws.serviceCidr"
+        assert "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16" in told.message
+
     def test_metrics_that_nothing_serves_are_named_with_what_would(self, project: Project) -> None:
         (told,) = [each.message for each in project.load().warnings if each.key == "model-factory:models"]
         for model in project.load().models:
