@@ -200,6 +200,7 @@ def transformed(goal: Goal, inputs: Properties, options: resource_pb2.TransformR
         raise UnsupportedError(f"resource hooks ({label})")
     return replace(
         goal, inputs=inputs, dependencies=tuple(options.depends_on),
+        property_dependencies={**dict.fromkeys(inputs, ()), **goal.property_dependencies},
         protect=options.protect if options.HasField("protect") else None,
         ignore_changes=tuple(options.ignore_changes), replace_on_changes=tuple(options.replace_on_changes),
         version=options.version, provider=options.provider, plugin_download_url=options.plugin_download_url,

@@ -190,7 +190,8 @@ class Surveyor:
             return Step(Op.REFRESH, old, old, detailed={}), Op.SAME
         new = replace(new, id=found.id, init_errors=reasons, modified=now() if moved else old.modified)
         if old.external:
-            return Step(Op.REFRESH, old, new), Op.UPDATE if moved else Op.SAME
+            # Not ours to change, so only what it has become counts.
+            return Step(Op.REFRESH, old, new), Op.SAME if same(new.outputs, old.outputs) else Op.UPDATE
         # What `up` would have to do to undo the drift, read backwards: that is the drift.
         diff = instance.diff(new.urn, new.id, new.inputs, new.outputs, old.inputs, old.ignore_changes)
         if diff.changed is None:

@@ -175,7 +175,8 @@ class Run:
         step = self._steps[urn]
         if failed:
             old = self._planner.old(urn)
-            outputs = {**(old.outputs if old is not None else {}), **outputs}
+            known = {key: value for key, value in outputs.items() if not wire.is_unknown(value)}
+            outputs = {**(old.outputs if old is not None else {}), **(outputs if self._executor.preview else known)}
         self._set_outputs(step, outputs)
 
     async def _delete(self, step: Step) -> bool:

@@ -134,6 +134,77 @@ def test_a_last_run_comes_to_what_pulumi_says(bench: Bench, case: Case) -> None:
     assert work == (case.calls or ())
 
 
+def chain(**middle: Any) -> Program:
+    """first, middle with these inputs, last, which needs middle, and aside."""
+
+    def program() -> None:
+        first = Thing("first")
+        between = Thing("middle", middle, ResourceOptions(depends_on=[first]))
+        Thing("last", {"of": between.computed})  # type: ignore[attr-defined]
+        Thing("aside")
+
+    return program
+
+
+@dataclass(frozen=True)
+class Life:
+    """Runs of one stack, one after the other: a program, or an operation by its name. `kept`: the state's resources in the end, `there`
+    the objects, where they are others."""
+
+    runs: tuple[Program | str, ...]
+    steps: tuple[str, ...]
+    kept: str
+    there: str | None = None
+    fails: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+ALL = "aside first last middle"
+GO_ON = (("continue_on_error", True),)
+LIVES = {
+    "made": Life((chain(),), ("create aside", "create first", "create last", "create middle"), ALL),
+    "made and destroyed": Life((chain(), "destroy"), ("delete aside", "delete first", "delete last", "delete middle"), ""),
+    "nothing changed": Life((chain(), chain()), (), ALL),
+    "a failed create": Life((chain(fail="create"),), ("create aside", "create first", "create middle"), "aside first",
+                            fails=True, options=GO_ON),
+    "a failed create, mended": Life((chain(fail="create"), chain()), ("create last", "create middle"), ALL),
+    "a failed update": Life((chain(), chain(fail="update")), ("update middle",), ALL, fails=True),
+    "a failed update, mended": Life((chain(), chain(fail="update"), chain(size=2)), ("update middle",), ALL),
+    "not ready": Life((chain(initFail=True),), ("create aside", "create first", "create middle"), "aside first middle",
+                      fails=True, options=GO_ON),
+    "not ready, then it is": Life((chain(initFail=True), chain()), ("create last", "update middle"), ALL),
+    "a failed delete": Life((chain(fail="delete"), "destroy"), ("delete last", "delete middle"), "first middle", fails=True),
+    "a failed replacement": Life((chain(forceNew=1), chain(forceNew=2, fail="create")), ("create-replacement middle",), ALL, fails=True),
+    "a failed replacement, mended": Life(
+        (chain(forceNew=1), chain(forceNew=2, fail="create"), chain(forceNew=2)),
+        ("create-replacement middle", "delete-replaced middle", "replace middle", "update last"), ALL,
+    ),
+    "a replacement whose old object stays": Life(
+        (chain(forceNew=1, fail="delete"), chain(forceNew=2)),
+        ("create-replacement middle", "delete-replaced middle", "replace middle", "update last"), ALL, f"{ALL} middle", fails=True,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("life", LIVES.values(), ids=[name.replace(" ", "-") for name in LIVES])
+def test_a_life_ends_as_under_pulumi(bench: Bench, life: Life) -> None:
+    *before, last = life.runs
+    for run in before:
+        bench.run("up", run) if callable(run) else bench.run("destroy")
+    options = dict(life.options)
+    outcome = bench.run("up", last, **options) if callable(last) else bench.run("destroy", **options)
+    assert outcome.ok != life.fails, outcome.failures
+    # A run that fails may have begun what stands beside, or not.
+    happened = {f"{op} {name}" for op, name in bench.steps() if op != "same"}
+    beside = {"create aside", "delete aside"}
+    assert happened - beside == set(life.steps) - beside
+    assert set(life.kept.split()) - {"aside"} == bench.resources().keys() - {"aside"}
+    there = life.kept if life.there is None else life.there
+    assert sorted(str(item["name"]) for item in bench.cloud.objects.values() if item["name"] != "aside") == sorted(
+        name for name in there.split() if name != "aside"
+    )
+
+
 class TestAssets:
     def program(self, root: Path) -> Program:
         long = "folder/" * 12 + "n" * 90
@@ -272,6 +343,41 @@ class TestSecrets:
 
 def told_of_one(event: dict[str, Any]) -> bool:
     return "resOutputsEvent" in event and event["resOutputsEvent"]["metadata"]["urn"].endswith("::one")
+
+
+class TestSmallThings:
+    def test_an_object_that_is_only_read_has_changed_when_its_outputs_have(self, bench: Bench) -> None:
+        bench.cloud.objects["id-x"] = {"name": "x", "urn": "", "size": 3}
+        bench.up(lambda: Thing("x", {"size": None}, ResourceOptions(id="id-x")))
+        assert "update" not in bench.run("refresh").changes
+        bench.cloud.objects["id-x"]["size"] = 4
+        assert bench.run("refresh").changes["update"] == 1
+
+    def test_what_a_transform_adds_depends_on_nothing(self, bench: Bench) -> None:
+        def add(key: str) -> Callable[[pulumi.ResourceTransformArgs], pulumi.ResourceTransformResult]:
+            return lambda args: pulumi.ResourceTransformResult({**args.props, key: 1}, args.opts)
+
+        def program() -> None:
+            pulumi.runtime.register_resource_transform(add("everywhere"))
+            Thing("one", {"given": 1}, ResourceOptions(transforms=[add("here")]))
+
+        bench.up(program)
+        assert bench.resources()["one"].property_dependencies == {"given": (), "here": (), "everywhere": ()}
+
+    def test_a_stack_output_that_a_failure_left_unknown_keeps_its_value(self, ours: Bench) -> None:
+        """The CLI writes that it is not known."""
+
+        def program(fail: str) -> Program:
+            def body() -> None:
+                thing = Thing("one", {"forceNewZone": fail, "fail": fail})
+                pulumi.export("made", thing.computed)  # type: ignore[attr-defined]
+
+            return body
+
+        ours.up(program(""))
+        before = ours.run("preview", program("")).outputs
+        ours.run("up", program("create"), continue_on_error=True)
+        assert ours.snapshot().resources[0].outputs == before
 
 
 class TestDefaultProviders:
