@@ -117,6 +117,14 @@ def _no_failures(_cloud: object, _inputs: Properties) -> Iterable[Failure]:
     return ()
 
 
+Transition = Callable[[Properties, Properties], Iterable[Failure]]
+
+
+def any_change(_olds: Properties, _news: Properties) -> Iterable[Failure]:
+    """The transition of types whose objects take every change, or are replaced by it."""
+    return ()
+
+
 def nothing_found(_call: Call[S], _inputs: Properties) -> str | None:
     return None
 
@@ -177,6 +185,7 @@ class ResourceType(Generic[S]):
     find: the id of the object that a create with these inputs left behind when it was killed or its answer was lost, if it did.
     repeatable: a second create with these inputs makes no second object, since the cloud refuses its name or sets the same again.
     check: what is wrong with the inputs, without a call; unknown values pass.
+    transition: what is wrong with new inputs for an object that has old ones and stays (old, new); without a call, unknown values pass.
     refine: change the computed difference (conditional rules); gets old and new inputs.
     inputs_of: the inputs an object stands for, given the old inputs and the outputs (Read).
     """
@@ -190,6 +199,7 @@ class ResourceType(Generic[S]):
     find: Callable[[Call[S], Properties], str | None] = nothing_found
     repeatable: bool = False
     check: Callable[[S, Properties], Iterable[Failure]] = _no_failures
+    transition: Transition = any_change
     refine: Callable[[Properties, Properties, list[Change]], list[Change]] | None = None
     inputs_of: Callable[[Properties, Properties, Rules], Properties] = project
     rules: Rules = field(default_factory=Rules)

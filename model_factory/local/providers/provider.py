@@ -145,6 +145,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         if not failures:
             bare = _bare(inputs)
             failures += declared.check(self.session(cloud, bare), bare)
+        if olds and not failures and not any(change.replaces for change in self.changes(declared, olds, inputs)):
+            failures += declared.transition(_bare(olds), _bare(inputs))
         return inputs, failures
 
     def Diff(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:

@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from model_factory.graph import quantity
 from model_factory.local.clouds.kubernetes import control
-from model_factory.local.clouds.kubernetes.kinds import BUILT_IN_NAMESPACES, group_of, immutable_fields
+from model_factory.local.clouds.kubernetes.kinds import BUILT_IN_NAMESPACES, STORAGE, group_of, immutable_fields
 from model_factory.local.clouds.kubernetes.manifest import dump, files, load
 from model_factory.local.clouds.kubernetes.place import CRDS, MANIFESTS
 from model_factory.local.folders import make_private
+from model_factory.local.wire import Unknown
 
 _ATTEMPTS: Final = 100
 _NO_SEGMENT: Final = re.compile(r"[/\x00-\x1f\x7f]")
@@ -113,7 +115,7 @@ class Cluster:
         """Replace the object; creates it where it was deleted behind our back, as server-side apply does."""
         reference = self._begin(Reference.of(obj), "update")
         found = self._load(reference)
-        for field in _changed_immutable_fields(found or {}, obj):
+        for field in changed_immutable_fields(found or {}, obj):
             raise _refused(reference, "update", "Invalid", 422, f"{reference} is invalid: {field}: field is immutable")
         self._write(reference, obj, "update")
 
@@ -189,15 +191,20 @@ def _refused(reference: Reference, verb: str, reason: str, status: int, message:
     return ClusterError(reference.operation(verb), reason, status, message)
 
 
-def _changed_immutable_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def changed_immutable_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """The fields that an API server would not let change so; a claim's storage may only grow. What is not known yet passes."""
     if not old:
         return
     reference = Reference.of(new)
     for field in immutable_fields(reference.api_version, reference.kind, immutable=old.get("immutable") is True):
         before, after = _at(old, field), _at(new, field)
         kept = after is None and field == "spec.clusterIP"
-        if before != after and not kept:
+        if before != after and not kept and not isinstance(after, Unknown):
             yield field
+    if reference.kind == "PersistentVolumeClaim":
+        before, after = _at(old, STORAGE), _at(new, STORAGE)
+        if not isinstance(after, Unknown) and quantity.amount(after) < quantity.amount(before):
+            yield STORAGE
 
 
 def _at(obj: Mapping[str, Any], field: str) -> Any:

@@ -78,7 +78,12 @@ IMMUTABLE: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("apps", "DaemonSet"): _SELECTOR,
     ("apps", "ReplicaSet"): _SELECTOR,
     ("apps", "StatefulSet"): ("spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates"),
-    ("batch", "Job"): ("spec.selector", "spec.template", "spec.completions", "spec.completionMode"),
+    ("batch", "Job"): (
+        "spec.selector", "spec.template", "spec.completions", "spec.completionMode", "spec.backoffLimitPerIndex",
+        "spec.podFailurePolicy", "spec.successPolicy", "spec.managedBy",
+    ),
+    ("networking.k8s.io", "IngressClass"): ("spec.controller",),
+    ("node.k8s.io", "RuntimeClass"): ("handler",),
     ("rbac.authorization.k8s.io", "RoleBinding"): ("roleRef",),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): ("roleRef",),
     ("storage.k8s.io", "StorageClass"): ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"),
@@ -88,10 +93,13 @@ IMMUTABLE: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("", "ResourceQuota"): ("spec.scopes",),
     ("", "PersistentVolumeClaim"): (
         "spec.accessModes", "spec.selector", "spec.storageClassName", "spec.volumeName", "spec.volumeMode",
+        "spec.dataSource", "spec.dataSourceRef",
     ),
     ("", "Pod"): ("spec.nodeName", "spec.nodeSelector", "spec.serviceAccountName", "spec.restartPolicy", "spec.volumes"),
 }  # fmt: skip
 """Fields that the API server refuses to change, by API group and kind."""
+STORAGE: Final = "spec.resources.requests.storage"
+"""Of a claim: it grows, where its class lets it, and never shrinks: https://kubernetes.io/docs/concepts/storage/persistent-volumes/"""
 
 _FROZEN_DATA: Final = {
     "ConfigMap": ("data", "binaryData", "immutable"),

@@ -131,6 +131,12 @@ def arn(*paths: str) -> Check:
     return _each(paths, fault)
 
 
+def minor_version(inputs: Properties) -> int | None:
+    """The minor number of `version`; None where it is not given, not known yet, or none."""
+    found = re.fullmatch(r"1\.(\d+)", str(inputs.get("version")))
+    return int(found[1]) if found else None
+
+
 def exactly_one(*names: str) -> Check:
     """Exactly one of these inputs is given; an unknown one counts."""
 

@@ -11,8 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from model_factory.local.discovery import Json, Violation
-from model_factory.local.providers.base import Call, ResourceType, Update, inputs_still_there, ready_at_once
-from model_factory.local.providers.diff import is_same
+from model_factory.local.providers.base import (
+    Call,
+    ResourceType,
+    Transition,
+    Update,
+    any_change,
+    inputs_still_there,
+    ready_at_once,
+)
+from model_factory.local.providers.diff import Change, is_same
 from model_factory.local.providers.errors import Failure, NotFoundError, UnsupportedError
 from model_factory.local.providers.gcp import checks
 from model_factory.local.providers.gcp.checks import Check
@@ -83,6 +91,8 @@ def declare(
     unordered: Iterable[str] = (),
     computed_on_update: tuple[str, ...] = (),
     unchangeable: bool = False,
+    transition: Transition = any_change,
+    refine: Callable[[Properties, Properties, list[Change]], list[Change]] | None = None,
 ) -> ResourceType[Gcp]:
     """A type from its API and its facts in resources.json; the functions replace the generic ones.
 
@@ -170,6 +180,8 @@ def declare(
         find=find,
         repeatable=True,
         check=check_all,
+        transition=transition,
+        refine=refine,
         inputs_of=inputs_still_there,
         rules=rules,
     )

@@ -18,7 +18,7 @@ from pulumi.runtime.proto import provider_pb2
 
 from model_factory.graph.urn import name_of
 from model_factory.local import wire
-from model_factory.local.clouds.kubernetes.cluster import Cluster, ClusterError, Reference
+from model_factory.local.clouds.kubernetes.cluster import Cluster, ClusterError, Reference, changed_immutable_fields
 from model_factory.local.clouds.kubernetes.kinds import is_namespaced
 from model_factory.local.clouds.kubernetes.place import cluster_refusal
 from model_factory.local.providers.base import Function, ResourceType
@@ -130,6 +130,8 @@ class KubernetesProvider(Provider[Target]):
                     metadata["namespace"] = target.namespace
             obj = objects.normal(obj, self._checker)
             failures += [str(violation) for violation in self._checker.violations(obj)]
+            if not failures:
+                failures += self._forbidden(target, objects.bare(wire.decode(request.olds)), obj)
             return provider_pb2.CheckResponse(
                 inputs=wire.encode(objects.properties(obj, news)),
                 # As pulumi-kubernetes, the path stands in the reason: engines look values up by top-level name only.
@@ -238,6 +240,16 @@ class KubernetesProvider(Provider[Target]):
         raise UnsupportedError(
             f"the local kubernetes provider has no function {token}; describe the objects as resources"
         )
+
+    def _forbidden(self, target: Target, olds: objects.Object, obj: objects.Object) -> Iterable[str]:
+        """What of a change the API server would refuse; nothing where the change makes another object."""
+        before = objects.normal(olds, self._checker) if olds else {}
+        replacing = replacing_paths(
+            obj, mutable_config_maps=target.mutable_config_maps, mutable_secrets=target.mutable_secrets
+        )
+        if before and not any(change.replaces for change in differences(before, obj, replacing)):
+            for field in changed_immutable_fields(before, obj):
+                yield f"{field}: cannot change so in an object that is there; keep it, or give the resource another name to have a new one"
 
     def _known(self, inputs: Mapping[str, Value]) -> objects.Object:
         obj = objects.normal(objects.bare(inputs), self._checker)

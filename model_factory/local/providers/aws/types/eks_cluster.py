@@ -184,6 +184,38 @@ def _check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
         yield Failure("vpcConfig.publicAccessCidrs", "given, but endpointPublicAccess is false")
 
 
+_AUTHENTICATION_ORDER: Final = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
+
+
+def _transition(olds: Properties, news: Properties) -> Iterable[Failure]:
+    """Versions go up, one by one (https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html); the way to authenticate goes one way
+    (https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html); the key of secrets stays
+    (https://docs.aws.amazon.com/eks/latest/userguide/enable-kms.html)."""
+    before, after = checks.minor_version(olds), checks.minor_version(news)
+    if before is not None and after is not None and after < before:
+        yield Failure(
+            "version",
+            f"1.{after} is older than the cluster's 1.{before}, and EKS goes up alone; use 1.{before} or 1.{before + 1}",
+        )
+    elif before is not None and after is not None and after > before + 1:
+        yield Failure(
+            "version",
+            f"1.{after} is {after - before} versions above 1.{before}, and EKS takes one at a time; use 1.{before + 1} first",
+        )
+    modes = [mapping(inputs, "accessConfig").get("authenticationMode") for inputs in (olds, news)]
+    ranks = [_AUTHENTICATION_ORDER.index(mode) for mode in modes if mode in _AUTHENTICATION_ORDER]
+    if len(ranks) == len(modes) and ranks[1] < ranks[0]:
+        yield Failure(
+            "accessConfig.authenticationMode", f"{modes[1]!r} after {modes[0]!r}, which EKS does not take back; keep it"
+        )
+    keys = [mapping(mapping(inputs, "encryptionConfig"), "provider").get("keyArn") for inputs in (olds, news)]
+    if all(isinstance(key, str) for key in keys) and keys[0] != keys[1]:
+        yield Failure(
+            "encryptionConfig.provider.keyArn",
+            f"{keys[1]!r}, but EKS keeps the first key of a cluster; keep {keys[0]!r}",
+        )
+
+
 TYPES: Final = (
     declare(
         "aws:eks/cluster:Cluster",
@@ -194,6 +226,7 @@ TYPES: Final = (
         update=_update,
         delete=_delete,
         id_of=joined("name"),
+        transition=_transition,
         refine=_refine,
         tagger=tagger("eks"),
         check=(

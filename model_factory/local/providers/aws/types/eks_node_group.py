@@ -163,6 +163,16 @@ def _check_image(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
             yield Failure(path, f"{name} has no GPU, amiType {image} is for GPUs; change one of the two")
 
 
+def _transition(olds: Properties, news: Properties) -> Iterable[Failure]:
+    """https://docs.aws.amazon.com/eks/latest/userguide/update-managed-node-group.html: a group is updated, never taken back."""
+    before, after = checks.minor_version(olds), checks.minor_version(news)
+    if before is not None and after is not None and after < before:
+        yield Failure(
+            "version",
+            f"1.{after} is older than the nodes' 1.{before}, and groups go up alone; use 1.{before}, or a new group",
+        )
+
+
 TYPES: Final = (
     declare(
         "aws:eks/nodeGroup:NodeGroup",
@@ -174,6 +184,7 @@ TYPES: Final = (
         delete=_delete,
         id_of=joined("clusterName", "nodeGroupName"),
         tagger=tagger("eks"),
+        transition=_transition,
         check=(
             _check,
             _check_image,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from model_factory.local.discovery import Json
 from model_factory.local.providers.base import Call, ResourceType, Update
+from model_factory.local.providers.diff import is_same
 from model_factory.local.providers.errors import Failure, ProviderError
 from model_factory.local.providers.gcp import checks
 from model_factory.local.providers.gcp.declare import Api, changed, declare, id_of, labels_to_write, message
@@ -24,7 +25,7 @@ from model_factory.local.providers.gcp.types.nodes import (
 )
 from model_factory.local.providers.naming import AutoName
 from model_factory.local.providers.values import flag, mapping, text
-from model_factory.local.wire import Properties, Value
+from model_factory.local.wire import Properties, Value, is_unknown
 
 _METHODS: Final = "container.projects.locations.clusters"
 DEFAULT_POOL: Final = "default-pool"
@@ -205,6 +206,16 @@ _DESIRED: Final[Mapping[str, Callable[[Body], Body]]] = {
 """Inputs that clusters.update changes, one a call: the update's field, from the message of all inputs."""
 _ELSEWHERE: Final = frozenset({"resourceLabels", "maintenancePolicy", "minMasterVersion"})
 
+_FIXED: Final = tuple(
+    each.name
+    for each in _CLUSTER.shape
+    if not each.output and each.name not in _DESIRED and each.name not in _ELSEWHERE and each.name != "nodeConfig"
+)
+"""What needs calls that the local provider does not know, or is replaced."""
+_NOT_IN_PLACE: Final = (
+    "of a GKE cluster cannot be changed in place by the local provider; keep it, or use the Pulumi CLI"
+)
+
 
 def _create(call: Call[Gcp], inputs: Properties) -> str:
     object_id = id_of(_CLUSTER, call.cloud, inputs)
@@ -273,12 +284,9 @@ def _update(call: Call[Gcp], change: Update) -> None:
         fingerprint = call.cloud.call(f"{_METHODS}.get", name=change.id)["labelFingerprint"]
         labels = labels_to_write(call.cloud, change)
         send("setResourceLabels", {"resourceLabels": labels, "labelFingerprint": fingerprint})
-    for field in _CLUSTER.shape:
-        done = field.output or field.name in _DESIRED or field.name in _ELSEWHERE or field.name == "nodeConfig"
-        if not done and changed(change, field.name):
-            raise ProviderError(
-                f"the local provider cannot change {field.name} of a GKE cluster in place; use the Pulumi CLI"
-            )
+    for name in _FIXED:
+        if changed(change, name):  # as somebody else made it since
+            raise ProviderError(f"{name} {_NOT_IN_PLACE}")
 
 
 def runs(version: str, wanted: str) -> bool:
@@ -322,6 +330,13 @@ def _check_ranges(_cloud: Gcp, inputs: Properties) -> Any:
             )
 
 
+def _transition(olds: Properties, news: Properties) -> Any:
+    for name in _FIXED:
+        after = news.get(name)
+        if not is_unknown(after) and not is_same((name,), olds.get(name), after, CLUSTER.rules):
+            yield Failure(name, _NOT_IN_PLACE)
+
+
 CLUSTER: Final[ResourceType[Gcp]] = declare(
     "gcp:container/cluster:Cluster",
     _CLUSTER,
@@ -331,6 +346,7 @@ CLUSTER: Final[ResourceType[Gcp]] = declare(
     delete=_delete,
     ready=_ready,
     complete=_complete,
+    transition=_transition,
     equivalent={"network": same_link, "subnetwork": same_link},
     unordered=("nodeLocations", "masterAuthorizedNetworksConfig.cidrBlocks", "loggingConfig.enableComponents", "monitoringConfig.enableComponents",
                "nodeConfig.oauthScopes", "nodeConfig.tags", "nodeConfig.taints"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import itertools
 import re
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from model_factory.local.discovery import Json
 from model_factory.local.providers.base import Call, ResourceType, Update, inputs_still_there
+from model_factory.local.providers.diff import Change
 from model_factory.local.providers.errors import CloudError, Failure, NotFoundError
 from model_factory.local.providers.gcp import checks
 from model_factory.local.providers.gcp.declare import (
@@ -195,11 +197,27 @@ def _overlap(one: str, other: str) -> bool:
         return False
 
 
+def _refine_subnetwork(_olds: Properties, _news: Properties, changes: list[Change]) -> list[Change]:
+    """A range grows in place, and is replaced by any that does not hold it: https://cloud.google.com/vpc/docs/subnets#expand-subnet"""
+    return [
+        dataclasses.replace(change, replaces=True) if change.path == ("ipCidrRange",) and not _grows(change) else change
+        for change in changes
+    ]
+
+
+def _grows(change: Change) -> bool:
+    try:
+        return ipaddress.IPv4Network(str(change.old)).subnet_of(ipaddress.IPv4Network(str(change.new)))
+    except ValueError:  # not known yet
+        return True
+
+
 SUBNETWORK: Final = declare(
     "gcp:compute/subnetwork:Subnetwork",
     _SUBNETWORK,
     name=NAME,
     update=_update_subnetwork,
+    refine=_refine_subnetwork,
     complete=_complete_subnetwork,
     equivalent={"network": same_link, "region": same_link},
     check=(
