@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,9 +20,9 @@ from model_factory.cli.called import pasteable
 from model_factory.cli.errors import BadInputError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.session import Session
-from model_factory.cli.why import show_why, why_document
+from model_factory.cli.why import ladder, show_why, why_document
 from model_factory.facts.tables import HOURS_A_MONTH
-from model_factory.planning.placing.lock import Lock, LockedPool
+from model_factory.planning.placing.lock import Lock
 from model_factory.planning.placing.moves import Machines, Move, moves
 from model_factory.planning.placing.place import place
 from model_factory.planning.placing.plan import Placement, Plan, added
@@ -286,13 +285,8 @@ def _fall_back(result: Result, move: Move) -> Iterator[str]:
 
 def _where(machines: Machines) -> str:
     """`aws/us-east-1 g6.xlarge spot, on-demand`, a line a site."""
-    return "\n".join(f"{site} {_ladder(pools)}" for site, pools in machines.items())
-
-
-def _ladder(pools: Iterable[LockedPool]) -> str:
-    return "; ".join(
-        f"{machine_type} {', '.join(pool.capacity for pool in same)}"
-        for machine_type, same in groupby(pools, key=lambda each: each.machine_type)
+    return "\n".join(
+        f"{site} {ladder((pool.machine_type, pool.capacity) for pool in pools)}" for site, pools in machines.items()
     )
 
 

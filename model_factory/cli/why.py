@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model_factory.cli.amounts import exact
-from model_factory.planning.placing.plan import Leg, Placement
+from model_factory.planning.placing.plan import Leg
 from model_factory.planning.placing.why import Against, Candidate, Held, Why
 
 _MOST_CANDIDATES: Final = 15
@@ -106,7 +107,7 @@ def _table(candidates: tuple[Candidate, ...]) -> Table:
         table.add_row(
             "●" if each.chosen else "",
             str(placement.site),
-            _ladder(placement),
+            ladder((leg.offer.machine_type, leg.capacity_type) for leg in placement.legs),
             f"{offer.accelerator_count}x {offer.accelerator}",
             _money(placement.usd_per_hour),
             _money(placement.usd_per_hour_max),
@@ -117,11 +118,11 @@ def _table(candidates: tuple[Candidate, ...]) -> Table:
     return table
 
 
-def _ladder(placement: Placement) -> str:
-    """`g6.xlarge spot, on-demand`."""
+def ladder(bought: Iterable[tuple[str, str]]) -> str:
+    """`g6.xlarge spot, on-demand`, from each machine type and way to buy it, the preferred first."""
     return "; ".join(
-        f"{machine_type} {', '.join(leg.capacity_type for leg in legs)}"
-        for machine_type, legs in groupby(placement.legs, key=lambda each: each.offer.machine_type)
+        f"{machine_type} {', '.join(capacity for _, capacity in same)}"
+        for machine_type, same in groupby(bought, key=lambda each: each[0])
     )
 
 

@@ -12,6 +12,9 @@ from model_factory.graph.values import at, known, listed, mapping
 
 _GONE_AFTER: Final = frozenset({"delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace"})
 """Steps after which the resource (or the copy they are about) is not there."""
+_REPLACES: Final = frozenset({"replace", "create-replacement"})
+"""Steps whose old state is what runs until now, though the Pulumi CLI marks it as to be deleted. Elsewhere the mark is of a copy that an
+earlier run has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def before_and_after(
     before: dict[str, Resource] = {}
     after: dict[str, Resource] = {}
     for op, old, new in steps:
-        if old and not old.get("delete"):
+        if old and (op in _REPLACES or not old.get("delete")):
             before.setdefault(str(old["urn"]), Resource.of(old))
         if new and op not in _GONE_AFTER:
             after[str(new["urn"])] = Resource.of(new)

@@ -153,7 +153,7 @@ def changes_of(report: Report) -> list[Change]:
     old_first = old_goes_first(report)
     found = [
         change_of(
-            step,
+            _with_reasons(step, report),
             old_goes_first=step.urn in old_first,
             goes_with=_goes_with(step, old_first),
             component=gone_with.get(step.urn, ""),
@@ -173,6 +173,12 @@ def old_goes_first(report: Report) -> frozenset[str]:
         if op == LOGICAL_REPLACE
         and order.get((urn, "delete-replaced"), len(order)) < order.get((urn, "create-replacement"), -1)
     )
+
+
+def _with_reasons(step: Step, report: Report) -> Step:
+    """Of what goes with a replacement, engines say only in its creation which property is the reason."""
+    created = report.steps.get((step.urn, "create-replacement"))
+    return replace(step, keys=created.keys) if step.op == LOGICAL_REPLACE and not step.keys and created else step
 
 
 def _goes_with(step: Step, old_first: frozenset[str]) -> str:

@@ -238,15 +238,16 @@ def _cause(change: Change) -> str:
     if change.op != "replace":
         why = f"gone with {code(change.component)}" if change.component else "no longer in the program"
         return f"{why}; the object itself stays" if change.stays else why
+    if change.goes_with:
+        return f"it goes with {code(change.goes_with)} (**the old one is deleted first**)"
     told = [
-        f"{code(item.path)}: {arrow(item)}" if item.before or item.after else code(item.path)
+        f"{code(item.path)}: {arrow(item)}" if item.before != item.after else code(item.path)
         for item in change.because[:NAMES_IN_LINE]
     ]
     if len(change.because) > NAMES_IN_LINE:
         told.append(f"and {len(change.because) - NAMES_IN_LINE} more")
     order = "**the old one is deleted first**" if change.old_goes_first else "the new one is made first"
-    why = f"it goes with {code(change.goes_with)}" if change.goes_with else "the provider asks for it"
-    return f"{'; '.join(told) or why} ({order})"
+    return f"{'; '.join(told) or 'the provider asks for it'} ({order})"
 
 
 def _violations(review: Review, detail: Detail) -> Iterable[str]:

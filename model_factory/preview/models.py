@@ -24,9 +24,10 @@ from model_factory.graph.objects import covers, namespace_of
 from model_factory.graph.pods import REVISION, accelerators_of, pod_path, pod_spec
 from model_factory.graph.pools import NodePool, by_preference
 from model_factory.graph.resource import Resource, before_and_after
+from model_factory.graph.urn import name_of, provider_urn
 from model_factory.graph.values import UNKNOWNS, at, listed, mapping, number, text
 from model_factory.preview.changes import PropertyChange, leaves, old_goes_first, telling
-from model_factory.preview.events import LOGICAL_REPLACE, Report
+from model_factory.preview.events import LOGICAL_REPLACE, Report, Step
 from model_factory.preview.nodes import NodesChange
 from model_factory.preview.wording import count, join_first, op_of
 
@@ -184,13 +185,12 @@ class _Fates:
     def __init__(self, report: Report, nodes: Sequence[NodesChange]) -> None:
         self.nodes = {each.urn: each for each in nodes if each.recycles}
         """The clusters and pools of which nodes go."""
-        self._ops: dict[str, set[str]] = {}
+        self._steps = report.steps
         self._old_first = old_goes_first(report)
-        for urn, op in report.steps:
-            self._ops.setdefault(urn, set()).add(op)
 
-    def is_replaced(self, urn: str) -> bool:
-        return bool(self._ops.get(urn, set()) & {LOGICAL_REPLACE, "create-replacement"})
+    def replacement(self, urn: str) -> Step | None:
+        """The step that replaces it, with what forces that; None where it stays."""
+        return self._steps.get((urn, "create-replacement")) or self._steps.get((urn, LOGICAL_REPLACE))
 
     def old_goes_first(self, urn: str) -> bool:
         return urn in self._old_first
@@ -253,9 +253,9 @@ def _causes(before: _Side, after: _Side, old: Key, new: Key, fates: _Fates) -> I
         return
     revised = before.place(old).revision != after.place(new).revision
     changed = _pod_changes(was.resource, will.resource, revised=revised)
-    if fates.is_replaced(will.resource.urn):
-        lost = Requests(lost=True, told="all until the new one serves: the old one goes first")
-        yield f"its {will.resource.kind} is replaced", lost if fates.old_goes_first(will.resource.urn) else _NONE
+    replacement = fates.replacement(will.resource.urn)
+    if replacement is not None:
+        yield from _replaced(will, replacement, fates)
     elif changed:
         yield ", ".join(changed), _rolled(will)
     kept = {pool.resource.urn for pool in after.pools(will)}
@@ -270,6 +270,20 @@ def _causes(before: _Side, after: _Side, old: Key, new: Key, fates: _Fates) -> I
         fate = f"{'are' if len(names) > 1 else 'is'} {op_of(kind).done}"
         told = f"the nodes of {pools} are replaced one after another" if kind == "update" else f"{pools} {fate}"
         yield told, _drained(will, after.budget(will))
+
+
+def _replaced(workload: Workload, step: Step, fates: _Fates) -> Iterator[tuple[str, Requests]]:
+    kind, provider = workload.resource.kind, provider_urn(workload.resource.provider)
+    if fates.replacement(provider) is not None:
+        # Of the same name, in the same place, it could not be made before the old one goes: a provider is replaced for another place.
+        elsewhere = Requests(
+            lost=True, told="those of callers that do not follow: it is made where its new provider writes"
+        )
+        yield f"its {kind} goes with its provider {name_of(provider)}", elsewhere
+        return
+    forced = f" for {join_first(step.keys, _SETTINGS_NAMED)}" if step.keys else ""
+    lost = Requests(lost=True, told="all until the new one serves: the old one goes first")
+    yield f"its {kind} is replaced{forced}", lost if fates.old_goes_first(step.urn) else _NONE
 
 
 _VOLUMES: Final = "other volumes"

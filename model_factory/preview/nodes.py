@@ -111,9 +111,9 @@ class _Nodes:
         above = self._steps.get(cluster.urn) if cluster is not None and cluster.urn != step.urn else None
         if above is not None and above.op == LOGICAL_REPLACE:
             return f"its cluster {above.name} is replaced"
-        return _texts(step.because) or (
-            f"it goes with {step.goes_with}" if step.goes_with else "the provider asks for it"
-        )
+        if step.goes_with:
+            return f"it goes with {step.goes_with}"
+        return _texts(step.because) or "the provider asks for it"
 
     def _updated_cluster(self, was: Resource, will: Resource) -> _Said | None:
         version = list(_differing(was, will, VERSION_KEYS[was.type]))
@@ -186,7 +186,7 @@ def _texts(changes: Iterable[PropertyChange]) -> str:
     """`version: "1.34" → "1.35"`, the first few."""
     told = [
         f"{item.path}: {item.before or 'nothing'} → {item.after or 'nothing'}"
-        if item.before or item.after
+        if item.before != item.after
         else item.path
         for item in changes
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
@@ -31,6 +32,28 @@ def changed(before: States, after: States) -> dict[str, ModelChange]:
     report = Report.of(events(before, after))
     found = model_changes(report, nodes_changes(report, changes_of(report)))
     return {f"{each.model} {each.site}": each for each in found}
+
+
+def model_changes_of(told_: list[Event]) -> tuple[ModelChange, ...]:
+    report = Report.of(told_)
+    return model_changes(report, nodes_changes(report, changes_of(report)))
+
+
+def replacing(
+    name: str, keys: list[str], after: States, order: Sequence[int], told_: list[Event] | None = None
+) -> list[Event]:
+    """The events of a change, in which one resource is replaced by three steps in this order: 0 the whole, 1 the new, 2 the old."""
+    found: list[Event] = []
+    for event in told_ or events(estate(), after):
+        metadata = event.get("resOutputsEvent", {}).get("metadata")
+        if metadata is None or not metadata["urn"].endswith(f":{name}"):
+            found.append(event)
+            continue
+        for at in order:
+            op, new = (("replace", True), ("create-replacement", True), ("delete-replaced", False))[at]
+            step = {**metadata, "op": op, "keys": keys, "new": metadata["new"] if new else None}
+            found.append({"resOutputsEvent": {"metadata": step}})
+    return found
 
 
 def detector(**settings: Any) -> States:
@@ -132,6 +155,22 @@ class TestRestarts:
         sides = [aspect.sides for aspect in change.aspects]
         assert sides[1:] == [("args: none", '["--max=2"]'), ("env[0].name: none", '"A"'), ("env[0].value: none", '"b"')]
 
+    @pytest.mark.parametrize(("order", "lost"), [((1, 0, 2), False), ((2, 1, 0), True)])
+    def test_a_replaced_deployment_names_what_forces_it_and_loses_requests_where_the_old_one_goes_first(
+        self, order: tuple[int, ...], lost: bool
+    ) -> None:
+        after = with_input(estate(), "Deployment::dev-aws-detector", ("spec", "selector"), {"matchLabels": {"a": "b"}})
+        (change,) = model_changes_of(replacing("Deployment::dev-aws-detector", ["spec.selector"], after, order))
+        assert change.restarts == "yes: its Deployment is replaced for spec.selector"
+        assert change.requests.lost is lost
+
+    def test_what_a_replaced_provider_makes_elsewhere_loses_callers(self) -> None:
+        replaced = replacing("kubernetes::dev-aws", ["kubeconfig"], estate(), (1, 0, 2))
+        told_ = replacing("Deployment::dev-aws-detector", ["provider"], estate(), (1, 0, 2), replaced)
+        (change,) = model_changes_of(told_)
+        assert change.restarts == "yes: its Deployment goes with its provider dev-aws"
+        assert change.requests.lost
+
     def test_a_replaced_cluster_takes_its_models_with_it_though_their_objects_are_shown_unchanged(self) -> None:
         after = with_input(
             estate(), "Cluster::dev-aws", ("kubernetesNetworkConfig",), {"serviceIpv4Cidr": "10.9.0.0/16"}
@@ -218,6 +257,41 @@ class TestEveryOutput:
         (line,) = [line for line in models.splitlines() if "a\\|b`c<i>" in line]
         assert line.count(" | ") == 5
         assert "<i>" not in page(found)
+
+
+class TestEngines:
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            (estate(), estate(machine="g6.2xlarge")),
+            (estate(), estate({**MODELS, "classifier": Model("aws")})),
+            (estate(), estate({**MODELS, "detector": (Model("aws", 2, 3, tag="2"), Model("gcp", 1, 2))})),
+            (estate(), with_input(estate(), "dev-gcp-l4", ("version",), "1.36")),
+            (estate(), with_input(estate(), "Cluster::dev-aws", ("kubernetesNetworkConfig",), {})),
+            (estate(), estate({"detector": Model("aws")}, gcp=False)),
+        ],
+    )
+    def test_an_engine_that_tells_no_dependencies_tells_the_same(self, before: States, after: States) -> None:
+        """The Pulumi CLI's events have none."""
+
+        def bare(states: States) -> States:
+            return {urn: {**state, "dependencies": []} for urn, state in states.items()}
+
+        full, poor = reviewed(events(before, after)), reviewed(events(bare(before), bare(after)))
+        assert full.models
+        assert (poor.models, poor.nodes, poor.verdict) == (full.models, full.nodes, full.verdict)
+
+    def test_what_the_cli_marks_as_to_be_deleted_is_what_runs_until_then(self) -> None:
+        """It tells first of the creation, and marks the old state in every step of a replacement."""
+        larger = estate(machine="g6.2xlarge")
+        split = replacing("dev-aws-l4", ["instanceTypes"], larger, (1, 0, 2))
+        for event in split:
+            metadata = event.get("resOutputsEvent", {}).get("metadata", {"op": ""})
+            if metadata["op"] in {"replace", "create-replacement", "delete-replaced"}:
+                metadata["old"] = {**metadata["old"], "delete": True}
+        whole, cli = reviewed(events(estate(), larger)), reviewed(split)
+        assert whole.models
+        assert (cli.models, cli.nodes, cli.cost) == (whole.models, whole.nodes, whole.cost)
 
 
 class TestData:

@@ -4,6 +4,7 @@ other's state."""
 from __future__ import annotations
 
 import importlib.util
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -172,7 +173,13 @@ class TestSteps:
     def test_of_changed_machine_types(self, lived: Pair) -> None:
         """The EKS node group is replaced, the GKE pool updated."""
         with lived.edited(lambda config: pin(config, "larger")):
-            found = assert_same_previews(lived.previews())
+            digests = lived.previews()
+        found = assert_same_previews(digests)
+        for told in ("modelChanges", "nodeChanges"):
+            # Images are in repositories whose names end at random.
+            ours, theirs = (re.sub(r"-[0-9a-f]{7}\b", "", str(digests[engine][told])) for engine in ENGINES)
+            assert ours.count("'aws/us-east-1'") >= 1
+            assert ours == theirs
         assert {(op, type_) for op, type_ in changed(found) if type_ in (EKS_POOL, GKE_POOL)} == {
             ("create-replacement", EKS_POOL),
             ("replace", EKS_POOL),
