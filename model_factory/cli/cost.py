@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -26,6 +26,11 @@ from model_factory.preview.costs import missing_text
 from model_factory.preview.wording import beginning_of, folded
 
 Basis = Literal["state", "program"]
+_SAID: Final[Mapping[tuple[Basis, bool], str]] = {
+    ("state", False): "its state",
+    ("program", True): "what its program describes",
+    ("program", False): "what its program describes, as nothing of it stands here",
+}
 _FINE: Final = Decimal("0.0001")
 _CENT: Final = Decimal("0.01")
 _WIDE: Final = 110
@@ -41,20 +46,20 @@ Planned = Annotated[
 
 
 def cost(stack: StackName = DEFAULT_STACK, as_json: Json = False, planned: Planned = False, cwd: Cwd = Path()) -> None:
-    """Show what the stack costs at rest and at peak: from its state here, or without one from what its program describes."""
+    """Show what the stack costs at rest and at peak: from its state here, or where nothing stands from what its program describes."""
     session = Session.open(stack, cwd)
     basis, resources = _resources(session, planned=planned)
     bill = bill_of(resources, today=datetime.now(UTC).date())
     if as_json:
         sys.stdout.write(json.dumps(_document(stack, basis, bill), indent=4) + "\n")
     else:
-        _show(console_for(as_json=False), stack, basis, bill)
+        _show(console_for(as_json=False), stack, _SAID[basis, planned], bill)
 
 
 def _resources(session: Session, *, planned: bool) -> tuple[Basis, list[Resource]]:
-    if not planned and session.store.exists():
-        resources = session.store.load().resources
-        return "state", [resource(each) for each in resources if not each.delete]
+    standing = [] if planned else [each for each in session.store.load().resources if not each.delete]
+    if standing:
+        return "state", [resource(each) for each in standing]
     return "program", declared(session)
 
 
@@ -123,8 +128,7 @@ def _span(span: Span) -> dict[str, str]:
     return {"idle": f"{span.idle:f}", "peak": f"{span.peak:f}"}
 
 
-def _show(console: Console, stack: str, basis: Basis, bill: Bill) -> None:
-    said = "its state" if basis == "state" else "what its program describes"
+def _show(console: Console, stack: str, said: str, bill: Bill) -> None:
     console.print(Text.assemble(("Cost of ", "bold"), (stack, "bold cyan"), f", from {said}; USD list prices"))
     console.print()
     console.print(_lines(bill.lines, console.width))

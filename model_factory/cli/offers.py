@@ -24,8 +24,9 @@ from model_factory.facts.offer import Offer
 from model_factory.planning.planned import market
 from model_factory.planning.settings.problems import instead
 
-_MEDIUM: Final = 100
-_WIDE: Final = 130
+_LEAST, _MORE, _MOST = range(3)
+"""How much of an offer a table shows."""
+_UNBOUNDED: Final = 10_000
 _USD: Final = Decimal("0.0001")
 
 
@@ -170,31 +171,42 @@ def _document(offer: Offer, rejected: str) -> dict[str, Any]:
     }
 
 
-def _table(console: Console, found: Iterable[Offer]) -> Table:
-    """As many columns as the terminal has room for; what is left out is in --json."""
-    size, most = console.width >= _MEDIUM, console.width >= _WIDE
-    table = _empty("region", "machine type", "accelerator", "GiB each")
-    left = [*(("link", "zones") if most else ())]
-    right = [*(("vCPU", "GiB") if size else ()), "on demand", "spot", *(("reserved",) if size else ())]
-    for heading in left:
-        table.add_column(heading)
-    for heading in right:
+def _table(console: Console, found: Sequence[Offer]) -> Table:
+    """As many columns as the terminal has room for with nothing of them cut: a region that is cut is another region. --json has the rest."""
+    room = console.options.update(max_width=_UNBOUNDED)
+    details = (_MOST, _MORE, _LEAST)
+    tables = (_of_detail(found, detail) for detail in details)
+    return next(
+        (table for table in tables if console.measure(table, options=room).maximum <= console.width),
+        _of_detail(found, _LEAST),
+    )
+
+
+def _of_detail(found: Sequence[Offer], detail: int) -> Table:
+    most, more = detail >= _MOST, detail >= _MORE
+    table = _empty(
+        "region", "machine type", "accelerator", *(("GiB each",) if more else ()), *(("link", "zones") if most else ())
+    )
+    if not more:
+        table.padding = (0, 1, 0, 0)
+    for heading in (*(("vCPU", "GiB") if more else ()), "on demand", "spot", *(("reserved",) if more else ())):
         table.add_column(heading, justify="right")
     if most:
         table.add_column("as of")
-    for column in table.columns[1:]:
+    for column in table.columns:
         column.no_wrap = True
     for each in found:
         zones = " ".join(zone.removeprefix(each.region).lstrip("-") for zone in each.zones)
+        usable = f"{each.usable_gib_per_accelerator.normalize():f}" if each.accelerator_count else ""
         table.add_row(
             f"{each.cloud}/{each.region}",
             each.machine_type,
             f"{each.accelerator_count}x {each.accelerator}" if each.accelerator_count else each.architecture,
-            f"{each.usable_gib_per_accelerator.normalize():f}" if each.accelerator_count else "",
+            *((usable,) if more else ()),
             *((each.interconnect, zones) if most else ()),
-            *((f"{each.vcpus}", f"{each.memory_gib.normalize():f}") if size else ()),
+            *((f"{each.vcpus}", f"{each.memory_gib.normalize():f}") if more else ()),
             *(_money(amount) for amount in (each.usd_per_hour, each.spot_usd_per_hour)),
-            *((_money(each.reserved_usd_per_hour),) if size else ()),
+            *((_money(each.reserved_usd_per_hour),) if more else ()),
             *((each.as_of.isoformat(),) if most else ()),
         )
     return table
@@ -202,6 +214,8 @@ def _table(console: Console, found: Iterable[Offer]) -> Table:
 
 def _rejected(found: Sequence[Offer], reasons: Sequence[str]) -> Table:
     table = _empty("region", "machine type", "on demand", "spot", "why")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     for each, reason in zip(found, reasons, strict=True):
         place = f"{each.cloud}/{each.region}"
         table.add_row(place, each.machine_type, _money(each.usd_per_hour), _money(each.spot_usd_per_hour), reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,10 +22,10 @@ from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, conso
 from model_factory.cli.session import Session
 from model_factory.cli.why import ladder, show_why, why_document
 from model_factory.facts.tables import HOURS_A_MONTH
-from model_factory.planning.placing.lock import Lock
+from model_factory.planning.placing.lock import Lock, LockedPool
 from model_factory.planning.placing.moves import Machines, Move, moves
 from model_factory.planning.placing.place import place
-from model_factory.planning.placing.plan import Placement, Plan, added
+from model_factory.planning.placing.plan import Placement, Plan, Site, added
 from model_factory.planning.placing.why import why
 from model_factory.planning.planned import market
 from model_factory.planning.settings.problems import PlanningError, Problem, instead
@@ -81,7 +81,7 @@ def plan(
     --apply writes Pulumi.STACK.plan.yaml: look at its diff, commit it, and `factory up` does what it says.
 
     --json has stack, lock, differs (from the lock), written, moves (each with model, kind, before and after by
-    site, savesUsdPerHour and usdPerHour with idle and peak, interrupts), savesUsdPerHour, notes, notesAsKept. A kind
+    site, replicas by site, savesUsdPerHour and usdPerHour with idle and peak, interrupts), savesUsdPerHour, notes, notesAsKept. A kind
     is moves, must (the next `up` does it anyway), new or gone. With --why it has stack, model, candidates
     (the best first; each with cloud, region, accelerator, chosen, legs, usdPerHour, nodes, idleGpus), against. Amounts are text, exact.
     """
@@ -160,6 +160,7 @@ def _move(move: Move, after: Sequence[Placement]) -> dict[str, Any]:
         "kind": _kind(move),
         "before": _sites(move.before),
         "after": _sites(move.after),
+        "replicas": {str(each.site): {"min": each.replicas.min, "max": each.replicas.max} for each in after},
         "savesUsdPerHour": _both(move.saves_at_rest, move.saves_at_peak),
         "usdPerHour": _both(*costs),
         "interrupts": list(move.interrupts),
@@ -205,7 +206,8 @@ def _show(console: Console, result: Result, asked: str, *, apply: bool) -> None:
             for each in (*move.interrupts, *_fall_back(result, move)):
                 console.print(Text.assemble("  ", (move.model, "cyan"), f": {each}"), soft_wrap=True)
     else:
-        console.print("Nothing would move.")
+        console.print("Nothing would move. Each model stays where it is:\n")
+        console.print(_standing(result.after))
     if any(each.saves_at_rest is not None for each in result.moves):
         rest, peak = _saved(result.moves)
         month = _pair(rest * HOURS_A_MONTH, peak * HOURS_A_MONTH, _CENTS)
@@ -255,9 +257,10 @@ def _table(console: Console, result: Result) -> Table:
     for heading in headings:
         table.add_column(f"{heading}\nrest / peak", justify="right", no_wrap=True)
     for move in result.moves:
-        before = f"{_where(move.before) or '(new)'}{' (as it was kept)' if move.must and move.loses else ''}"
-        after = _where(move.after) or "(gone)"
         there = result.after.of_model(move.model)
+        before = f"{_where(move.before) or '(new)'}{' (as it was kept)' if move.must and move.loses else ''}"
+        spans = {each.site: f", {_span(each)} replicas" for each in there}
+        after = _where(move.after, spans) or "(gone)"
         costs = (added(each.usd_per_hour for each in there), added(each.usd_per_hour_max for each in there))
         rest, peak = move.saves_at_rest, move.saves_at_peak
         known = _kind(move) == "moves"
@@ -269,6 +272,31 @@ def _table(console: Console, result: Result) -> Table:
         where = (before, after) if wide else (f"{before}\n→ {after}",)
         table.add_row(Text(move.model, "cyan"), *where, *cells[: len(headings)])
     return table
+
+
+def _standing(plan: Plan) -> Table:
+    """Where each model is, a line a site."""
+    table = Table("model", "site", "machines", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("replicas", "$/hour\nrest / peak"):
+        table.add_column(heading, justify="right")
+    for column in table.columns:
+        column.no_wrap = column.header != "machines"
+    kept = Lock.of(plan)
+    for each in plan.placements:
+        table.add_row(
+            Text(each.model.name, "cyan"),
+            str(each.site),
+            _ladder(kept.machines(each.model.name)[each.site]),
+            _span(each),
+            _pair(each.usd_per_hour, each.usd_per_hour_max, _FINE),
+        )
+    return table
+
+
+def _span(placement: Placement) -> str:
+    """`2–6`: the replicas at this site."""
+    least, most = placement.replicas.min, placement.replicas.max
+    return f"{least}" if least == most else f"{least}–{most}"
 
 
 def _fall_back(result: Result, move: Move) -> Iterator[str]:
@@ -283,11 +311,13 @@ def _fall_back(result: Result, move: Move) -> Iterator[str]:
         yield f"with its fall-back alone it costs {will:.2f} USD an hour at peak{before}"
 
 
-def _where(machines: Machines) -> str:
-    """`aws/us-east-1 g6.xlarge spot, on-demand`, a line a site."""
-    return "\n".join(
-        f"{site} {ladder((pool.machine_type, pool.capacity) for pool in pools)}" for site, pools in machines.items()
-    )
+def _where(machines: Machines, spans: Mapping[Site, str] | None = None) -> str:
+    """`aws/us-east-1 g6.xlarge spot, on-demand`, a line a site, with how many replicas where `spans` tells."""
+    return "\n".join(f"{site} {_ladder(pools)}{(spans or {}).get(site, '')}" for site, pools in machines.items())
+
+
+def _ladder(pools: Iterable[LockedPool]) -> str:
+    return ladder((pool.machine_type, pool.capacity) for pool in pools)
 
 
 def _monthly(usd_per_hour: Decimal | None) -> Decimal | None:

@@ -13,12 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from model_factory.cli.amounts import exact
+from model_factory.cli.called import pasteable
 from model_factory.planning.placing.plan import Leg
 from model_factory.planning.placing.why import Against, Candidate, Held, Why
 
 _MOST_CANDIDATES: Final = 15
 _MOST_REASONS: Final = 12
 _MOST_MACHINES: Final = 4
+_UNBOUNDED: Final = 10_000
 
 
 def why_document(stack: str, model: str, told: Why) -> dict[str, Any]:
@@ -79,7 +81,9 @@ def show_why(console: Console, stack: str, model: str, told: Why) -> None:
         )
     )
     console.print()
-    console.print(_table(told.candidates))
+    wide = _table(told.candidates, narrow=False)
+    fits = console.measure(wide, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width
+    console.print(wide if fits else _table(told.candidates, narrow=True))
     _more(console, len(told.candidates) - _MOST_CANDIDATES, "candidate")
     if told.against:
         console.print(Text("\nWhat stands against the rest", "bold"))
@@ -87,28 +91,33 @@ def show_why(console: Console, stack: str, model: str, told: Why) -> None:
     for each in told.against:
         reasons[each.reasons].append(each)
     for reason, machines in list(reasons.items())[:_MOST_REASONS]:
-        console.print(Text.assemble(f"  {_machines(machines)}: ", (", and ".join(reason), "yellow")), soft_wrap=True)
+        console.print(
+            Text.assemble(f"  {_machines(machines)}: ", (pasteable(", and ".join(reason)), "yellow")), soft_wrap=True
+        )
     _more(console, len(reasons) - _MOST_REASONS, "reason")
 
 
-def _table(candidates: tuple[Candidate, ...]) -> Table:
+def _table(candidates: tuple[Candidate, ...], *, narrow: bool) -> Table:
+    """Where there is no room, an accelerator stands under its machines: no name and no amount is broken."""
     table = Table(
-        "", "site", "machines", "accelerator", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim"
+        "", "site", "machines", box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0), header_style="dim"
     )
-    for column in table.columns[2:]:
-        column.overflow = "fold"
-    table.columns[1].no_wrap = True  # A region that is cut is another region.
+    if not narrow:
+        table.add_column("accelerator")
     for heading in ("at rest", "at peak", "nodes", "idle GPUs"):
-        table.add_column(heading, justify="right", no_wrap=heading.startswith("at"))
+        table.add_column(heading, justify="right")
+    for column in table.columns:
+        column.no_wrap = column.header != "machines"
     shown = [each for number, each in enumerate(candidates) if each.chosen or number < _MOST_CANDIDATES]
     for each in shown:
         placement = each.placement
         offer = placement.first.offer
+        machines = ladder((leg.offer.machine_type, leg.capacity_type) for leg in placement.legs)
+        accelerator = f"{offer.accelerator_count}x {offer.accelerator}"
         table.add_row(
             "●" if each.chosen else "",
             str(placement.site),
-            ladder((leg.offer.machine_type, leg.capacity_type) for leg in placement.legs),
-            f"{offer.accelerator_count}x {offer.accelerator}",
+            *((f"{machines}\n{accelerator}",) if narrow else (machines, accelerator)),
             _money(placement.usd_per_hour),
             _money(placement.usd_per_hour_max),
             _span(each.at_rest.nodes, each.at_peak.nodes),

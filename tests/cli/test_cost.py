@@ -174,3 +174,16 @@ class TestFromTheState:
     def test_planned_asks_the_program_all_the_same(self, project: Path) -> None:
         stored(project, PROVIDER, key("one"))
         assert json.loads(cost(project, "--planned", "--json"))["basis"] == "program"
+
+
+class TestBasis:
+    def test_is_the_program_and_says_so_where_a_state_is_empty_as_after_a_destroy(self, project: Path) -> None:
+        store = Session.open("dev", project).store
+        manifest = {"time": "2026-01-01T00:00:00Z", "magic": "", "version": ""}
+        with store.lock():
+            store.import_({"version": 3, "deployment": {"manifest": manifest, "resources": []}})
+        assert store.exists()
+        said = cost(project)
+        assert "from what its program describes, as nothing of it stands here" in said
+        assert "assistant" in said
+        assert "as nothing" not in cost(project, "--planned").splitlines()[0]

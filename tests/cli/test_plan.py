@@ -19,7 +19,7 @@ from model_factory.cli.session import Session
 from model_factory.planning.placing.lock import Lock, read_lock
 
 FIELDS = {"stack", "lock", "differs", "written", "moves", "savesUsdPerHour", "notes", "notesAsKept"}
-MOVE_FIELDS = {"model", "kind", "before", "after", "savesUsdPerHour", "usdPerHour", "interrupts"}
+MOVE_FIELDS = {"model", "kind", "before", "after", "replicas", "savesUsdPerHour", "usdPerHour", "interrupts"}
 
 
 def plan(project: Path, *arguments: str, columns: int = 160) -> str:
@@ -279,3 +279,16 @@ class TestWhy:
     def test_goes_with_nothing_that_plans(self, project: Path, option: tuple[str, ...]) -> None:
         with pytest.raises(BadInputError, match="--why changes nothing"):
             plan(project, "--why", "assistant", *option)
+
+
+class TestReplicas:
+    def test_stand_with_each_site_of_a_model_that_moves_and_of_one_that_stays(self, project: Path) -> None:
+        stays = plan(project, "--keep", columns=200)
+        assert "Nothing would move" in stays
+        for line in stays.splitlines():
+            if line.startswith("image-classifier"):
+                assert "2–6" in line
+                break
+        else:
+            pytest.fail(stays)
+        assert "1–4 replicas" in plan(project, columns=200)
