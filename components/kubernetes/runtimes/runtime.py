@@ -105,7 +105,8 @@ class Runtime:
                 f"{rule}; write {less} or {2 * less}, or make sure of it in the model's config.json",
             )
         if self.versioned and not is_version(revision):
-            rule = f"{self.title} loads the folder with the highest number below its weights, and {revision or 'no revision'} is no number"
+            given = f"revision {revision!r} is none" if revision else "there is no revision"
+            rule = f"{self.title} loads the folder with the highest number below its weights, and {given}"
             yield (
                 ("weights", "revision"),
                 f"{rule}; write the version's folder, as 1, or keep such a folder in the one that is named",
