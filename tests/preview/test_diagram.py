@@ -186,6 +186,14 @@ class TestLegs:
         chart = serving_chart(aws, model, asked)
         assert [edge.label for edge in chart.edges if edge.source == "client team=a"] == [label]
 
+    def test_namespaces_that_are_let_in_by_name_read_metrics_and_send_no_requests(self) -> None:
+        aws, _ = self.ARCHITECTURE.regions
+        by_name = "kubernetes.io/metadata.name="
+        clients = ["team=a", f"{by_name}gmp-system", f"{by_name}monitoring"]
+        chart = serving_chart(aws, replace(aws.models[0], clients=clients), None)
+        assert [edge.source for edge in chart.edges if edge.target == "policy"] == ["client team=a"]
+        assert "metrics<br/>gmp-system<br/>monitoring" in chart.text()
+
     def test_a_model_at_two_sites_is_drawn_in_both_under_headings_of_its_own(self) -> None:
         settings = Settings("p", "dev", "dev", sections={}, models=(), labels={}, local=None)
         drawn = diagrams(self.ARCHITECTURE, settings)

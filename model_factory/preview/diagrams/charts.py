@@ -14,6 +14,7 @@ from model_factory.preview.diagrams.architecture import Architecture, Model, Poo
 from model_factory.preview.mermaid import Box, Chart, Edge, Node
 
 # Readable on white and on near-black: the fill is pale, the text dark, whatever the page's colours are.
+_BY_NAME: Final = "kubernetes.io/metadata.name="
 _STYLES: Final = {
     "gpu": "fill:#dafbe1,stroke:#1a7f37,color:#0a3417",
     "model": "fill:#fbefff,stroke:#8250df,color:#2e1461",
@@ -95,7 +96,8 @@ def serving_chart(region: Region, model: Model, asked: ModelSettings | None) -> 
     """The way of a request, and what a replica needs before it can answer."""
     pools = [each for each in region.pools if each.name in model.pools]
     callers = [Node(f"client {label}", ["clients", label], "round") for label in model.clients if not _watches(label)]
-    watchers = [Node(f"client {label}", ["metrics", label], "round") for label in model.clients if _watches(label)]
+    collectors = [label.removeprefix(_BY_NAME) for label in model.clients if _watches(label)]
+    watchers = [Node("collectors", ["metrics", *collectors], "round")] if collectors else []
     server = Node(
         "server",
         [
@@ -251,7 +253,8 @@ def _revision(asked: ModelSettings | None) -> str:
 
 
 def _watches(label: str) -> bool:
-    return label.endswith("=monitoring")
+    """Who may send requests says so by a label of its own; who reads metrics is let in by its name."""
+    return label.startswith(_BY_NAME)
 
 
 def _page(head: str, title: str, sections: Sequence[tuple[str, Chart | str]]) -> str:
