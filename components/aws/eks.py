@@ -27,11 +27,13 @@ NODE_ADDONS: Mapping[str, Mapping[str, object]] = {
     "eks-pod-identity-agent": {},
 }
 # These run as pods, and are active only once there are nodes. The autoscalers read metrics-server; weights are mounted
-# by the S3 driver.
+# by the S3 driver; the monitoring agent tells of broken GPUs, without which node repair sees nodes that are gone alone
+# (docs.aws.amazon.com/eks/latest/userguide/node-health.html).
 POD_ADDONS: Mapping[str, Mapping[str, object]] = {
     "coredns": {},
     "metrics-server": {},
     "aws-mountpoint-s3-csi-driver": {},
+    "eks-node-monitoring-agent": {},
 }
 
 

@@ -25,7 +25,7 @@ class AwsNetwork(pulumi.ComponentResource):
 
     Without zones given it takes the first three that the region offers and EKS accepts.
 
-    Each zone has its own NAT gateway, so that the loss of a zone costs the others nothing. Nodes are not given a
+    Each zone has its own NAT gateway, so that the loss of a zone costs the others nothing; S3 in the region is reached without one. Nodes are not given a
     security group here: EKS makes the one that nodes and control plane share.
     """
 
@@ -80,6 +80,7 @@ class AwsNetwork(pulumi.ComponentResource):
             opts=child,
         )
         private: list[pulumi.Output[str]] = []
+        private_tables: list[pulumi.Output[str]] = []
         public: list[pulumi.Output[str]] = []
         for index, (private_cidr, public_cidr) in enumerate(zip(layout.private, layout.public, strict=True)):
             zone, number = zones[index], index + 1
@@ -145,8 +146,21 @@ class AwsNetwork(pulumi.ComponentResource):
                 opts=child,
             )
             private.append(private_subnet.id)
+            private_tables.append(private_routes.id)
             public.append(public_subnet.id)
 
+        # Weights and the layers of images are in S3. This way there costs nothing, where a NAT gateway bills each GB
+        # (docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-s3.html).
+        aws.ec2.VpcEndpoint(
+            f"{name}-s3",
+            region=region,
+            vpc_id=vpc.id,
+            vpc_endpoint_type="Gateway",
+            service_name=f"com.amazonaws.{region}.s3",
+            route_table_ids=private_tables,
+            tags=named("s3"),
+            opts=child,
+        )
         control_plane = aws.ec2.SecurityGroup(
             f"{name}-control-plane",
             region=region,

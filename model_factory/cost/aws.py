@@ -161,6 +161,7 @@ BILLING: Final = Billing(
         "aws:ec2/securityGroup",
         "aws:ec2/subnet:",
         "aws:ec2/vpc:",
+        "aws:ec2/vpcEndpoint:",  # of type Gateway, for S3; an interface endpoint bills, and no stack of ours has one
         "aws:ecr/lifecyclePolicy:",
         "aws:ecr/repositoryPolicy:",
         "aws:eks/accessEntry:",

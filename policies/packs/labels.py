@@ -33,6 +33,7 @@ AWS_TAGGED = (
     "ec2/securityGroup:SecurityGroup",
     "ec2/subnet:Subnet",
     "ec2/vpc:Vpc",
+    "ec2/vpcEndpoint:VpcEndpoint",
     "ecr/repository:Repository",
     "efs/fileSystem:FileSystem",
     "eks/addon:Addon",

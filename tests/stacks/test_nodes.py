@@ -122,6 +122,7 @@ class TestSizes:
 
         assert (size(models), size(system)) == ((0, 1, 4), (2, 2, 4))
         autoscale(3)
+        stack.factory("refresh", "--yes")
         assert steps(stack) == []
         stack.edit(bounds(most=5, system=5))
         stack.factory("up", "--yes")

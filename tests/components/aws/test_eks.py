@@ -100,6 +100,10 @@ class TestAddons:
         for name in ("coredns", "metrics-server", "aws-mountpoint-s3-csi-driver"):
             assert group.urn in cluster.waits_for(cluster.one(":Addon", f"dev-aws-us-east-1-{name}"))
 
+    def test_node_repair_comes_with_the_agent_that_sees_what_is_broken(self, cluster: Any) -> None:
+        assert cluster.one(":NodeGroup").inputs["nodeRepairConfig"] == {"enabled": True}
+        assert cluster.one(":Addon", "dev-aws-us-east-1-eks-node-monitoring-agent")
+
 
 class TestKubernetesVersion:
     def test_is_that_of_the_stack_for_control_plane_addons_and_nodes(self, run: Any) -> None:

@@ -29,6 +29,17 @@ class TestPrivateSubnets:
         assert through == ["net-public-default"]
 
 
+class TestS3:
+    def test_is_reached_from_every_private_subnet_without_a_nat_gateway(self, network: Any) -> None:
+        endpoint = network.one(":VpcEndpoint").inputs
+        assert (endpoint["vpcEndpointType"], endpoint["serviceName"]) == ("Gateway", "com.amazonaws.us-east-1.s3")
+        joined = {
+            each.inputs["routeTableId"] for each in network.of(":RouteTableAssociation") if "-private-" in each.name
+        }
+        assert set(endpoint["routeTableIds"]) == joined
+        assert len(joined) == 3
+
+
 class TestSubnets:
     def test_none_gives_public_addresses(self, network: Any) -> None:
         assert not any(subnet.inputs.get("mapPublicIpOnLaunch") for subnet in network.of(":Subnet"))

@@ -2,7 +2,8 @@
 
 Before a call (`check`): things in use are not deleted, a subnet's zone is one of the region, trust policies are well formed,
 public bucket policies are blocked.
-After a call (`amend`): a bucket begins encrypted and private as S3's have since 2023; a log group's tags go with it.
+After a call (`amend`): a bucket begins encrypted and private as S3's have since 2023; a log group's tags go with it; a
+VPC endpoint's routes follow its tables.
 NAT gateways that take time are in `nat_gateways`.
 """
 
@@ -81,7 +82,8 @@ def _delete_vpc(call: Call, users: Users) -> None:
     gateways = [gateway.id for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == id_]
     groups = [group.id for group in ec2.groups.get(id_, {}).values() if not group.is_default]
     nat_gateways = [gateway.id for gateway in _live_gateways(ec2) if gateway.vpc_id == id_]
-    _in_use("vpc", id_, [*gateways, *groups, *nat_gateways, *users(call.region, id_)])
+    endpoints = [each.id for each in ec2.vpc_end_points.values() if each.vpc_id == id_ and each.state != "deleted"]
+    _in_use("vpc", id_, [*gateways, *groups, *nat_gateways, *endpoints, *users(call.region, id_)])
 
 
 def _detach_internet_gateway(call: Call, _users: Users) -> None:
@@ -226,7 +228,21 @@ def _log_group_deleted(call: Call) -> None:
         logs.tagger.delete_all_tags_for_resource(arn)
 
 
+def _endpoint_modified(call: Call) -> None:
+    """A gateway endpoint has a route in each of its tables; moto makes those of its first tables alone, and fails to delete others."""
+    ec2: Any = backends("ec2", call.region)
+    endpoint = ec2.vpc_end_points[_value(call, "VpcEndpointId")]
+    prefix = endpoint.destination_prefix_list_id
+    for table in [*ec2.route_tables.values()] if prefix else []:
+        there = any(each.gateway and each.gateway.id == endpoint.id for each in table.routes)
+        if there and table.id not in endpoint.route_table_ids:
+            ec2.delete_route(table.id, prefix)
+        elif not there and table.id in endpoint.route_table_ids:
+            ec2.create_route(table.id, None, gateway_id=endpoint.id, destination_prefix_list_id=prefix)
+
+
 _AMENDS: Final[Mapping[str, Callable[[Call], None]]] = {
+    "ec2:ModifyVpcEndpoint": _endpoint_modified,
     "logs:DeleteLogGroup": _log_group_deleted,
     "s3:CreateBucket": _bucket_created,
     "s3:DeleteBucketEncryption": _bucket_encryption_deleted,

@@ -99,6 +99,12 @@ CASES = (
         {"destinationCidrBlock": "10.77.0.0/16"},
     ),
     Case(
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        {"vpcId": "$vpc", "serviceName": "com.amazonaws.us-east-1.s3", "routeTableIds": ["$table"], **TAGS},
+        {"routeTableIds": ["$table_2"], **RETAGGED},
+        {"serviceName": "com.amazonaws.us-east-1.dynamodb"},
+    ),
+    Case(
         "aws:ec2/routeTableAssociation:RouteTableAssociation",
         {"routeTableId": "$table", "subnetId": "$subnet_a"},
         {"routeTableId": "$table_2"},
@@ -427,6 +433,7 @@ FOUND_BY_TAG = {
     "aws:ec2/routeTable:RouteTable",
     "aws:ec2/subnet:Subnet",
     "aws:ec2/vpc:Vpc",
+    "aws:ec2/vpcEndpoint:VpcEndpoint",
 }
 """Types without a name of their own: another resource's object must never be taken for theirs."""
 

@@ -12,14 +12,15 @@ from model_factory.local.providers.aws.shapes import Api
 from model_factory.local.providers.aws.types import ec2
 from model_factory.local.providers.base import Call, Update
 from model_factory.local.providers.diff import Change
-from model_factory.local.providers.errors import Failure, NotFoundError
-from model_factory.local.providers.values import text
+from model_factory.local.providers.errors import Failure, NotFoundError, UnsupportedError
+from model_factory.local.providers.values import text, texts
 from model_factory.local.wire import Properties
 
 VPC: Final = ec2.Kind.named("vpc", "Vpc")
 SUBNET: Final = ec2.Kind.named("subnet", "Subnet")
 INTERNET_GATEWAY: Final = ec2.Kind.named("internet-gateway", "InternetGateway")
 ADDRESS: Final = ec2.Kind("elastic-ip", "Address", "Addresses", "AllocationId")
+ENDPOINT: Final = ec2.Kind.named("vpc-endpoint", "VpcEndpoint")
 NAT_GATEWAY: Final = ec2.Kind.named("natgateway", "NatGateway")
 
 # VPC attributes and subnet attributes are set and read one by one.
@@ -48,6 +49,12 @@ _NAT_API: Final = Api(
     "ec2",
     "CreateNatGateway",
     names={"privateIp": "PrivateIpAddress"},
+)
+_ENDPOINT_API: Final = Api(
+    "ec2",
+    "CreateVpcEndpoint",
+    names={"policy": "PolicyDocument"},
+    ours=frozenset({"autoAccept"}),
 )
 
 
@@ -219,6 +226,36 @@ def _describe_nat(_call: Call[Aws], nat: dict[str, Any], _inputs: Properties) ->
     }
 
 
+def _create_endpoint(call: Call[Aws], inputs: Properties) -> str:
+    if text(inputs, "vpcEndpointType", "Gateway") != "Gateway":
+        raise UnsupportedError(f"a VPC endpoint of type {inputs['vpcEndpointType']} is not known here; use a Gateway")
+    return ENDPOINT.create(call, _ENDPOINT_API, inputs, ClientToken=call.urn_digest)
+
+
+def _describe_endpoint(call: Call[Aws], endpoint: dict[str, Any], inputs: Properties) -> Properties:
+    return {
+        "arn": ec2.arn(call, f"vpc-endpoint/{endpoint['VpcEndpointId']}", endpoint),
+        "ownerId": endpoint.get("OwnerId") or call.cloud.account_id,
+        "autoAccept": inputs.get("autoAccept"),
+    }
+
+
+def _update_endpoint(call: Call[Aws], change: Update) -> None:
+    have, want = texts(change.old, "routeTableIds"), texts(change.new, "routeTableIds")
+    wanted: dict[str, Any] = {
+        "AddRouteTableIds": [table for table in want if table not in have],
+        "RemoveRouteTableIds": [table for table in have if table not in want],
+    }
+    if change.changed("policy"):
+        wanted["PolicyDocument" if change.new.get("policy") else "ResetPolicy"] = change.new.get("policy") or True
+    if wanted := {key: value for key, value in wanted.items() if value}:
+        call.cloud.call("ec2", "ModifyVpcEndpoint", VpcEndpointId=change.id, **wanted)
+
+
+def _delete_endpoint(call: Call[Aws], endpoint_id: str, _state: Properties) -> None:
+    call.cloud.call("ec2", "DeleteVpcEndpoints", VpcEndpointIds=[endpoint_id])
+
+
 def _check_nat(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
     public = inputs.get("connectivityType", "public") == "public"
     if public and inputs.get("allocationId") is None and inputs.get("availabilityMode") != "regional":
@@ -280,5 +317,15 @@ TYPES: Final = (
         find=NAT_GATEWAY.find,
         tagger=ec2.tagger,
         check=(_check_nat,),
+    ),
+    declare(
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        api=_ENDPOINT_API,
+        create=_create_endpoint,
+        read=ENDPOINT.read(_ENDPOINT_API, _describe_endpoint),
+        update=_update_endpoint,
+        delete=_delete_endpoint,
+        find=ENDPOINT.find,
+        tagger=ec2.tagger,
     ),
 )
