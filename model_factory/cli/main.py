@@ -33,7 +33,18 @@ from model_factory.cli.options import (
 )
 from model_factory.cli.policies import NoPolicies, PolicyChoice, PolicyPack, PolicyPackConfig, policy_packs
 from model_factory.cli.project import find_project
-from model_factory.cli.reports import Artifact, Commit, Files, Html, JsonFile, Markdown, Measured, Previous, RunUrl
+from model_factory.cli.reports import (
+    Agreement,
+    Artifact,
+    Commit,
+    Files,
+    Html,
+    JsonFile,
+    Markdown,
+    Measured,
+    Previous,
+    RunUrl,
+)
 from model_factory.cli.serving import serving
 from model_factory.cli.session import EngineName, Session
 from model_factory.graph.masking import Masker
@@ -91,6 +102,7 @@ def preview(
     html: Html = None,
     json_file: JsonFile = None,
     measured: Measured = None,
+    agreement: Agreement = None,
     commit: Commit = "",
     run_url: RunUrl = "",
     artifact: Artifact = "",
@@ -99,13 +111,14 @@ def preview(
 ) -> None:
     """Show what `up` would change, and change nothing; the plan lock, too, stays as it is. --json has the shape of `pulumi preview --json`.
 
-    --markdown, --html, --json-file and --measured write the same preview to files, all in one run, also when it fails.
+    --markdown, --html, --json-file and --measured write the same preview to files, all in one run, also when it fails; --agreement
+    when it succeeds.
     """
     session = Session.open(stack_name, cwd, locked=locked)
     packs = policy_packs(PolicyChoice.of(policy_pack, policy_pack_config, no_policies), session)
     request = Request("preview", parallel, refresh, policy_packs=packs)
     display = Display(session, as_json=as_json, show_diff=show_diff, show_same=show_same)
-    files = Files(markdown, html, json_file, commit, run_url, artifact, previous, measured)
+    files = Files(markdown, html, json_file, commit, run_url, artifact, previous, measured, agreement)
     offline = asks_no_cloud(session, engine, state)
     with opened(session, engine, state, asks_none=bool(offline), refresh=refresh) as chosen:
         Runner(session, chosen, display).preview(request, files, offline=offline)
@@ -127,6 +140,15 @@ def up(
     ] = False,
     continue_on_error: ContinueOnError = False,
     locked: Locked = False,
+    agreed: Annotated[
+        Path | None,
+        typer.Option(
+            "--agreed",
+            help="Do what `factory preview --agreement` wrote here, or stop before anything is changed, with exit code 4.",
+            metavar="FILE",
+            dir_okay=False,
+        ),
+    ] = None,
     policy_pack: PolicyPack = None,
     policy_pack_config: PolicyPackConfig = None,
     no_policies: NoPolicies = False,
@@ -142,7 +164,7 @@ def up(
     request = Request("up", parallel, refresh, continue_on_error, policy_packs=packs)
     display = Display(session, as_json=as_json, show_diff=show_diff)
     with opened(session, engine) as chosen:
-        Runner(session, chosen, display, yes).up(request, skip_preview=skip_preview)
+        Runner(session, chosen, display, yes).up(request, skip_preview=skip_preview, agreed=agreed)
 
 
 @app.command()

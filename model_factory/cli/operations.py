@@ -6,8 +6,10 @@ A change is previewed first, so that whatever a check can refuse is refused befo
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from rich.prompt import Prompt
@@ -15,7 +17,7 @@ from rich.text import Text
 
 from model_factory.cli.clouds import ensure_running
 from model_factory.cli.display import Display, Ended
-from model_factory.cli.errors import EXIT_DRIFT, EXIT_INTERRUPTED, BadInputError, CommandError
+from model_factory.cli.errors import EXIT_DRIFT, EXIT_INTERRUPTED, EXIT_NOT_AGREED, BadInputError, CommandError
 from model_factory.cli.held import held, held_elsewhere
 from model_factory.cli.interrupts import interrupts
 from model_factory.cli.progress import Progress
@@ -25,6 +27,8 @@ from model_factory.engines.protocol import Engine
 from model_factory.engines.pulumi import PulumiError
 from model_factory.graph.masking import Masker
 from model_factory.local.engine.request import Operation, Request
+from model_factory.planning.placing.lock import Lock
+from model_factory.preview.agreed import Agreement, NotAgreedError
 
 _TITLES: Final[Mapping[Operation, str]] = {
     "preview": "Previewing",
@@ -67,11 +71,15 @@ class Runner:
             raise CommandError(f"{error}; {instead}") from error
         name = EngineName(self.engine.name)
         files.write(ended.report, ended.cost, self.session, name, show_same=self.display.show_same)
+        if files.agreement is not None:
+            files.agreement.unlink(missing_ok=True)
+            if ended.outcome.ok:
+                files.agreement.write_text(self._agreement(ended).text, encoding="utf-8")
         self.display.preview(ended)
         self.display.require_ok(ended, "preview", instead)
 
-    def up(self, request: Request, *, skip_preview: bool = False) -> None:
-        """Bring the clouds to what the program describes.
+    def up(self, request: Request, *, skip_preview: bool = False, agreed: Path | None = None) -> None:
+        """Bring the clouds to what the program describes; with `agreed`, do what the preview in that file said, or stop.
 
         Policies judge the plan before the first change, also where nobody wants to see it: some of them look at the whole stack,
         which an update has only in the end.
@@ -79,6 +87,21 @@ class Runner:
         self._require_agreement()
         if skip_preview and not self.yes:
             raise BadInputError("--skip-preview shows nothing to agree to; add --yes")
+        if agreed is None:
+            self._up(request, skip_preview=skip_preview)
+            return
+        if skip_preview:
+            raise BadInputError("--agreed compares the preview with what was agreed to; leave out --skip-preview")
+        try:
+            terms = Agreement.read(agreed)
+        except NotAgreedError as error:
+            raise BadInputError(
+                f"--agreed {agreed} holds no agreement: {error}; give what `factory preview --agreement` wrote"
+            ) from error
+        with tempfile.TemporaryDirectory(prefix="factory-") as folder:
+            self._up(replace(request, plan=Path(folder) / "plan.json"), terms=terms)
+
+    def _up(self, request: Request, *, skip_preview: bool = False, terms: Agreement | None = None) -> None:
         self._mind_other_engine(request)
         self._start_clouds()
         expected: int | None = None
@@ -86,6 +109,8 @@ class Runner:
             planned = self._run(replace(request, operation="preview"))
             if not planned.outcome.ok:
                 self._finish(planned, "preview")
+            if terms is not None:
+                self._require_agreed(terms, planned)
             if planned.outcome.unchanged and not skip_preview:
                 self._keep_plan()
                 self._finish(planned, "up", note="All resources are unchanged.")
@@ -161,6 +186,20 @@ class Runner:
             outputs_before=masker.value(outcome.outputs_before),
         )
         return Ended(progress.report, shown)
+
+    def _agreement(self, planned: Ended) -> Agreement:
+        session = self.session
+        lock = Lock.of(session.plan).text(session.stack)
+        return Agreement.of(planned.report, f"{session.project.name}/{session.stack}", lock)
+
+    def _require_agreed(self, terms: Agreement, planned: Ended) -> None:
+        if differing := terms.differing(self._agreement(planned)):
+            lines = "".join(f"\n  {line}" for line in differing)
+            raise CommandError(
+                f"up of {self.session.stack} would not do what was agreed to, and nothing was changed:{lines}\n"
+                "Preview again with --agreement, and have that agreed to.",
+                exit_code=EXIT_NOT_AGREED,
+            )
 
     def _drift(self, ended: Ended) -> str:
         if not ended.outcome.ok:

@@ -51,6 +51,15 @@ Measured = Annotated[
         dir_okay=False,
     ),
 ]
+Agreement = Annotated[
+    Path | None,
+    typer.Option(
+        "--agreement",
+        help="Write here what it would do, in digests: `factory up --agreed FILE` does that, or stops.",
+        metavar="FILE",
+        dir_okay=False,
+    ),
+]
 Commit = Annotated[
     str,
     typer.Option(
@@ -90,13 +99,16 @@ class Files:
     artifact: str = ""
     previous: Path | None = None
     measured: Path | None = None
+    agreement: Path | None = None
     destroys: bool = False
     """It is the preview of a destroy."""
 
     @property
     def wanted(self) -> list[Path]:
         """The files asked for."""
-        return [path for path in (self.markdown, self.html, self.json, self.measured) if path is not None]
+        return [
+            path for path in (self.markdown, self.html, self.json, self.measured, self.agreement) if path is not None
+        ]
 
     def prepare(self) -> None:
         """Make the folders, before anything runs.
@@ -106,7 +118,9 @@ class Files:
         """
         wanted = self.wanted
         if len({path.resolve() for path in wanted}) < len(wanted):
-            raise BadInputError("--markdown, --html, --json-file and --measured need a file each; two are the same")
+            raise BadInputError(
+                "--markdown, --html, --json-file, --measured and --agreement need a file each; two are the same"
+            )
         for path in wanted:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,8 @@ _ARGUMENTS: Final[Mapping[Operation, tuple[str, ...]]] = {
     "refresh": ("--yes", "--skip-preview"),
     "destroy": ("--yes", "--skip-preview"),
 }
+# Experimental, says `pulumi up --help`: what is beyond its plan fails. pulumi.com/docs/iac/concepts/plans/
+_PLAN: Final[Mapping[Operation, str]] = {"preview": "--save-plan", "up": "--plan"}
 _STEP_EVENTS: Final = ("resourcePreEvent", "resOutputsEvent")
 _POLL_SECONDS: Final = 0.05
 _TAIL_LINES: Final = 20
@@ -194,6 +196,7 @@ def _arguments(request: Request, place: Workplace) -> list[str]:
         *("--non-interactive", "--color", "never", "--parallel", str(request.parallel)),
         *(("--refresh",) if request.refresh and operation != "refresh" else ()),
         *(("--continue-on-error",) if request.continue_on_error and operation in ("up", "destroy") else ()),
+        *((_PLAN[operation], str(request.plan)) if request.plan and operation in _PLAN else ()),
         *(_policy_arguments(request.policy_packs, place.folder) if request.judges else ()),
     ]
 

@@ -86,6 +86,7 @@ class Project:
         emit: Emit | None = None,
         cancel: threading.Event | None = None,
         passphrase: str = PASSPHRASE,
+        plan: Path | None = None,
     ) -> Outcome:
         self.events = []
         given = self.stack_file.read_text()
@@ -93,7 +94,7 @@ class Project:
             Workplace(self.root, "trial", read_stack_file(self.stack_file), is_local=True, passphrase=passphrase)
         )
         try:
-            return engine.run(Request(operation), emit or self.events.append, cancel)
+            return engine.run(Request(operation, plan=plan), emit or self.events.append, cancel)
         finally:
             assert self.stack_file.read_text() == given
 
@@ -161,6 +162,22 @@ class TestTheCliDrivesOurProvider:
         assert project.run("up").changes == {"same": 8, "create": 1, "update": 2}
         assert yaml.safe_load(deployment.read_text())["spec"]["replicas"] == 1
         assert project.objects("eks")["ConfigMap"]["data"] == {"mode": "a"}
+
+    def test_what_changed_since_a_preview_goes_beyond_its_plan(self, project: Project, tmp_path: Path) -> None:
+        plan = tmp_path / "plan.json"
+        assert project.run("preview", plan=plan).ok
+        assert "hunter2" not in plan.read_text(encoding="utf-8")
+        assert project.run("up", plan=plan).changes == {"create": 11}
+        project.configure(replicas="3")
+        assert project.run("preview", plan=plan).changes == {"same": 9, "update": 2}
+        project.configure(replicas="4")
+        assert not project.run("up", plan=plan).ok
+        assert "violates plan" in json.dumps(project.events)
+        assert project.objects("eks")["Deployment"]["spec"]["replicas"] == 1
+        project.configure(replicas="3", mode="b")
+        assert not project.run("up", plan=plan).ok
+        project.configure(replicas="3")
+        assert project.run("up", plan=plan).changes == {"same": 9, "update": 2}
 
     def test_inputs_that_break_a_rule_are_refused_before_anything_is_written(self, project: Project) -> None:
         project.configure(label="not a label")

@@ -86,9 +86,12 @@ class TestEveryWorkflow:
         """A run cannot commit one."""
         runs = [step["run"] for _, _, job in _jobs() for step in job.get("steps", ()) if "run" in step]
         planning = [
-            line for run in runs for line in run.splitlines() if re.search(r"factory up|make up|ci/preview", line)
+            line
+            for run in runs
+            for line in run.splitlines()
+            if re.search(r"factory (up|preview)|make up|ci/preview", line)
         ]
-        assert len(planning) == 3
+        assert len(planning) == 4
         assert all("--locked" in line for line in planning)
 
     def test_ends_every_job_in_time(self) -> None:
@@ -301,10 +304,30 @@ class TestUp:
         assert callers == [("up.yml", "before-prod"), ("up.yml", "prod")]
 
     def test_every_stack_of_real_accounts_waits_for_its_environment(self) -> None:
-        (job,) = _read(FOLDER / "deploy.yml")["jobs"].values()
+        job = _read(FOLDER / "deploy.yml")["jobs"]["up"]
         assert job["environment"] == "${{ inputs.stack }}"
         assert job["concurrency"] == {"group": "stack-${{ inputs.stack }}", "cancel-in-progress": False}
         assert job["permissions"]["id-token"] == "write"
+
+    def test_who_approves_sees_a_fresh_preview_and_that_is_done_or_nothing(self) -> None:
+        jobs = _read(FOLDER / "deploy.yml")["jobs"]
+        assert list(jobs) == ["preview", "up"]
+        assert jobs["up"]["needs"] == "preview"
+        assert "if" not in jobs["up"]
+        preview, up = jobs["preview"], jobs["up"]
+        assert preview["environment"] == "${{ inputs.stack }}-read", (
+            "of those who can change nothing, and nobody is waited for"
+        )
+        run = {step["name"]: step["run"] for job in jobs.values() for step in job["steps"] if "run" in step}
+        assert '--agreement "reviewed/$STACK.agreement.json"' in run["Preview"]
+        assert '--agreed "$RUNNER_TEMP/reviewed/$STACK.agreement.json"' in run["Up"]
+        assert "GITHUB_STEP_SUMMARY" in run["Show it to who approves"]
+        (left,) = (step["with"] for step in preview["steps"] if "upload-artifact" in step.get("uses", ""))
+        (taken,) = (step["with"] for step in up["steps"] if "download-artifact" in step.get("uses", ""))
+        assert left["name"] == taken["name"] == "reviewed-${{ inputs.stack }}"
+        # One commit, one engine, the same options: only what has changed since can make a difference.
+        same = re.compile(r"--(?:stack|engine|locked|refresh|policy-pack|no-policies)\b(?: [^- ]\S*)?")
+        assert same.findall(run["Preview"]) == same.findall(run["Up"])
 
     def test_prod_comes_after_all_others(self) -> None:
         jobs = _read(FOLDER / "up.yml")["jobs"]

@@ -29,7 +29,8 @@ class Request:
     """An operation, and how it is done.
 
     `parallel` bounds provider calls under way. `refresh` looks for drift first. `preview_only` makes refresh and destroy show
-    what they would do. `policy_packs` judge what a preview or an `up` would make; refresh and destroy do not ask them.
+    what they would do. `policy_packs` judge what a preview or an `up` would make; refresh and destroy do not ask them. `plan` is a file in
+    which the Pulumi CLI keeps what a preview planned, and from which it takes all that an `up` may do; the local engine has none.
     """
 
     operation: Operation
@@ -38,6 +39,7 @@ class Request:
     continue_on_error: bool = False
     preview_only: bool = False
     policy_packs: tuple[PackSource, ...] = ()
+    plan: Path | None = None
 
     @property
     def previews(self) -> bool:

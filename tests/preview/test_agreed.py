@@ -1,0 +1,123 @@
+"""What was agreed to and what would be done are the same where they mean the same, and differ by name where they do not."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_factory.graph.masking import Masker
+from model_factory.preview.agreed import Agreement, NotAgreedError
+from model_factory.preview.events import Report
+from tests.preview.samples import Event, step
+
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
+
+
+def agreed(*events: Event, lock: str = "lock", stack: str = "p/dev") -> Agreement:
+    return Agreement.of(Report.of(events, Masker(("hidden-secret",))), stack, lock)
+
+
+def update(before: Any, after: Any, name: str = "b", **more: Any) -> Event:
+    return step("update", name=name, old={"a": before}, new={"a": after}, diffs=["a"], **more)
+
+
+def created(suffix: str) -> list[Event]:
+    """A bucket, a volume and a claim whose names are made up, one that refers to them, one that has what is derived of a name."""
+    bucket = {"__defaults": ["bucket"], "bucket": f"b-{suffix}"}
+    claim = {"metadata": {"name": f"claim-{suffix}0", "annotations": {"pulumi.com/autonamed": "true"}}}
+    return [
+        step("create", name="b", new=bucket),
+        step("create", CLAIM, "claim", new=claim),
+        step("replace", "gcp:serviceaccount/account:Account", "dev-gcp-assistant-reader", {"accountId": "x"},
+             {"__defaults": ["accountId"], "accountId": f"dev-gcp-assi{suffix}"}),
+        step("create", "kubernetes:core/v1:PersistentVolume", "claim", new={"handle": f"claim-{suffix[::-1]}"}),
+        update({"to": "b-0000000"}, {"to": f"http://b-{suffix}.svc/claim-{suffix}0", "id": UNKNOWN}, name="u"),
+    ]  # fmt: skip
+
+
+class TestTheSame:
+    def test_whatever_the_order_and_the_time(self) -> None:
+        events = [update(number, number + 1, name=f"n{number}") for number in range(20)]
+        mixed = events.copy()
+        random.Random(1).shuffle(mixed)  # noqa: S311
+        summary = {"summaryEvent": {"resourceChanges": {"update": 20}, "durationSeconds": 9, "isPreview": True}}
+        assert agreed(*events).differing(agreed(*mixed, summary)) == []
+
+    def test_whatever_names_are_made_up(self) -> None:
+        assert agreed(*created("0a1b2c3")).differing(agreed(*created("9f8e7d6"))) == []
+
+    def test_whatever_the_clouds_report_and_the_engine_reads(self) -> None:
+        one, other = update(1, 2), update(1, 2)
+        other["resOutputsEvent"]["metadata"]["old"]["outputs"] = {"a": 1, "lastSeen": "now"}
+        drift = step("refresh", name="other", old={"a": 1}, new={"a": 2}, diffs=["a"])
+        same = step("same", name="s", old={"a": 1}, new={"a": 1})
+        assert agreed(one).differing(agreed(same, drift, other)) == []
+
+    def test_where_it_went_through_a_file_that_holds_no_value(self, tmp_path: Path) -> None:
+        file = tmp_path / "agreement"
+        before = agreed(update("plain-value", "hidden-secret"))
+        file.write_text(before.text, encoding="utf-8")
+        assert Agreement.read(file) == before
+        assert "plain-value" not in before.text
+        assert "hidden-secret" not in before.text
+
+
+class TestAnother:
+    @pytest.mark.parametrize(
+        ("now", "said"),
+        [
+            ([], "gone: update aws:s3:Bucket b"),
+            ([update(1, 2), step("delete", name="x", old={})], "new: delete aws:s3:Bucket x"),
+            ([update(1, 3)], "changed: update aws:s3:Bucket b"),
+            ([update(0, 2)], "changed: update aws:s3:Bucket b"),
+            ([update(1, UNKNOWN)], "changed: update aws:s3:Bucket b"),
+            ([step("replace", old={"a": 1}, new={"a": 2}, keys=["a"])], "new: replace aws:s3:Bucket b"),
+            ([update(1, 2, id="another")], "changed: update aws:s3:Bucket b"),
+        ],
+    )
+    def test_is_told_by_its_step(self, now: list[Event], said: str) -> None:
+        assert said in agreed(update(1, 2)).differing(agreed(*now))
+
+    def test_replacement_by_what_forces_it(self) -> None:
+        one, other = (step("replace", old={"a": 1, "b": 1}, new={"a": 2, "b": 2}, keys=[key]) for key in "ab")
+        assert agreed(one).differing(agreed(other)) == ["changed: replace aws:s3:Bucket b"]
+
+    def test_a_name_that_is_given_is_no_made_up_one(self) -> None:
+        one, other = (
+            step("create", new={"__defaults": [], "bucket": f"mine-{digits}"}) for digits in ("0a1b2c3", "9f8e7d6")
+        )
+        assert agreed(one).differing(agreed(other)) == ["changed: create aws:s3:Bucket b"]
+        one, other = (update("b-0000000", f"b-{digits}") for digits in ("0a1b2c3", "9f8e7d6"))
+        assert agreed(one).differing(agreed(other)) == ["changed: update aws:s3:Bucket b"]
+
+    def test_plan_lock_and_stack_are_told(self) -> None:
+        assert agreed().differing(agreed(lock="other")) == ["where the models run: the plan lock is another"]
+        assert agreed().differing(agreed(stack="p/prod")) == ["it is of p/dev, and this is p/prod"]
+
+    def test_many_are_counted(self) -> None:
+        lines = agreed().differing(agreed(*(update(1, 2, name=f"n{number}") for number in range(14))))
+        assert len(lines) == 11
+        assert lines[-1] == "new: 4 more"
+
+
+class TestFile:
+    @pytest.mark.parametrize(
+        "text",
+        ["", "[]", "{}", json.dumps({"version": 2, "stack": "p/dev", "lock": "", "steps": {}}),
+         json.dumps({"version": 1, "stack": "p/dev", "lock": "", "steps": {"a": 1}}),
+         json.dumps({"version": 1, "stack": "p/dev", "lock": "", "steps": {}, "more": 1})],
+    )  # fmt: skip
+    def test_that_is_no_agreement_is_refused(self, tmp_path: Path, text: str) -> None:
+        file = tmp_path / "agreement"
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(NotAgreedError):
+            Agreement.read(file)
+
+    def test_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(NotAgreedError, match="cannot be read"):
+            Agreement.read(tmp_path / "agreement")
