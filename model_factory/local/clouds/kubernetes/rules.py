@@ -24,6 +24,8 @@ Check: TypeAlias = Callable[[Object, Path], Iterator[Violation]]
 _LABEL_PART: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _DATA_KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _MEBIBYTE: Final = 2**20
+_DEADLINE_SECONDS: Final = 600
+"""Of a Deployment that names none."""
 SET_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
@@ -112,7 +114,8 @@ def workload(kind: str) -> Check:
         if (restart or "Always") not in allowed:
             yield Violation((*path, "template", "spec", "restartPolicy"),
                             f"must be {' or '.join(allowed)} in a {kind}, not {restart or 'Always'!r}")  # fmt: skip
-        deadline, quiet = spec.get("progressDeadlineSeconds"), spec.get("minReadySeconds", 0)
+        deadline = spec.get("progressDeadlineSeconds", _DEADLINE_SECONDS if kind == "Deployment" else None)
+        quiet = spec.get("minReadySeconds", 0)
         if isinstance(deadline, int) and isinstance(quiet, int) and deadline <= quiet:
             yield Violation((*path, "progressDeadlineSeconds"), f"{deadline} must be more than minReadySeconds {quiet}")
         strategy = _mapping(spec, "strategy")

@@ -82,6 +82,15 @@ class TestValidObjects:
         assert told(obj) == ""
 
 
+NODE_TERM = {
+    "nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In"}]}]
+        }
+    }
+}
+
+
 class TestBrokenObjects:
     """Each mistake is named by its path, with the value or the remedy."""
 
@@ -116,6 +125,12 @@ class TestBrokenObjects:
             ((*CONTAINER, "securityContext"), {"privileged": True, "allowPrivilegeEscalation": False}, "cannot be false"),
             ((*CONTAINER, "env"), [{"name": "A=B", "value": "x"}], "'A=B' is not a variable name"),
             ((*CONTAINER, "image"), " server", "' server' is not an image reference"),
+            (("spec", "replicas"), -1, "spec.replicas: -1; Kubernetes takes at least 0"),
+            (("spec", "minReadySeconds"), 9000, "must be more than minReadySeconds 9000"),
+            (("spec", "strategy", "rollingUpdate", "maxSurge"), "a lot", "'a lot' is refused by Kubernetes; use a number"),
+            (("spec", "template", "spec", "volumes", 0, "hostPath"), {"path": "/x"}, "use one source a volume"),
+            (("spec", "template", "spec", "tolerations", 0, "tolerationSeconds"), 5, "must be NoExecute"),
+            (("spec", "template", "spec", "affinity"), NODE_TERM, "operator In needs values"),
         ],
     )  # fmt: skip
     def test_deployment(self, path: tuple[str | int, ...], value: Any, expected: str) -> None:
@@ -135,6 +150,20 @@ class TestBrokenObjects:
             ({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "w"},
               "spec": {"minReplicas": 4, "maxReplicas": 2, "scaleTargetRef": {"kind": "Deployment", "name": "w"}}},
              "spec.maxReplicas: 2 is below minReplicas 4"),
+            ({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+              "spec": {"ports": [{"name": "a", "port": 1}, {"name": "b", "port": 1}]}}, "1 (TCP) is taken by another port"),
+            ({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"},
+              "spec": {"accessModes": ["ReadOnlyMany"], "capacity": {"storage": "1Gi"}}}, "use one source, such as csi"),
+            ({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "v"},
+              "spec": {"accessModes": ["ReadOnlyMany"], "resources": {"requests": {"storage": "0"}}}}, "a size such as 10Gi"),
+            ({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "n"},
+              "spec": {"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]}]}},
+             "'11.0.0.0/16' is no range within '10.0.0.0/8'"),
+            ({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "n"},
+              "spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 70000}]}]}}, "70000 is not a port"),
+            ({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "w"},
+              "spec": {"maxReplicas": 2, "scaleTargetRef": {"kind": "Deployment", "name": "w"}, "metrics": [{"type": "Pods"}]}},
+             "spec.metrics[0].pods: is required for a metric of type Pods"),
             ({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "w"},
               "spec": {"minAvailable": 1, "maxUnavailable": 1}}, "not both"),
         ],
