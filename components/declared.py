@@ -7,6 +7,7 @@ the same before its first `up` as after.
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, cast
@@ -45,7 +46,8 @@ class Declared:
         return {name: costs.apply(partial(_one, name)) for name in _STEPS}
 
     async def _costs(self) -> Mapping[str, Mapping[str, str]]:
-        return cost_outputs(bill_of(await self.resources()))
+        # As the preview and the command: what a version costs depends on the day (extended support).
+        return cost_outputs(bill_of(await self.resources(), today=datetime.now(UTC).date()))
 
     def begin(self, args: pulumi.ResourceTransformationArgs) -> None:
         """A transformation that changes nothing: the SDK tells of each resource when the program makes it."""

@@ -9,6 +9,8 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,10 +24,12 @@ from model_factory.cli.offline import declared, offline
 from model_factory.cli.session import Session
 from model_factory.cost import bill_of
 from model_factory.engines.values import resource
+from model_factory.facts.prices import price_table
 from model_factory.graph.resource import Resource
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine.deploy import run
 from model_factory.local.engine.request import Deployment, Request
+from tests.components.conftest import run_config
 from tests.planning.project import GCP_SERVICES
 from tests.planning.strategies import stack_files
 
@@ -105,10 +109,22 @@ class TestRepositoryStacks:
     def test_export_the_bill_of_what_they_declare(self, tmp_path: Path, stack: str) -> None:
         resources = declared(session_of(tmp_path, stack))
         costs = exported(resources)
-        assert costs == cost_outputs(bill_of(resources))
+        assert costs == cost_outputs(bill_of(resources, today=datetime.now(UTC).date()))
         least, most = (float(costs["usd_per_month"][key]) for key in ("least", "most"))
         assert 0 < least < most
         assert float(costs["usd_per_hour"]["least"]) * 730 == pytest.approx(least, rel=1e-3)
+
+    def test_a_version_in_extended_support_costs_what_it_costs(self, tmp_path: Path) -> None:
+        config = json.loads(json.dumps(YAML(typ="safe").load(ROOT / "Pulumi.dev.yaml")["config"]))
+        amounts: list[Decimal] = []
+        for version in ("1.32", "1.36"):
+            config["model-factory:aws"]["kubernetesVersion"] = version
+            (folder := tmp_path / version).mkdir()
+            amounts.append(Decimal(run_config(config, "dev", folder).outputs["usd_per_hour"]["least"]))
+        extended, standard = (
+            price_table().prices["aws", "*", item].usd for item in ("eks-control-plane-extended", "eks-control-plane")
+        )
+        assert amounts[0] - amounts[1] == extended - standard > 0
 
     @pytest.mark.parametrize("stack", ["dev", "prod"])
     def test_export_the_same_where_all_values_are_known(self, stack: str, request: pytest.FixtureRequest) -> None:
@@ -117,7 +133,9 @@ class TestRepositoryStacks:
             Resource(each.urn, each.type, each.inputs, parent=each.parent, provider=each.provider)
             for each in recorder.resources
         ]
-        assert {name: recorder.outputs[name] for name in COSTS} == cost_outputs(bill_of(resources))
+        assert {name: recorder.outputs[name] for name in COSTS} == cost_outputs(
+            bill_of(resources, today=datetime.now(UTC).date())
+        )
 
 
 @pytest.mark.slow
@@ -136,4 +154,4 @@ class TestAnyStack:
         self, document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         resources = in_process(session_of(tmp_path_factory.mktemp("stack"), "dev", document))
-        assert exported(resources) == cost_outputs(bill_of(resources))
+        assert exported(resources) == cost_outputs(bill_of(resources, today=datetime.now(UTC).date()))
