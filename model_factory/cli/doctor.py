@@ -98,6 +98,9 @@ def _stack(stack: str, cwd: Path) -> Iterator[Finding]:
     lacking = session.lock_lacks()
     told = (lacking, session.lock_remedy) if lacking else ("says where each model runs", "")
     yield Finding(session.lock_file.name, "note" if lacking else "ok", *told)
+    for section in session.settings.sections.values() if not session.is_local else ():
+        if section.ENTRY[0]:
+            yield Finding("who enters clusters", "note", *section.ENTRY)
     if not session.is_local and shutil.which("pulumi") is None:
         yield Finding(
             "engine",

@@ -29,3 +29,10 @@ class TestPlaceholders:
         (values,) = [each for each in findings if each["what"] == "values"]
         assert values["verdict"] == "note"
         assert "made-up digest" in values["found"]
+
+
+class TestEntry:
+    def test_who_may_enter_a_cluster_of_eks_is_told_on_real_accounts(self, project: Path) -> None:
+        told = [each for each in found(project, "prod")[1] if each["what"] == "who enters clusters"]
+        assert [(each["verdict"], "create-access-entry" in each["remedy"]) for each in told] == [("note", True)]
+        assert not [each for each in found(project, "dev")[1] if each["what"] == "who enters clusters"]

@@ -45,6 +45,11 @@ class AwsSettings(CloudSettings, frozen=True):
     ZONES_LEAST = 3
     RANGES: ClassVar = {"vpc_cidr": True, "service_cidr": False}
     ACCESS = "endpoint_public_access_cidrs"
+    # docs.aws.amazon.com/eks/latest/userguide/access-entries.html
+    ENTRY = (
+        "EKS lets in who makes the cluster, and nobody else",
+        "run `up` as a role that all who operate it may take, or add access entries (aws eks create-access-entry)",
+    )
     MACHINE_TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
     RESERVATION = (re.compile(r"^cr-[0-9a-f]{8,17}$"), "cr-0123456789abcdef0")
 
