@@ -145,6 +145,8 @@ class Review:
     models: tuple[ModelChange, ...]
     nodes: tuple[NodesChange, ...]
     """Clusters and pools."""
+    effects: tuple[str, ...]
+    """How many models restart or stop, and of how many pools nodes are replaced: a sentence each, as in the verdict."""
     dangers: tuple[Change, ...]
     groups: tuple[Group, ...]
     drift: tuple[Group, ...]
@@ -191,7 +193,8 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
         errors = tuple(note for note in errors if note.message not in _SAYS_NOTHING)
     nodes = nodes_changes(report, changes)
     models = model_changes(report, nodes, cost)
-    verdict = _verdict(report, tally, found, judgements, drift, errors, _effects(models, nodes))
+    effects = _effects(models, nodes)
+    verdict = _verdict(report, tally, found, judgements, drift, errors, effects)
     # What failed in the middle has told of a part, and a part of a bill is no bill.
     whole = verdict.level != "failed"
     return Review(
@@ -201,6 +204,7 @@ def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) ->
         tally=tally,
         models=models if whole else (),
         nodes=nodes if whole else (),
+        effects=effects.told if whole else (),
         dangers=tuple(found),
         groups=tuple(grouped(changes)),
         drift=tuple(drift),

@@ -63,6 +63,8 @@ def print_review(
         _print_nodes(console, review)
     console.print(_tally(review))
     if show_models:
+        if review.effects:
+            console.print(Text("; ".join(review.effects)), soft_wrap=True)
         _print_losses(console, review)
     _print_judgements(console, review)
 

@@ -156,6 +156,10 @@ class TestEveryOutput:
         ):  # fmt: skip
             for words in ("dev-gcp-l4", "replaced one after another", "nodeConfig.diskSizeGb: 100"):
                 assert words in text
+        assert found.effects == (
+            "1 model restarts, requests may be lost", "the nodes of 1 pool are replaced one after another",
+        )  # fmt: skip
+        assert "; ".join(found.effects) in terminal.getvalue()
 
     def test_pools_of_which_the_same_is_said_stand_together(self) -> None:
         before = estate(spot_nodes=2)
