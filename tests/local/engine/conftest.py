@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,13 @@ import pytest
 from tests.local.engine import cli
 from tests.local.engine.stack import Bench
 
-WITH_CLI = [pytest.mark.cli, pytest.mark.slow, pytest.mark.skipif(cli.MISSING is not None, reason=str(cli.MISSING))]
+WITH_CLI = [
+    pytest.mark.cli,
+    pytest.mark.slow,
+    pytest.mark.skipif(cli.MISSING is not None, reason=str(cli.MISSING)),
+    # The SDK leaves the loop of a program that it ran for the CLI open, and tasks of one that failed in it.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(params=["local", pytest.param("pulumi", marks=WITH_CLI)])
@@ -22,6 +29,9 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench | cl
     made = cli.CliBench(tmp_path)
     yield made
     made.close()
+    del made
+    # Here, where what the SDK left is ignored, and not in some later test.
+    gc.collect()
 
 
 @pytest.fixture
