@@ -19,6 +19,7 @@ from model_factory.cli.console import SafeConsole, write_error
 from model_factory.cli.display import Display
 from model_factory.cli.engine import asks_no_cloud, opened
 from model_factory.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
+from model_factory.cli.examples import explain
 from model_factory.cli.operations import Runner
 from model_factory.cli.options import (
     DEFAULT_STACK,
@@ -246,6 +247,9 @@ def _root(
     if version:
         sys.stdout.write(f"model-factory {metadata.version('model-factory')}\n")
         raise typer.Exit
+
+
+explain(app)
 
 
 def main() -> None:

@@ -20,7 +20,6 @@ class Screen:
     column: int = 0
     cursor_shown: bool = True
     colours: int = 0
-    widest: int = 0
     frames: list[list[str]] = field(default_factory=list[list[str]])
     """What could be seen each time that something was about to be erased."""
     _drawn: bool = False
@@ -52,7 +51,6 @@ class Screen:
             self.lines[self.row] = line[: self.column] + part + line[self.column + len(part) :]
             self.column += len(part)
             self._drawn = True
-            self.widest = max(self.widest, self.column)
 
     def _obey(self, private: str, number: str, letter: str) -> None:
         if private:

@@ -26,10 +26,13 @@ from ruamel.yaml import YAML
 from model_factory.local.clouds import manager
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.providers import background
+from model_factory.planning.settings.providers import Providers
+from model_factory.planning.settings.stackfile import read_stack_file
 
 ROOT = Path(__file__).parents[2]
 FACTORY = Path(sys.executable).with_name("factory")
-DEV_PORTS = {"aws": 4610, "gcp": 4611}
+DEV_PORTS = Providers.read(read_stack_file(ROOT / "Pulumi.dev.yaml").config).ports
+"""By cloud, as the stack file has them."""
 TIMEOUT_SECONDS = 240.0
 _TOKENS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
@@ -66,7 +69,7 @@ class LocalStack:
         self.root = folder
         self._clients: list[Any] = []
         self.name = "dev"
-        ports = dict(zip(DEV_PORTS, free_ports(len(DEV_PORTS)), strict=True))
+        ports: dict[str, int] = dict(zip(DEV_PORTS, free_ports(len(DEV_PORTS)), strict=True))
         self.ports = ports
         shutil.copy(ROOT / "__main__.py", folder)
         # The Pulumi CLI runs the program in the project's environment: this one, since a folder of its own has none.
