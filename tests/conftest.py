@@ -18,12 +18,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
 
 GRACE_SECONDS = 5
 FILES = Path("/proc/self/fd")
 """Where Linux shows what a process has open; on other systems that is not looked at."""
+# No test holds a time: the machine may be busy with something else.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -145,7 +145,6 @@ class TestAnyStack:
     @example(document=on_hyperdisks("a3-ultragpu-8g", "us-central1", "us-central1-b"))
     @settings(
         max_examples=6,
-        deadline=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -102,7 +102,6 @@ class TestWhatAnyStackFileDeclares:
     @example(document=example_stack("dev", aws="ap-southeast-2", gcp="us-central1"), name=ENDING)
     @settings(
         max_examples=4,
-        deadline=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),

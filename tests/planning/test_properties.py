@@ -30,7 +30,6 @@ from tests.planning.strategies import BREAKS, broken_stack_files, holds, stack_f
 SCHEMA = jsonschema.Draft202012Validator(json_schema(SERVING))
 QUICK = settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

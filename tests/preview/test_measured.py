@@ -194,7 +194,7 @@ class TestNoTextOfItIsMoreThanText:
     def test_in_a_comment_without_a_preview(self, text: str) -> None:
         assert faults(without_preview(HEADING, "Why.", f"x\n{text}\n{text}"), *OURS, hidden=2) == []
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         parts=st.lists(
             st.sampled_from([*NASTY, " ", "\n", "\n\n", "|", "`", "```", "<", ">", "[", "](", ")"]), max_size=6

@@ -10,7 +10,7 @@ import pytest
 
 from model_factory.facts.aws.kubernetes import EksVersion
 from model_factory.facts.catalogue import catalogue
-from model_factory.facts.gcp.accelerators import gke_accelerator_type
+from model_factory.facts.gcp.accelerators import ATTACHABLE, ATTACHABLE_COUNTS, gke_accelerator_type
 from model_factory.facts.gcp.kubernetes import GKE_VERSIONS, GkeChannel
 from model_factory.facts.gcp.regions import REGIONS
 from model_factory.local.clouds.aws.eks import catalogue as eks
@@ -35,8 +35,8 @@ class TestEveryOffer:
             if machine.accelerator:
                 assert (machine.accelerator, machine.accelerator_count) == (accelerator, offer.accelerator_count)
             elif accelerator:
-                assert accelerator in cloud.ATTACHABLE[machine.family]
-                assert offer.accelerator_count in cloud.ATTACHABLE_COUNTS[accelerator]
+                assert accelerator in ATTACHABLE[machine.family]
+                assert offer.accelerator_count in ATTACHABLE_COUNTS[accelerator]
             sold = {zone for zone in cloud.REGIONS[offer.region] if cloud.sells(zone, machine, accelerator)}
             assert set(offer.zones) <= sold if not accelerator else set(offer.zones) == sold, offer.region
 

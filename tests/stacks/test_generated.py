@@ -38,7 +38,6 @@ URLS = {"aws_url": f"http://127.0.0.1:{PORTS['aws']}", "gcp_url": f"http://127.0
 # Whole stacks take seconds each: few, each of another shape. What one stack file can say is held in tests/planning.
 EXAMPLES = settings(
     max_examples=6,
-    deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[

@@ -211,7 +211,7 @@ class Walk:
 
 
 class TestEveryPrefix:
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
     @given(st.data())
     def test_is_a_valid_state(self, data: st.DataObject) -> None:
         open_create = Operation(thing("lost", id="", inputs={"s": Secret(1)}), "creating")

@@ -26,7 +26,6 @@ from tests.planning.strategies import stack_files
 MODELS: Final = "model-factory:models"
 MANY = settings(
     max_examples=200,
-    deadline=None,
     # A stack is large: finding the smallest one that fails takes minutes and tells little more.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

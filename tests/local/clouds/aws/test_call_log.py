@@ -34,7 +34,7 @@ def write(directory: Path, entries: list[dict[str, object]]) -> bytes:
 
 
 class TestWhatIsReadAgain:
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(entries=st.lists(ENTRY, max_size=6))
     def test_all_that_was_written_in_order(
         self, tmp_path_factory: pytest.TempPathFactory, entries: list[dict[str, object]]
@@ -44,7 +44,7 @@ class TestWhatIsReadAgain:
         with opened(directory) as record:
             assert record.read() == entries
 
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(entries=st.lists(ENTRY, min_size=1, max_size=4), data=st.data())
     def test_whole_lines_of_a_file_cut_anywhere_and_more_can_be_written(
         self, tmp_path_factory: pytest.TempPathFactory, entries: list[dict[str, object]], data: st.DataObject
