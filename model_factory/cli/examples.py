@@ -7,14 +7,26 @@ from typing import Final
 
 import typer
 
-from model_factory.cli.errors import EXIT_BAD_INPUT, EXIT_DRIFT, EXIT_FAILED, EXIT_INTERRUPTED
+from model_factory.cli.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_DRIFT,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_NOT_AGREED,
+)
 
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "preview": (
         "preview --diff",
         "preview --stack prod --state state.json --markdown comment.md --html report.html",
+        "preview --stack prod --agreement agreed.json",
     ),
-    "up": ("up", "up --stack staging --yes --continue-on-error", "up --engine pulumi"),
+    "up": (
+        "up",
+        "up --stack staging --yes --continue-on-error",
+        "up --engine pulumi",
+        "up --stack prod --yes --agreed agreed.json",
+    ),
     "refresh": ("refresh", "refresh --stack prod --preview-only"),
     "destroy": ("destroy --preview-only", "destroy --yes --stop-clouds"),
     "plan": ("plan", "plan --keep", "plan --apply --model assistant", "plan --why assistant"),
@@ -41,6 +53,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _CODES: Final[Mapping[str, str]] = {
     "refresh": f"{EXIT_DRIFT} drift, with --preview-only",
+    "up": f"{EXIT_NOT_AGREED} with --agreed it would do something else, and nothing was changed",
 }
 
 

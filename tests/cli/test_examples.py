@@ -37,6 +37,7 @@ class TestExamples:
         assert f"factory {EXAMPLES[name][0]}" in said or EXAMPLES[name][0] in said
         assert "Exit codes: 0 done; 1 failed; 2" in said
         assert ("3 drift" in said) == (name == "refresh")
+        assert ("4 with --agreed" in said) == (name == "up")
 
 
 def test_an_option_that_a_command_has_not_is_noticed() -> None:
