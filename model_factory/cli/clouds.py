@@ -6,14 +6,16 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from rich.columns import Columns
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 from model_factory.cli.engine import workplace
 from model_factory.cli.errors import BadInputError
@@ -25,6 +27,7 @@ from model_factory.local.clouds import manager
 from model_factory.local.clouds.kubernetes import control as kubernetes
 from model_factory.local.clouds.manager import CloudSpec, CloudStatus
 from model_factory.local.providers import background
+from model_factory.preview.wording import count
 
 app = typer.Typer(
     help="The local clouds of a stack: AWS and GCP on loopback, Kubernetes as rendered files.",
@@ -216,25 +219,19 @@ def _show(session: Session, clouds: Sequence[CloudStatus], *, as_json: bool) -> 
         document = {cloud.name: {**asdict(cloud), "url": cloud.url} for cloud in clouds} | {"kubernetes": rendered}
         sys.stdout.write(json.dumps(document, indent=4, default=str) + "\n")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("cloud", "state", "where", "holds", "faults"):
-        table.add_column(heading)
+    console = console_for(as_json=False)
     for cloud in clouds:
         state = f"running, pid {cloud.pid}" if cloud.running else "stopped"
-        table.add_row(cloud.name, state, cloud.url, _counts(cloud.resources or {}), str(len(cloud.faults)))
-    table.add_row(
-        "kubernetes",
-        "files",
-        str(clusters.relative_to(session.project.root)),
-        _counts(rendered["resources"]),
-        str(len(rendered["faults"])),
-    )
-    console = console_for(as_json=False)
-    console.print(table)
-    for cloud in clouds:
+        _show_one(console, cloud.name, f"{state}, {cloud.url}", cloud.resources or {}, len(cloud.faults))
         if cloud.problem:
-            console.print(f"Local cloud {cloud.name} could not start: {cloud.problem}", markup=False, soft_wrap=True)
+            console.print(f"  it could not start: {cloud.problem}", markup=False, soft_wrap=True)
+    place = str(clusters.relative_to(session.project.root))
+    _show_one(console, "kubernetes", f"files, {place}", rendered["resources"], len(rendered["faults"]))
 
 
-def _counts(resources: Any) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(resources.items()) if count) or "nothing"
+def _show_one(console: Console, name: str, where: str, holds: Mapping[str, int], faults: int) -> None:
+    """What it holds in as many columns as there is room for, so that no kind is cut and no count stands apart from it."""
+    told = f"; {count(faults, 'fault')} set" if faults else ""
+    console.print(Text.assemble((name, "bold"), f": {where}{told}"), soft_wrap=True)
+    kinds = [f"{number} {kind}" for kind, number in sorted(holds.items()) if number]
+    console.print(Padding(Columns(kinds or ["nothing"], padding=(0, 2)), (0, 0, 0, 2)))

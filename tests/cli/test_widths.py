@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from model_factory.cli.main import app
+from model_factory.local.clouds import manager
+from model_factory.local.clouds.manager import CloudSpec, CloudStatus
 
 WIDE = 200
 
@@ -38,3 +41,21 @@ class TestTables:
             for line in narrow.splitlines():
                 # Sentences are broken by the terminal, so that they are copied whole; columns stand two spaces apart.
                 assert len(line) <= columns or "  " not in line.strip(), line
+
+
+class TestClouds:
+    def test_are_told_with_each_count_beside_its_kind(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        holds = {"eks:pod-identity-association": 3, "artifactregistry.repositories": 12, "none:at-all": 0}
+
+        def running(specs: Sequence[CloudSpec], _root: Path) -> list[CloudStatus]:
+            return [CloudStatus(spec.name, spec.port, True, pid=7, resources=holds) for spec in specs]
+
+        monkeypatch.setattr(manager, "status", running)
+        for columns in (80, WIDE):
+            said = shown(project, "clouds status", columns)
+            assert max(map(len, said.splitlines())) <= columns
+            assert "aws: running, pid 7, http://127.0.0.1:" in said
+            assert "3 eks:pod-identity-association" in said
+            assert "12 artifactregistry.repositories" in said
+            assert "none:at-all" not in said
+            assert "kubernetes: files, .factory/clouds/kubernetes" in said
