@@ -17,7 +17,11 @@ _IN_A_JOB: Final = "GITHUB_ACTIONS"
 
 
 class SafeConsole(Console):
-    """A console whose texts do nothing but stand there: a colour is a style of ours, never part of a text."""
+    """A console whose texts do nothing but stand there: a colour is a style of ours, never part of a text. Nor is `[red]` or `:b:` in one more
+    than what it says."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """See `Console`: all that it writes comes from here."""

@@ -56,6 +56,13 @@ def harmless(terminal: io.StringIO) -> bool:
 
 
 class TestConsole:
+    def test_texts_are_no_markup_and_no_emoji(self, console: SafeConsole, terminal: Terminal) -> None:
+        text = "[red]net:b:1[/red] :smile: [link=https://evil.example]here[/link]"
+        table = Table(text)
+        table.add_row(text)
+        console.print(text, table, Panel(text))
+        assert terminal.getvalue().count(text) == 4
+
     def test_texts_act_in_no_place_where_they_may_stand(self, console: SafeConsole, terminal: Terminal) -> None:
         table = Table(EVIL, title=EVIL)
         table.add_row(Text(EVIL, "red"))
