@@ -113,8 +113,13 @@ class Executor:
         # Carried out to its end even if whoever asked goes away: a provider call cannot be taken back.
         task = asyncio.ensure_future(self._carry_out(step, journalled=journalled))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._over)
         return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Future[Step]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # Whoever asked may be gone, and asyncio would print what was reported already.
 
     async def _carry_out(self, step: Step, *, journalled: bool) -> Step:
         shown = not _is_internal(step)
