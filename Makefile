@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # As pip does: the machine's certificates count, so that a company's own mirror is trusted.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help setup up preview plan offers refresh down test test-fast test-alone check format lock prices bench clean
+.PHONY: help setup up preview plan offers refresh down test test-fast test-alone faults check format lock prices bench clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ test-alone: setup ## Run the files of test-fast each by itself, then in random p
 	    echo "$$files" | xargs -P 2 -n 1 bash -c "$$run" _; \
 	    echo "$$files" | shuf --random-source=<(yes $(SEED)) | xargs -P 2 -n 2 bash -c "$$run" _; \
 	    echo "$$(echo "$$files" | wc -l) files pass alone and in random pairs (SEED=$(SEED))"
+
+faults: setup ## Spoil every kind of call to both clouds in every way, and tell the figures
+	@$(VENV)/bin/python -m pytest -q -m faults tests/local/providers tests/stacks/test_lost_answers.py
 
 check: setup ## Check format, lint, types and import rules
 	@$(VENV)/bin/ruff format --check .

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -67,6 +68,22 @@ def nothing_left(session_keeps_servers: bool) -> Iterator[None]:
             pytest.fail(f"left behind: {', '.join(sorted(left))}", pytrace=False)
         gc.collect()
         time.sleep(0.01)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures of the tests that spoil calls on their way to a cloud, by cloud and fault."""
+    rows: dict[tuple[str, str], Counter[str]] = {}
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == "spoiled calls" and report.when == "call":
+                cloud, fault, figures = value
+                rows.setdefault((cloud, fault), Counter()).update(figures)
+    if rows:
+        heads = ("calls", "at once", "at the next run", "asked again", "orphans")
+        terminalreporter.section("spoiled calls: converged, how, and what was left behind")
+        terminalreporter.write_line(f"{'':32}" + "".join(f"{head:>17}" for head in heads))
+        for (cloud, fault), figures in sorted(rows.items()):
+            terminalreporter.write_line(f"{cloud:14}{fault:18}" + "".join(f"{figures[head]:>17}" for head in heads))
 
 
 def _settings() -> dict[str, dict[Any, Any]]:

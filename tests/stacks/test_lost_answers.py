@@ -14,9 +14,12 @@ from tests.local.fault_proxy import Asked, Fault, fault_proxy
 from tests.stacks.harness import LocalStack
 from tests.stacks.test_faults import small
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
-_CREATES: Final = re.compile(r"Create(?!Tags)|Allocate|Associate|Authorize|Run|POST |PUT |enable|set|batch")
+_CREATES: Final = re.compile(
+    r"\w+:(Create(?!Tags)|Allocate|Associate|Authorize|Run)|s3:Put|.*\.(insert|create|enable|set|batch)"
+)
+_SETS: Final = re.compile(r"s3:|storage\..*\.set")
 
 
 def losing() -> Callable[[Asked], Fault | None]:
@@ -24,7 +27,7 @@ def losing() -> Callable[[Asked], Fault | None]:
     seen: set[str] = set()
 
     def lose(asked: Asked) -> Fault | None:
-        again = asked.name.startswith("PUT ") and asked.name in seen
+        again = asked.name in seen and _SETS.match(asked.name) is not None
         seen.add(asked.name)
         lost = asked.changes and not again and _CREATES.match(asked.name) and "/_cloud/" not in asked.name
         return "reset after" if lost else None

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, Final, Generic, TypeVar
 
 from model_factory.local.providers.diff import Change, is_same
-from model_factory.local.providers.errors import CancelledError, Failure, UnsupportedError, WaitError
+from model_factory.local.providers.errors import CancelledError, Failure, NotFoundError, UnsupportedError, WaitError
 from model_factory.local.providers.rules import Rules
 from model_factory.local.wire import Properties, Value
 
@@ -71,11 +71,21 @@ class Call(Generic[S]):
         return answer
 
     def visible(self, look: Callable[[], T | None]) -> T | None:
-        """What `look` finds of an object that was just made, asked again for as long as clouds take to show one."""
-        until, pause = time.monotonic() + VISIBLE_SECONDS, FIRST_WAIT_SECONDS
-        while (found := look()) is None and time.monotonic() < until and not self.cancelled.wait(pause):
+        """What `look` finds of an object that was just made, or makes on top of one: while that is not there (None, NotFoundError),
+        it is asked again for as long as clouds take to show one. Once `look` has made an object itself, its errors are final."""
+        until, pause, known = time.monotonic() + VISIBLE_SECONDS, FIRST_WAIT_SECONDS, self.id
+        while True:
+            over = time.monotonic() >= until or self.cancelled.is_set()
+            try:
+                found = look()
+            except NotFoundError:
+                if over or self.id != known:
+                    raise
+                found = None
+            if found is not None or over:
+                return found
+            self.cancelled.wait(pause)
             pause *= 2
-        return found
 
     def wait_for_state(
         self, probe: Callable[[], str], *, what: str, ready: Iterable[str], failed: Iterable[str] = ()

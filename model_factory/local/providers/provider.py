@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar, cast
 
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
@@ -183,7 +183,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             call.urn_digest = urn_digest(request.urn, bare)
             try:
                 created = self._created(declared, call, bare)
-                declared.ready(call, created, bare)
+                call.visible(lambda: _readied(declared, call, created, bare))
                 found = call.visible(lambda: declared.read(call, created, bare))
             except (ProviderError, OSError) as error:
                 if not call.id:
@@ -244,7 +244,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
                 declared.ready(call, object_id, bare)
             except WaitError as error:
                 raise self._partial(declared, call, object_id, news, error) from error
-            found = declared.read(call, object_id, bare)
+            found = call.visible(lambda: declared.read(call, object_id, bare))
             if found is None:
                 raise WaitError(f"{object_id} was updated, and was gone when read back")
             return provider_pb2.UpdateResponse(properties=wire.encode(mark_all(found, news)))
@@ -263,10 +263,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
                 except NotFoundError:
                     return True
 
-            try:
-                stays = declared.delete(call, request.id, state) is False
-            except NotFoundError:
-                return empty_pb2.Empty()
+            stays = False
+            # What is not there is the object, or a part of it that a call took away whose answer was lost.
+            for _ in range(2):
+                try:
+                    stays = declared.delete(call, request.id, state) is False
+                    break
+                except NotFoundError:
+                    if gone():
+                        break
             if not stays:
                 call.wait(gone, what=f"deletion of {request.id}")
             return empty_pb2.Empty()
@@ -328,7 +333,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         """
         unclear: CloudError
         try:
-            return call.created(declared.create(call, inputs))
+            # What the object stands on may have been made a moment ago.
+            return call.created(cast("str", call.visible(lambda: declared.create(call, inputs))))
         except AnswerLostError as error:
             if call.id:
                 raise
@@ -356,7 +362,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             )
         log.info("%s: found %s, which it made", unclear.operation, found)
         call.created(found)
-        declared.ready(call, found, inputs)
+        call.visible(lambda: _readied(declared, call, found, inputs))
         actual = declared.read(call, found, inputs)
         if declared.update is None or actual is None:
             return found
@@ -381,7 +387,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         """What to record of an object that exists but failed on the way: its state as far as the cloud tells it."""
         bare = _bare(inputs)
         try:
-            outputs = declared.read(call, object_id, bare)
+            outputs = call.visible(lambda: declared.read(call, object_id, bare))
         except ProviderError:
             outputs = bare
         if outputs is None:
@@ -436,6 +442,11 @@ def _left_behind(declared: ResourceType[S], call: Call[S], inputs: Properties) -
     except NotFoundError:
         return None
     return None if found in call.known else found
+
+
+def _readied(declared: ResourceType[S], call: Call[S], object_id: str, inputs: Properties) -> bool:
+    declared.ready(call, object_id, inputs)
+    return True
 
 
 def _bare(properties: Mapping[str, Value]) -> Properties:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from pulumi.runtime.proto import provider_pb2 as pb
@@ -13,6 +14,8 @@ from pulumi.runtime.proto import status_pb2
 
 from model_factory.local import wire
 from model_factory.local.wire import Properties
+
+T = TypeVar("T")
 
 
 class AbortedError(Exception):
@@ -57,6 +60,8 @@ class ProviderEngine:
     provider: Any
     url: str
     made: list[Made] = field(default_factory=list, kw_only=True)
+    said: list[str] = field(default_factory=list, kw_only=True)
+    """What failed runs ended with."""
     name: str = field(default="it", kw_only=True)
 
     def urn(self, token: str, name: str) -> str:
@@ -111,10 +116,20 @@ class ProviderEngine:
                 response = self.provider.Create(request, Context())
                 return Made(token, urn, response.id, inputs, wire.decode(response.properties)), runs
             except AbortedError as error:
+                self.said.append(str(error))
                 pending = error.code is grpc.StatusCode.DATA_LOSS
                 if error.details is not None:
                     made = Made(token, urn, error.details.id, inputs, wire.decode(error.details.properties))
-        raise AssertionError(f"{token} does not come up")
+        raise AssertionError(f"{token} does not come up: {self.said}")
+
+    def persisted(self, step: Callable[[], T]) -> tuple[T, int]:
+        """What a step of runs, one after another, comes to, where a failed one leaves it as it was; and how many it took."""
+        for runs in range(1, 5):
+            try:
+                return step(), runs
+            except AbortedError as error:
+                self.said.append(str(error))
+        raise AssertionError(f"no run gets through: {self.said}")
 
     def held(self) -> dict[str, int]:
         """How many resources the cloud has, by kind."""

@@ -26,12 +26,20 @@ from model_factory.graph.loopback import on_loopback
 from model_factory.local.errors import LeavesLoopbackError
 from model_factory.local.providers.aws.causes import CAUSES
 from model_factory.local.providers.aws.transport import keep_on_loopback, refuse_broken_answers
-from model_factory.local.providers.errors import AnswerLostError, BusyError, CloudError, ConfigurationError, kind_of
+from model_factory.local.providers.errors import (
+    AnswerLostError,
+    BusyError,
+    CloudError,
+    ConfigurationError,
+    NotFoundError,
+    kind_of,
+)
 from model_factory.local.providers.retries import persistently
 from model_factory.local.providers.values import mapping, text
 from model_factory.local.wire import Properties, Value
 
 GLOBAL_REGION: Final = "us-east-1"
+READ_SECONDS: Final = 60.0
 _GONE: Final = re.compile(r"NotFound|NoSuch|NonExist")
 # Operations that bring about the same when they are done twice, as far as their names tell. Others (Create, Associate, Update of
 # EKS, which refuses while one is under way) are not made again when it is not known whether they were done.
@@ -134,7 +142,7 @@ class Clients:
     def _make(self, service: str, region: str) -> Any:
         settings = Config(
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=READ_SECONDS,
             max_pool_connections=32,
             proxies={},
             retries={"mode": "standard", "total_max_attempts": 1},  # botocore repeats creates: see `persistently`
@@ -234,8 +242,10 @@ def _kind_of_failure(error: Exception) -> type[CloudError]:
 def _cloud_error(service: str, operation: str, response: dict[str, Any]) -> CloudError:
     error = cast("dict[str, Any]", response.get("Error", {}))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    code = str(error.get("Code", status))
+    code = str(error.get("Code") or status)
     kind = kind_of(CAUSES.cause((code,), status), status, gone=bool(_GONE.search(code)) or code == "404")
+    if kind is NotFoundError and code == "404" and not operation.startswith("Head"):  # whose answers have no body
+        kind, error = AnswerLostError, {"Message": "404 without one of the API's codes; what stands at this address?"}
     return kind(
         cloud="aws",
         operation=f"{service}:{operation}",

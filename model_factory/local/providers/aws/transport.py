@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPConnectionPool, AWSHTTPSConnection, AWSHTTPSConnectionPool
 from botocore.model import OperationModel
 from botocore.parsers import ResponseParserError
 
 from model_factory.local.loopback import checked
+
+# A member in JSON, a text in XML. `{}` and an empty element are answers without contents.
+_SAYS_SOMETHING: Final = re.compile(rb"\{\s*\"|\[|>\s*[^<\s]")
 
 
 class _Plain(AWSHTTPConnection):
@@ -41,6 +45,7 @@ def keep_on_loopback(client: Any) -> None:
 def refuse_broken_answers(client: Any) -> None:
     """Let calls fail with ResponseParserError where botocore reads an answer that was cut, or is none, as one with nothing in it."""
     client.meta.events.register("before-parse", _check_answer)
+    client.meta.events.register("after-call", _check_contents)
 
 
 def _check_answer(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: Any) -> None:
@@ -54,8 +59,21 @@ def _check_answer(operation_model: OperationModel, response_dict: Mapping[str, A
         return
     if body.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
         raise ResponseParserError("the answer is a web page, not one of the API; what stands at this address?")
+    shape: Any = operation_model.output_shape
+    wrapper = shape.serialization.get("resultWrapper", "") if shape else ""
+    if wrapper.encode() not in body:  # botocore would fail with a KeyError
+        raise ResponseParserError(f"the answer has no {wrapper}: {body[:60]!r}")
     if "json" in operation_model.service_model.resolved_protocol:
         try:
             json.loads(body)
         except ValueError as error:
             raise ResponseParserError(f"the answer is no JSON ({error})") from error
+
+
+def _check_contents(http_response: Any, parsed: Mapping[str, Any], model: OperationModel, **_: Any) -> None:
+    """botocore passes over what an operation's answer cannot have: where that is all there is, another API answered."""
+    if http_response.status_code >= 300 or parsed.keys() - {"ResponseMetadata"} or model.has_streaming_output:
+        return
+    content = http_response.content
+    if _SAYS_SOMETHING.search(content) and f"{model.name}Response".encode() not in content:
+        raise ResponseParserError(f"the answer has nothing that {model.name} answers: {content[:60]!r}")

@@ -27,6 +27,7 @@ from model_factory.local.providers.errors import (
     BusyError,
     CloudError,
     ConfigurationError,
+    NotFoundError,
     kind_of,
 )
 from model_factory.local.providers.gcp.causes import CAUSES
@@ -129,7 +130,7 @@ class Gcp:
         return discovery.load(service, self._where(service).version)
 
     def call(self, method: str, **parameters: Json) -> Body:
-        """Do one API call, by method id (`compute.networks.insert`), again where `persistently` allows.
+        """Do one API call, by method id (`compute.networks.insert`), again where `persistently` allows. A list comes with all its pages.
 
         Raises NotFoundError, BusyError, AnswerLostError, CloudError.
         """
@@ -139,7 +140,11 @@ class Gcp:
             resource = getattr(resource, step)()
         request = getattr(resource, verb)(**parameters)
         repeatable = request.method != "POST" or _READS.fullmatch(verb) is not None
-        return persistently(lambda: self._attempt(service, method, request), repeatable=repeatable)
+        answer = persistently(lambda: self._attempt(service, method, request), repeatable=repeatable)
+        if token := answer.pop("nextPageToken", ""):
+            more = self.call(method, **{**parameters, "pageToken": token})
+            answer |= {key: [*answer.get(key, []), *value] for key, value in more.items() if isinstance(value, list)}
+        return answer
 
     def _attempt(self, service: str, method: str, request: Any) -> Body:
         try:
@@ -152,10 +157,23 @@ class Gcp:
             cause = f"{self._where(service).url} does not answer ({error})"
             kind = BusyError if isinstance(error, ConnectionRefusedError) else AnswerLostError
             raise kind(cloud="gcp", operation=method, code=UNREACHABLE, message=cause, causes=CAUSES) from error
-        if isinstance(answer, str) and answer:  # as Google's client leaves what it cannot read
-            cause = f"what {self._where(service).url} answers is no JSON: {answer[:60]!r}; what stands at this address?"
+        if wrong := self._wrong(service, method, answer):
+            cause = f"{self._where(service).url} answers {wrong}; what stands at this address?"
             raise AnswerLostError(cloud="gcp", operation=method, code="MALFORMED", message=cause)
-        return cast("Body", answer) if isinstance(answer, dict) else {}
+        return cast("Body", answer or {})
+
+    def _wrong(self, service: str, method: str, answer: object) -> str:
+        """What of an answer is none of the method's; "" where it may be one. Nothing at all is how some methods answer."""
+        if not answer and not method.endswith(".get"):
+            return ""
+        if not isinstance(answer, dict):  # as Google's client leaves what it cannot read
+            return f"no JSON object: {str(answer)[:60]!r}"
+        document = self.document(service)
+        schema = document.methods[method].response
+        known = document.schema(schema).get("properties", {}) if schema else {}
+        return (
+            "" if answer.keys() & known.keys() else f"with nothing that {schema or 'it'} has: {json.dumps(answer)[:60]}"
+        )
 
     @contextmanager
     def exclusive(self, name: str) -> Generator[None]:
@@ -234,6 +252,8 @@ def _refusal(method: str, error: HttpError) -> CloudError:
     details: list[Body] = answer.get("details") or []
     more = tuple(str(each["reason"]) for each in details if each.get("reason"))
     kind = kind_of(CAUSES.cause((*more, *reasons, str(code)), status), status, gone=status == 404)
+    if kind is NotFoundError and not answer:
+        kind, message = AnswerLostError, "404 without the API's own error; what stands at this address?"
     return kind(
         cloud="gcp",
         operation=method,
@@ -283,7 +303,8 @@ def finish(call: Call[Gcp], service: str, operation: Body, *, location: str = ""
     """Wait until an operation is over. Raises CloudError with its error. `location` is projects/p/locations/l for container."""
 
     def ended() -> Body | None:
-        current = _current(call.cloud, service, operation, location)
+        # Other servers than the one that began an operation may not know it yet.
+        current = call.visible(lambda: _current(call.cloud, service, operation, location)) or {}
         return current if current.get("status") == "DONE" or current.get("done") else None
 
     over = operation if operation.get("done") or operation.get("status") == "DONE" else call.wait(ended, what=method)

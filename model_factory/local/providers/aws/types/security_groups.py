@@ -39,7 +39,7 @@ _PORTS: Final = range(-1, 65536)
 def _create_group(call: Call[Aws], inputs: Properties) -> str:
     group_id = GROUP.create(call, _GROUP_API, inputs)
     # AWS opens all egress; a group without rules is what was asked for.
-    made = GROUP.one(call.cloud, group_id) or {}
+    made = call.visible(lambda: GROUP.one(call.cloud, group_id)) or {}
     if made.get("IpPermissionsEgress"):
         _change_rules(call, "RevokeSecurityGroupEgress", group_id, made["IpPermissionsEgress"])
     for direction in ("Ingress", "Egress"):

@@ -26,7 +26,7 @@ from model_factory.local.providers.gcp.declare import (
     schema_failures,
     settle,
 )  # fmt: skip
-from model_factory.local.providers.gcp.session import Body, Gcp, creating, finish, patiently
+from model_factory.local.providers.gcp.session import Body, Gcp, finish, patiently
 from model_factory.local.providers.gcp.shapes import (
     Field,
     Shape,
@@ -365,6 +365,7 @@ def _change_nats(call: Call[Gcp], object_id: str, message: Body | None) -> Body:
         others = [nat for nat in nats if nat["name"] != name]
         wanted = others if message is None else [*others, message]
         answer = patiently(call, "compute.routers.patch", body={"nats": wanted}, **where)
+        call.created(object_id)
         finish(call, "compute", answer, method="compute.routers.patch")
         return answer
 
@@ -374,7 +375,7 @@ def _create_nat(call: Call[Gcp], inputs: Properties) -> str:
     existing = _find_nat(call, object_id)
     if existing is not None:
         raise CloudError(cloud="gcp", operation="compute.routers.patch", code="alreadyExists", message=f"router has a NAT {existing['name']!r} already", status=409)  # fmt: skip
-    creating(call, object_id, lambda: _change_nats(call, object_id, to_api(_NAT_SHAPE, inputs)))
+    _change_nats(call, object_id, to_api(_NAT_SHAPE, inputs))
     return object_id
 
 
