@@ -15,6 +15,7 @@ import typer
 from rich.text import Text
 
 from model_factory.cli.errors import BadInputError
+from model_factory.cli.files import write_file
 from model_factory.cli.options import DEFAULT_STACK, Cwd, StackName, console_for
 from model_factory.cli.project import find_project
 from model_factory.cli.reports import Artifact, Commit, Previous, RunUrl, cost_delta, earlier_runs
@@ -61,7 +62,7 @@ def comment(
         earlier=earlier_runs(previous, project, stack_name),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(_told(heading, measured, log), encoding="utf-8")
+    write_file(out, _told(heading, measured, log))
 
 
 def _told(heading: Heading, measured: Path | None, log: Path | None) -> str:

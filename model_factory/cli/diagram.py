@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from model_factory.cli.files import write_file
 from model_factory.cli.offline import declared
 from model_factory.cli.options import DEFAULT_STACK, Cwd, StackName, console_for
 from model_factory.cli.session import Session
@@ -28,5 +29,5 @@ def diagram(
     files = diagrams(Architecture.of(declared(session)), session.settings)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_file(folder / name, text)
     console_for(as_json=False).print(f"Drew {', '.join(files)} in {folder}.", soft_wrap=True)

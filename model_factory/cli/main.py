@@ -20,6 +20,7 @@ from model_factory.cli.display import Display
 from model_factory.cli.engine import asks_no_cloud, opened
 from model_factory.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, CommandError
 from model_factory.cli.examples import explain
+from model_factory.cli.files import write_file
 from model_factory.cli.operations import Runner
 from model_factory.cli.options import (
     DEFAULT_STACK,
@@ -237,7 +238,7 @@ def schema(
     if file is None:
         sys.stdout.write(text)
     else:
-        file.write_text(text, encoding="utf-8")
+        write_file(file, text)
 
 
 @app.callback(invoke_without_command=True)

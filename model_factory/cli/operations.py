@@ -18,6 +18,7 @@ from rich.text import Text
 from model_factory.cli.clouds import ensure_running
 from model_factory.cli.display import Display, Ended
 from model_factory.cli.errors import EXIT_DRIFT, EXIT_INTERRUPTED, EXIT_NOT_AGREED, BadInputError, CommandError
+from model_factory.cli.files import write_file
 from model_factory.cli.held import held, held_elsewhere
 from model_factory.cli.interrupts import interrupts
 from model_factory.cli.progress import Progress
@@ -74,7 +75,7 @@ class Runner:
         if files.agreement is not None:
             files.agreement.unlink(missing_ok=True)
             if ended.outcome.ok:
-                files.agreement.write_text(self._agreement(ended).text, encoding="utf-8")
+                write_file(files.agreement, self._agreement(ended).text)
         self.display.preview(ended)
         self.display.require_ok(ended, "preview", instead)
 

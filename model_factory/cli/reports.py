@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from model_factory.cli.errors import BadInputError
+from model_factory.cli.files import write_file
 from model_factory.cli.session import EngineName, Session
 from model_factory.cost import Delta, before_and_after, bill_of, delta_of
 from model_factory.preview.comment import is_comment_of, markdown, runs_in
@@ -134,13 +135,13 @@ class Files:
         review = review_of(report, self._heading(session, engine), cost=cost)
         if self.json is not None:
             document = digest(report, show_same=show_same, review=review)
-            self.json.write_text(json.dumps(document, indent=4, default=str) + "\n", encoding="utf-8")
+            write_file(self.json, json.dumps(document, indent=4, default=str) + "\n")
         if self.markdown is not None:
-            self.markdown.write_text(markdown(review), encoding="utf-8")
+            write_file(self.markdown, markdown(review))
         if self.measured is not None:
-            self.measured.write_bytes(written(report, engine.value))
+            write_file(self.measured, written(report, engine.value))
         if self.html is not None:
-            self.html.write_text(page(review), encoding="utf-8")
+            write_file(self.html, page(review))
 
     def _heading(self, session: Session, engine: EngineName) -> Heading:
         project, stack = session.project.name, session.stack

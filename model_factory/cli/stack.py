@@ -13,6 +13,7 @@ from rich.table import Table
 from model_factory.cli.called import command
 from model_factory.cli.console import write
 from model_factory.cli.errors import BadInputError, CommandError
+from model_factory.cli.files import write_file
 from model_factory.cli.held import held
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, StackName, console_for
 from model_factory.cli.project import Project, find_project
@@ -73,7 +74,7 @@ def export(
     if file is None:
         sys.stdout.write(text)
     else:
-        file.write_text(text, encoding="utf-8")
+        write_file(file, text)
 
 
 @app.command("strip")
@@ -91,7 +92,7 @@ def strip(
     if out is None:
         sys.stdout.write(text)
     else:
-        out.write_text(text, encoding="utf-8")
+        write_file(out, text)
 
 
 @app.command("import")
