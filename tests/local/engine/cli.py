@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock, patch
 
 import grpc
 import pulumi.automation as automation
@@ -17,8 +21,9 @@ from model_factory.local.engine.model import ResourceState, Snapshot
 from model_factory.local.engine.secrets import PassphraseCrypter
 from model_factory.local.engine.state import Codec, decode_snapshot, passphrase_salt
 from tests.local.engine.memory_provider import Cloud, MemoryProvider
-from tests.local.engine.stack import PASSPHRASE, begun, live, messages, void
+from tests.local.engine.stack import PASSPHRASE, begun, live, messages
 
+_POOLS = "pulumi.automation._stack.futures"
 MISSING = None if shutil.which("pulumi") else "needs the Pulumi CLI on PATH"
 
 
@@ -42,7 +47,8 @@ class CliBench:
         self.root = root
         self.cloud = Cloud()
         self.events: list[dict[str, Any]] = []
-        self._server = grpc.server(ThreadPoolExecutor(32), options=(("grpc.so_reuseport", 0),))
+        self._workers = ThreadPoolExecutor(32, thread_name_prefix="attached")
+        self._server = grpc.server(self._workers, options=(("grpc.so_reuseport", 0),))
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(MemoryProvider(self.cloud), self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
@@ -60,13 +66,26 @@ class CliBench:
 
     def run(self, operation: str, program: Callable[[], object] = lambda: None, **options: Any) -> Outcome:
         self.events = []
-        self._stack.workspace.program = lambda: void(program())
+        loops: list[asyncio.AbstractEventLoop] = []
+
+        def body() -> None:
+            loops.append(asyncio.get_running_loop())
+            program()
+
+        self._stack.workspace.program = body
         call: Callable[..., Any] = getattr(self._stack, "preview" if options.pop("preview_only", False) else operation)
         ok = True
-        try:
-            call(on_event=self._take, **options)
-        except automation.CommandError:
-            ok = False
+        # Where a program fails, the SDK's own server goes on holding the threads that it was given.
+        with ThreadPoolExecutor(4) as pool, patch(_POOLS, SimpleNamespace(ThreadPoolExecutor=Mock(return_value=pool))):
+            try:
+                call(on_event=self._take, **options)
+            except automation.CommandError:
+                ok = False
+        for loop in loops:
+            # The SDK leaves it open, with its threads.
+            while loop.is_running():
+                time.sleep(0.01)
+            loop.close()
         changes = next((event["summaryEvent"] for event in self.events if "summaryEvent" in event), {})
         told = [event["diagnosticEvent"] for event in self.events if "diagnosticEvent" in event]
         failures = [(each["urn"] or "", each["message"]) for each in told if each["severity"] == "error"]
@@ -112,7 +131,8 @@ class CliBench:
         return decode_snapshot({"version": exported.version, "deployment": exported.deployment}, codec)
 
     def close(self) -> None:
-        self._server.stop(grace=None)
+        self._server.stop(grace=None).wait()
+        self._workers.shutdown()
 
 
 def _metadata(step: automation.StepEventMetadata) -> dict[str, Any]:

@@ -15,7 +15,7 @@ WITH_CLI = [
     pytest.mark.cli,
     pytest.mark.slow,
     pytest.mark.skipif(cli.MISSING is not None, reason=str(cli.MISSING)),
-    # The SDK leaves the loop of a program that it ran for the CLI open, and tasks of one that failed in it.
+    # Tasks of a program that failed under the CLI are left in its loop.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
