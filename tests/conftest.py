@@ -27,7 +27,9 @@ GRACE_SECONDS = 5
 FILES = Path("/proc/self/fd")
 """Where Linux shows what a process has open; on other systems that is not looked at."""
 # No test holds a time: the machine may be busy with something else.
-hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("any machine")
 
 
