@@ -294,7 +294,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         all_of(put(f"{LLM}/clouds", ["aws"]), put(f"{LLM}/spread", {"clouds": 2})), f"{LLM_KEY}.spread.clouds", ("leave spread out, or add clouds",),
     ),
     "more replicas over sites than one number says": (
-        all_of(sites(aws_us_east_1=(1, 1000), gcp_us_central1=(1, 1000)), put(f"{LLM}/replicas", {"min": 1, "max": 1000})),
+        all_of(put("model-factory:gcp/podsCidr", "10.128.0.0/12"), sites(aws_us_east_1=(1, 1000), gcp_us_central1=(1, 1000)), put(f"{LLM}/replicas", {"min": 1, "max": 1000})),
         f"{LLM_KEY}.replicas",
         ("is not the sum over sites; leave replicas out",),
     ),
