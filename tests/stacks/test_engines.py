@@ -105,7 +105,9 @@ def changed(found: Mapping[Step, Any]) -> set[tuple[str, str]]:
 
 
 def said(digest: Digest) -> set[tuple[str, str]]:
-    return {(note["severity"], note["message"].strip()) for note in digest.get("diagnostics", ())}
+    """By severity; the CLI's own JSON has that in front of the text, too."""
+    notes = digest.get("diagnostics", ())
+    return {(each["severity"], each["message"].strip().removeprefix(f"{each['severity']}: ")) for each in notes}
 
 
 def assert_same_previews(digests: Mapping[str, Digest]) -> dict[Step, dict[str, Any]]:
