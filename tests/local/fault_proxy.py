@@ -131,7 +131,7 @@ class FaultProxy:
         status, shown = response.status, None
         if fault == "slow after":  # until the client has had enough
             select.select([handler.connection], [], [], LONGEST_SLOW_SECONDS)
-        if fault in ("reset after", "slow after"):
+        if fault in ("reset after", "slow after") or (fault == "cut after" and not content):
             return _reset(handler)
         if fault == "chunk cut after":
             return _cut_chunk(handler, status, kept, content)
