@@ -78,7 +78,7 @@ class Display:
 
     def details(self, ended: Ended) -> None:
         """`plan`, with each property that would change."""
-        print_review(self.console, self._review(ended, priced=True), show_diff=True, told=self._told)
+        print_review(self.console, self._review(ended, priced=True), show_diff=True, show_models=True, told=self._told)
 
     def end(self, ended: Ended, operation: Operation, note: str = "", *, engine: str = EngineName.LOCAL) -> None:
         """The end of a command that changes things. `engine` did it."""

@@ -15,6 +15,7 @@ from typing import Final
 from rich.prompt import Prompt
 from rich.text import Text
 
+from model_factory.cli.called import pasteable
 from model_factory.cli.clouds import ensure_running
 from model_factory.cli.display import Display, Ended
 from model_factory.cli.errors import EXIT_DRIFT, EXIT_INTERRUPTED, EXIT_NOT_AGREED, BadInputError, CommandError
@@ -40,6 +41,7 @@ _TITLES: Final[Mapping[Operation, str]] = {
 _NO_FILES: Final = Files()
 _STOPPING: Final = "Stopping: steps in flight are finished, no new ones start. Ctrl-C again abandons them."
 _ANSWERS: Final = ("yes", "no", "details")
+_SHORT: Final[Mapping[str, str]] = {answer[0]: answer for answer in _ANSWERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,16 @@ class Runner:
                 if not request.previews:
                     console.print(Text(f"\n{_STOPPING}", "yellow"), soft_wrap=True)
 
-            with interrupts(console, stop) as cancel:
+            def last_words() -> str:
+                if request.previews:
+                    return "Interrupted. Nothing was changed."
+                left = progress.left()
+                told = f"Abandoned under way: {left}" if left else "Nothing was under way"
+                return pasteable(
+                    f"Interrupted. {told}; what was done is kept. Run `factory {request.operation}` again to go on."
+                )
+
+            with interrupts(console, stop, last_words) as cancel:
                 try:
                     outcome = self.engine.run(request, progress, cancel)
                 except PulumiError:
@@ -234,7 +245,16 @@ class Runner:
             return
         self.display.plan(planned)
         while True:
-            answer = Prompt.ask(question, choices=list(_ANSWERS), default="no", console=self.display.console)
+            shown = Text.assemble(f"{question} ", (f"[{'/'.join(_ANSWERS)}]", "prompt.choices"))
+            given = Prompt.ask(
+                shown,
+                choices=[*_ANSWERS, *_SHORT],
+                show_choices=False,
+                case_sensitive=False,
+                default="no",
+                console=self.display.console,
+            )
+            answer = _SHORT.get(given, given)
             if answer == "yes":
                 return
             if answer == "no":

@@ -116,6 +116,11 @@ class Progress:
         """It was asked to end: what is said is what it still waits for. Takes no lock, as a signal's handler may call it."""
         self._stopping = True
 
+    def left(self) -> str:
+        """What is under way now, where anything is: `aws:eks:Cluster dev-aws-us-east-1 and 3 more`. Takes no lock either."""
+        running = self._under_way()
+        return _first_of(running) if running else ""
+
     def __call__(self, event: EngineEvent) -> None:
         told = self.report.add(event)
         self._enter_phase(event)
@@ -165,10 +170,7 @@ class Progress:
         """`Updating dev: 41 of 200 done, 95 s; waiting 32 s for aws:eks:Cluster dev-aws-us-east-1 and 3 more`."""
         line, running = self._head(), self._under_way()
         if running:
-            first, more = running[0], len(running) - 1
-            line.append(f"; waiting {time.monotonic() - first.since:.0f} s for ")
-            line.append(f"{short_type(type_of(first.urn))} {name_of(first.urn)}")
-            line.append(f" and {more} more" if more else "")
+            line.append(f"; waiting {time.monotonic() - running[0].since:.0f} s for {_first_of(running)}")
         return line
 
     def _block(self) -> RenderableType:
@@ -240,3 +242,8 @@ class Progress:
         if running or not self._stopping:
             said.append(f"{running} under way" if running else self._phase)
         return Text(f"{self._title}: {', '.join(said)}, {seconds:.0f} s")
+
+
+def _first_of(running: list[_Row]) -> str:
+    first, more = running[0], len(running) - 1
+    return f"{short_type(type_of(first.urn))} {name_of(first.urn)}{f' and {more} more' if more else ''}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.abc
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +21,7 @@ import pytest
 from rich.console import Console
 
 from model_factory.cli import entry, main
-from model_factory.cli.display import Display
+from model_factory.cli.display import Display, Ended
 from model_factory.cli.errors import CommandError
 from model_factory.cli.operations import Runner
 from model_factory.cli.reports import Files
@@ -26,6 +29,8 @@ from model_factory.cli.session import Session
 from model_factory.engines.protocol import Emit, Outcome
 from model_factory.engines.pulumi import PulumiError
 from model_factory.local.engine.request import Request
+from model_factory.preview.events import Report
+from tests.preview.samples import step
 
 
 class Interrupted:
@@ -90,7 +95,7 @@ from model_factory.cli.interrupts import interrupts
 from model_factory.cli.progress import Progress
 from model_factory.graph.masking import Masker
 console = Console(force_terminal=True)
-with Progress(console, "x", Masker()) as progress, interrupts(console, progress.stop):
+with Progress(console, "x", Masker()) as progress, interrupts(console, progress.stop, lambda: "last words"):
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGINT)
     print("goes on")
@@ -99,7 +104,55 @@ with Progress(console, "x", Masker()) as progress, interrupts(console, progress.
         assert ended.returncode == 130, ended.stderr
         assert "goes on" not in ended.stdout
         assert ended.stdout.rindex("\x1b[?25h") > ended.stdout.rindex("\x1b[?25l")
+        assert ended.stdout.endswith("\nlast words\n"), "the prompt stands on a line of its own"
         assert not ended.stderr
+
+    def test_what_a_second_one_abandons_is_named_with_the_command_that_goes_on(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def running_already(*_: Any, **__: Any) -> None:
+            """No cloud is started."""
+
+        class Twice(Interrupted):
+            def run(self, request: Request, emit: Emit, cancel: threading.Event | None = None) -> Outcome:
+                (planned,) = step("create", name="cluster", new={}).values()
+                emit({"resourcePreEvent": {**planned, "planning": False}})
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+                raise AssertionError("goes on")
+
+        def ends(code: int) -> None:
+            raise SystemExit(code)
+
+        monkeypatch.setattr("model_factory.cli.operations.ensure_running", running_already)
+        monkeypatch.setattr(os, "_exit", ends)
+        running, out = runner(project, Twice())
+        with pytest.raises(SystemExit) as caught:
+            running.up(Request("up"), skip_preview=True)
+        assert caught.value.code == 130
+        assert re.fullmatch(
+            r"Interrupted\. Abandoned under way: \S+ cluster; what was done is kept\. Run `factory up` again to go on\.",
+            out.getvalue().splitlines()[-1],
+        )
+
+
+class TestQuestion:
+    @pytest.mark.parametrize(
+        ("typed", "agreed"), [("y", True), ("YES", True), ("n", False), ("", False), ("d\nyes", True)]
+    )
+    def test_takes_the_first_letter_for_the_word(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch, typed: str, agreed: bool
+    ) -> None:
+        running, out = runner(project, Interrupted())
+        running = replace(running, yes=False)
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{typed}\n"))
+        answers = iter(typed.split("\n"))
+        monkeypatch.setattr("builtins.input", lambda *_: next(answers))
+        planned = Ended(Report.of([step("update", old={"size": 6}, new={"size": 7}, diffs=["size"])]), Outcome(ok=True))
+        with nullcontext() if agreed else pytest.raises(CommandError, match="Nothing was changed"):
+            running._confirm(planned, "Update dev?")  # pyright: ignore[reportPrivateUsage]
+        assert "Update dev? [yes/no/details] (no): " in out.getvalue()
+        assert ("6 → 7" in out.getvalue()) == typed.startswith("d")
 
 
 class TestElsewhere:
