@@ -1,4 +1,5 @@
-"""How large a node group is to be, next to how large it is. The size belongs to what scales it; its bounds belong to the stack."""
+"""How large a node group is to be, next to how large it is. The size belongs to what scales it; its bounds, and the nodes
+that replicas at rest need, belong to the stack."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -46,18 +47,16 @@ def scaling(shape: NodePoolShape, present: GroupSize | None) -> tuple[NodeGroupS
 
     EKS takes bounds and size together and refuses a size outside of new bounds
     (docs.aws.amazon.com/eks/latest/APIReference/API_NodegroupScalingConfig.html), and what a state says of a size that others move is old.
-    So the size is ignored while the bounds stay, and is the present one within the new bounds where they change. A group with another
-    machine, which replaces the present one, begins as large.
+    So the size is ignored while the bounds stay and it is enough for the replicas that always run. Otherwise it is the larger of the two within
+    the bounds: whatever adds nodes may not be there, and no node that has been added is taken away. So does a group with another machine
+    begin, which replaces the present one.
     """
     least, most = shape.min_nodes, shape.max_nodes
-    as_before = present is None or (present.least, present.most, present.machine_type) == (
-        least,
-        most,
-        shape.machine_type,
+    as_before = present is None or (
+        (present.least, present.most, present.machine_type) == (least, most, shape.machine_type)
+        and present.desired >= shape.initial_nodes
     )
-    wanted = shape.initial_nodes
-    if present is not None and not as_before:
-        wanted = present.desired if present.machine_type == shape.machine_type else max(present.desired, wanted)
+    wanted = max(present.desired, shape.initial_nodes) if present else shape.initial_nodes
     desired = min(max(wanted, least), most)
     ignored = ["scalingConfig.desiredSize"] if as_before else []
     return {"min_size": least, "max_size": most, "desired_size": desired}, ignored

@@ -34,8 +34,8 @@ class EksNodePoolArgs(TypedDict):
 
 
 class EksNodePool(pulumi.ComponentResource):
-    """A node group whose size belongs to the cluster's autoscaler once it exists, within the bounds of its shape. Its arguments bring the
-    groups that are `running`; without them, the stack alone decides how large it is.
+    """A node group whose size belongs to the cluster's autoscaler once it exists, within the bounds of its shape and never below what its
+    replicas at rest need. Its arguments bring the groups that are `running`; without them, the stack alone decides how large it is.
 
     Instance metadata asks for a token and stops at the node (hop limit 1): pods cannot take the node's role.
     A changed machine type replaces the group, the new one first; its physical name is therefore Pulumi's. A group of reserved machines

@@ -47,8 +47,8 @@ MOST_WEIGHT = 100
 class NodePoolShape:
     """The machines of one node pool. `accelerator` is empty in a pool without GPUs.
 
-    `initial_nodes` counts only when the pool is created; after that the autoscaler decides, between min and max. With a `reservation`
-    they come from there and from nowhere else.
+    `initial_nodes` are those of a new pool; after that the autoscaler decides, between min and max, where a cloud brings one. With a
+    `reservation` they come from there and from nowhere else.
     """
 
     name: str

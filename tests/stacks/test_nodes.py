@@ -93,6 +93,29 @@ class TestKubernetesVersion:
 
 
 class TestSizes:
+    def test_a_replica_more_at_rest_is_a_node_more_and_one_less_takes_none_away(self, stack: LocalStack) -> None:
+        def resting(least: int) -> Any:
+            def edit(config: dict[str, Any]) -> None:
+                config["model-factory:models"]["object-detector"]["replicas"] = {"min": least, "max": 3}
+
+            return edit
+
+        def desired() -> int:
+            eks = stack.aws("eks")
+            (cluster,) = eks.list_clusters()["clusters"]
+            (pool,) = [
+                name for name in eks.list_nodegroups(clusterName=cluster)["nodegroups"] if "-system-" not in name
+            ]
+            group = eks.describe_nodegroup(clusterName=cluster, nodegroupName=pool)["nodegroup"]
+            return group["scalingConfig"]["desiredSize"]
+
+        stack.edit(only("aws", "object-detector"))
+        for least, nodes in ((1, 1), (3, 3), (2, 3)):
+            stack.edit(resting(least))
+            stack.factory("up", "--yes")
+            assert desired() == nodes
+            assert steps(stack) == []
+
     def test_new_bounds_take_in_the_size_that_an_autoscaler_gave(self, stack: LocalStack) -> None:
         def bounds(*, most: int, system: int) -> Any:
             def edit(config: dict[str, Any]) -> None:

@@ -23,6 +23,18 @@ class TestScaling:
     def test_a_size_that_others_moved_is_left_while_the_bounds_stay(self) -> None:
         assert scaling(SHAPE, PRESENT)[1] == IGNORED
 
+    @pytest.mark.parametrize(("resting", "ignored"), [(2, IGNORED), (3, IGNORED), (4, [])])
+    def test_replicas_that_always_run_get_their_nodes_though_the_bounds_stay(
+        self, resting: int, ignored: list[str]
+    ) -> None:
+        config, found = scaling(replace(SHAPE, initial_nodes=resting), PRESENT)
+        assert found == ignored
+        assert found or config == {"min_size": 0, "max_size": 4, "desired_size": 4}
+
+    def test_new_bounds_take_in_the_nodes_that_replicas_need_at_rest(self) -> None:
+        config, _ = scaling(replace(SHAPE, max_nodes=6, initial_nodes=5), PRESENT)
+        assert config["desired_size"] == 5
+
     @pytest.mark.parametrize(
         ("least", "most", "desired"),
         [(0, 6, 3), (0, 2, 2), (4, 6, 4), (0, 3, 3)],
