@@ -3,7 +3,7 @@
 Before a call (`check`): things in use are not deleted, a subnet's zone is one of the region, trust policies are well formed,
 public bucket policies are blocked.
 After a call (`amend`): a bucket begins encrypted and private as S3's have since 2023; a log group's tags go with it; a
-VPC endpoint's routes follow its tables.
+VPC endpoint's routes follow its tables; a launch template answers the tags that it has now.
 NAT gateways that take time are in `nat_gateways`.
 """
 
@@ -241,7 +241,17 @@ def _endpoint_modified(call: Call) -> None:
             ec2.create_route(table.id, None, gateway_id=endpoint.id, destination_prefix_list_id=prefix)
 
 
+def _tags_changed(call: Call) -> None:
+    """A launch template's answers bring the tags that it was made with, of all of moto's kinds that a stack declares alone."""
+    ec2: Any = backends("ec2", call.region)
+    for id_ in {value for key, value in call.request.values.items() if key.startswith("ResourceId.")}:
+        if template := ec2.launch_templates.get(id_):
+            template.tags = template.get_tags()
+
+
 _AMENDS: Final[Mapping[str, Callable[[Call], None]]] = {
+    "ec2:CreateTags": _tags_changed,
+    "ec2:DeleteTags": _tags_changed,
     "ec2:ModifyVpcEndpoint": _endpoint_modified,
     "logs:DeleteLogGroup": _log_group_deleted,
     "s3:CreateBucket": _bucket_created,
