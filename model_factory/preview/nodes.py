@@ -173,8 +173,10 @@ def _differing(was: Resource, will: Resource, key: str) -> Iterator[PropertyChan
 
 def _differences(was: Resource, will: Resource, name: str) -> Iterator[PropertyChange]:
     """Of an object that nodes are made from. Its own tags are no part of a version: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestLaunchTemplateData"""
-    own = tuple(f"{name}.{key}." for key in ("tags", *NOTED))
-    yield from (item for item in leaves((name,), was.inputs, will.inputs) if not item.path.startswith(own))
+    old, new = (
+        {key: value for key, value in each.inputs.items() if key not in {"tags", *NOTED}} for each in (was, will)
+    )
+    yield from leaves((name,), old, new)
 
 
 def _size(pool: NodePool) -> str:

@@ -79,9 +79,13 @@ class TestPools:
         assert found.recycles
         assert found.why == 'launchTemplate.tagSpecifications[0].tags.team: "a" → "b"'
 
-    def test_a_launch_template_s_own_tags_make_no_version(self) -> None:
-        before = with_template("3", tags={"team": "a"}, imageId="ami-1")
-        assert changed(before, with_template(UNKNOWN_SENTINEL, tags={"team": "b"}, imageId="ami-1")) == {}
+    @pytest.mark.parametrize("key", ["team", "cost-center", "kubernetes.io/cluster"])
+    @pytest.mark.parametrize(("old", "new"), [("a", "b"), (None, "b"), ("a", None)], ids=["edited", "added", "gone"])
+    def test_a_launch_template_s_own_tags_make_no_version(self, key: str, old: str | None, new: str | None) -> None:
+        before, after = ({key: value} if value else {} for value in (old, new))
+        was = with_template("3", tags=before, tagsAll=before, imageId="ami-1")
+        will = with_template(UNKNOWN_SENTINEL, tags=after, tagsAll=after, imageId="ami-1")
+        assert changed(was, will) == {}
 
     def test_a_launch_template_that_the_stack_does_not_hold_is_told_by_its_version(self) -> None:
         before = with_input(estate(), "dev-aws-l4", ("launchTemplate",), {"id": "lt-x", "version": "3"})
