@@ -291,7 +291,7 @@ def _judgement_head(each: Judgement, heading: Heading) -> str:
     severity = f"**{each.severity}** " if each.severity else ""
     names = join_first([code(name) for name in each.resources], NAMES_IN_LINE)
     link = heading.link_to(each.page) if each.page else ""
-    return f"{severity}{code(each.policy)} on {names or 'the stack'}{f' ([how to mend it]({link}))' if link else ''}"
+    return f"{severity}{code(each.policy)} on {names or 'the stack'}{each.times}{f' ([how to mend it]({link}))' if link else ''}"
 
 
 def _cost(review: Review, _detail: Detail) -> Iterable[str]:

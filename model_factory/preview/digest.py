@@ -50,9 +50,13 @@ def _diagnostic(note: Diagnostic) -> dict[str, Any]:
 
 def _judgement(each: Judgement) -> dict[str, Any]:
     shown = {"severity": each.severity, "message": each.message, "remedy": each.remedy, "page": each.page}
-    return {"kind": each.kind, "policy": each.policy, "pack": each.pack, "resources": list(each.resources)} | {
-        key: value for key, value in shown.items() if value
-    }
+    return {
+        "kind": each.kind,
+        "policy": each.policy,
+        "pack": each.pack,
+        "resources": list(each.resources),
+        "number": each.number,
+    } | {key: value for key, value in shown.items() if value}
 
 
 def _model(change: ModelChange) -> dict[str, Any]:

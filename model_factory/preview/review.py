@@ -122,6 +122,11 @@ class Judgement:
     changes: tuple[PropertyChange, ...] = ()
 
     @property
+    def times(self) -> str:
+        """` (10 times)` where it was said more often than of each resource once: with it, all counts add up."""
+        return f" ({self.number:,} times)" if self.number > max(len(self.resources), 1) else ""
+
+    @property
     def page(self) -> str:
         """`docs/policies.md#<policy>`, where the policy says that it is explained there."""
         found = _PAGE.search(self.message.rpartition("\n")[2])
@@ -171,15 +176,19 @@ class Review:
 
     @property
     def policy_sentence(self) -> str:
-        """How often policies said what, in words; empty where none was asked."""
+        """How often policies said what, and of how many resources, in words; empty where none was asked."""
         parts = [
-            f"{number:,} {word}"
+            f"{number:,} {word}{self._at(kind, number)}"
             for kind, word in _COUNTED.items()
             if (number := sum(each.number for each in self.judged(kind)))
         ]
         if self.report.policies_passed:
             parts.append(f"{self.report.policies_passed:,} passed")
         return ", ".join(parts) or ("nothing to say" if self.policy_packs else "")
+
+    def _at(self, kind: FindingKind, number: int) -> str:
+        urns = {finding.urn for finding in self.report.findings if finding.kind == kind}
+        return f" at {count(len(urns), 'resource')}" if len(urns) < number else ""
 
 
 def review_of(report: Report, heading: Heading, *, cost: Delta | None = None) -> Review:

@@ -19,8 +19,8 @@ from model_factory.preview import costs
 from model_factory.preview.changes import PropertyChange, differences, is_noted
 from model_factory.preview.events import Diagnostic, FindingKind, Report, Severity, Step
 from model_factory.preview.nodes import together
-from model_factory.preview.review import Judgement, Review
-from model_factory.preview.wording import Tone, folded, join_first, op_of, short_type
+from model_factory.preview.review import NOT_EVALUATED_NOTE, Judgement, Review
+from model_factory.preview.wording import Tone, count, folded, join_first, op_of, short_type
 
 STYLES: Final[Mapping[Tone, str]] = {
     "create": "green",
@@ -238,6 +238,8 @@ def _print_losses(console: Console, review: Review) -> None:
             console.print(lost, soft_wrap=True)
     if review.cost is not None:
         console.print(Text(f"cost: {costs.headline(review.cost)}"), soft_wrap=True)
+        for each in costs.missing_text(review.cost.missing):
+            console.print(Text(f"  not in the cost: {each}", "yellow"), soft_wrap=True)
 
 
 def _print_judgements(console: Console, review: Review) -> None:
@@ -247,13 +249,28 @@ def _print_judgements(console: Console, review: Review) -> None:
     packs = f" of {', '.join(review.policy_packs)}" if review.policy_packs else ""
     console.print(Text(f"\nPolicies{packs}: {review.policy_sentence}"), soft_wrap=True)
     for kind, style in _FINDING_STYLES.items():
+        if kind == "not evaluated" and review.judged(kind):
+            console.print(Text(f"  {NOT_EVALUATED_NOTE}", style), soft_wrap=True)
         for each in review.judged(kind):
             severity = f" ({each.severity})" if kind == "mandatory" and each.severity else ""
-            text = Text.assemble((f"  {kind}: ", style), (each.policy, "bold"), f"{severity} {_where(each)}")
+            text = Text.assemble(
+                (f"  {kind}: ", style), (each.policy, "bold"), f"{severity} {_where(each)}{each.times}"
+            )
             console.print(text, soft_wrap=True)
-            lines = each.message.splitlines() if kind == "mandatory" else [each.remedy] if each.remedy else []
+            lines = _said_of(each)
             for line in lines:
                 console.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def _said_of(each: Judgement) -> list[str]:
+    """A violation that stops all in full; why a check could not be made; of others what to do."""
+    if each.kind == "mandatory":
+        return each.message.splitlines()
+    if each.kind == "not evaluated":
+        first, *more = each.message.splitlines() or [""]
+        rest = f", and {count(len(more), 'more line')} in --json" if more else ""
+        return [f"{first}{rest}"] if first else []
+    return [each.remedy] if each.remedy else []
 
 
 def _where(each: Judgement) -> str:

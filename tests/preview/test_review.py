@@ -119,6 +119,29 @@ class TestJudgements:
         (each,) = reviewed(event).judged("remediated")
         assert [(item.path, item.before, item.after) for item in each.changes] == [("x", "1", "2")]
 
+    def test_counts_of_policies_add_up_and_say_of_what_they_are(self) -> None:
+        pods = [urn("kubernetes:apps/v1:Deployment", name) for name in ("a", "b")]
+        watched = [policy("advisory", "watched", said, pod) for said in ("no monitor", "no objective") for pod in pods]
+        unknown = [
+            policy(
+                "advisory",
+                "pinned",
+                "can't run policy 'pinned' during preview: string value at .image can't be known during preview",
+                pod,
+            )
+            for pod in pods
+        ]
+        found = reviewed(*watched, policy("advisory", "small", "no", pods[0]), *unknown)
+        assert found.policy_sentence == "5 violated (advisory) at 2 resources, 2 not evaluated"
+        assert [each.times for each in found.judged("advisory")] == ["", " (4 times)"]
+        out = StringIO()
+        print_review(Console(file=out, width=200), found)
+        told = out.getvalue()
+        assert "watched kubernetes:apps:Deployment a, b (4 times)" in told
+        assert "string value at .image can't be known during preview" in told
+        for text in (markdown(found), page(found)):
+            assert text.count("(4 times)") == 1
+
     def test_passed_checks_are_counted(self) -> None:
         event = {
             "policyAnalyzeSummaryEvent": {

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
@@ -23,6 +25,7 @@ from model_factory.preview.comment import MAX_BYTES, markdown, marker
 from model_factory.preview.events import Report
 from model_factory.preview.html import page
 from model_factory.preview.review import Heading, Review, review_of
+from model_factory.preview.terminal import print_review
 from tests.preview.estate import MODELS, Event, Model, drift, estate, events
 from tests.preview.samples import error, policy
 
@@ -250,6 +253,13 @@ class TestWhatTheyTell:
         named = [Missing(f"urn:pulumi:s::p::t::{name}", "control plane", "no price of it") for name in "ab"]
         assert costs.headline(replace(delta, missing=tuple(named))).endswith("; without 1 thing that has no price")
         assert "price" not in costs.headline(delta)
+        out = StringIO()
+        print_review(
+            Console(file=out, width=200),
+            replace(review("no-change"), cost=replace(delta, missing=tuple(named))),
+            show_models=True,
+        )
+        assert "not in the cost: control plane (a, b): no price of it" in out.getvalue()
 
     def test_a_destroyed_cluster_stands_before_what_ran_in_it(self) -> None:
         types = [change.short_type for change in review("cluster-destroyed").dangers]
