@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from model_factory.graph import paths
 from model_factory.graph.masking import MASK
 from model_factory.graph.urn import STACK_TYPE, provider_urn
 from model_factory.local import wire
@@ -336,6 +337,10 @@ def _after(step: Step, done: Step | None) -> Step:
 def _failure_text(state: ResourceState, failure: Failure) -> str:
     if not failure.property:
         return f"{state.type} resource '{state.name}' has a problem: {failure.reason}"
-    value = state.inputs.get(failure.property)
-    shown: Value = MASK if value is not None and wire.is_secret(value) else value
+    try:
+        path = paths.parse(failure.property)
+    except ValueError:
+        path = (failure.property,)
+    whole = state.inputs.get(str(path[0]))
+    shown: Value = MASK if wire.is_secret(whole) else wire.reveal(paths.value_at(state.inputs, path))
     return f"{state.type} resource '{state.name}': property {failure.property} value {shown!r} has a problem: {failure.reason}"

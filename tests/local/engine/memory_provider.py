@@ -89,6 +89,8 @@ class MemoryProvider(provider_pb2_grpc.ResourceProviderServicer):
         failures = []
         if "forbidden" in news:
             failures.append(provider_pb2.CheckFailure(property="forbidden", reason="must not be set"))
+        if "fault" in news:
+            failures.append(provider_pb2.CheckFailure(property=str(news["fault"]), reason="must not be set"))
         if "autoName" not in news:
             news["autoName"] = olds.get("autoName") or f"{request.name}-{request.randomSeed[:3].hex()}"
         return provider_pb2.CheckResponse(inputs=wire.encode(news), failures=failures)

@@ -119,6 +119,23 @@ class TestInvalidInputs:
         assert "property forbidden value 1 has a problem: must not be set" in outcome.failures[0][1]
         assert bench.cloud.made("Create") == []
 
+    @pytest.mark.parametrize("path", ["net.ranges[1]", 'net["ranges"][1]', "net.ranges[1].none", "net..", "[0]"])
+    def test_a_value_within_others_is_shown_where_it_is_there(self, bench: Bench, path: str) -> None:
+        outcome = bench.run("up", lambda: void(Thing("one", {"fault": path, "net": {"ranges": ["a", "b"]}})))
+        shown = "'b'" if path.endswith("[1]") else "None"
+        assert f"property {path} value {shown} has a problem: must not be set" in outcome.failures[0][1]
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_a_value_within_secrets_is_not_shown(self, bench: Bench, whole: bool) -> None:
+        def program() -> None:
+            secret = pulumi.Output.secret({"ranges": ["s3cr3t"]})
+            net = secret if whole else {"ranges": secret.apply(lambda each: each["ranges"])}
+            Thing("one", {"fault": "net.ranges[0]", "net": net})
+
+        outcome = bench.run("up", program)
+        assert "property net.ranges[0] value" in outcome.failures[0][1]
+        assert "s3cr3t" not in outcome.failures[0][1]
+
     def test_secret_values_are_not_shown(self, bench: Bench) -> None:
         outcome = bench.run("up", lambda: void(Thing("one", {"forbidden": pulumi.Output.secret("s3cr3t")})))
         assert "s3cr3t" not in outcome.failures[0][1]
