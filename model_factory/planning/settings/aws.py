@@ -13,7 +13,17 @@ from model_factory.facts.aws import AWS
 from model_factory.facts.aws.kubernetes import DEFAULT_VERSION, EksVersion
 from model_factory.facts.aws.logs import RETENTION_DAYS
 from model_factory.planning.settings.cloud import SYSTEM_SERVICES, CloudSettings, Endpoints, Room, addresses, shifted
-from model_factory.planning.settings.fields import MANY, AllowedCidr, Among, PrivateCidr, Text, Within, refuse, sized
+from model_factory.planning.settings.fields import (
+    MANY,
+    AllowedCidr,
+    Among,
+    PrivateCidr,
+    Text,
+    Within,
+    public,
+    refuse,
+    sized,
+)
 from model_factory.planning.settings.problems import nearest
 from model_factory.planning.settings.provider_keys import aws_endpoints
 from model_factory.planning.settings.reading import Finding, decoded
@@ -45,6 +55,8 @@ class AwsSettings(CloudSettings, frozen=True):
     ZONES_LEAST = 3
     RANGES: ClassVar = {"vpc_cidr": True, "service_cidr": False}
     ACCESS = "endpoint_public_access_cidrs"
+    # docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html: not refused, "don't use this range".
+    BRIDGE = (False, "some services of AWS use themselves, and AWS advises against for a network")
     # docs.aws.amazon.com/eks/latest/userguide/access-entries.html
     ENTRY = (
         "EKS lets in who makes the cluster, and nobody else",
@@ -71,7 +83,9 @@ class AwsSettings(CloudSettings, frozen=True):
         PrivateCidr, AfterValidator(_service_cidr), sized(12, 24, "every Service gets an address")
     ] = "172.20.0.0/16"
     """Range of Kubernetes Services, inside the clusters only."""
-    endpoint_public_access_cidrs: Annotated[tuple[AllowedCidr, ...], Field(max_length=40)] = ()
+    endpoint_public_access_cidrs: Annotated[
+        tuple[Annotated[AllowedCidr, AfterValidator(public)], ...], Field(max_length=40)
+    ] = ()
     """Ranges that may reach the control plane from outside, 40 at most. Empty: it can be reached from the network only."""
     log_retention_days: Annotated[int, Among(RETENTION_DAYS)] = 90
     """How long CloudWatch keeps the logs of control planes and networks."""

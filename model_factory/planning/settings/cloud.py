@@ -83,6 +83,8 @@ class CloudSettings(Value, frozen=True):
     """Fields with a range of addresses. True: each region takes the next range of the same size. None may overlap, over all clouds."""
     ACCESS: ClassVar[str]
     """The field with the ranges that may reach control planes from outside their network."""
+    BRIDGE: ClassVar[tuple[bool, str]]
+    """Whether the cloud refuses ranges of regions that touch those of Docker's bridge, and what it says of them."""
     ENTRY: ClassVar[tuple[str, str]] = ("", "")
     """Who may enter a new cluster, and how others come in; empty where the cloud's own rights over projects decide."""
     MACHINE_TYPE: ClassVar[re.Pattern[str]]

@@ -16,6 +16,9 @@ from model_factory.planning.settings.reading import Checked, Finding
 
 SECTIONS: Final[Mapping[Cloud, type[CloudSettings]]] = {"aws": AwsSettings, "gcp": GcpSettings}
 
+_BRIDGE: Final = ipaddress.IPv4Network("172.17.0.0/16")
+"""Docker's own: https://docs.docker.com/engine/network/drivers/bridge/"""
+
 Sections = Mapping[Cloud, Checked[CloudSettings]]
 """The clouds that a stack file sets, in the order of `SECTIONS`."""
 
@@ -33,6 +36,7 @@ def check_ranges(sections: Sections) -> Iterator[Finding]:
                 place,
                 f"{cidr} would be the range in {region}, and it is not private; start lower, or name fewer regions",
             )
+    yield from _on_bridge(sections, refused=True)
     for (place, region, cidr, network), (other_place, other_region, other, other_network) in combinations(named, 2):
         if place != other_place and network.overlaps(other_network):
             with_region = f"{other} of {'.'.join(map(str, other_place))}" + (
@@ -42,6 +46,19 @@ def check_ranges(sections: Sections) -> Iterator[Finding]:
                 place,
                 f"{cidr}{f' in {region}' if region else ''} overlaps {with_region}; choose ranges that share no address",
             )
+
+
+def range_warnings(sections: Sections) -> Iterator[Finding]:
+    """A warning for each range that a cloud takes, and advises against."""
+    return _on_bridge(sections, refused=False)
+
+
+def _on_bridge(sections: Sections, *, refused: bool) -> Iterator[Finding]:
+    for section in sections.values():
+        is_refused, why = section.value.BRIDGE
+        for place, region, cidr in section.value.ranges(section.right):
+            if region and refused == is_refused and ipaddress.IPv4Network(cidr).overlaps(_BRIDGE):
+                yield place, f"{cidr} in {region} overlaps {_BRIDGE}, which {why}; choose another range"
 
 
 def version_skew(sections: Sections) -> Iterator[Finding]:

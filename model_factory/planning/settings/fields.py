@@ -45,6 +45,10 @@ _MEMORY_WITH_UNIT: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT])
 _PRIVATE: Final = tuple(
     ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
+_NOBODYS: Final = tuple(
+    ipaddress.IPv4Network(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+)
+"""Nobody calls from these: https://www.iana.org/assignments/iana-ipv4-special-registry"""
 _SHARES: Final = (
     (r"mig\b|[1-9]g\.[0-9]+gb", "MIG"),
     (r"time-?slic|gpu\.shared", "time-slicing"),
@@ -205,7 +209,20 @@ def _allowed_cidr(value: str) -> str:
             "cidr",
             f"{value} opens the control plane to the world; list the ranges of your offices and runners",
         )
+    if any(ipaddress.IPv4Network(value).subnet_of(each) for each in _NOBODYS):
+        raise refuse("cidr", f"{value} is a range that nobody calls from; list those of your offices and runners")
     return _cidr(value)
+
+
+def public(value: str) -> str:
+    """A range that calls come from over the internet."""
+    if is_private(value):
+        raise refuse(
+            "cidr",
+            f"{value} is private, and these ranges call over the internet; list public ones, or remove it: the network "
+            "reaches the private endpoint without",
+        )
+    return value
 
 
 def sized(least: int, most: int, use: str) -> AfterValidator:

@@ -54,6 +54,8 @@ class GcpSettings(CloudSettings, frozen=True):
         "control_plane_cidr": True,
     }
     ACCESS = "authorized_cidrs"
+    # cloud.google.com/kubernetes-engine/docs/how-to/private-clusters#req_res_lim
+    BRIDGE = (True, "GKE takes for no nodes, Pods, Services or control plane")
     MACHINE_TYPE = re.compile(r"^[a-z][a-z0-9]*-[a-z0-9-]+$")
     RESERVATION = (re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"), "models-2026")
 

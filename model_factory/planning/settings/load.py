@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from model_factory.facts.clouds import Cloud
 from model_factory.planning.settings.cloud import CloudSettings
-from model_factory.planning.settings.clouds import SECTIONS, Sections, check_ranges, version_skew
+from model_factory.planning.settings.clouds import SECTIONS, Sections, check_ranges, range_warnings, version_skew
 from model_factory.planning.settings.credentials import find_plain_credentials
 from model_factory.planning.settings.fields import LABELS, LabelKey, LabelValue
 from model_factory.planning.settings.models import complete, model_warnings, read_models
@@ -105,7 +105,7 @@ def read_config(
     found += [*wrong, *refused]
     secrets = dict(find_plain_credentials(file, local=providers.any_local))
     found = [each for each in found if each[0] not in secrets] + list(secrets.items())
-    warnings = [*model_warnings(models, serving), *version_skew(sections)]
+    warnings = [*model_warnings(models, serving), *version_skew(sections), *range_warnings(sections)]
     settings = Settings(
         project=project,
         stack=stack,

@@ -187,6 +187,27 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "too large": (put("model-factory:aws/vpcCidr", "10.0.0.0/8"), "model-factory:aws.vpcCidr", ("too large",)),
     "public range": (put("model-factory:aws/vpcCidr", "8.8.0.0/16"), "model-factory:aws.vpcCidr", ("not private",)),
     "control plane range": (put("model-factory:gcp/controlPlaneCidr", "172.16.0.0/24"), "model-factory:gcp.controlPlaneCidr", ("/28",)),
+    **{
+        f"Docker's bridge as {field}": (
+            put(f"model-factory:gcp/{field}", cidr), f"model-factory:gcp.{field}", (f"{cidr} in us-central1", "overlaps 172.17.0.0/16", "choose"),
+        )
+        for field, cidr in (
+            ("controlPlaneCidr", "172.17.0.0/28"), ("subnetCidr", "172.17.16.0/20"), ("podsCidr", "172.17.0.0/16"), ("servicesCidr", "172.17.0.0/20"),
+        )
+    },
+    **{
+        f"{cidr} calls no control plane": (put(f"model-factory:{key}", [cidr]), f"model-factory:{key.replace('/', '.')}[0]", (cidr, "list"))
+        for key in ("aws/endpointPublicAccessCidrs", "gcp/authorizedCidrs")
+        for cidr in ("127.0.0.0/8", "169.254.169.254/32", "224.0.0.0/8", "240.0.0.0/8", "0.0.0.0/8")
+    },
+    **{
+        f"{cidr} to a public endpoint": (
+            put("model-factory:aws/endpointPublicAccessCidrs", ["203.0.113.0/24", cidr]),
+            "model-factory:aws.endpointPublicAccessCidrs[1]",
+            (f"{cidr} is private", "list public ones"),
+        )
+        for cidr in ("10.0.0.0/8", "172.17.0.0/16", "192.168.1.0/24", "100.64.0.0/10")
+    },
     "overlap in a cloud": (put("model-factory:gcp/podsCidr", "10.64.0.0/16"), "model-factory:gcp.subnetCidr", ("overlaps", "podsCidr")),
     "overlap between clouds": (put("model-factory:aws/vpcCidr", "10.128.0.0/16"), "model-factory:aws.vpcCidr", ("overlaps", "podsCidr")),
     "overlap in a later region": (
@@ -639,6 +660,19 @@ class TestValid:
         (told,) = project.problems(put("model-factory:aws/serviceCidr", "100.64.0.0/16"))
         assert told.key == "model-factory:aws.serviceCidr"
         assert "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16" in told.message
+
+    def test_docker_s_bridge_on_aws_is_advised_against_in_whatever_region(self, project: Project) -> None:
+        for first, told in (("172.17.0.0/16", "us-east-1"), ("172.16.0.0/16", "us-west-2")):
+            changes = (
+                put("model-factory:aws/regions", ["us-east-1", "us-west-2"]),
+                put("model-factory:aws/vpcCidr", first),
+            )
+            gcp = put("model-factory:gcp/controlPlaneCidr", "10.120.0.0/28")
+            (warned,) = [
+                each for each in project.load(*changes, gcp).warnings if each.key == "model-factory:aws.vpcCidr"
+            ]
+            assert f"172.17.0.0/16 in {told} overlaps" in warned.message
+            assert warned.line > 1
 
     def test_metrics_that_nothing_serves_are_named_with_what_would(self, project: Project) -> None:
         (told,) = [each.message for each in project.load().warnings if each.key == "model-factory:models"]

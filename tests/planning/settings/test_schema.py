@@ -33,6 +33,7 @@ CROSS_KEY = {
     "a space before the flag", "a key", "a key in two arguments", "a key as a variable", "owned flag, spelt with _", "port of the server", "region of no cloud", "revision beside the weights", "region twice", "too few zones", "too large",
     "too much accelerator memory", "too small", "two GCP projects", "unknown accelerator", "unknown machine", "weights as an image on an old cluster", "weights by digest and revision", "weights by tag", "weights of another cloud",
     "version that the channel lacks", "weights the server cannot load", "zone outside the region",
+    *(case for case in REFUSED if case.startswith("Docker's bridge") or case.endswith(("calls no control plane", "to a public endpoint"))),
 }  # fmt: skip
 
 
