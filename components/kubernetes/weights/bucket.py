@@ -1,7 +1,7 @@
 """`bucket://path`: the stack's own bucket, which every cloud has under its own name."""
 
 from components.kubernetes.weights.gcs import footprint
-from components.kubernetes.weights.route import Buckets, PodWeights, Route, folder_at
+from components.kubernetes.weights.route import Buckets, PodWeights, Route, folder_at, refuse_folder
 from model_factory.planning.settings.sections import ModelSettings
 
 
@@ -14,6 +14,7 @@ ROUTE = Route(
     title="the stack's bucket",
     form="bucket://path (the stack's own bucket)",
     weights=weights,
+    refuse=refuse_folder,
     # Only Google Cloud mounts from within the Pod.
     footprint=footprint,
 )

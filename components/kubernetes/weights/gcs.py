@@ -9,7 +9,15 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from components.kubernetes.network_policy import https_out, to_address
-from components.kubernetes.weights.route import VOLUME, Folder, PodWeights, Route, mount_path, named_bucket
+from components.kubernetes.weights.route import (
+    VOLUME,
+    Folder,
+    PodWeights,
+    Route,
+    mount_path,
+    named_bucket,
+    refuse_bucket,
+)
 from model_factory.facts.gcp import gcsfuse
 from model_factory.graph import quantity
 from model_factory.planning.settings.sections import ModelSettings
@@ -82,4 +90,13 @@ def footprint(weights_gib: Decimal) -> Footprint:
     return Footprint(beside={"gcp": sidecar(weights_gib)})
 
 
-ROUTE = Route(title="Cloud Storage", form="gs://bucket/path", weights=named_bucket, cloud="gcp", footprint=footprint)
+# cloud.google.com/storage/docs/buckets#naming
+BUCKET = r"(?!.*[^.]{64})(?!.*(\.\.|\.-|-\.))(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
+ROUTE = Route(
+    title="Cloud Storage",
+    form="gs://bucket/path",
+    weights=named_bucket,
+    cloud="gcp",
+    footprint=footprint,
+    refuse=refuse_bucket(BUCKET, "3 to 63 lower-case letters, digits, hyphens, _ and dots, and no address"),
+)

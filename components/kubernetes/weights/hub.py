@@ -10,13 +10,17 @@ from components.kubernetes.weights.route import Buckets, PodWeights, Route
 from model_factory.planning.settings.sections import ModelSettings
 from model_factory.planning.settings.serving import Footprint
 
+# What its client takes: github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_validators.py
+REPOSITORY = r"(?!.*(--|\.\.))(?!.*\.git$)\w([\w.-]*\w)?/\w([\w.-]{0,94}\w)?"
 COMMIT = r"^[0-9a-f]{40}$"
 # What is fetched lands on the node's disk, a copy for each replica, with what is left of broken downloads.
 COPIES = Decimal("1.1")
 
 
-def refuse(_path: str, revision: str | None) -> Iterator[tuple[str, str]]:
+def refuse(path: str, revision: str | None) -> Iterator[tuple[str, str]]:
     """Everything but a commit can move."""
+    if not re.fullmatch(REPOSITORY, path, re.ASCII):
+        yield "uri", f"{path!r} is not owner/model, as the model's page has it; write hf://owner/model"
     if not re.match(COMMIT, revision or ""):
         given = f"revision {revision!r} can move" if revision else "there is no revision"
         yield "revision", f"{given}; pin weights from Hugging Face to a commit of 40 hex digits"

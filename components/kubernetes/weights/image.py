@@ -4,21 +4,19 @@ kubernetes.io/docs/tasks/configure-pod-container/image-volumes (KEP-4639): on by
 `restricted` standard allows it. Nodes read the registries that they read images from, so the stack's own need nothing more.
 """
 
-import re
 from collections.abc import Iterator
 from math import ceil
 
 from components.kubernetes.weights.route import VOLUME, Buckets, PodWeights, Route, mount_path
 from model_factory.facts.kubernetes import IMAGE_VOLUMES
+from model_factory.planning.settings.fields import is_image
 from model_factory.planning.settings.sections import ModelSettings
 from model_factory.planning.settings.serving import Footprint
-
-PLACE = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?@sha256:[0-9a-f]{64}$"
 
 
 def refuse(path: str, revision: str | None) -> Iterator[tuple[str, str]]:
     """A tag can move; a digest leaves nothing for a revision to say."""
-    if not re.match(PLACE, path, re.ASCII):
+    if "/" not in path or not is_image(path):
         yield (
             "uri",
             f"{path!r} names no image by digest; write oci://registry/repository@sha256:<64 hex digits>",

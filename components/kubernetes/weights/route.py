@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from components.kubernetes.runtimes.runtime import WEIGHTS_ROOT
 from model_factory.facts.clouds import Cloud
+from model_factory.planning.settings.fields import FOLDER
 from model_factory.planning.settings.sections import ModelSettings
 from model_factory.planning.settings.serving import Footprint
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from pulumi_kubernetes.networking.v1 import NetworkPolicyEgressRuleArgsDict
 
 VOLUME: Final = "weights"
+FOLDERS_MAX: Final = 512
+"""Of the 1,024 bytes of a key in S3 and Cloud Storage the rest is left to files:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html, https://cloud.google.com/storage/docs/objects#naming"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,6 @@ class Buckets(Protocol):
         ...
 
 
-def _accept(_path: str, _revision: str | None) -> Iterator[tuple[str, str]]:
-    yield from ()
-
-
 def _server_alone(_weights_gib: Decimal) -> Footprint:
     return Footprint()
 
@@ -84,12 +85,13 @@ class Route:
     form: str
     weights: Callable[[ModelSettings, str, Buckets], PodWeights]
     """From a model, the path after its scheme and the site's buckets."""
+    refuse: Callable[[str, str | None], Iterator[tuple[str, str]]]
+    """What is wrong with a path or a revision: no route is without a form, since both stand in policies and options of mounts."""
     mounted: bool = True
     cloud: Cloud | None = None
     least_kubernetes: str = ""
     warning: str = ""
     footprint: Callable[[Decimal], Footprint] = _server_alone
-    refuse: Callable[[str, str | None], Iterator[tuple[str, str]]] = _accept
 
 
 def mount_path(model: ModelSettings) -> str:
@@ -101,6 +103,32 @@ def named_bucket(model: ModelSettings, path: str, buckets: Buckets) -> PodWeight
     """The weights at `bucket/folder`."""
     bucket, _, inside = path.partition("/")
     return buckets.weights(model, folder_at(bucket, inside, model.weights.revision))
+
+
+def refuse_folder(path: str, revision: str | None) -> Iterator[tuple[str, str]]:
+    """A path within a bucket is of folders, with room for the names of the files in the last one."""
+    for part in path.split("/"):
+        if part and not re.fullmatch(FOLDER, part):
+            rule = "letters, digits and _ - . =, from a letter, a digit or _ on"
+            yield (
+                "uri",
+                f"{part!r} in it is not the name of a folder ({rule}); copy the weights to one that is, as models/llm",
+            )
+            return
+    if len(asked := folder(path, revision)) > FOLDERS_MAX:
+        yield "uri", f"its folders have {len(asked)} characters with the revision; use at most {FOLDERS_MAX}"
+
+
+def refuse_bucket(form: str, rule: str) -> Callable[[str, str | None], Iterator[tuple[str, str]]]:
+    """The same of `bucket/path`, where buckets are named in a form, which `rule` tells."""
+
+    def refuse(path: str, revision: str | None) -> Iterator[tuple[str, str]]:
+        bucket, _, inside = path.partition("/")
+        if not re.fullmatch(form, bucket):
+            yield "uri", f"{bucket!r} in it is not the name of a bucket ({rule}); write the bucket's own name"
+        yield from refuse_folder(inside, revision)
+
+    return refuse
 
 
 def folder_at(bucket: str, path: str, revision: str | None) -> Folder:

@@ -18,6 +18,7 @@ from components.kubernetes.weights.route import (
     Route,
     mount_path,
     named_bucket,
+    refuse_bucket,
 )
 from model_factory.graph.names import told_apart
 from model_factory.planning.settings.sections import ModelSettings
@@ -127,4 +128,15 @@ class S3Buckets:
         return PodWeights(argument=mount_path(model), volume=volume, reads=folder)
 
 
-ROUTE = Route(title="S3", form="s3://bucket/path", weights=named_bucket, cloud="aws")
+# docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html. Policies name buckets, not aliases of access points.
+BUCKET = (
+    r"(?!xn--|sthree-|amzn-s3-demo-)(?!.*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$)(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)"
+    r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+)
+ROUTE = Route(
+    title="S3",
+    form="s3://bucket/path",
+    weights=named_bucket,
+    cloud="aws",
+    refuse=refuse_bucket(BUCKET, "3 to 63 lower-case letters, digits, hyphens and dots, no address and no alias"),
+)

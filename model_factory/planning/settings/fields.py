@@ -34,7 +34,21 @@ MODEL_NAME_MAX: Final = 40
 
 _LABEL: Final = r"^[a-z]([a-z0-9_-]{0,61}[a-z0-9])?$"
 _LABEL_VALUE: Final = r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$"
-_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}$"
+FOLDER: Final = r"[A-Za-z0-9_][A-Za-z0-9_.=-]*"
+"""A folder of a bucket. S3 and Cloud Storage take more, but its name stands in IAM policies, where * and ${} stand for others', and in
+options of mounts, which end at a comma or a space; and no .. leads out of it."""
+_REVISION: Final = rf"^{FOLDER}$"
+_REVISION_MAX: Final = 200
+_HOST: Final = r"[a-z0-9]+(-+[a-z0-9]+)*(\.[a-z0-9]+(-+[a-z0-9]+)*)*(:(?P<port>[0-9]{1,5}))?"
+_PART: Final = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
+_IMAGE: Final = (
+    rf"^(?P<name>({_HOST}/)?{_PART}(/{_PART})*)(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?@sha256:[0-9a-f]{{64}}$"
+)
+"""https://pkg.go.dev/github.com/distribution/reference"""
+_IMAGE_SCHEMA: Final = re.sub(r"\?P<\w+>", "", _IMAGE)
+"""ECMA's expressions have names of another form."""
+_IMAGE_NAME_MAX: Final = 255
+_PORT_MAX: Final = 65_535
 _QUANTITY: Final = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,3}|m)?$"
 """No finer than a thousandth of a core:
 https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#meaning-of-cpu"""
@@ -136,19 +150,32 @@ def _cpu(value: object) -> str:
     return text
 
 
+def is_image(value: str) -> bool:
+    """Is it an image by its digest, in a form that container runtimes take?"""
+    found = re.fullmatch(_IMAGE, value)
+    return found is not None and len(found["name"]) <= _IMAGE_NAME_MAX and 0 <= int(found["port"] or 1) - 1 < _PORT_MAX
+
+
 def _image(value: str) -> str:
-    if re.fullmatch(_IMAGE, value):
+    if is_image(value):
         return value
     name, _, digest = value.partition("@")
     tag = name.rpartition(":")[2] if ":" in name.rpartition("/")[2] else ""
     if digest:
-        raise refuse("image", f"{value!r} is not name@sha256:<64 hex digits>; copy the digest from the registry")
+        raise refuse("image", f"{value!r} is not name@sha256:<64 hex digits>; copy name and digest from the registry")
     if tag == "latest" or not tag:
         raise refuse(
             "image",
             f"{value!r} changes under a running model ({tag or 'no tag'}, no digest); pin it as name@sha256:<64 hex digits>",
         )
     raise refuse("image", f"{value!r} has no digest, and a tag can move; pin it as {name}@sha256:<64 hex digits>")
+
+
+def _revision(value: str) -> str:
+    if not re.fullmatch(_REVISION, value):
+        rule = "letters, digits and _ - . =, from a letter, a digit or _ on"
+        raise refuse("revision", f"{value!r} is not a commit or the name of one folder ({rule}); write it as v1")
+    return value
 
 
 def _label_key(value: str) -> str:
@@ -269,7 +296,13 @@ Cpu = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": _QUANTITY}, {"type": "number", "exclusiveMinimum": 0}]}),
 ]
 Image = Annotated[
-    str, BeforeValidator(_text), AfterValidator(_image), WithJsonSchema({"type": "string", "pattern": _IMAGE})
+    str, BeforeValidator(_text), AfterValidator(_image), WithJsonSchema({"type": "string", "pattern": _IMAGE_SCHEMA})
+]
+Revision = Annotated[
+    str,
+    BeforeValidator(lambda value: _text(value, _REVISION_MAX)),
+    AfterValidator(_revision),
+    WithJsonSchema({"type": "string", "pattern": _REVISION, "maxLength": _REVISION_MAX}),
 ]
 LabelKey = Annotated[
     str,

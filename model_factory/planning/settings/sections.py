@@ -29,6 +29,7 @@ from model_factory.planning.settings.fields import (
     Image,
     LabelKey,
     LabelValue,
+    Revision,
     Text,
     Within,
 )
@@ -77,7 +78,7 @@ class Weights(Value, frozen=True):
 
     uri: Text
     """Their place, as `bucket://path` (the stack's own bucket of that cloud) or `hf://owner/model`."""
-    revision: Text | None = None
+    revision: Revision | None = None
     """A version that never changes: a commit for `hf://` (required there), an object version or folder in a bucket."""
     size_gib: Annotated[Decimal, Between("0.01", "4000")] | None = None
     """Their size: disks of nodes hold them where they are fetched, and what mounts them is sized by it. Left out: gpuMemoryGib."""

@@ -69,6 +69,68 @@ class TestPlaces:
         assert not [*ROUTES["hf"].refuse("owner/m", "a" * 40)]
 
 
+FOLDERS = ("models/llm", "a/b=1/_c/", "v1.2-rc_3", "/a//b")
+NO_FOLDERS = (
+    "*",
+    "a/*",
+    "a/..",
+    "../a",
+    ".",
+    "a/.b",
+    "a b",
+    "a,b",
+    "a?",
+    "a%2e",
+    "$(HOME)",
+    "${aws:userid}",
+    'a"',
+    "-a",
+    "é",
+    "a\\b",
+)
+
+
+class TestForms:
+    """What stands in policies and options of mounts: neither can say more than the one folder."""
+
+    @pytest.mark.parametrize("path", FOLDERS)
+    def test_folders(self, path: str) -> None:
+        for scheme, before in (("bucket", ""), ("s3", "shared/"), ("gs", "shared/")):
+            assert [*ROUTES[scheme].refuse(before + path, "1.0")] == []
+
+    @pytest.mark.parametrize("path", NO_FOLDERS)
+    def test_no_folders(self, path: str) -> None:
+        for scheme, before in (("bucket", ""), ("s3", "shared/"), ("gs", "shared/")):
+            assert [key for key, _ in ROUTES[scheme].refuse(before + path, "1.0")] == ["uri"]
+        with pytest.raises(ValueError, match="revision"):
+            model(weights={"uri": "bucket://m", "revision": path})
+
+    @pytest.mark.parametrize(
+        ("scheme", "bucket", "right"),
+        [
+            *(("s3", each, True) for each in ("abc", "a.b-c", "0" * 63)),
+            *(
+                ("s3", each, False)
+                for each in ("ab", "a_b", "Abc", "a..b", "1.2.3.4", "0" * 64, "x-s3alias", "*", "xn--abc", "-ab", "ab-")
+            ),
+            *(("gs", each, True) for each in ("abc", "a_b", "example.com", f"{'a' * 63}.{'b' * 63}")),
+            *(("gs", each, False) for each in ("ab", "a..b", "a.-b", "1.2.3.4", "Abc", "0" * 64, "-ab", "ab_")),
+        ],
+    )
+    def test_buckets(self, scheme: str, bucket: str, right: bool) -> None:
+        assert [key for key, _ in ROUTES[scheme].refuse(f"{bucket}/m", None)] == ([] if right else ["uri"])
+
+    @pytest.mark.parametrize(
+        "path", ["a", "a/b/c", "a/b?x=1", "a/../b", "a/b--c", "a/.b", "a/b.git", "a/b ", "é/b", f"a/{'b' * 97}"]
+    )
+    def test_no_repositories(self, path: str) -> None:
+        assert [key for key, _ in ROUTES["hf"].refuse(path, "a" * 40)] == ["uri"]
+
+    @pytest.mark.parametrize("path", ["Qwen/Qwen2.5-7B-Instruct", "a/b", "01-ai/Yi_1.5"])
+    def test_repositories(self, path: str) -> None:
+        assert [*ROUTES["hf"].refuse(path, "a" * 40)] == []
+
+
 class TestEveryRoute:
     @pytest.mark.parametrize("scheme", ROUTES)
     def test_shows_how_it_is_written(self, scheme: str) -> None:

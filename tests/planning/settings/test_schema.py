@@ -32,6 +32,8 @@ CROSS_KEY = {
     "overlap in a later region", "public range", "range that runs out", "owned flag of another server", "owned flag, short", "owned flag, shortened", "more GPUs than a replica has", "a server that its probes cannot ask", "two words",
     "a space before the flag", "a key", "a key in two arguments", "a key as a variable", "owned flag, spelt with _", "port of the server", "region of no cloud", "revision beside the weights", "region twice", "too few zones", "too large",
     "too much accelerator memory", "too small", "two GCP projects", "unknown accelerator", "unknown machine", "weights as an image on an old cluster", "weights by digest and revision", "weights by tag", "weights of another cloud",
+    "weights of every model", "weights by who asks", "weights outside", "weights with options of mounts", "weights deeper than keys", "weights in no bucket of S3",
+    "weights in no bucket of Cloud Storage", "weights of no repository", "image at no port",
     "version that the channel lacks", "weights the server cannot load", "zone outside the region",
     *(case for case in REFUSED if case.startswith("Docker's bridge") or case.endswith(("calls no control plane", "to a public endpoint"))),
 }  # fmt: skip
