@@ -32,13 +32,11 @@ def comment(
     ],
     measured: Annotated[
         Path | None,
-        typer.Option("--measured", help="What `factory preview --measured` wrote.", metavar="FILE", dir_okay=False),
+        typer.Option("--measured", help="What `factory preview --measured` wrote.", metavar="FILE"),
     ] = None,
     log: Annotated[
         Path | None,
-        typer.Option(
-            "--log", help="What the preview printed: shown where it came to nothing.", metavar="FILE", dir_okay=False
-        ),
+        typer.Option("--log", help="What the preview printed: shown where it came to nothing.", metavar="FILE"),
     ] = None,
     stack_name: StackName = DEFAULT_STACK,
     commit: Commit = "",
@@ -66,7 +64,7 @@ def comment(
 
 
 def _told(heading: Heading, measured: Path | None, log: Path | None) -> str:
-    if measured is not None and (measured.exists() or measured.is_symlink()):
+    if measured is not None and _is_there(measured):
         try:
             return _judged(heading, measured)
         except RefusedError as error:
@@ -75,13 +73,18 @@ def _told(heading: Heading, measured: Path | None, log: Path | None) -> str:
             )
             why = "What the preview left is not what this repository's main branch reads; the run's own summary may say more."
             return without_preview(heading, why, str(error))
-    if log is None or log.is_symlink() or not log.is_file():
-        raise BadInputError(
-            f"there is nothing of a preview of {heading.stack} here; give --measured or --log, plain files"
-        )
+    if log is None or not _is_there(log):
+        raise BadInputError(f"there is nothing of a preview of {heading.stack} here; give --measured or --log")
+    if log.is_symlink() or not log.is_file():
+        return without_preview(heading, "It did not come to one, and its log is refused:", "it is no plain file")
     with log.open("rb") as data:
         said = data.read(_LOG_BYTES).decode(errors="replace")
     return without_preview(heading, "It did not come to one. The end of the run's log:", said)
+
+
+def _is_there(path: Path) -> bool:
+    """Whatever it is: a link that leads nowhere, too."""
+    return path.exists() or path.is_symlink()
 
 
 def _judged(heading: Heading, measured: Path) -> str:

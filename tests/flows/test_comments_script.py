@@ -17,6 +17,7 @@ from tests.preview.hostile import NASTY, faults
 from tests.preview.samples import Event, error, step, urn
 
 ROOT = Path(__file__).parents[2]
+FACTORY = str(Path(sys.executable).parent / "factory")
 MARKER = "<!-- model-factory preview: model-factory/dev -->"
 RUN = "https://github.com/o/r/actions/runs/7"
 
@@ -25,7 +26,7 @@ def told(folder: Path, *stacks: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(ROOT / "ci" / "comments"), str(folder / "previews"), str(folder / "comments"), "--commit", "a" * 40,
          "--run-url", RUN, "--previous", str(folder / "before"), *stacks],
-        env={"PATH": os.environ["PATH"], "FACTORY": str(Path(sys.executable).parent / "factory"), "GITHUB_ACTIONS": "true"},
+        env={"PATH": os.environ["PATH"], "FACTORY": FACTORY, "GITHUB_ACTIONS": "true"},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
@@ -97,6 +98,42 @@ class TestComments:
         assert ended.returncode == 0, ended.stderr
         assert "Traceback" not in ended.stdout + ended.stderr
         assert comment.read_text(encoding="utf-8").startswith(MARKER)
+
+    @pytest.mark.parametrize("name", ["dev.measured.json", "dev.log"])
+    @pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+    def test_of_the_other_stacks_are_made_whatever_is_in_the_place_of_a_file(
+        self, tmp_path: Path, comment: Path, name: str, kind: str
+    ) -> None:
+        leave(tmp_path, "prod.log", b"error: no", "prod")
+        file = leave(tmp_path, name, b"")
+        file.unlink()
+        if kind == "folder":
+            file.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(file)
+        else:
+            file.symlink_to("nowhere")
+        ended = told(tmp_path, "dev", "prod")
+        assert ended.returncode == 0, ended.stderr
+        assert "`model-factory/dev`: no preview" in comment.read_text(encoding="utf-8")
+        assert "it is no plain file" in comment.read_text(encoding="utf-8")
+        assert "error: no" in comment.with_name("prod.md").read_text(encoding="utf-8")
+
+    def test_of_a_stack_whose_reader_dies_say_that(
+        self, tmp_path: Path, comment: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        leave(tmp_path, "dev.measured.json", b"")
+        leave(tmp_path, "prod.log", b"error: no", "prod")
+        reader = tmp_path / "factory"
+        reader.write_text(
+            f'#!/bin/sh\ncase "$*" in *dev.measured*) kill -9 $$;; esac\nexec {FACTORY} "$@"\n', encoding="utf-8"
+        )
+        reader.chmod(0o755)
+        monkeypatch.setattr(f"{__name__}.FACTORY", str(reader))
+        ended = told(tmp_path, "dev", "prod")
+        assert ended.returncode == 0, ended.stderr
+        assert "could not be read: factory comment ended with status 137" in comment.read_text(encoding="utf-8")
+        assert "error: no" in comment.with_name("prod.md").read_text(encoding="utf-8")
 
     def test_show_the_log_where_it_came_to_no_preview(self, tmp_path: Path, comment: Path) -> None:
         leave(
