@@ -7,6 +7,7 @@ A pool without GPUs is not followed pod by pod: it has its least and its most no
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -113,12 +114,11 @@ class _Empty:
         apart = [*others, workload.need(replicas)]
         if sum(nodes_for(self.offer, [each]) for each in apart) <= self.pool.nodes.peak:
             return replicas
-        fitting = (
-            count
-            for count in range(replicas, 0, -1)
-            if nodes_for(self.offer, [*others, workload.need(count)]) <= self.pool.nodes.peak
+        offer, peak = self.offer, self.pool.nodes.peak
+        # By halves, as a count may be anything: so many fit, and one more does not.
+        return bisect_right(
+            range(1, replicas + 1), peak, key=lambda count: nodes_for(offer, [*others, workload.need(count)])
         )
-        return next(fitting, 0)
 
 
 def pools_of(

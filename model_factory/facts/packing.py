@@ -18,17 +18,34 @@ def nodes_for(offer: Offer, needs: Iterable[Need]) -> int:
     The scheduler may do worse, and never needs more than each model's nodes added up.
     """
     size = (Decimal(offer.accelerator_count), *allocatable(offer))
-    nodes: list[tuple[Decimal, ...]] = []
-    last: tuple[Decimal, ...] = ()
-    at = 0
+    # Nodes that have as much left, in the order in which they are filled: counts may be anything that somebody wrote.
+    nodes: list[tuple[tuple[Decimal, ...], int]] = []
     for need, _name, replicas in sorted(needs, reverse=True):
-        if need != last:
-            last, at = need, 0
-        # What has no room for one has none for the next that takes as much.
-        for _ in range(replicas):
-            while at < len(nodes) and not all(n <= r for n, r in zip(need, nodes[at], strict=True)):
-                at += 1
-            if at == len(nodes):
-                nodes.append(size)
-            nodes[at] = tuple(r - n for n, r in zip(need, nodes[at], strict=True))
-    return len(nodes)
+        filled: list[tuple[tuple[Decimal, ...], int]] = []
+        waiting = replicas
+        for left, there in nodes:
+            rest, waiting = _filled(left, there, need, waiting, _room(left, need, waiting))
+            filled += rest
+        if waiting > 0:
+            each = _room(size, need, waiting) or 1
+            rest, _ = _filled(size, -(-waiting // each), need, waiting, each)
+            filled += rest
+        nodes = filled
+    return sum(there for _, there in nodes)
+
+
+def _room(left: tuple[Decimal, ...], need: tuple[Decimal, ...], most: int) -> int:
+    """How many, up to `most`, find room in what a node has left."""
+    if most <= 0 or any(r < n for n, r in zip(need, left, strict=True)):
+        return 0
+    return min(int(r // n) if n * most > r else most for n, r in zip(need, left, strict=True))
+
+
+def _filled(
+    left: tuple[Decimal, ...], there: int, need: tuple[Decimal, ...], waiting: int, each: int
+) -> tuple[list[tuple[tuple[Decimal, ...], int]], int]:
+    """So many equal nodes with `each` replicas on each as long as any wait: as nodes that have as much left, and how many wait still."""
+    full, some = divmod(min(waiting, each * there), each) if each else (0, 0)
+    parts = ((full, each), (1 if some else 0, some), (there - full - (1 if some else 0), 0))
+    groups = [(tuple(r - n * held for n, r in zip(need, left, strict=True)), count) for count, held in parts if count]
+    return groups, waiting - full * each - some

@@ -16,6 +16,7 @@ from model_factory.graph.declared import Declared, is_a, needs
 from model_factory.graph.objects import Identity, identity, namespace_of, object_name
 from model_factory.graph.pods import PODS, WORKLOADS
 from model_factory.graph.pools import NodePool, node_pool
+from model_factory.graph.urn import upwards
 from model_factory.graph.values import at, number
 
 EKS_CLUSTER: Final = "aws:eks/cluster:Cluster"
@@ -97,9 +98,7 @@ class Cluster(Generic[R]):
         return tuple(each for each in self.of(*PODS) if namespace_of(each) == namespace)
 
     def _above(self, urn: str) -> Iterable[str]:
-        while urn:
-            yield urn
-            urn = self.parents.get(urn, "")
+        return upwards(urn, lambda each: self.parents.get(each, ""))
 
 
 def clusters_of(resources: Iterable[R]) -> tuple[Cluster[R], ...]:

@@ -10,7 +10,7 @@ from model_factory.facts.clouds import CLOUDS, Cloud
 from model_factory.graph.clusters import CLUSTERS
 from model_factory.graph.declared import Declared
 from model_factory.graph.resource import Resource, with_providers
-from model_factory.graph.urn import PROVIDER_TYPE_PREFIX
+from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, upwards
 from model_factory.graph.values import text
 
 _PLACES: Final = ("location", "region", "zone", "availabilityZone")
@@ -46,13 +46,8 @@ class Graph:
 
     def ancestors(self, resource: Declared) -> tuple[str, ...]:
         """URNs from the resource's parent up to the stack."""
-        found: list[str] = []
-        parent = resource.parent
-        while parent and parent not in found:
-            found.append(parent)
-            above = self._by_urn.get(parent)
-            parent = above.parent if above is not None else ""
-        return tuple(found)
+        known = self._by_urn
+        return tuple(upwards(resource.parent, lambda urn: known[urn].parent if urn in known else ""))
 
     def nearest(self, resource: Resource, candidates: Sequence[Resource]) -> Resource | None:
         """The candidate that shares the closest component with the resource; the only one; or None where several are as close."""

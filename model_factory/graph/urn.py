@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,6 +52,15 @@ def type_of(urn: str) -> str:
         return Urn.parse(urn).type
     except ValueError:
         return ""
+
+
+def upwards(urn: str, parent_of: Callable[[str], str]) -> Iterator[str]:
+    """A URN and those above it, each once: what a stranger wrote may lead back to where it began."""
+    seen: set[str] = set()
+    while urn and urn not in seen:
+        seen.add(urn)
+        yield urn
+        urn = parent_of(urn)
 
 
 def name_of(urn: str) -> str:

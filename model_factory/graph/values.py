@@ -26,6 +26,8 @@ UNKNOWNS: Final = frozenset(
 """What Pulumi writes for text, a flag, a number, a list, an object, an asset and an archive not known yet (sdk/go/common/resource/plugin/rpc.go)."""
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 """The key by which an object says that it is more than an object (sdk/go/common/resource/sig)."""
+_MOST_DIGITS: Final = 18
+"""As 64 bits hold in any case: the integers of Kubernetes and the clouds."""
 SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker of the protocol, no password
 
 
@@ -58,14 +60,18 @@ def text(value: Any) -> str:
 
 
 def number(value: Any) -> Decimal | None:
-    """`value` where it is a number, or text of one."""
+    """`value` where it is a number, or text of one; not what has more digits before or after the point than any count or size, of which
+    `1e999999999` has a billion."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         amount = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
+        # A ValueError: an int of more digits than Python writes.
         return None
-    return amount if amount.is_finite() else None
+    if not amount.is_finite():
+        return None
+    return amount if not amount or abs(amount.adjusted()) < _MOST_DIGITS else None
 
 
 def known(inputs: Mapping[str, Any], outputs: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, cast
 from model_factory.graph import paths
 from model_factory.graph.paths import Path
 from model_factory.graph.resource import Resource
-from model_factory.graph.urn import STACK_TYPE, name_of
+from model_factory.graph.urn import STACK_TYPE, name_of, upwards
 from model_factory.graph.values import at, mapping
 from model_factory.preview.events import LOGICAL_REPLACE, Report, Step
 from model_factory.preview.wording import MAX_VALUE_CHARACTERS, short_type, show_value
@@ -333,11 +333,9 @@ def _gone_with(report: Report) -> dict[str, str]:
     deleted = {step.urn: step for step in report.steps.values() if step.op in {"delete", "discard"}}
     found: dict[str, str] = {}
     for urn, step in deleted.items():
-        above = deleted.get(step.parent)
-        while above is not None:
-            if not above.is_custom:
-                found[urn] = above.component_name
-            above = deleted.get(above.parent)
+        for above in upwards(step.parent, lambda each: deleted[each].parent if each in deleted else ""):
+            if above in deleted and not deleted[above].is_custom:
+                found[urn] = deleted[above].component_name
     return found
 
 

@@ -15,7 +15,7 @@ from model_factory.graph.graph import Graph
 from model_factory.graph.pods import SERVERS, pod_spec
 from model_factory.graph.pools import NodePool
 from model_factory.graph.resource import Resource, before_and_after
-from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, STACK_TYPE, provider_urn
+from model_factory.graph.urn import PROVIDER_TYPE_PREFIX, STACK_TYPE, provider_urn, upwards
 from model_factory.preview.events import REPLACE_PARTS, Report, Step
 from model_factory.preview.mermaid import Box, Chart, Edge
 from model_factory.preview.mermaid import Node as ChartNode
@@ -120,13 +120,9 @@ def _is_real(step: Step) -> bool:
 
 def _components(step: Step, steps: Mapping[str, Step]) -> list[Step]:
     """The components above, the outermost first; none under the stack itself."""
-    chain: list[Step] = []
-    above = steps.get(step.parent)
-    while above is not None and above.type != STACK_TYPE:
-        if not above.is_custom:
-            chain.append(above)
-        above = steps.get(above.parent)
-    return chain[::-1]
+    above = upwards(step.parent, lambda urn: steps[urn].parent if urn in steps else "")
+    chain = [steps[urn] for urn in above if urn in steps and not steps[urn].is_custom]
+    return [each for each in chain if each.type != STACK_TYPE][::-1]
 
 
 def _by_component(found: Dependents, chains: Mapping[str, list[Step]], depth: int) -> Dependents:

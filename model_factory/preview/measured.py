@@ -8,7 +8,7 @@ and refuses everything else by its place. It says nothing of where a comment bel
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias, cast
 
@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from model_factory.graph.refusal import Cause, Refusal
-from model_factory.graph.urn import Urn, type_of
+from model_factory.graph.urn import Urn, type_of, upwards
 from model_factory.preview.events import Diagnostic, Finding, FindingKind, Report, Step, StepStatus
 
 VERSION: Final = 1
@@ -185,7 +185,21 @@ def read(path: Path, project: str, stack: str) -> tuple[Report, str]:
         raise RefusedError(f"it has values within values, more than {_MAX_DEPTH} deep")
     if not all(_is_of(step, project, stack) for step in found["steps"]):
         raise RefusedError(f"it has a step of no resource of stack {stack} of {project}")
+    if any(_has_loop([step[side] for step in found["steps"]]) for side in ("old", "new")):
+        raise RefusedError("it has a resource that is its own parent, by itself or by others")
     return _report(found), found["engine"]
+
+
+def _has_loop(states: Iterable[_State | None]) -> bool:
+    """Whether one of these is above itself."""
+    parents = {state["urn"]: state.get("parent", "") for state in states if state is not None}
+    ends: set[str] = {""}
+    for urn in parents:
+        above = list(upwards(urn, lambda each: "" if each in ends else parents.get(each, "")))
+        if parents.get(above[-1], "") in above:
+            return True
+        ends.update(above)
+    return False
 
 
 def _is_of(step: _Step, project: str, stack: str) -> bool:

@@ -337,6 +337,12 @@ class TestLegs:
             assert nodes_of(made) == expected
             assert made.missing == made.warnings == ()
 
+    def test_counts_that_a_stranger_wrote_are_billed_as_fast_as_others(self) -> None:
+        many = 10**14
+        pools = (node_group("cheap", "one", spot=True, most=many), node_group("od", "one", most=many))
+        made = bill(flat(eks(), *pools, model("chat", ("cheap", "od"), 1, many + 2)))
+        assert nodes_of(made) == {"cheap": span("1", str(many)), "od": span("0", "2")}
+
     def test_what_a_reservation_has_no_room_for_goes_on_to_the_next_and_the_one_after(self) -> None:
         made = bill(
             flat(

@@ -6,12 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_factory.graph.urn import STACK_TYPE, Urn, name_of, qualify, type_of
+from model_factory.graph.urn import STACK_TYPE, Urn, name_of, qualify, type_of, upwards
 
 STACK_URN = Urn.make("dev", "shop", STACK_TYPE, "shop-dev")
 
 words = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True)
 types = st.builds("{}:{}:{}".format, words, words, words)
+
+
+class TestUpwards:
+    @pytest.mark.parametrize(
+        ("parents", "seen"),
+        [({"a": "b", "b": "c"}, "abc"), ({"a": "a"}, "a"), ({"a": "b", "b": "c", "c": "b"}, "abc"), ({}, "a")],
+    )
+    def test_each_is_met_once(self, parents: dict[str, str], seen: str) -> None:
+        assert list(upwards("a", lambda urn: parents.get(urn, ""))) == list(seen)
 
 
 class TestUrns:

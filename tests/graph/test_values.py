@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from model_factory.graph.values import UNKNOWNS, at, known
+from model_factory.graph.values import UNKNOWNS, at, known, number
 
 UNKNOWN = next(iter(UNKNOWNS))
 
@@ -34,6 +35,19 @@ class TestKnown:
         view = known({"a": UNKNOWN})
         assert "a" not in view
         assert view.get("a", 7) == 7
+
+
+class TestNumber:
+    @pytest.mark.parametrize("value", ["1e999999999", "1e-999999999", "1e18", "nan", "x", True, None])
+    def test_is_none_that_nobody_could_count(self, value: object) -> None:
+        assert number(value) is None
+
+    def test_is_none_that_has_more_digits_than_python_writes(self) -> None:
+        assert number(10**5_000) is None
+
+    @pytest.mark.parametrize(("value", "said"), [("2", 2), (0.5, "0.5"), (10**17, 10**17), ("0e-999999", 0)])
+    def test_is_the_number_that_was_written(self, value: object, said: int | str) -> None:
+        assert number(value) == Decimal(said)
 
 
 class TestAt:

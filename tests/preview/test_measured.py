@@ -151,6 +151,21 @@ class TestWhatIsNotSo:
         spoil(data)
         assert said in refusal(tmp_path, data)
 
+    @pytest.mark.parametrize("side", ["old", "new"])
+    @pytest.mark.parametrize("length", [1, 2, 1_000])
+    def test_is_refused_where_parents_lead_in_a_circle(self, tmp_path: Path, side: str, length: int) -> None:
+        names = [f"n{number}" for number in range(length)]
+        line = document(
+            *(
+                step("update", name=name, old={}, new={}, parent=urn("aws:s3/bucket:Bucket", above) if above else "")
+                for name, above in zip(names, ["", *names], strict=False)
+            )
+        )
+        (tmp_path / "line").write_text(json.dumps(line), encoding="utf-8")
+        assert len(read(tmp_path / "line", "p", "dev")[0].steps) == length
+        line["steps"][0][side]["parent"] = urn("aws:s3/bucket:Bucket", names[-1])
+        assert "its own parent" in refusal(tmp_path, line)
+
     @pytest.mark.parametrize(
         "data",
         [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"version": NaN}', b"[" * 100_000, b'{"a":' * 100_000, b"1" * 10_000,

@@ -116,9 +116,13 @@ class Architecture:
         return {each.urn: each for each in self.resources}
 
     def _under(self, urn: str) -> Iterator[Resource]:
-        for child in self._children.get(urn, ()):
-            yield child
-            yield from self._under(child.urn)
+        seen, waiting = {urn}, [*reversed(self._children.get(urn, ()))]
+        while waiting:
+            child = waiting.pop()
+            if child.urn not in seen:
+                seen.add(child.urn)
+                yield child
+                waiting += reversed(self._children.get(child.urn, ()))
 
     def _region(self, component: Resource) -> Region:
         own = sorted(self._under(component.urn), key=lambda each: each.name)
