@@ -117,7 +117,7 @@ class TestWhatAnyStackFileDeclares:
 
 
 class TestNamesOfStacksAndProjects:
-    @pytest.mark.parametrize("name", ["Dev", "dev_1", "dev.1", "1dev", "dev-", "d" * (NAME_MAX + 1)])
+    @pytest.mark.parametrize("name", ["Dev", "dev_1", "dev.1", "1dev", "dev-", "a--b", "d" * (NAME_MAX + 1)])
     def test_that_no_cloud_would_take_are_refused_with_one_that_all_take(self, tmp_path: Path, name: str) -> None:
         stack_file, project_file = tmp_path / f"Pulumi.{name}.yaml", tmp_path / "Pulumi.yaml"
         stack_file.write_text("config: {model-factory:environment: dev}\n", encoding="utf-8")

@@ -26,7 +26,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from model_factory.graph import quantity
 from model_factory.planning.settings.problems import show
 
-DNS_LABEL: Final = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
+DNS_LABEL: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+"""Of names that resources are named after. DNS takes several hyphens side by side; repositories of ECR do not:
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-create.html"""
 PROJECT_ID: Final = r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$"
 """https://docs.cloud.google.com/resource-manager/docs/creating-managing-projects"""
 MODEL_NAME_MAX: Final = 40

@@ -30,8 +30,9 @@ def check_name(name: str) -> Iterator[str]:
     if len(name) > MODEL_NAME_MAX:
         yield f"the name has {len(name)} characters; use at most {MODEL_NAME_MAX}, pods and cloud resources add their own to it"
     elif not re.fullmatch(DNS_LABEL, name):
-        better = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-").lstrip("0123456789-")[:MODEL_NAME_MAX]
-        yield f"the name must be of a-z, 0-9 and -, from a letter to a letter or digit{f'; write {better}' if better else ''}"
+        better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-").lstrip("0123456789-")[:MODEL_NAME_MAX]
+        rule = "the name must be of a-z, 0-9 and single hyphens, from a letter to a letter or digit"
+        yield f"{rule}{f'; write {better}' if better else ''}"
 
 
 def check_model(

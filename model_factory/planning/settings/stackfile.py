@@ -153,9 +153,7 @@ def _name_fault(name: str) -> str:
     strictest of them takes no other characters."""
     if re.fullmatch(DNS_LABEL, name) and len(name) <= NAME_MAX:
         return ""
-    return (
-        f"which resources are named after: at most {NAME_MAX} lower-case letters, digits and hyphens, from a letter on"
-    )
+    return f"which resources are named after: at most {NAME_MAX} lower-case letters, digits and single hyphens, from a letter on"
 
 
 def _nearest(name: str) -> str:

@@ -83,6 +83,7 @@ VERSION: Final = ("1.35.7-gke.1222000", "new")
 SHARE: Final = ("25%", "-1")
 COUNTS: Final = ("25%", "101%")
 FORMS: Final[dict[str, tuple[Any, Any]]] = {
+    "Repository name": ("team/a-b_c", "a--b"),
     "Vpc cidrBlock": ADDRESSES,
     "SecurityGroup name": ("serving_1", "sg-serving"),
     "SecurityGroup description": (TEXT, "what's in"),

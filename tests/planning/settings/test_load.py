@@ -162,6 +162,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "a key in two arguments": (put(f"{LLM}/args", ["--hf_token", "x"]), f"{LLM_KEY}.args[0]", ("the value of --hf_token", "bucket://")),
     "a key as a variable": (put(f"{LLM}/args", ["VLLM_API_KEY=x"]), f"{LLM_KEY}.args[0]", ("the value of VLLM_API_KEY",)),
     "revision beside the weights": (put(f"{LLM}/args", ["--revision=main"]), f"{LLM_KEY}.args[0]", ("--revision",)),
+    "name that ECR refuses": (put("model-factory:models/c--d", STACK["config"]["model-factory:models"]["llm"]), "c--d", ("single hyphens", "write c-d")),
     "illegal name": (put("model-factory:models/My_Model", STACK["config"]["model-factory:models"]["llm"]), "My_Model", ("write my-model",)),
     "long name": (put(f"model-factory:models/{'m' * 41}", STACK["config"]["model-factory:models"]["llm"]), "m" * 41, ("at most 40",)),
     "cloud not set up": (drop("model-factory:gcp"), f"{LLM_KEY}.clouds[1]", ("gcp is not set up",)),
