@@ -249,7 +249,7 @@ def _verdict(
         reasons.append(f"{count(unknown, 'policy check')} could not be evaluated before up")
     if drifted:
         reasons.append(f"{count(drifted, 'resource')} differ from the state: changed outside")
-    what = ", ".join(_counts(tally)) or "nothing changes"
+    what = ", ".join(_counts(tally, in_place=not effects.rolls)) or "nothing changes"
     if violated:
         title = f"{count(violated, 'mandatory policy violation')}: up is refused"
         return Verdict("blocked", title, (what, *effects.told, *reasons))
@@ -269,10 +269,17 @@ def _verdict(
 
 @dataclass(frozen=True, slots=True)
 class _Effects:
-    """What a change does that no count of resources tells. `is_grave`: requests may be lost, or nodes that run go."""
+    """What a change does that no count of resources tells."""
 
     told: tuple[str, ...]
-    is_grave: bool
+    loses: bool
+    """Whether requests may be lost."""
+    rolls: bool
+    """Whether nodes go of pools that stay."""
+
+    @property
+    def is_grave(self) -> bool:
+        return self.loses or self.rolls
 
 
 def _effects(models: tuple[ModelChange, ...], nodes: tuple[NodesChange, ...]) -> _Effects:
@@ -289,15 +296,16 @@ def _effects(models: tuple[ModelChange, ...], nodes: tuple[NodesChange, ...]) ->
         told.append(f"{count(stopping, 'model')} stop{'s' if stopping == 1 else ''}")
     if rolled:
         told.append(f"the nodes of {count(rolled, 'pool')} are replaced one after another")
-    return _Effects(tuple(told), bool(losing or rolled))
+    return _Effects(tuple(told), bool(losing), bool(rolled))
 
 
-def _counts(tally: tuple[tuple[str, int, str], ...]) -> Iterator[str]:
-    """The tally without what stays, the gravest first: every output has the same numbers, which are the engine's."""
+def _counts(tally: tuple[tuple[str, int, str], ...], *, in_place: bool) -> Iterator[str]:
+    """The tally without what stays, the gravest first: every output has the same numbers, which are the engine's. A pool that is updated
+    and whose nodes go is nothing that is changed in place."""
     counts = {op: number for op, number, _ in tally}
     for op in ("delete", "discard", "replace", "update", "create", "import"):
         if counts.get(op):
-            yield f"{counts[op]:,} {op_of(op).done}{' in place' if op == 'update' else ''}"
+            yield f"{counts[op]:,} {op_of(op).done}{' in place' if op == 'update' and in_place else ''}"
 
 
 def _tally(report: Report) -> tuple[tuple[str, int, str], ...]:

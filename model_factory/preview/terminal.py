@@ -204,18 +204,16 @@ def _print_models(console: Console, review: Review) -> None:
 
 
 def _print_nodes(console: Console, review: Review) -> None:
-    """Clusters and pools in the same form, those of which the same is said together."""
+    """Clusters and pools, each with what becomes of its nodes; below those of which the same is said, once, why."""
     for group in together(review.nodes):
         first = group[0]
         op = op_of(first.kind)
         for each in group:
             name = Text.assemble((f"{op.symbol:<2} ", STYLES[op.tone]), (each.name, "bold"))
-            console.print(name.append(f" {first.site}", "cyan").append(f" {each.size}".rstrip()))
-        rows = [
-            ("what becomes", Text(first.told, "bold red" if first.recycles else "")),
-            ("because", Text(first.why)),
-        ]
-        console.print(_aspects((what, told) for what, told in rows if told))
+            name.append(f" {first.site}", "cyan").append(f" {each.size}".rstrip()).append(": ")
+            console.print(name.append(each.told, "bold red" if each.recycles else ""))
+        if first.why:
+            console.print(_aspects([("because" if len(group) == 1 else "all because", Text(first.why))]))
     if review.nodes:
         console.print()
 

@@ -171,6 +171,22 @@ class TestEveryOutput:
         text = markdown(reviewed(events(before, after)))
         assert "`dev-aws-l4` 0–9&nbsp;nodes<br>\\~ `dev-aws-l4-spot` 0–2&nbsp;nodes<br>aws/us-east-1" in text
 
+    def test_each_pool_on_a_terminal_says_what_becomes_of_it(self) -> None:
+        before = estate(spot_nodes=2)
+        after = with_input(with_input(before, "dev-aws-l4", ("version",), "2"), "dev-aws-l4-spot", ("version",), "2")
+        terminal = StringIO()
+        print_review(Console(file=terminal, width=200), reviewed(events(before, after)), show_models=True)
+        shown = terminal.getvalue().splitlines()
+        first = next(number for number, line in enumerate(shown) if "dev-aws-l4 aws" in line)
+        assert shown[first].endswith("0–9 nodes: replaced one after another")
+        assert shown[first + 1].endswith("0–2 nodes: replaced one after another")
+        assert shown[first + 2].split(maxsplit=2)[:2] == ["all", "because"]
+
+    def test_a_pool_whose_nodes_go_is_not_counted_as_changed_in_place(self) -> None:
+        title = reviewed(events(estate(), with_input(estate(), "dev-gcp-l4", ("nodeConfig", "diskSizeGb"), 200)))
+        stays = reviewed(events(estate(), with_input(estate(), "dev-aws-l4", ("scalingConfig", "maxSize"), 12)))
+        assert (title.verdict.title, stays.verdict.title) == ("1 updated", "1 updated in place")
+
     def test_a_preview_that_failed_in_the_middle_tells_of_none(self) -> None:
         told = events(estate(), estate(machine="g6.2xlarge"))
         failed = {"diagnosticEvent": {"severity": "error", "message": "boom", "urn": "", "color": "never"}}
