@@ -135,6 +135,14 @@ def any_change(_olds: Properties, _news: Properties) -> Iterable[Failure]:
     return ()
 
 
+Onward = Callable[[Properties, Properties, Properties], Iterable[Failure]]
+
+
+def any_way(_state: Properties, _olds: Properties, _news: Properties) -> Iterable[Failure]:
+    """The way on of types whose objects go from every state to every other."""
+    return ()
+
+
 def nothing_found(_call: Call[S], _inputs: Properties) -> str | None:
     return None
 
@@ -196,6 +204,8 @@ class ResourceType(Generic[S]):
     repeatable: a second create with these inputs makes no second object, since the cloud refuses its name or sets the same again.
     check: what is wrong with the inputs, without a call; unknown values pass.
     transition: what is wrong with new inputs for an object that has old ones and stays (old, new); without a call, unknown values pass.
+    onward: what is wrong with new inputs for an object in such a state (outputs, old inputs, new inputs): what a cloud did to it by itself is there.
+        Asked in a preview too, where what is not known passes; without a call.
     refine: change the computed difference (conditional rules); gets old and new inputs.
     inputs_of: the inputs an object stands for, given the old inputs and the outputs (Read).
     """
@@ -210,6 +220,7 @@ class ResourceType(Generic[S]):
     repeatable: bool = False
     check: Callable[[S, Properties], Iterable[Failure]] = _no_failures
     transition: Transition = any_change
+    onward: Onward = any_way
     refine: Callable[[Properties, Properties, list[Change]], list[Change]] | None = None
     inputs_of: Callable[[Properties, Properties, Rules], Properties] = project
     rules: Rules = field(default_factory=Rules)

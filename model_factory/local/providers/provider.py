@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Generic, NoReturn, TypeVar, cast
 
@@ -222,6 +222,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             olds, news = wire.decode(request.olds), wire.decode(request.news)
             old_inputs = wire.decode(request.old_inputs)
             if request.preview:
+                _refuse(declared.onward(_bare(olds), _bare(old_inputs), _bare(news)))
                 outputs = {**olds, **_without_defaults(news), **unknowns(declared.rules.computed_on_update)}
                 return provider_pb2.UpdateResponse(properties=wire.encode(outputs))
             bare = _bare(news)
@@ -233,6 +234,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             actual = declared.read(call, request.id, bare)
             if actual is None:
                 raise WaitError(f"{request.id} is gone from the cloud; refresh, then run again to create it anew")
+            _refuse(declared.onward(actual, _bare(old_inputs), bare))
             object_id = request.id
             if declared.update is None:
                 # Nothing is asked to change: an earlier run made the object, and failed before it had seen it.
@@ -410,6 +412,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
             _abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except ProviderError as error:
             _abort(context, grpc.StatusCode.UNKNOWN, str(error), error.refusal)
+
+
+def _refuse(failures: Iterable[Failure]) -> None:
+    if told := "; ".join(f"{each.property}: {each.reason}" for each in failures):
+        raise ProviderError(told)
 
 
 def _abort(

@@ -152,13 +152,14 @@ class ProviderEngine:
         )
         return self.provider.Read(request, Context())
 
-    def update(self, made: Made, news: Properties) -> Made:
+    def update(self, made: Made, news: Properties, *, preview: bool = False) -> Made:
         request = pb.UpdateRequest(
             id=made.id,
             urn=made.urn,
             olds=wire.encode(made.outputs),
             old_inputs=wire.encode(made.inputs),
             news=wire.encode(news),
+            preview=preview,
         )
         outputs = wire.decode(self.provider.Update(request, Context()).properties)
         return Made(made.token, made.urn, made.id, news, outputs)

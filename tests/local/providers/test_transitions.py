@@ -139,7 +139,7 @@ TURNS: Final = (
     replaced(GKE, "privateClusterConfig.masterIpv4CidrBlock", "172.16.0.0/28", "172.16.0.16/28"),
     replaced(GKE, "datapathProvider", "LEGACY_DATAPATH", "ADVANCED_DATAPATH"),
     # Google keeps a newer control plane: the least version asks for no older one.
-    in_place(GKE, "minMasterVersion", "1.35", "1.34"),
+    in_place(GKE, "minMasterVersion", "1.34", "1.35"),
     refused(GKE, "enableLegacyAbac", False, True),
     in_place(POOL, "nodeConfig.machineType", "e2-standard-4", "e2-standard-8"),
     in_place(POOL, "nodeConfig.diskSizeGb", 100, 50),

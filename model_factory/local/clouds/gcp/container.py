@@ -138,6 +138,21 @@ def pick_version(channel: str, wanted: str) -> str:
     )
 
 
+def _next_version(cluster: Body, wanted: str) -> str:
+    """The full version that a control plane goes to: https://cloud.google.com/kubernetes-engine/docs/how-to/upgrading-a-cluster"""
+    version = pick_version(cluster["releaseChannel"]["channel"], wanted)
+    has, goes = (int(each.split(".")[1]) for each in (cluster["currentMasterVersion"], version))
+    if goes < has:
+        raise errors.invalid(
+            f'Master cannot be upgraded to "{version}": specified version is not newer than the current version.'
+        )
+    if goes > has + 1:
+        raise errors.invalid(
+            f'Master cannot be upgraded to "{version}": cannot upgrade the master more than a minor version at a time.'
+        )
+    return version
+
+
 def _check_identity_pool(call: Call, cluster: Body, project: str) -> None:
     pool = cluster.get("workloadIdentityConfig", {}).get("workloadPool")
     if pool is None:
@@ -337,7 +352,7 @@ def update(call: Call) -> Body:
         if field == "desiredNodeVersion":
             raise errors.not_implemented("clusters.update of desiredNodeVersion: use nodePools.update")
         if field == "desiredMasterVersion":
-            value = pick_version(cluster["releaseChannel"]["channel"], value)
+            value = _next_version(cluster, value)
         path = _target(call, field)
         if field in ("desiredIntraNodeVisibilityConfig", "desiredL4ilbSubsettingConfig"):
             value = value.get("enabled", value.get("enableL4ilbSubsetting", False))
@@ -393,7 +408,7 @@ def set_maintenance(call: Call) -> Body:
 @handles("container.projects.locations.clusters.updateMaster")
 def update_master(call: Call) -> Body:
     cluster = call.cloud.require(cluster_key(call)).body
-    version = pick_version(cluster["releaseChannel"]["channel"], call.body.get("masterVersion", ""))
+    version = _next_version(cluster, call.body.get("masterVersion", ""))
     return _start_change(call, "UPGRADE_MASTER", {"currentMasterVersion": version})
 
 

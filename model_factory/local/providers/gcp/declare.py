@@ -13,10 +13,12 @@ from typing import Final
 from model_factory.local.discovery import Json, Violation
 from model_factory.local.providers.base import (
     Call,
+    Onward,
     ResourceType,
     Transition,
     Update,
     any_change,
+    any_way,
     inputs_still_there,
     ready_at_once,
 )
@@ -92,6 +94,7 @@ def declare(
     computed_on_update: tuple[str, ...] = (),
     unchangeable: bool = False,
     transition: Transition = any_change,
+    onward: Onward = any_way,
     refine: Callable[[Properties, Properties, list[Change]], list[Change]] | None = None,
 ) -> ResourceType[Gcp]:
     """A type from its API and its facts in resources.json; the functions replace the generic ones.
@@ -181,6 +184,7 @@ def declare(
         repeatable=True,
         check=check_all,
         transition=transition,
+        onward=onward,
         refine=refine,
         inputs_of=inputs_still_there,
         rules=rules,

@@ -383,6 +383,23 @@ class TestContainer:
         assert seen["networkConfig"]["dnsConfig"] == {"clusterDns": "CLOUD_DNS"}
         assert seen["loggingConfig"]["componentConfig"]["enableComponents"] == ["SYSTEM_COMPONENTS"]
 
+    def test_a_control_plane_goes_up_by_one_minor_version_and_never_back(self, world: Any, refused: Refused) -> None:
+        world.network()
+        name = world.cluster(initialClusterVersion="1.34")
+        clusters = world.api("container").projects().locations().clusters()
+
+        def to(version: str, how: str = "update") -> Any:
+            body = {"update": {"desiredMasterVersion": version}} if how == "update" else {"masterVersion": version}
+            return getattr(clusters, how)(name=name, body=body).execute()
+
+        for how in ("update", "updateMaster"):
+            assert "more than a minor version" in reason(refused(lambda how=how: to("1.36", how)))
+        for version in ("1.35", "1.35", "1.36"):
+            world.container_done(to(version))
+            assert clusters.get(name=name).execute()["currentMasterVersion"].startswith(f"{version}.")
+        for how in ("update", "updateMaster"):
+            assert "not newer" in reason(refused(lambda how=how: to("1.35", how)))
+
     def test_a_deleted_cluster_takes_its_pools(self, world: Any) -> None:
         world.network()
         name = world.cluster()

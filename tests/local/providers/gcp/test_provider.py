@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -10,6 +11,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from model_factory.local import wire
 from model_factory.local.wire import UNKNOWN, Properties
+from tests.local.providers.protocol import Made
 
 PROJECT = "model-factory-dev"
 PARENT = f"projects/{PROJECT}/locations/us-central1"
@@ -235,6 +237,46 @@ class TestNames:
     def test_that_get_too_long_are_refused(self, engine: Any) -> None:
         _, failures = engine.check(POOL, {"cluster": "c"}, name="a" * 33)
         assert "40" in failures["name"]
+
+
+class TestVersions:
+    def turned(self, engine: Any, made: Any, wanted: str, *, runs: str = "", preview: bool = True) -> Made:
+        """An update, in a preview or not, of a cluster that runs `runs` by now, as the state has it."""
+        outputs = {**made.outputs, "masterVersion": runs} if runs else made.outputs
+        news = engine.checked(made.token, {**made.inputs, "minMasterVersion": wanted}, made.inputs)
+        return engine.update(replace(made, outputs=outputs), news, preview=preview)
+
+    @pytest.mark.parametrize("preview", [True, False])
+    def test_that_skip_or_go_back_are_refused_before_anything_is_changed(
+        self, engine: Any, cluster: Any, calls: list[str], preview: bool
+    ) -> None:
+        at_34 = self.at(engine, cluster, "1.34")
+        calls.clear()
+        with pytest.raises(
+            Exception, match=r"minMasterVersion: 1\.36 is 2 versions above .* 1\.34\.9.*; use 1\.35 first"
+        ):
+            self.turned(engine, at_34, "1.36", preview=preview)
+        assert changes_of(calls) == []
+        self.turned(engine, at_34, "1.35", preview=preview)
+
+    def test_that_go_back_would_change_nothing_and_are_refused(self, engine: Any, cluster: Any) -> None:
+        at_35 = self.at(engine, cluster, "1.35")
+        with pytest.raises(
+            Exception, match=r"minMasterVersion: 1\.34 is older than 1\.35, .* runs 1\.35\.7.*; use 1\.35"
+        ):
+            self.turned(engine, at_35, "1.34")
+
+    def test_are_judged_by_what_the_cluster_runs(self, engine: Any, cluster: Any) -> None:
+        """GKE upgrades clusters by itself, and what a failed run asked for was not reached."""
+        at_34 = self.at(engine, cluster, "1.34")
+        self.turned(engine, at_34, "1.36", runs="1.35.7-gke.1")
+        self.turned(engine, at_34, "1.35", runs="1.36.4-gke.1")
+        hoped = replace(at_34, inputs={**at_34.inputs, "minMasterVersion": "1.35"})
+        self.turned(engine, hoped, "1.34")
+
+    def at(self, engine: Any, cluster: Any, version: str) -> Made:
+        inputs = {key: value for key, value in cluster.inputs.items() if key not in ("name", "__defaults")}
+        return engine.create(CLUSTER, {**inputs, "minMasterVersion": version}, name=f"at{version[-2:]}")
 
 
 class TestNodePools:

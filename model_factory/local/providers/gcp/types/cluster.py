@@ -337,6 +337,34 @@ def _transition(olds: Properties, news: Properties) -> Any:
             yield Failure(name, _NOT_IN_PLACE)
 
 
+def _onward(state: Properties, olds: Properties, news: Properties) -> Any:
+    """Control planes go up, one minor version at a time, and a minor version never back; what is asked for is the least version, so that a lower
+    one changes nothing: https://cloud.google.com/kubernetes-engine/docs/how-to/upgrading-a-cluster"""
+    version = text(state, "masterVersion")
+    before, has, wanted = (
+        _minor(each) for each in (text(olds, "minMasterVersion"), version, text(news, "minMasterVersion"))
+    )
+    if not has or not wanted:
+        return
+    if before and wanted < before and wanted < has:
+        yield Failure(
+            "minMasterVersion",
+            f"1.{wanted} is older than 1.{before}, and the cluster runs {version}: GKE takes no minor version back, and nothing would change; "
+            f"use 1.{has}",
+        )
+    elif wanted > has + 1:
+        yield Failure(
+            "minMasterVersion",
+            f"1.{wanted} is {wanted - has} versions above the cluster's {version}, and GKE takes one at a time; use 1.{has + 1} first",
+        )
+
+
+def _minor(version: str) -> int:
+    """0 for one that names none, as `latest`."""
+    numbers = _numbers(version)
+    return numbers[1] if len(numbers) > 1 else 0
+
+
 CLUSTER: Final[ResourceType[Gcp]] = declare(
     "gcp:container/cluster:Cluster",
     _CLUSTER,
@@ -347,6 +375,7 @@ CLUSTER: Final[ResourceType[Gcp]] = declare(
     ready=_ready,
     complete=_complete,
     transition=_transition,
+    onward=_onward,
     equivalent={"network": same_link, "subnetwork": same_link},
     unordered=("nodeLocations", "masterAuthorizedNetworksConfig.cidrBlocks", "loggingConfig.enableComponents", "monitoringConfig.enableComponents",
                "nodeConfig.oauthScopes", "nodeConfig.tags", "nodeConfig.taints"),
