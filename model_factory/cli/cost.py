@@ -31,6 +31,10 @@ _SAID: Final[Mapping[tuple[Basis, bool], str]] = {
     ("program", True): "what its program describes",
     ("program", False): "what its program describes, as nothing of it stands here",
 }
+_QUANTITIES: Final = (
+    "quantities: from rest to peak of the models' replicas, hours of each hour, GB and months of each month; "
+    "what a pool may grow to is not among them"
+)
 _FINE: Final = Decimal("0.0001")
 _CENT: Final = Decimal("0.01")
 _WIDE: Final = 110
@@ -143,9 +147,12 @@ def _show(console: Console, stack: str, said: str, bill: Bill) -> None:
         console.print(Text(f"not in the total: {each}", "yellow"))
     for warning in bill.warnings:
         console.print(Text(f"warning: {warning}", "yellow"))
+    console.print(Text(_QUANTITIES, "dim"))
     dates = sorted({line.as_of for line in bill.lines})
     if dates:
-        console.print(Text(f"prices of {_between(dates)}; sources in --json", "dim"))
+        machines = sorted({line.as_of for line in bill.lines if line.capacity_type})
+        theirs = f", of machines {_between(machines)}" if machines and machines != dates else ""
+        console.print(Text(f"prices of {_between(dates)}{theirs}; sources in --json", "dim"))
 
 
 def _lines(lines: Sequence[Line], width: int) -> Table:

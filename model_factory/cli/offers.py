@@ -26,6 +26,9 @@ from model_factory.planning.settings.problems import instead
 
 _LEAST, _MORE, _MOST = range(3)
 """How much of an offer a table shows."""
+_OF_MOST: Final = "link, zones and date"
+_LEFT_OUT: Final = (f"memory, vCPUs, the reserved price, {_OF_MOST}", _OF_MOST, "")
+"""What a table has no columns for, by how much it shows."""
 _UNBOUNDED: Final = 10_000
 _USD: Final = Decimal("0.0001")
 
@@ -121,13 +124,16 @@ def offers(
     if not found:
         console.print("No row of the tables is so.")
         return
+    detail = _MOST if rejected else _detail(console, found)
     console.print(
-        _rejected(found, [there.why_unpriced(each) for each in found]) if rejected else _table(console, found)
+        _rejected(found, [there.why_unpriced(each) for each in found]) if rejected else _of_detail(found, detail)
     )
     days = sorted({each.as_of for each in found})
     of = f"{days[0]}" if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
-    told = f"{len(found)} of {len(rows)}; USD an hour of {of}; memory is what one process can use; sources in --json"
-    console.print(Text(told, "dim"))
+    memory = "" if rejected or detail == _LEAST else "; GiB each is what one process can use"
+    console.print(Text(f"{len(found)} of {len(rows)}; USD an hour of {of}{memory}; sources in --json", "dim"))
+    if left_out := _LEFT_OUT[detail]:
+        console.print(Text(f"no room here for {left_out}: a wider terminal has it, and --json", "dim"))
 
 
 def _known(option: str, given: Iterable[str] | None, known: Collection[str]) -> tuple[str, ...]:
@@ -171,15 +177,11 @@ def _document(offer: Offer, rejected: str) -> dict[str, Any]:
     }
 
 
-def _table(console: Console, found: Sequence[Offer]) -> Table:
+def _detail(console: Console, found: Sequence[Offer]) -> int:
     """As many columns as the terminal has room for with nothing of them cut: a region that is cut is another region. --json has the rest."""
     room = console.options.update(max_width=_UNBOUNDED)
-    details = (_MOST, _MORE, _LEAST)
-    tables = (_of_detail(found, detail) for detail in details)
-    return next(
-        (table for table in tables if console.measure(table, options=room).maximum <= console.width),
-        _of_detail(found, _LEAST),
-    )
+    widths = ((detail, console.measure(_of_detail(found, detail), options=room).maximum) for detail in (_MOST, _MORE))
+    return next((detail for detail, width in widths if width <= console.width), _LEAST)
 
 
 def _of_detail(found: Sequence[Offer], detail: int) -> Table:

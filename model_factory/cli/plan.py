@@ -198,7 +198,7 @@ def _show(console: Console, result: Result, asked: str, *, apply: bool) -> None:
     if result.broken:
         console.print(Text(f"{pasteable(result.broken)}\n", "yellow"), soft_wrap=True)
     days = sorted({leg.offer.as_of for each in result.after.placements for leg in each.legs})
-    of = f" at prices of {days[0]}" + (f" to {days[-1]}" if days[0] != days[-1] else "") if days else ""
+    of = f" at prices of machines of {days[0]}" + (f" to {days[-1]}" if days[0] != days[-1] else "") if days else ""
     console.print(Text.assemble(("Plan of ", "bold"), (session.stack, "bold cyan"), f"{of}, beside {name}\n"))
     if result.moves:
         console.print(_table(console, result))

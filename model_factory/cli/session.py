@@ -146,7 +146,7 @@ class Session:
             )
             raise BadInputError(
                 f"the Pulumi CLI {why} and is not on PATH; install it as Pulumi's documentation says, then run this again; "
-                f"`factory preview --engine local` needs none"
+                f"`factory preview --engine local` needs none, and shows all of the stack as created"
             )
         return chosen
 

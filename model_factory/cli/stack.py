@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -20,9 +21,11 @@ from model_factory.cli.project import Project, find_project
 from model_factory.cli.session import EngineName, Session
 from model_factory.engines.values import plain
 from model_factory.graph.masking import Masker
-from model_factory.graph.urn import STACK_TYPE
+from model_factory.graph.urn import STACK_TYPE, is_default_provider
 from model_factory.local.engine.disclosure import is_stripped, without_secrets
+from model_factory.local.engine.model import Snapshot
 from model_factory.local.engine.store import list_stacks
+from model_factory.local.errors import LocalError
 from model_factory.preview.outputs import print_outputs
 from model_factory.preview.wording import count
 
@@ -35,7 +38,7 @@ File = Annotated[
 
 @app.command("ls")
 def list_(cwd: Cwd = Path(), as_json: Json = False) -> None:
-    """The stacks that have a file: their environment, whether they are on local clouds, and whether they have state here."""
+    """The stacks that have a file: their environment, whether they are on local clouds, and whether they have state here, which is empty after a destroy."""
     project = find_project(cwd.resolve())
     files, with_state = project.stacks(), set(list_stacks(project.work_dir / "stacks"))
     rows = [
@@ -51,7 +54,8 @@ def list_(cwd: Cwd = Path(), as_json: Json = False) -> None:
     for row in rows:
         where = "" if "local" not in row else "local clouds" if row["local"] else "real accounts"
         what = row.get("environment") or ("its file is wrong" if row["name"] in files else "it has no file")
-        table.add_row(str(row["name"]), str(what), where, "local state" if row["hasState"] else "none here")
+        state = "none here" if not row["hasState"] else "empty" if row.get("resources") == 0 else "local state"
+        table.add_row(str(row["name"]), str(what), where, state)
     console_for(as_json=False).print(table)
 
 
@@ -61,7 +65,11 @@ def _what_for(stack: str, project: Project) -> dict[str, Any]:
         session = Session.open(stack, project.root)
     except BadInputError:
         return {}
-    return {"environment": session.settings.environment, "local": session.is_local}
+    told: dict[str, Any] = {"environment": session.settings.environment, "local": session.is_local}
+    with suppress(CommandError, LocalError):  # a state that cannot be read is there all the same
+        if session.store.exists():
+            told["resources"] = _standing(session.store.load())
+    return told
 
 
 @app.command()
@@ -128,12 +136,23 @@ def output(
         raise BadInputError(f"stack {stack} has no output {name!r}; it has {', '.join(outputs) or 'none'}")
     if as_json:
         _print_json(outputs if name is None else outputs[name])
+    elif name is None and not outputs:
+        told = (
+            f"Stack {stack} has no outputs."
+            if _standing(snapshot)
+            else f"Stack {stack} is empty: nothing of it stands."
+        )
+        console_for(as_json=False).print(told)
     elif name is None:
         print_outputs(console_for(as_json=False), outputs)
     elif isinstance(outputs[name], str):
         write(outputs[name] + "\n")
     else:
         _print_json(outputs[name])
+
+
+def _standing(snapshot: Snapshot) -> int:
+    return sum(not is_default_provider(each.urn) for each in snapshot.resources)
 
 
 def _document(file: Path | None) -> dict[str, Any]:

@@ -98,3 +98,26 @@ class TestCommands:
     def test_default_providers_count_for_nothing_as_in_displays(self, project: Path) -> None:
         hold(project, LOCAL)
         assert held(Session.open("dev", project), LOCAL) == 1
+
+
+class TestNothing:
+    @pytest.mark.parametrize(
+        ("resources", "state"), [(RESOURCES[1:], "empty"), ([], "empty"), (RESOURCES, "local state")]
+    )
+    def test_of_a_destroyed_stack_is_called_empty(
+        self, project: Path, resources: list[dict[str, Any]], state: str
+    ) -> None:
+        hold(project, LOCAL, resources)
+        listed = CliRunner().invoke(app, ["stack", "ls", "--cwd", str(project)], env={"COLUMNS": "120"})
+        (row,) = [line for line in listed.stdout.splitlines() if line.startswith("dev ")]
+        assert row.rstrip().endswith(state)
+        told = CliRunner().invoke(app, ["stack", "output", "--cwd", str(project)], env={"COLUMNS": "120"})
+        assert told.exit_code == 0
+        assert told.stdout == (
+            "Stack dev is empty: nothing of it stands.\n" if state == "empty" else "Stack dev has no outputs.\n"
+        )
+
+    def test_of_a_damaged_state_is_no_empty_one(self, project: Path) -> None:
+        hold(project, LOCAL).write_text("{")
+        listed = CliRunner().invoke(app, ["stack", "ls", "--cwd", str(project)], env={"COLUMNS": "120"})
+        assert "local state" in listed.stdout

@@ -72,6 +72,7 @@ class TestFilters:
             (("--accelerator", "l4s"), "write l4"),
             (("--region", "us-east1-1"), "write us-east-1|write us-east1"),
             (("--cloud", "azure"), "choose from aws, gcp"),
+            (("--accelerator", "nosuch"), r"choose one of the \d+ there are, as \w"),
         ],
     )
     def test_of_names_that_no_table_has_are_refused(self, arguments: tuple[str, str], told: str) -> None:
@@ -125,3 +126,11 @@ class TestTable:
         bare = next(offer for offer in market().offers if not offer.accelerator_count)
         shown = offers("--machine", bare.machine_type, "--region", bare.region)
         assert bare.architecture in shown
+
+    @pytest.mark.parametrize("columns", [60, 80, 110, 400])
+    def test_says_of_memory_only_where_it_is_shown_and_what_had_no_room(self, columns: int) -> None:
+        shown = offers("--machine", "g6.xlarge", "--region", "us-east-1", columns=columns)
+        headings = shown.splitlines()[0]
+        assert ("one process can use" in shown) == ("GiB each" in headings)
+        assert ("no room here for" in shown) == ("as of" not in headings)
+        assert ("no room here for memory" in shown) == ("GiB each" not in headings)

@@ -10,6 +10,9 @@ from typing import Final
 _TOLD_MAX: Final = 200
 """Problems in the text of an error; a reader of so many needs no more."""
 
+_FEW: Final = 12
+_NEAREST_TOLD: Final = 5
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -61,10 +64,23 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def instead(name: str, known: Sequence[str]) -> str:
-    """The remedy for a wrong name: the nearest right one, or all when they are few."""
+    """The remedy for a wrong name: the nearest right one, or all when they are few, else those that are least unlike it. What YAML would
+    read as a number stands in quotes."""
     if close := nearest(name, known):
-        return f"write {close}"
-    return f"choose from {', '.join(sorted(known))}" if len(known) <= 12 else "see the schema for what there is"
+        return f"write {as_text(close)}"
+    if len(known) <= _FEW:
+        return f"choose from {', '.join(sorted(known))}"
+    first = difflib.get_close_matches(name.lower(), known, n=_NEAREST_TOLD, cutoff=0)
+    return f"choose one of the {len(known)} there are, as {', '.join(first)}"
+
+
+def as_text(name: str) -> str:
+    """A name as a stack file has it: in quotes where YAML would read it as a number."""
+    try:
+        float(name)
+    except ValueError:
+        return name
+    return f'"{name}"'
 
 
 def shown(path: Sequence[str | int]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeVar, cast, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from model_factory.planning.settings.problems import instead, show
+from model_factory.planning.settings.problems import as_text, instead, show
 from model_factory.planning.settings.yamlfile import ENTRIES_MAX, LEVELS_MAX, VALUES_MAX, KeyPath, Secure
 
 V = TypeVar("V", bound=BaseModel)
@@ -137,7 +137,7 @@ def _choice(given: object, expected: str) -> str:
 
 def not_among(given: object, allowed: Sequence[str]) -> str:
     """That a value is none of `allowed`, and the nearest of them."""
-    return f"{show(given)} is not one of {', '.join(allowed)}; {_nearest_choice(given, allowed)}"
+    return f"{show(given)} is not one of {', '.join(map(as_text, allowed))}; {_nearest_choice(given, allowed)}"
 
 
 def _nearest_choice(given: object, allowed: Sequence[str]) -> str:

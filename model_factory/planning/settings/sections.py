@@ -114,7 +114,7 @@ class ModelConfig(Value, frozen=True):
     p95_latency_ms: Annotated[Decimal, Between("0.1", "3600000")] | None = None
     """Target: 95 of 100 requests are answered within it. It is drawn in diagrams, and decides nothing yet."""
     requests_per_second: Annotated[Decimal, Between("0.001", "10000000")]
-    """Peak traffic over all replicas; the autoscaler aims at requests_per_second / replicas.max a replica."""
+    """Peak traffic over all replicas; the autoscaler aims at this / replicas.max for each replica."""
     sites: Annotated[Mapping[Text, Replicas], MANY] = {}
     """Where it runs at once, as aws/us-east-1, with the bounds of each place. Left out: in one place, which the planner chooses."""
     replicas: Replicas = Field(default_factory=lambda fields: summed(fields["sites"]))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import jsonschema
 import pytest
 
 from components.kubernetes.serving import SERVING
+from model_factory.planning.settings.cloud import Value
 from model_factory.planning.settings.schema import DIALECT, json_schema
 from tests.planning.project import STACK
 from tests.planning.settings.test_load import REFUSED
@@ -78,3 +81,22 @@ class TestSchema:
         ):
             for key, value in schema["$defs"][name]["properties"].items():
                 assert value.get("description"), f"{name}.{key}"
+
+
+def test_texts_name_keys_as_they_are_written() -> None:
+    """`requests_per_second` is a name of the program, and no key."""
+    fields = {
+        name
+        for kind in _values(Value)
+        for name, field in kind.model_fields.items()
+        if field.alias and field.alias != name
+    }
+    texts = "\n".join(field.description or "" for kind in _values(Value) for field in kind.model_fields.values())
+    assert fields
+    assert not fields.intersection(re.findall(r"[a-z0-9]+(?:_[a-z0-9]+)+", texts))
+
+
+def _values(kind: type[Value]) -> Iterator[type[Value]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _values(each)
