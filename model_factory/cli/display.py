@@ -21,6 +21,7 @@ from model_factory.cli.session import EngineName, Session
 from model_factory.cost import Delta
 from model_factory.engines.protocol import Outcome
 from model_factory.local.engine.request import Operation
+from model_factory.preview.agreed import without_made_up
 from model_factory.preview.digest import digest
 from model_factory.preview.events import Diagnostic, Report
 from model_factory.preview.outputs import print_outputs
@@ -62,7 +63,7 @@ class Display:
             return
         before, after = ended.outcome.outputs_before, ended.outcome.outputs
         differing = {name: value for name, value in after.items() if value != before.get(name)}
-        self._show(ended, differing, planned=True)
+        self._show(ended, without_made_up(differing, ended.report), planned=True)
         if ended.outcome.ok and not ended.report.changed and not differing:
             self.console.print("Nothing would change.")
 

@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from model_factory.graph.masking import UNKNOWN_TEXT
 from model_factory.graph.urn import STACK_TYPE, name_of, type_of
 from model_factory.graph.values import listed, mapping
 from model_factory.preview.events import Report, Step
@@ -103,6 +104,20 @@ class Agreement:
             if len(keys) > _SHOWN:
                 lines.append(f"{title}: {len(keys) - _SHOWN} more")
         return lines
+
+
+def without_made_up(value: Any, report: Report) -> Any:
+    """Outputs of a preview: a text with a name in it that `up` would choose anew is not known yet."""
+    made_up = {name for step in report.changed for name, _ in _made_up(step)}
+
+    def known(each: Any) -> Any:
+        if isinstance(each, str):
+            return UNKNOWN_TEXT if any(name in each for name in made_up) else each
+        if isinstance(each, Mapping):
+            return {key: known(item) for key, item in cast("Mapping[str, Any]", each).items()}
+        return [*map(known, cast("list[Any]", each))] if isinstance(each, list) else each
+
+    return known(value)
 
 
 def _told(key: str) -> str:

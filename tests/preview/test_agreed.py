@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from model_factory.graph.masking import Masker
-from model_factory.preview.agreed import Agreement, NotAgreedError
+from model_factory.preview.agreed import Agreement, NotAgreedError, without_made_up
 from model_factory.preview.events import Report
 from tests.preview.samples import Event, step
 
@@ -38,6 +38,20 @@ def created(suffix: str) -> list[Event]:
         step("create", "kubernetes:core/v1:PersistentVolume", "claim", new={"handle": f"claim-{suffix[::-1]}"}),
         update({"to": "b-0000000"}, {"to": f"http://b-{suffix}.svc/claim-{suffix}0", "id": UNKNOWN}, name="u"),
     ]  # fmt: skip
+
+
+class TestOutputs:
+    def test_a_name_that_up_makes_anew_is_not_known_before_it(self) -> None:
+        report = Report.of(created("0a1b2c3"))
+        outputs = {"buckets": {"site": "b-0a1b2c3", "other": "b-given"}, "uris": ["gs://b-0a1b2c3/x"], "number": 3}
+        assert without_made_up(outputs, report) == {
+            "buckets": {"site": "known after up", "other": "b-given"}, "uris": ["known after up"], "number": 3,
+        }  # fmt: skip
+
+    def test_the_name_of_what_is_there_is_known(self) -> None:
+        kept = {"__defaults": ["bucket"], "bucket": "b-0a1b2c3"}
+        report = Report.of([step("update", name="b", old=kept, new={**kept, "tags": {"a": "b"}}, diffs=["tags"])])
+        assert without_made_up({"bucket": "b-0a1b2c3"}, report) == {"bucket": "b-0a1b2c3"}
 
 
 class TestTheSame:
