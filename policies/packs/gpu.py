@@ -270,8 +270,9 @@ def spot_has_fallback(cluster: Cluster[Resource], _config: Mapping[str, Any], re
 @theme.resource(
     types=(*POOLS, *AUTOSCALERS),
     severity=MEDIUM,
-    steps="Let the pool's least size be 0, and scale the model with a ScaledObject whose minReplicaCount is 0. In production switch "
-    "this policy off.",
+    steps="Models of a stack file keep a replica, as the stack brings nothing yet that wakes one: exempt by name in policies/config "
+    "what is to stay up, and destroy the stack when nobody needs it. In a program of your own let the pool's least size be 0, and scale "
+    "the model with a ScaledObject whose minReplicaCount is 0. In production switch this policy off.",
     reference=documented(
         "KEDA documentation",
         "ScaledObject specification",

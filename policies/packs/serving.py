@@ -246,7 +246,8 @@ def shm_sized(resource: Resource, report: Report) -> None:
 
 @theme.cluster(
     severity=MEDIUM,
-    steps="Add a PodMonitor (on GKE a PodMonitoring) that selects the Pods, and an objective with the model's label.",
+    steps="A stack file has no key for either yet: add to the program a PodMonitor (on GKE a PodMonitoring) that selects the Pods, and an "
+    "objective with the model's label, or exempt by name in policies/config a model that is watched otherwise.",
     reference=documented(
         "Google SRE workbook",
         "Implementing SLOs",

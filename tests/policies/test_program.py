@@ -44,6 +44,12 @@ class TestExamples:
     def test_prod_is_advised_on_what_is_not_built_yet_alone(self) -> None:
         assert {name for name, _ in found("prod")[1]} == {"monitor-and-slo"}
 
+    def test_what_no_key_of_a_stack_file_can_mend_says_what_else_to_do(self) -> None:
+        for name in ("monitor-and-slo", "scale-to-zero-outside-production"):
+            (check,) = [each for each in POLICIES if each.name == name]
+            assert "policies/config" in str(check.remediation_steps), name
+            assert "exempt" in str(check.remediation_steps), name
+
     def test_every_check_of_the_clouds_meets_a_resource_of_the_program(self) -> None:
         judged = {
             name
