@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from typing import IO, Any, Final, cast
@@ -14,6 +15,8 @@ from model_factory.graph.printable import printable, without_commands
 
 _IN_A_JOB: Final = "GITHUB_ACTIONS"
 """docs.github.com/en/actions/reference/workflows-and-actions/variables: set to true by the runner, which reads what a job prints."""
+
+_BLANKS: Final = re.compile(r"[ \t]+(?=\n)")
 
 
 class SafeConsole(Console):
@@ -32,23 +35,30 @@ class SafeConsole(Console):
 
     @property
     def file(self) -> IO[str]:
-        """Where it writes; in a job of GitHub Actions no line of it is a command."""
+        """Where it writes; in a job of GitHub Actions no line of it is a command, and where nobody sees the cells of a table, none ends in
+        blanks."""
         file = super().file
-        return cast("IO[str]", _Log(file)) if _IN_A_JOB in os.environ else file
+        in_a_job = _IN_A_JOB in os.environ
+        return cast("IO[str]", _Log(file, in_a_job)) if in_a_job or not _is_seen(file) else file
 
     @file.setter
     def file(self, new_file: IO[str]) -> None:
         self._file = new_file
 
 
-class _Log:
-    """A stream of whole lines, in which none is a command to the runner: only here is known where a line begins."""
+def _is_seen(file: IO[str]) -> bool:
+    return not file.closed and file.isatty()
 
-    def __init__(self, file: IO[str]) -> None:
-        self._stream = file
+
+class _Log:
+    """A stream of whole lines, in which none is a command to the runner nor ends in blanks: only here is known where a line begins and ends."""
+
+    def __init__(self, file: IO[str], in_a_job: bool) -> None:
+        self._stream, self._in_a_job = file, in_a_job
 
     def write(self, text: str) -> int:
-        return self._stream.write(without_commands(text))
+        text = _BLANKS.sub("", text)
+        return self._stream.write(without_commands(text) if self._in_a_job else text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from model_factory.cli.called import pasteable
@@ -48,10 +49,14 @@ def doctor(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = 
     else:
         marks = {"ok": ("✓", "green"), "note": ("·", "dim"), "problem": ("✗", "bold red")}
         console = console_for(as_json=False)
+        table = Table.grid(padding=(0, 1, 0, 0))
         for finding in findings:
-            mark, style = marks[finding.verdict]
-            line = Text.assemble((mark, style), f" {finding.what}: {finding.found}")
-            console.print(line.append(f"; {pasteable(finding.remedy)}", "dim") if finding.remedy else line)
+            line = Text(f"{finding.what}: {finding.found}")
+            table.add_row(
+                Text(*marks[finding.verdict]),
+                line.append(f"; {pasteable(finding.remedy)}", "dim") if finding.remedy else line,
+            )
+        console.print(table)
     if any(finding.verdict == "problem" for finding in findings):
         raise typer.Exit(1)
 

@@ -55,6 +55,29 @@ def harmless(terminal: io.StringIO) -> bool:
     return not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", OURS.sub("", terminal.getvalue()))
 
 
+class TestLog:
+    @pytest.mark.parametrize("job", ["", "true"])
+    def test_no_line_ends_in_blanks_and_a_terminal_keeps_its_cells(
+        self, monkeypatch: pytest.MonkeyPatch, terminal: Terminal, job: str
+    ) -> None:
+        monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+        if job:
+            monkeypatch.setenv("GITHUB_ACTIONS", job)
+        table = Table("name", "what it is", box=None)
+        table.add_row("a", "b")
+        log = io.StringIO()
+        SafeConsole(file=log, width=60).print(table)
+        SafeConsole(file=terminal, width=60).print(table)
+        assert [line.rstrip() for line in terminal.getvalue().splitlines()] != terminal.getvalue().splitlines() or job
+        assert [line.rstrip() for line in log.getvalue().splitlines()] == log.getvalue().splitlines()
+        assert "what it is" in log.getvalue()
+
+    def test_a_question_keeps_the_blank_before_its_answer(self) -> None:
+        log = io.StringIO()
+        SafeConsole(file=log, width=60).print("Go on? ", end="")
+        assert log.getvalue() == "Go on? "
+
+
 class TestConsole:
     def test_texts_are_no_markup_and_no_emoji(self, console: SafeConsole, terminal: Terminal) -> None:
         text = "[red]net:b:1[/red] :smile: [link=https://evil.example]here[/link]"

@@ -36,3 +36,10 @@ class TestEntry:
         told = [each for each in found(project, "prod")[1] if each["what"] == "who enters clusters"]
         assert [(each["verdict"], "create-access-entry" in each["remedy"]) for each in told] == [("note", True)]
         assert not [each for each in found(project, "dev")[1] if each["what"] == "who enters clusters"]
+
+
+class TestLines:
+    def test_a_finding_that_is_wrapped_stands_beside_its_mark(self, project: Path) -> None:
+        told = CliRunner().invoke(app, ["doctor", "--cwd", str(project)], env={"COLUMNS": "60"}).stdout
+        assert {line[:2] for line in told.splitlines()} <= {"✓ ", "· ", "✗ ", "  "}
+        assert any(line.startswith("  ") for line in told.splitlines())
