@@ -6,6 +6,7 @@ every event once more as it comes in, so that nothing made from it can show what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, cast
@@ -224,9 +225,17 @@ class Report:
             return None
         # The event's prefix ("error: ") only repeats the severity.
         error = Refusal.read(event["error"]) if event.get("error") else None
-        note = Diagnostic(event["severity"], _plain(str(event["message"])), str(event.get("urn", "")), error)
+        urn = str(event.get("urn", ""))
+        note = Diagnostic(event["severity"], _without_resource(_plain(str(event["message"])), urn), urn, error)
         self.diagnostics.append(note)
         return note
+
+
+def _without_resource(message: str, urn: str) -> str:
+    """An engine begins each line on an input with its resource, which every output names beside the message:
+    pulumi/pulumi, sdk/go/common/diag/errors.go, GetResourcePropertyInvalidValueError and its siblings."""
+    named = re.escape(f"{type_of(urn)} resource '{name_of(urn)}'") if urn else "(?!)"
+    return re.sub(rf"^{named}(?:: | has a problem: )", "", message, flags=re.MULTILINE)
 
 
 def _masked(event: EngineEvent, masker: Masker) -> EngineEvent:

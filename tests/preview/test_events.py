@@ -97,6 +97,14 @@ class TestDiagnostics:
         )
         assert [(note.severity, note.message, note.urn) for note in report.diagnostics] == [("error", "boom", POOL)]
 
+    def test_the_resource_that_a_message_is_about_is_named_once(self) -> None:
+        type_, name = POOL.split("::")[2].rsplit("$", 1)[-1], POOL.rsplit("::", 1)[-1]
+        mine, other = f"{type_} resource '{name}'", f"{type_} resource 'other'"
+        message = f"{mine}: property version value '1' has a problem: old\n{mine} has a problem: bad\n{other}: there"
+        report = Report.of([{"diagnosticEvent": {"severity": "error", "message": message, "urn": POOL}}])
+        (note,) = report.diagnostics
+        assert note.message == f"property version value '1' has a problem: old\nbad\n{other}: there"
+
     def test_the_summary_gives_the_counts(self) -> None:
         report = Report.of(
             [

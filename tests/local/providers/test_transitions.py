@@ -6,11 +6,13 @@ One table for all clouds, by what their pages and Pulumi's own providers say of 
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 
+from model_factory.facts.aws.kubernetes import EksVersion
 from model_factory.graph.paths import parse
 from model_factory.local.wire import UNKNOWN
 from tests.local.providers.test_limits import BASES, ROLE
@@ -231,3 +233,21 @@ def test_a_value_that_another_object_has_may_go_back() -> None:
     olds, _ = PROVIDERS["aws"].check(urn, None, {**inputs, "name": "one", "version": "1.34"}, b"seed")
     _, failures = PROVIDERS["aws"].check(urn, olds, {**inputs, "name": "two", "version": "1.33"}, b"seed")
     assert failures == []
+
+
+@pytest.mark.parametrize("before", range(30, 40))
+@pytest.mark.parametrize("after", range(30, 40))
+def test_a_version_that_a_remedy_names_is_one_that_the_stack_file_takes(before: int, after: int) -> None:
+    """The cluster's own apart, which may be older or newer than all of them."""
+    _, urn, inputs = base_of(TURNS[TURNS.index(refused(EKS, "version", "1.34", "1.33"))])
+    olds, _ = PROVIDERS["aws"].check(urn, None, {**inputs, "version": f"1.{before}"}, b"seed")
+    _, failures = PROVIDERS["aws"].check(urn, olds, {**inputs, "version": f"1.{after}"}, b"seed")
+    assert bool(failures) == (after < before or after > before + 1)
+    for failure in failures:
+        remedy = failure.reason.rpartition("; use ")[2]
+        named = set(re.findall(r"1\.[0-9]+", remedy))
+        assert named
+        if "of the stack file" in remedy:
+            assert named <= {f"1.{before}", *get_args(EksVersion)}
+        else:
+            assert "aws eks update-cluster-version" in remedy

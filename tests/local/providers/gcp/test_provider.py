@@ -262,7 +262,8 @@ class TestVersions:
     def test_that_go_back_would_change_nothing_and_are_refused(self, engine: Any, cluster: Any) -> None:
         at_35 = self.at(engine, cluster, "1.35")
         with pytest.raises(
-            Exception, match=r"minMasterVersion: 1\.34 is older than 1\.35, .* runs 1\.35\.7.*; use 1\.35"
+            Exception,
+            match=r"minMasterVersion: 1\.34 is older than 1\.35, .* runs 1\.35\.7.*; keep 1\.35 .gcp.kubernetesVersion of the stack file",
         ):
             self.turned(engine, at_35, "1.34")
 

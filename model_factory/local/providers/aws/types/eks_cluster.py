@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
+from model_factory.facts.aws.kubernetes import EksVersion
 from model_factory.local.providers.aws import checks
 from model_factory.local.providers.aws.declare import TAGS, declare, joined, tagger
 from model_factory.local.providers.aws.session import Aws
@@ -184,6 +185,16 @@ def _check(_aws: Aws, inputs: Properties) -> Iterable[Failure]:
         yield Failure("vpcConfig.publicAccessCidrs", "given, but endpointPublicAccess is false")
 
 
+_KNOWN: Final = get_args(EksVersion)
+_KEY: Final = "aws.kubernetesVersion of the stack file"
+
+
+def _taken(*minors: int) -> str:
+    """Those that a stack file takes; the first where it takes none."""
+    versions = [f"1.{minor}" for minor in minors]
+    return " or ".join(version for version in versions if version in _KNOWN) or versions[0]
+
+
 _AUTHENTICATION_ORDER: Final = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
 
 
@@ -195,12 +206,15 @@ def _transition(olds: Properties, news: Properties) -> Iterable[Failure]:
     if before is not None and after is not None and after < before:
         yield Failure(
             "version",
-            f"1.{after} is older than the cluster's 1.{before}, and EKS goes up alone; use 1.{before} or 1.{before + 1}",
+            f"1.{after} is older than the cluster's 1.{before}, and EKS goes up alone; use {_taken(before, before + 1)} ({_KEY})",
         )
     elif before is not None and after is not None and after > before + 1:
+        by = (
+            _KEY if f"1.{before + 1}" in _KNOWN else "aws eks update-cluster-version: stack files take newer ones alone"
+        )
         yield Failure(
             "version",
-            f"1.{after} is {after - before} versions above 1.{before}, and EKS takes one at a time; use 1.{before + 1} first",
+            f"1.{after} is {after - before} versions above 1.{before}, and EKS takes one at a time; use 1.{before + 1} first ({by})",
         )
     modes = [mapping(inputs, "accessConfig").get("authenticationMode") for inputs in (olds, news)]
     ranks = [_AUTHENTICATION_ORDER.index(mode) for mode in modes if mode in _AUTHENTICATION_ORDER]

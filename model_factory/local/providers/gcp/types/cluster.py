@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from model_factory.facts.gcp.kubernetes import GkeVersion
 from model_factory.local.discovery import Json
 from model_factory.local.providers.base import Call, ResourceType, Update
 from model_factory.local.providers.diff import is_same
@@ -337,6 +338,9 @@ def _transition(olds: Properties, news: Properties) -> Any:
             yield Failure(name, _NOT_IN_PLACE)
 
 
+_VERSION_KEY: Final = "gcp.kubernetesVersion of the stack file"
+
+
 def _onward(state: Properties, olds: Properties, news: Properties) -> Any:
     """Control planes go up, one minor version at a time, and a minor version never back; what is asked for is the least version, so that a lower
     one changes nothing: https://cloud.google.com/kubernetes-engine/docs/how-to/upgrading-a-cluster"""
@@ -350,12 +354,14 @@ def _onward(state: Properties, olds: Properties, news: Properties) -> Any:
         yield Failure(
             "minMasterVersion",
             f"1.{wanted} is older than 1.{before}, and the cluster runs {version}: GKE takes no minor version back, and nothing would change; "
-            f"use 1.{has}",
+            f"keep 1.{before} ({_VERSION_KEY})",
         )
     elif wanted > has + 1:
+        taken = f"1.{has + 1}" in get_args(GkeVersion)
+        by = _VERSION_KEY if taken else "gcloud container clusters upgrade --master: stack files take newer ones alone"
         yield Failure(
             "minMasterVersion",
-            f"1.{wanted} is {wanted - has} versions above the cluster's {version}, and GKE takes one at a time; use 1.{has + 1} first",
+            f"1.{wanted} is {wanted - has} versions above the cluster's {version}, and GKE takes one at a time; use 1.{has + 1} first ({by})",
         )
 
 
