@@ -133,7 +133,7 @@ def offers(
     memory = "" if rejected or detail == _LEAST else "; GiB each is what one process can use"
     console.print(Text(f"{len(found)} of {len(rows)}; USD an hour of {of}{memory}; sources in --json", "dim"))
     if left_out := _LEFT_OUT[detail]:
-        console.print(Text(f"no room here for {left_out}: a wider terminal has it, and --json", "dim"))
+        console.print(Text(f"no room here for {left_out}: a wider terminal has it, and --json", "dim"), soft_wrap=True)
 
 
 def _known(option: str, given: Iterable[str] | None, known: Collection[str]) -> tuple[str, ...]:

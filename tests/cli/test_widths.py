@@ -36,7 +36,8 @@ class TestTables:
     def test_have_the_same_words_at_any_width_and_no_line_too_long(self, project: Path, command: str) -> None:
         wide = {*shown(project, command, WIDE).split()}
         for columns in (80, 120):
-            narrow = shown(project, command, columns)
+            lines = shown(project, command, columns).splitlines()
+            narrow = "\n".join(line for line in lines if not line.startswith("no room here for "))
             assert {*narrow.split()} - {"→"} <= wide
             for line in narrow.splitlines():
                 # Sentences are broken by the terminal, so that they are copied whole; columns stand two spaces apart.
