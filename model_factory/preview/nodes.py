@@ -18,7 +18,7 @@ from model_factory.graph.resource import Resource, before_and_after
 from model_factory.graph.values import at, text
 from model_factory.preview.changes import NOTED, Change, PropertyChange, leaves
 from model_factory.preview.events import LOGICAL_REPLACE, Report
-from model_factory.preview.wording import join_first
+from model_factory.preview.wording import count, join_first
 
 _REASONS_TOLD: Final = 3
 
@@ -102,6 +102,11 @@ class _Nodes:
             return _Said("replaced one after another", _texts(rolled), recycles=True)
         taints = leaves(("taints",), dict(old.taints), dict(new.taints))
         kept = [*leaves(("labels",), dict(old.declared_labels), dict(new.declared_labels)), *taints]
+        was_set, is_set = old.set_nodes, new.set_nodes
+        if is_set is not None and was_set != is_set:
+            stay = "stay; " if was_set is None or was_set < is_set else ""
+            before = f"it was set to {was_set}" if was_set is not None else "no size was set"
+            return _Said(f"{stay}the pool is set to {count(is_set, 'node')}", _texts(kept) or before)
         if kept or _size(old) != _size(new):
             return _Said("stay", _texts(kept) or "the least or the most of its nodes changes")
         return None

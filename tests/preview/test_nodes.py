@@ -108,6 +108,14 @@ class TestPools:
             assert (found.told, found.recycles) == ("stay", False)
         assert changed(estate(), sizes)["dev-aws-l4"].nodes == "0–9 → 0–12"
 
+    @pytest.mark.parametrize(
+        ("size", "told"), [(3, "stay; the pool is set to 3 nodes"), (1, "the pool is set to 1 node")]
+    )
+    def test_a_size_that_is_set_is_told_though_the_bounds_stay(self, size: int, told: str) -> None:
+        before = with_input(estate(), "dev-aws-l4", ("scalingConfig", "desiredSize"), 2)
+        (found,) = changed(before, with_input(before, "dev-aws-l4", ("scalingConfig", "desiredSize"), size)).values()
+        assert (found.told, found.why) == (told, "it was set to 2")
+
     def test_tags_of_a_pool_alone_are_not_worth_a_line(self) -> None:
         assert changed(estate(), with_input(estate(), "dev-aws-l4", ("tags",), {"a": "b"})) == {}
 

@@ -57,3 +57,7 @@ class EksPool(NodePool):
     @property
     def most_nodes(self) -> int | None:
         return self._count("scalingConfig", "maxSize")
+
+    @property
+    def set_nodes(self) -> int | None:
+        return self._count("scalingConfig", "desiredSize")

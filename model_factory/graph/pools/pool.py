@@ -103,6 +103,11 @@ class NodePool(ABC):
         """How many nodes it may grow to, over all its zones; None where nothing says."""
 
     @property
+    def set_nodes(self) -> int | None:
+        """How many there are to be now, where a declaration sets it in a pool that runs."""
+        return None
+
+    @property
     def labels(self) -> dict[str, str]:
         """The labels of its nodes, as far as its declaration tells."""
         declared = self.declared_labels
