@@ -26,8 +26,8 @@ from model_factory.planning.settings.problems import instead
 
 _LEAST, _MORE, _MOST = range(3)
 """How much of an offer a table shows."""
-_OF_MOST: Final = "link, zones and date"
-_LEFT_OUT: Final = (f"memory, vCPUs, the reserved price, {_OF_MOST}", _OF_MOST, "")
+_OF_MOST: Final = "link, zones, date"
+_LEFT_OUT: Final = (f"memory, vCPU, reserved, {_OF_MOST}", _OF_MOST, "")
 """What a table has no columns for, by how much it shows."""
 _UNBOUNDED: Final = 10_000
 _USD: Final = Decimal("0.0001")
@@ -133,7 +133,7 @@ def offers(
     memory = "" if rejected or detail == _LEAST else "; GiB each is what one process can use"
     console.print(Text(f"{len(found)} of {len(rows)}; USD an hour of {of}{memory}; sources in --json", "dim"))
     if left_out := _LEFT_OUT[detail]:
-        console.print(Text(f"no room here for {left_out}: a wider terminal has it, and --json", "dim"), soft_wrap=True)
+        console.print(Text(f"left out for want of room: {left_out}; see --json", "dim"))
 
 
 def _known(option: str, given: Iterable[str] | None, known: Collection[str]) -> tuple[str, ...]:

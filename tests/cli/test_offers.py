@@ -132,5 +132,5 @@ class TestTable:
         shown = offers("--machine", "g6.xlarge", "--region", "us-east-1", columns=columns)
         headings = shown.splitlines()[0]
         assert ("one process can use" in shown) == ("GiB each" in headings)
-        assert ("no room here for" in shown) == ("as of" not in headings)
-        assert ("no room here for memory" in shown) == ("GiB each" not in headings)
+        assert ("left out for want of room" in shown) == ("as of" not in headings)
+        assert ("left out for want of room: memory" in shown) == ("GiB each" not in headings)
