@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from model_factory.planning.settings.arguments import share_of
 from model_factory.planning.settings.serving import Hardware
 
 WEIGHTS_ROOT: Final = "/models"
@@ -64,6 +64,12 @@ class Runtime:
     """Schemes of weights that it fetches by itself → arguments that this takes besides {weights}."""
     aliases: tuple[str, ...] = ()
     """Other spellings of the flags in `args` and `fetches`, and flags that would undo them."""
+    refused_flags: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Flags that would undo what the stack relies on → what each does, said behind its name."""
+    share_flags: tuple[str, ...] = ()
+    """Flags whose value is a part of the memory of a GPU: above 0 and at most 1."""
+    parts_flags: tuple[str, ...] = ()
+    """Flags whose value has to divide the GPUs of a replica."""
     warning: str = ""
     """What its users should know, and what to do about it."""
     splits_heads: bool = False
@@ -124,9 +130,7 @@ class Runtime:
         return Hardware(
             compute_capability=self.compute_capability,
             formats=frozenset({chosen} - {""}),
-            memory_share=Decimal(share)
-            if re.fullmatch(r"(0?\.\d{1,6}|1(\.0{1,6})?)", share, re.ASCII)
-            else self.memory_share,
+            memory_share=share_of(share) or self.memory_share,
             memory_flag=self.memory_flag,
         )
 

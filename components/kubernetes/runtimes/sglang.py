@@ -18,8 +18,17 @@ RUNTIME = Runtime(
     fetches={"hf": ("--revision={revision}",)},
     # Others would take more GPUs than a replica has, or answer elsewhere or otherwise than its probes ask.
     aliases=(
-        *("--model", "--tp", "--tp-size", "--pp", "--pp-size", "--pipeline-parallel-size", "--nnodes"),
+        *("--model", "--tp", "--tp-size", "--pp", "--pp-size", "--pipeline-parallel-size"),
+        *("--dp", "--dp-size", "--data-parallel-size", "--nnodes", "--node-rank", "--dist-init-addr"),
+        *("--base-gpu-id", "--gpu-id-step", "--disaggregation-mode"),
         *("--grpc-mode", "--ssl-keyfile", "--ssl-certfile"),
+    ),
+    refused_flags={"--config": "reads flags from a file, where no check sees them: write them as args"},
+    share_flags=("--mem-fraction-static",),
+    # They share out GPUs that tensor parallelism has already.
+    parts_flags=(
+        *("--ep", "--ep-size", "--expert-parallel-size", "--attn-cp-size", "--attention-context-parallel-size"),
+        *("--moe-dp-size", "--moe-data-parallel-size"),
     ),
     splits_heads=True,
     ports={"http": 8000},

@@ -18,6 +18,7 @@ RUNTIME = Runtime(
     ),
     # It takes the place of name and base path.
     aliases=("--model_config_file",),
+    refused_flags={"--platform-config-file": "takes the place of the batching that the stack sets"},
     # tensorflow.org/tfx/tutorials/serving/rest_simple: a SavedModel lies in a folder of its version, base_path/1.
     versioned=True,
     ports={"http": 8501, "grpc": 8500},

@@ -20,6 +20,11 @@ RUNTIME = Runtime(
         *("--model-store", "--allow-http", "--allow-grpc", "--allow-metrics"),
         *("--http-address", "--grpc-address", "--metrics-address"),
     ),
+    refused_flags={
+        "--model-control-mode": "leaves models unloaded or loads others later, and the stack has all in the repository served",
+        "--load-model": "takes a mode of control that leaves all other models unloaded",
+        "--http-restricted-api": "can keep out the probes, which have no key",
+    },
     ports={"http": 8000, "grpc": 8001, "metrics": 8002},
     ready_path="/v2/health/ready",
     live_path="/v2/health/live",

@@ -17,9 +17,20 @@ RUNTIME = Runtime(
     fetches={"hf": ("--revision={revision}",)},
     # Others would take more GPUs than a replica has, answer elsewhere than its probes ask, or speak TLS or gRPC there: docs.vllm.ai, cli/serve.
     aliases=(
-        *("-tp", "--model", "--pipeline-parallel-size", "-pp", "--data-parallel-size", "-dp", "--nnodes", "--headless"),
+        *("-tp", "--model", "--pipeline-parallel-size", "-pp", "--prefill-context-parallel-size", "-pcp"),
+        *("--data-parallel-size", "-dp", "--data-parallel-size-local", "-dpl", "--data-parallel-rank", "-dpn"),
+        *("--data-parallel-start-rank", "-dpr", "--data-parallel-address", "-dpa", "--data-parallel-rpc-port", "-dpp"),
+        *("--data-parallel-hybrid-lb", "-dph", "--data-parallel-external-lb", "-dpe"),
+        *("--nnodes", "-n", "--node-rank", "-r", "--master-addr", "--master-port", "--headless"),
         *("--uds", "--grpc", "--ssl-keyfile", "--ssl-certfile"),
     ),
+    refused_flags={
+        "--disable-log-stats": "ends the metrics that the autoscaler goes by",
+        "--config": "reads flags from a file, where no check sees them: write them as args",
+    },
+    share_flags=("--gpu-memory-utilization",),
+    # It shares out GPUs that tensor parallelism has already: github.com/vllm-project/vllm, vllm/config/parallel.py
+    parts_flags=("--decode-context-parallel-size", "-dcp"),
     # github.com/vllm-project/vllm/issues/596
     splits_heads=True,
     ports={"http": 8000},

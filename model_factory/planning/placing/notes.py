@@ -94,8 +94,9 @@ def held_back(settings: Settings, placements: Iterable[Placement]) -> Iterator[P
         taken = (given * hardware.memory_share).quantize(_TENTH, ROUND_DOWN)
         if model.gpu_memory_gib > taken and hardware.memory_flag:
             share = (model.gpu_memory_gib / given).quantize(_HUNDREDTH, ROUND_UP)
-            more = f"append {hardware.memory_flag}={share} to args" if share <= _MOST_SHARE else "take more GPUs"
-            message = f"its server takes {hardware.memory_share:f} of the {given:.1f} GiB that {leg.share.count} {leg.offer.accelerator} in {each.site} has to use, and {model.gpu_memory_gib:f} are asked for; {more}, or write gpuMemoryGib: {taken.normalize():f}"
+            more = f"write {hardware.memory_flag}={share} in args" if share <= _MOST_SHARE else "take more GPUs"
+            less = f", or write gpuMemoryGib: {taken.normalize():f}" if taken else ""
+            message = f"its server takes {hardware.memory_share:f} of the {given:.1f} GiB that {leg.share.count} {leg.offer.accelerator} in {each.site} has to use, and {model.gpu_memory_gib:f} are asked for; {more}{less}"
             yield settings.where.problem((MODELS, model.name, "gpuMemoryGib"), message)
 
 

@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from model_factory.facts.clouds import Cloud
-from model_factory.graph.masking import is_secret_name
+from model_factory.planning.settings.arguments import check_arguments
 from model_factory.planning.settings.cloud import twice
 from model_factory.planning.settings.clouds import Sections
 from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX
-from model_factory.planning.settings.problems import instead, show
+from model_factory.planning.settings.problems import instead
 from model_factory.planning.settings.reading import Checked, Finding, not_among
 from model_factory.planning.settings.rules import Rules
 from model_factory.planning.settings.sections import ModelConfig
-from model_factory.planning.settings.serving import RuntimeRules, Serving
+from model_factory.planning.settings.serving import Serving
 from model_factory.planning.settings.site_rules import check_capacity, check_places, check_replicas
 from model_factory.planning.settings.yamlfile import KeyPath
 
@@ -98,31 +98,9 @@ def _runtime(place: KeyPath, model: Checked[ModelConfig], serving: Serving) -> I
     if runtime is None:
         yield (*place, "runtime"), not_among(name, sorted(serving.runtimes))
         return
-    for index, argument in enumerate(model.value.args if model.right("args") else ()):
-        if refused := _argument(argument, runtime):
-            yield (*place, "args", index), refused
-
-
-def _argument(argument: str, runtime: RuntimeRules) -> str:
-    """What is wrong with one argument of a server; empty for nothing."""
-    # Servers take - and _ alike, and a value after =.
-    flag = re.split(r"[=\s]", argument.strip(), maxsplit=1)[0]
-    name = flag.replace("_", "-")
-    # Python's servers also take the beginning of a long flag for all of it: docs.python.org/3/library/argparse.html#prefix-matching
-    owned = next((each for each in sorted(runtime.owned_flags) if each.startswith(name)), "")
-    if owned == name or (owned and name.startswith("--")):
-        meant = flag if owned == name else f"{owned}, which {flag} is short for,"
-        return f"the stack sets {meant} for {runtime.title} itself, from this model's other settings; remove it"
-    if (flag.startswith("-") or "=" in argument) and is_secret_name(flag.lstrip("-")):
-        return (
-            f"the value of {flag} would stand in plain text in the stack file, the state and the Pod, and servers can be given none otherwise yet; "
-            "remove it: callers are let in by namespace, and gated weights can be copied into bucket://path"
-        )
-    words, gap, value = argument.strip().partition(" ")
-    if flag.startswith("-") and (argument != argument.strip() or (gap and "=" not in words)):
-        told = f"{words}={value.lstrip(' =')}" if value else words
-        return f"{show(argument)} is one argument with a space in it, which {runtime.title} takes for one name; write {show(told)}"
-    return ""
+    if model.right("args", "gpus_per_replica"):
+        for index, message in check_arguments(model.value.args, model.value.gpus_per_replica, runtime):
+            yield (*place, "args", index), message
 
 
 def _weights(place: KeyPath, model: Checked[ModelConfig], serving: Serving, sections: Sections) -> Iterator[Finding]:

@@ -77,6 +77,21 @@ class RuntimeRules(Protocol):
         """Flags that the stack sets on its command line, with every other spelling that the server takes."""
         ...
 
+    @property
+    def refused_flags(self) -> Mapping[str, str]:
+        """Flags that would undo what the stack relies on → what each does, said behind its name."""
+        ...
+
+    @property
+    def share_flags(self) -> Collection[str]:
+        """Flags whose value is a part of the memory of a GPU: above 0 and at most 1."""
+        ...
+
+    @property
+    def parts_flags(self) -> Collection[str]:
+        """Flags whose value has to divide the GPUs of a replica."""
+        ...
+
     def notes(self, gpus_per_replica: int, revision: str | None, /) -> Iterator[tuple[tuple[str, ...], str]]:
         """What a user of it should know, who asks for so many GPUs and such a revision of weights: the model's key and the message."""
         ...

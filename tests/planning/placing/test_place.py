@@ -64,7 +64,7 @@ class TestBesideTheServer:
         ("gib", "args", "told"),
         [
             (19, [], ""),
-            (20, [], "append --gpu-memory-utilization=0.91 to args, or write gpuMemoryGib: 19.8"),
+            (20, [], "write --gpu-memory-utilization=0.91 in args, or write gpuMemoryGib: 19.8"),
             (20, ["--gpu-memory-utilization=0.95"], ""),
             (22, [], "take more GPUs, or write gpuMemoryGib: 19.8"),
         ],

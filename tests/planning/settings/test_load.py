@@ -151,6 +151,18 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
         put(f"{LLM}/args", ["--tensor-par=4"]), f"{LLM_KEY}.args[0]", ("sets --tensor-parallel-size, which --tensor-par is short for",),
     ),
     "more GPUs than a replica has": (put(f"{LLM}/args", ["--data-parallel-size=2"]), f"{LLM_KEY}.args[0]", ("--data-parallel-size",)),
+    "a word that no flag takes": (put(f"{LLM}/args", ["--seed=1", "foo"]), f"{LLM_KEY}.args[1]", ("'foo' belongs to no flag",)),
+    "a word before all flags": (put(f"{LLM}/args", ["foo"]), f"{LLM_KEY}.args[0]", ("'foo' belongs to no flag",)),
+    "more of a GPU than there is": (
+        put(f"{LLM}/args", ["--gpu-memory-utilization=1.5"]), f"{LLM_KEY}.args[0]", ("'1.5' is not a part", "write it as --gpu-memory-utilization=0.9"),
+    ),
+    "nothing of a GPU": (put(f"{LLM}/args", ["--gpu_memory_utilization", "0.0"]), f"{LLM_KEY}.args[0]", ("'0.0' is not a part",)),
+    "flags in a file": (put(f"{LLM}/args", ["--config=/tmp/x.yaml"]), f"{LLM_KEY}.args[0]", ("--config reads flags from a file", "write them as args")),
+    "a server without metrics": (put(f"{LLM}/args", ["--disable-log-st"]), f"{LLM_KEY}.args[0]", ("--disable-log-stats ends the metrics",)),
+    "a server that ends": (put(f"{LLM}/args", ["--help"]), f"{LLM_KEY}.args[0]", ("ends with --help",)),
+    "GPUs shared out among more than there are": (
+        put(f"{LLM}/args", ["-dcp", "3"]), f"{LLM_KEY}.args[0]", ("'3' does not divide the", "write -dcp="),
+    ),
     "a server that its probes cannot ask": (put(f"{LLM}/args", ["--ssl-keyfile=/k"]), f"{LLM_KEY}.args[0]", ("--ssl-keyfile",)),
     "two words": (
         put(f"{LLM}/args", ["--max-model-len 4096"]),
@@ -738,7 +750,7 @@ class TestValid:
         assert [("number" in each) for each in told] == ([] if known else [True])
 
     @pytest.mark.parametrize(
-        "argument", ["--max-num-batched-tokens=8192", '--override-generation-config={"a": 1}', "token"]
+        "argument", ["--max-num-batched-tokens=8192", '--override-generation-config={"a": 1}', "--tokenizer=token"]
     )
     def test_arguments_that_only_look_like_others(self, project: Project, argument: str) -> None:
         assert project.load(put(f"{LLM}/args", [argument])).models[0].args == (argument,)

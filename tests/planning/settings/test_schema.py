@@ -37,6 +37,8 @@ CROSS_KEY = {
     "too much accelerator memory", "too small", "two GCP projects", "unknown accelerator", "unknown machine", "weights as an image on an old cluster", "weights by digest and revision", "weights by tag", "weights of another cloud",
     "weights of every model", "weights by who asks", "weights outside", "weights with options of mounts", "weights deeper than keys", "weights in no bucket of S3",
     "weights in no bucket of Cloud Storage", "weights of no repository", "image at no port",
+    "a word that no flag takes", "a word before all flags", "more of a GPU than there is", "nothing of a GPU", "flags in a file", "a server without metrics",
+    "a server that ends", "GPUs shared out among more than there are",
     "version that the channel lacks", "weights the server cannot load", "zone outside the region",
     *(case for case in REFUSED if case.startswith("Docker's bridge") or case.endswith(("calls no control plane", "to a public endpoint"))),
 }  # fmt: skip
