@@ -18,6 +18,7 @@ from model_factory.cli.project import program_config
 from model_factory.cli.session import Session
 from model_factory.engines.local import LocalEngine
 from model_factory.engines.values import resource
+from model_factory.graph.files import STATE_BYTES_MAX, read_plain_text
 from model_factory.graph.resource import Resource, with_providers
 from model_factory.local.engine.deploy import run
 from model_factory.local.engine.disclosure import UNDISCLOSED, without_secrets
@@ -85,7 +86,7 @@ def read_state(path: Path) -> Mapping[str, Any]:
         BadInputError: the file is not there, or not a JSON object.
     """
     try:
-        document: object = json.loads(path.read_text(encoding="utf-8"))
+        document: object = json.loads(read_plain_text(path, STATE_BYTES_MAX, pipe=True))
     except OSError as error:
         raise BadInputError(f"--state {path} cannot be read: {error.strerror}") from error
     except ValueError as error:

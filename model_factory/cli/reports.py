@@ -14,7 +14,8 @@ from model_factory.cli.errors import BadInputError
 from model_factory.cli.files import write_file
 from model_factory.cli.session import EngineName, Session
 from model_factory.cost import Delta, before_and_after, bill_of, delta_of
-from model_factory.preview.comment import is_comment_of, markdown, runs_in
+from model_factory.graph.files import read_plain_text
+from model_factory.preview.comment import MAX_BYTES, is_comment_of, markdown, runs_in
 from model_factory.preview.digest import digest
 from model_factory.preview.events import Report
 from model_factory.preview.html import page
@@ -160,7 +161,11 @@ class Files:
 
 def earlier_runs(comment: Path | None, project: str, stack: str) -> tuple[Run, ...]:
     """The runs that the comment in a file tells of; none where it is not this stack's."""
-    body = comment.read_text(encoding="utf-8") if comment else ""
+    try:
+        body = read_plain_text(comment, MAX_BYTES * 4) if comment else ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise BadInputError(f"--previous {comment} cannot be read: {why}") from error
     return runs_in(body) if is_comment_of(body, project, stack) else ()
 
 

@@ -20,6 +20,7 @@ from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, ShowSecrets, Sta
 from model_factory.cli.project import Project, find_project
 from model_factory.cli.session import EngineName, Session
 from model_factory.engines.values import plain
+from model_factory.graph.files import STATE_BYTES_MAX, read_plain_text
 from model_factory.graph.masking import Masker
 from model_factory.graph.urn import STACK_TYPE, is_default_provider
 from model_factory.local.engine.disclosure import is_stripped, without_secrets
@@ -158,7 +159,7 @@ def _standing(snapshot: Snapshot) -> int:
 def _document(file: Path | None) -> dict[str, Any]:
     exported = "give what `factory stack export` or `pulumi stack export` wrote"
     try:
-        document: object = json.loads(file.read_text(encoding="utf-8") if file else sys.stdin.read())
+        document: object = json.loads(read_plain_text(file, STATE_BYTES_MAX, pipe=True) if file else sys.stdin.read())
     except OSError as error:
         raise BadInputError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -26,6 +26,7 @@ from typing import Any, Final, TextIO
 from pulumi import automation
 
 from model_factory.engines.protocol import Emit, EngineEvent, Outcome
+from model_factory.graph.files import STATE_BYTES_MAX, read_plain_text
 from model_factory.graph.masking import MASK
 from model_factory.graph.urn import is_default_provider
 from model_factory.local.engine.errors import EngineError
@@ -176,7 +177,7 @@ def local_state(root: Path, project: str, stack: str) -> Path:
 def urns_in(state: Path) -> list[str]:
     """Every resource in a file that `local_state` names; none where the CLI has not written it, or not whole."""
     try:
-        document: Any = json.loads(state.read_text(encoding="utf-8"))
+        document: Any = json.loads(read_plain_text(state, STATE_BYTES_MAX))
     except (OSError, ValueError):
         return []
     latest = document["checkpoint"].get("latest") or {}

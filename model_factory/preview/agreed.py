@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, cast
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from model_factory.graph.files import read_plain
 from model_factory.graph.masking import UNKNOWN_TEXT
 from model_factory.graph.urn import STACK_TYPE, name_of, type_of
 from model_factory.graph.values import listed, mapping
@@ -69,9 +70,7 @@ class Agreement:
     def read(cls, path: Path) -> Agreement:
         """Raises NotAgreedError."""
         try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise NotAgreedError(f"it has more than {_MAX_BYTES:,} bytes")
-            found = _DOCUMENTS.validate_json(path.read_bytes(), strict=True, extra="forbid")
+            found = _DOCUMENTS.validate_json(read_plain(path, _MAX_BYTES), strict=True, extra="forbid")
         except OSError as error:
             raise NotAgreedError(f"it cannot be read: {error.strerror}") from error
         except ValidationError as error:

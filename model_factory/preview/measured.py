@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias, cast
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from model_factory.graph.files import read_plain
 from model_factory.graph.refusal import Cause, Refusal
 from model_factory.graph.urn import Urn, type_of, upwards
 from model_factory.preview.events import Diagnostic, Finding, FindingKind, Report, Step, StepStatus
@@ -173,12 +174,12 @@ def read(path: Path, project: str, stack: str) -> tuple[Report, str]:
     Raises:
         RefusedError: it is not what `written` gives: another shape, too large, too deep, or of another stack.
     """
-    if path.is_symlink() or not path.is_file():
+    if path.is_symlink():
         raise RefusedError("it is no plain file")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise RefusedError(f"it has {size:,} bytes, and at most {MAX_BYTES:,} are read")
     try:
-        found = _DOCUMENTS.validate_json(path.read_bytes(), strict=True, extra="forbid")
+        found = _DOCUMENTS.validate_json(read_plain(path, MAX_BYTES), strict=True, extra="forbid")
+    except OSError as error:
+        raise RefusedError(str(error.strerror)) from None
     except ValidationError as error:
         raise RefusedError(_told(error)) from None
     if not _is_within(found, _MAX_DEPTH):

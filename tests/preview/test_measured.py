@@ -187,7 +187,7 @@ class TestWhatIsNotSo:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(measured, "MAX_BYTES", 10)
-        assert "at most 10 are read" in refusal(tmp_path, document())
+        assert "more than 10 bytes" in refusal(tmp_path, document())
 
     def test_is_refused_where_it_leads_elsewhere(self, tmp_path: Path) -> None:
         (tmp_path / "passwd").write_bytes(written(Report(), "local"))

@@ -18,6 +18,7 @@ import jsonschema
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2
 
+from model_factory.graph.files import read_plain_text
 from model_factory.local.engine.errors import PolicyError
 
 LEVELS: Final[Mapping[str, int]] = {
@@ -45,7 +46,7 @@ def read_policy_config(file: Path) -> dict[str, PolicySetting]:
         PolicyError: it is not there, no JSON, or not of this shape; every mistake is listed.
     """
     try:
-        document: object = json.loads(file.read_text(encoding="utf-8").strip() or "{}")
+        document: object = json.loads(read_plain_text(file, 16 * 2**20).strip() or "{}")
     except OSError as error:
         raise PolicyError("", f"policy configuration {file} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -24,6 +24,7 @@ from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
+from model_factory.graph.files import read_plain_text
 from model_factory.local.engine.errors import PolicyError
 from model_factory.local.engine.policy_config import PolicySetting, read_policy_config, reconcile, to_request
 from model_factory.local.engine.request import Deployment, PackSource
@@ -252,7 +253,7 @@ class PolicyPack:
 def _manifest(folder: Path) -> Mapping[str, Any]:
     file = folder / _PROJECT_FILE
     try:
-        document: object = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document: object = yaml.safe_load(read_plain_text(file, 2**20))
     except OSError as error:
         raise PolicyError("", f"{folder} is no policy pack: {file.name}: {error.strerror}") from error
     except yaml.YAMLError as error:

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
+from model_factory.graph.files import STATE_BYTES_MAX, read_plain
 from model_factory.graph.urn import STACK_TYPE
 from model_factory.local.engine import journal_file
 from model_factory.local.engine.disclosure import CHECKSUM
@@ -154,7 +155,7 @@ class StackStore:
         """The document that `pulumi stack export` prints. Without `show_secrets` no passphrase is needed, unless a run was cut
         short."""
         if not show_secrets and not self.journal_path.exists() and self.path.exists():
-            return cast("JsonObject", _document(self.path.read_bytes(), self.path))
+            return cast("JsonObject", _document(read_plain(self.path, STATE_BYTES_MAX), self.path))
         snapshot, _ = self._read()
         if not snapshot.manifest.version:
             snapshot = replace(snapshot, manifest=new_manifest())
@@ -336,7 +337,7 @@ def _myself() -> Owner:
 
 def _read_bytes(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_plain(path, STATE_BYTES_MAX)
     except FileNotFoundError:
         return None
     except OSError as error:

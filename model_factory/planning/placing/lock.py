@@ -177,6 +177,8 @@ def write_lock(path: Path, lock: Lock, stack: str) -> bool:
     SettingsError when it cannot be written."""
     text, named = lock.text(stack), path.name
     path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SettingsError([Problem(named, 0, "", "is no plain file, and the plan is kept there; move it away")])
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import yaml
 
+from model_factory.graph.files import read_plain_text
 from model_factory.planning.settings.problems import Problem, SettingsError, show, shown
 
 if TYPE_CHECKING or not yaml.__with_libyaml__:
@@ -89,11 +90,13 @@ class YamlReader:
         """The file's mapping. SettingsError when it is not there (`missing` is the remedy), not YAML, not a mapping, or past the budget; what is
         wrong with single values is kept in `problems`, and None stands for them."""
         try:
-            self.text = path.read_text(encoding="utf-8")
+            self.text = read_plain_text(path, 4 * _CHARACTERS_MAX)
         except FileNotFoundError as error:
             raise self.fail(0, f"does not exist; {missing}") from error
-        except (OSError, UnicodeDecodeError) as broken:
+        except UnicodeDecodeError as broken:
             raise self.fail(0, f"cannot be read as UTF-8 text ({broken})") from broken
+        except OSError as broken:
+            raise self.fail(0, f"cannot be read: {broken.strerror}; is it another file?") from broken
         if len(self.text) > _CHARACTERS_MAX:
             raise self.fail(
                 0, f"has {len(self.text):,} characters, and {_CHARACTERS_MAX:,} are read; is it another file?"
