@@ -22,7 +22,7 @@ T = TypeVar("T")
 UNSEEN_TIMES: Final = 2
 """How many reads in a row do not show what was just made."""
 EVERYWHERE: Final[tuple[Fault, ...]] = ("reset before", "reset after")
-SLOW_SECONDS: Final = 0.75
+SLOW_SECONDS: Final = 2.0
 _CLEAR: Final = re.compile(r"(aws|gcp) (refused|gave no clear answer to) [\w.]+[.:]\w+: [\w.]+: \S[^\n]*")
 _TOLD: Final = ("asked again", "looking for what it made", "found ")
 
