@@ -137,7 +137,7 @@ class Runner:
                 f"Keep what was found in the state of {self.session.stack}?",
             )
         ended = self._run(request)
-        note, drifted = self._drift(ended), bool(ended.report.changed)
+        note, drifted = self._drift(ended, kept=not request.preview_only), bool(ended.report.changed)
         self._finish(ended, "refresh", note="" if request.preview_only and drifted else note)
         if request.preview_only and drifted:
             raise CommandError(note, exit_code=EXIT_DRIFT)
@@ -213,14 +213,15 @@ class Runner:
                 exit_code=EXIT_NOT_AGREED,
             )
 
-    def _drift(self, ended: Ended) -> str:
+    def _drift(self, ended: Ended, *, kept: bool) -> str:
+        """`kept`: the state has it now, so that `up` sees it; else it looks once more."""
         if not ended.outcome.ok:
             return ""
         found = len(ended.report.changed)
         if not found:
             return "The clouds are as the state says: no drift."
         what = "1 resource" if found == 1 else f"{found} resources"
-        return f"Drift in {what}; `factory up` repairs it."
+        return f"Drift in {what}; `factory up{'' if kept else ' --refresh'}` repairs it."
 
     def _start_clouds(self) -> None:
         ensure_running(self.session, self.display.console, quiet=self.display.as_json)

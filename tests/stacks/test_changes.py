@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any, ClassVar
 
 import pytest
 
+from model_factory.cli.errors import EXIT_DRIFT
 from tests.stacks.harness import LocalStack
 
 pytestmark = pytest.mark.slow
@@ -179,6 +181,16 @@ class TestDrift:
         stack.factory("up", "--yes")
         file = next((stack.root / ".factory" / "clouds" / "kubernetes").rglob("*deployment*image-classifier*"))
         text = file.read_text()
+        file.write_text(text.replace("RuntimeDefault", "Unconfined"))
+        looked = stack.factory("refresh", "--preview-only", check=False)
+        assert looked.code == EXIT_DRIFT
+        told = re.search(
+            r"Drift in 1 resource; `\S*factory (up --refresh[^`]*)` repairs it", " ".join(looked.err.split())
+        )
+        assert told
+        stack.factory(*told[1].split(), "--yes")
+        assert file.read_text() == text
+
         file.write_text(text.replace("RuntimeDefault", "Unconfined"))
         refreshed = stack.factory("refresh", "--yes", "--json").json["changeSummary"]
         assert {op: count for op, count in refreshed.items() if op != "same"} == {"update": 1}

@@ -49,10 +49,13 @@ class TestLabels:
         before = templates()
 
         def relabel(config: dict[str, Any]) -> None:
-            config["model-factory:labels"]["team"] = "another-team"
+            config["model-factory:labels"] |= {"team": "another-team", "cost-center": "ml-serving"}
 
         stack.edit(relabel)
+        assert "are replaced one after another" not in stack.factory("preview").out
         stack.factory("up", "--yes")
+        # Exits with another code where the clouds do not have what the state says.
+        stack.factory("refresh", "--preview-only")
         assert templates() == before
         tagged = [
             eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]["tags"] for name in names
