@@ -14,10 +14,14 @@ from typing import cast
 from model_factory.cli.errors import BadInputError
 from model_factory.local import go_json
 from model_factory.planning.settings.problems import SettingsError
-from model_factory.planning.settings.stackfile import ProjectFile, StackFile, read_project_file, stack_files
+from model_factory.planning.settings.stackfile import (
+    PROJECT_FILE,
+    ProjectFile,
+    StackFile,
+    read_project_file,
+    stack_files,
+)
 from model_factory.planning.settings.yamlfile import Secure
-
-PROJECT_FILE = "Pulumi.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,9 @@ def require_stack_file(project: Project, stack: str) -> Path:
         known = project.stacks()
         near = difflib.get_close_matches(stack, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known stacks: {', '.join(known) or 'none'}"
-        raise BadInputError(f"stack {stack!r} has no file {path.name} in {project.root}; {hint}")
+        # Where the project file is wrong, that may be why: its stackConfigDir leads elsewhere.
+        wrong = "".join(f"\n{each}" for each in project.file.problems)
+        raise BadInputError(f"stack {stack!r} has no file {path.name} in {project.root}; {hint}{wrong}")
     return path
 
 

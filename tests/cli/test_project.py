@@ -101,3 +101,11 @@ class TestEndpointPorts:
 
     def test_none_without_endpoints(self) -> None:
         assert Providers.read({"aws:region": "us-east-1"}).ports == {}
+
+
+def test_stack_files_that_the_project_has_elsewhere_are_told_by_the_key(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: model-factory\nruntime: python\nstackConfigDir: stacks\n")
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "Pulumi.dev.yaml").write_text("config: {}\n")
+    with pytest.raises(BadInputError, match=r"(?s)no file Pulumi\.dev\.yaml.*Pulumi\.yaml:3.*stackConfigDir"):
+        require_stack_file(find_project(tmp_path), "dev")

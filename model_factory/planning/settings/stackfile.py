@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import Final, cast
 
 from model_factory.planning.settings.fields import DNS_LABEL
 from model_factory.planning.settings.problems import Problem, instead, shown
@@ -14,8 +14,32 @@ from model_factory.planning.settings.yamlfile import KeyPath, YamlReader
 
 FRAME: Final = ("config", "encryptedkey", "encryptionsalt", "environment", "secretsprovider")
 """The keys that Pulumi itself reads: https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/"""
+PROJECT_FILE: Final = "Pulumi.yaml"
 LOCK_SUFFIX: Final = ".plan.yaml"
 """What the name of a plan lock ends with; it stands beside the stack file, and is none."""
+_IDLE: Final = (
+    "author",
+    "config",
+    "description",
+    "license",
+    "main",
+    "name",
+    "requiredPulumiVersion",
+    "runtime",
+    "template",
+    "website",
+)
+"""Keys of `Pulumi.yaml` that change nothing of a run, or are read here: https://www.pulumi.com/docs/iac/concepts/projects/project-file/"""
+_ACTING: Final = {
+    "stackConfigDir": "move the stack files beside Pulumi.yaml, where they are read, and remove it",
+    "backend": "remove it, and choose with `pulumi login` or PULUMI_BACKEND_URL; stacks on local clouds keep their state in .factory",
+    "options": "remove it, and say --refresh where a run is to look for drift first",
+    "plugins": "remove it; plugins come from PATH and from the packages that are installed",
+    "packages": "remove it, and install the package's SDK in the virtual environment",
+}
+"""Keys that the Pulumi CLI acts on, and `factory` does not: it gives the CLI a project file of its own. What to do instead."""
+_INTERPRETER: Final = ("toolchain", "virtualenv")
+"""Options of Python that say where it is; `factory` runs the program in its own."""
 NAME_MAX: Final = 100
 """Of stacks and projects, as Pulumi has it: https://www.pulumi.com/docs/iac/concepts/stacks/#create-a-stack"""
 
@@ -133,6 +157,8 @@ def read_project_file(path: Path) -> ProjectFile:
         name = ""
     elif fault := _name_fault(name):
         reader.report(("name",), reader.lines.get(("name",), 1), f"is {name!r}, {fault}; write {_nearest(name)}")
+    for place, message in _unheard(values):
+        reader.report(place, reader.lines.get(place, 1), message)
     config = values.get("config")
     defaults: dict[str, object] = {}
     for key, entry in config.items() if isinstance(config, dict) else ():
@@ -146,6 +172,29 @@ def read_project_file(path: Path) -> ProjectFile:
                 "holds a value; defaults live in planning, values in the stack file",
             )
     return ProjectFile(path.name, name, defaults, tuple(reader.problems))
+
+
+def _unheard(values: Mapping[str, object]) -> Iterable[tuple[KeyPath, str]]:
+    """What `pulumi` does as a project file says, and `factory` would not."""
+    for key in values:
+        if key in _ACTING:
+            yield (key,), f"is read by the Pulumi CLI alone, and `factory` would do otherwise; {_ACTING[key]}"
+        elif key not in _IDLE:
+            yield (key,), f"unknown key; {instead(key, (*_IDLE, *_ACTING))}"
+    main = values.get("main", ".")
+    if not isinstance(main, str) or PurePosixPath(main) != PurePosixPath("."):
+        yield ("main",), f"is {main!r}, and `factory` runs the __main__.py beside {PROJECT_FILE}; write main: ."
+    runtime = values.get("runtime", "python")
+    named: Mapping[str, object] = cast("dict[str, object]", runtime) if isinstance(runtime, dict) else {"name": runtime}
+    if named.get("name") != "python":
+        yield ("runtime",), f"is {named.get('name')!r}, and the program is in Python; write python"
+    options = named.get("options")
+    for option in cast("dict[str, object]", options) if isinstance(options, dict) else ():
+        if option not in _INTERPRETER:
+            yield (
+                ("runtime", "options", option),
+                "is read by the Pulumi CLI alone; remove it, and check the program before a run, as `make check` does",
+            )
 
 
 def _name_fault(name: str) -> str:

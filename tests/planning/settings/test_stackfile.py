@@ -120,6 +120,38 @@ class TestProjectFile:
         assert file.name == "model-factory"
         assert [each.line for each in file.problems] == [4, 5, 6]
 
+    @pytest.mark.parametrize(
+        ("text", "key", "remedy"),
+        [
+            ("stackConfigDir: stacks\n", "stackConfigDir", "beside Pulumi.yaml"),
+            ("backend: {url: s3://states}\n", "backend", "PULUMI_BACKEND_URL"),
+            ("options: {refresh: always}\n", "options", "--refresh"),
+            ("plugins: {providers: []}\n", "plugins", "remove it"),
+            ("packages: {x: y}\n", "packages", "remove it"),
+            ("stackConfigDirs: stacks\n", "stackConfigDirs", "write stackConfigDir"),
+            ("main: infra\n", "main", "write main: ."),
+            ("main: [a]\n", "main", "write main: ."),
+            ("runtime: yaml\n", "runtime", "write python"),
+            ("runtime: {name: nodejs}\n", "runtime", "write python"),
+            ("runtime: {name: python, options: {typechecker: mypy}}\n", "runtime.options.typechecker", "remove it"),
+        ],
+    )
+    def test_what_the_cli_alone_would_do_is_refused_by_name(
+        self, tmp_path: Path, text: str, key: str, remedy: str
+    ) -> None:
+        (path := tmp_path / "Pulumi.yaml").write_text(f"name: model-factory\n{text}")
+        (problem,) = read_project_file(path).problems
+        assert (problem.key, problem.line) == (key, 2)
+        assert remedy in problem.message
+
+    def test_what_changes_nothing_of_a_run_is_taken(self, tmp_path: Path) -> None:
+        (path := tmp_path / "Pulumi.yaml").write_text(
+            "name: model-factory\nmain: ./\nruntime: {name: python, options: {virtualenv: .venv, toolchain: uv}}\n"
+            "template: {description: x}\nauthor: a\nrequiredPulumiVersion: '>=3'\n"
+        )
+        assert read_project_file(path).problems == ()
+        assert read_project_file(Path(__file__).parents[3] / "Pulumi.yaml").problems == ()
+
     def test_a_name_is_needed(self, tmp_path: Path) -> None:
         path = tmp_path / "Pulumi.yaml"
         path.write_text("runtime: python\n")
