@@ -30,7 +30,7 @@ from model_factory.engines.pulumi import PulumiError
 from model_factory.graph.masking import Masker
 from model_factory.local.engine.request import Operation, Request
 from model_factory.planning.placing.lock import Lock
-from model_factory.preview.agreed import Agreement, NotAgreedError
+from model_factory.preview.agreed import Agreement, Bounds, NotAgreedError
 
 _TITLES: Final[Mapping[Operation, str]] = {
     "preview": "Previewing",
@@ -108,12 +108,16 @@ class Runner:
         self._mind_other_engine(request)
         self._start_clouds()
         expected: int | None = None
+        bounds: Bounds | None = None
         if not skip_preview or request.judges:
             planned = self._run(replace(request, operation="preview"))
             if not planned.outcome.ok:
                 self._finish(planned, "preview")
             if terms is not None:
                 self._require_agreed(terms, planned)
+                # The program runs once more, and nobody has seen what it says then.
+                bounds = Bounds(planned.report)
+                request = replace(request, refusal=bounds.refusal)
             if planned.outcome.unchanged and not skip_preview:
                 self._keep_plan()
                 self._finish(planned, "up", note="All resources are unchanged.")
@@ -123,7 +127,16 @@ class Runner:
                 self.display.forewarn(planned)
             self._confirm(planned, f"Update {self.session.stack}?")
         self._keep_plan()
-        self._finish(self._run(request, expected_changes=expected), "up")
+        ended = self._run(request, expected_changes=expected)
+        if bounds is not None and bounds.refused:
+            self.display.end(ended, "up", engine=self.engine.name)
+            lines = "".join(f"\n  {line}" for line in bounds.refused)
+            raise CommandError(
+                f"up of {self.session.stack} was stopped before what was not agreed to; what was done before is kept:{lines}\n"
+                "Find out why the program says something else now than in its preview; then preview again with --agreement.",
+                exit_code=EXIT_NOT_AGREED,
+            )
+        self._finish(ended, "up")
 
     def refresh(self, request: Request) -> None:
         """Read every resource back from its cloud, and keep in the state what was found; with `preview_only`, change neither."""

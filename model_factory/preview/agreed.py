@@ -1,8 +1,10 @@
 """What a preview would do, as a file that an `up` can be held to: it does that, or it stops before anything is changed.
 
-Of each step it has a digest: of what is done to which resource, and of its inputs before and after. Values are not in the file, and secrets
-not in the digests: whether one changes shows, not to what. The order of steps, times, what a cloud reports and names that engines make up
-anew at each run count for nothing.
+Of each step it has a digest: of what is done to which resource, what changes of it, and of its inputs before and after. Values are not in
+the file, and secrets not in the digests: whether one changes shows, not to what. The order of steps, times, what a cloud reports and names
+that engines make up anew at each run count for nothing.
+
+The program runs once more for the `up` itself, and may then say something else: `Bounds` holds that run to the preview that was compared.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -20,9 +22,10 @@ from typing_extensions import TypedDict
 
 from model_factory.graph.files import read_plain
 from model_factory.graph.masking import UNKNOWN_TEXT
+from model_factory.graph.names import told_apart
 from model_factory.graph.urn import STACK_TYPE, name_of, type_of
-from model_factory.graph.values import listed, mapping
-from model_factory.preview.events import Report, Step
+from model_factory.graph.values import UNKNOWNS, listed, mapping
+from model_factory.preview.events import LOGICAL_REPLACE, Report, Step
 from model_factory.preview.wording import op_of, short_type
 
 _MAX_BYTES: Final = 16 * 2**20
@@ -32,6 +35,7 @@ _DEFAULTS: Final = "__defaults"
 # pulumi.com/docs/iac/concepts/resources/names/#autonaming: by default the logical name and 7 or 8 random digits.
 _RANDOM: Final = re.compile(r"[-_]?(?=[a-z]*[0-9]|[a-f]+$)[0-9a-z]{6,16}$")
 _TOKEN: Final = re.compile(r"[\w-]+")
+_FLAGS: Final = ("retainOnDelete", "protect", "external")
 _AUTONAMED: Final = "pulumi.com/autonamed"
 
 
@@ -124,22 +128,99 @@ def _told(key: str) -> str:
     return f"{op_of(op).planned} {short_type(type_of(urn))} {name_of(urn)}"
 
 
+class Bounds:
+    """A finished preview, held against the steps of the `up` after it, each before it is carried out.
+
+    A step is in bounds where the preview had it: the same done to the same object, no more of it changed than was foreseen, and its inputs
+    those of the preview, wherever that knew them; what it knew not may come to anything. In place of a replacement an update will do. Not
+    thread-safe: an engine asks from one thread.
+    """
+
+    def __init__(self, planned: Report) -> None:
+        self._planned = planned
+        self._made_before = dict(name for step in planned.steps.values() for name in _made_up(step))
+        self._made_now: dict[str, str] = {}
+        self.refused: list[str] = []
+        """What was out of bounds, a line each."""
+
+    def refusal(self, metadata: Mapping[str, Any]) -> str:
+        """Why a step may not be carried out, by its metadata as events have it; empty where it may."""
+        step = Report(self._planned.masker).add({"resourcePreEvent": {"metadata": metadata}})
+        if not isinstance(step, Step) or not step.is_change or step.type == STACK_TYPE:
+            return ""
+        self._made_now.update(_made_up(step))
+        steps = self._planned.steps
+        planned = steps.get((step.urn, step.op)) or (
+            steps.get((step.urn, LOGICAL_REPLACE)) if step.op == "update" else None
+        )
+        if planned is not None and self._holds(planned, step):
+            return ""
+        self.refused.append(f"{'new' if planned is None else 'changed'}: {_told(f'{step.op} {step.urn}')}")
+        return f"not carried out, as it is not what was agreed to: {self.refused[-1]}"
+
+    def _holds(self, planned: Step, now: Step) -> bool:
+        foreseen, found = _plain(planned, self._made_before), _plain(now, self._made_now)
+        return {*now.keys} <= {*planned.keys} and {*now.diffs} <= {*planned.diffs} and _admits(foreseen, found)
+
+
+def _admits(foreseen: Any, found: Any) -> bool:
+    """Whether a value is the one foreseen, as far as that was known."""
+    if isinstance(foreseen, str) and foreseen in UNKNOWNS:
+        return True
+    if isinstance(foreseen, dict) and isinstance(found, dict):
+        before, now = mapping(cast("object", foreseen)), mapping(cast("object", found))
+        return before.keys() == now.keys() and all(_admits(before[key], now[key]) for key in before)
+    if isinstance(foreseen, list) and isinstance(found, list):
+        items, others = listed(cast("object", foreseen)), listed(cast("object", found))
+        return len(items) == len(others) and all(map(_admits, items, others))
+    return type(foreseen) is type(found) and foreseen == found
+
+
 def _of(step: Step, made_up: Mapping[str, str]) -> str:
-    """An update by what its inputs were and will be; the id tells which object is replaced or deleted."""
+    kinds = {path: each.get("diffKind", each.get("kind")) for path, each in (step.detailed_diff or {}).items()}
+    # A secret is one text before and after: that it changes stands here alone.
+    changes = [sorted(step.keys), sorted(step.diffs), kinds]
+    return _digest(json.dumps([changes, _plain(step, made_up)], sort_keys=True, ensure_ascii=False))
+
+
+def _plain(step: Step, made_up: Mapping[str, str]) -> Any:
+    """What its inputs were and will be, without made-up names; which object is replaced or deleted, and whether it outlives that."""
     old, new = step.old or {}, step.new or {}
-    text = json.dumps(
-        [old.get("id"), sorted(step.keys), old.get("inputs"), new.get("inputs")], sort_keys=True, ensure_ascii=False
-    )
-    made = _makes(step)
+    values = [
+        old.get("id") or "",
+        *([bool(state.get(flag)) for flag in _FLAGS] for state in (old, new)),
+        old.get("inputs"),
+        new.get("inputs"),
+    ]
+    derived = _derived(step, made_up) if _makes(step) else frozenset[str]()
 
     def stands_for(token: re.Match[str]) -> str:
-        if token[0] in made_up:
-            return made_up[token[0]]
-        # What the program derives from such a name, as the handle of a volume from that of its bucket.
-        derived = made and token[0].startswith(f"{step.name}-") and _RANDOM.fullmatch(token[0][len(step.name) :])
-        return f"<{step.name}>" if derived else token[0]
+        return f"<{step.name}>" if token[0] in derived else made_up.get(token[0], token[0])
 
-    return _digest(_TOKEN.sub(stands_for, text))
+    return _substituted(values, lambda text: _TOKEN.sub(stands_for, text))
+
+
+def _substituted(value: Any, of: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return of(value)
+    if isinstance(value, Mapping):
+        return {of(str(key)): _substituted(inner, of) for key, inner in mapping(cast("object", value)).items()}
+    return [_substituted(inner, of) for inner in listed(cast("object", value))] if isinstance(value, list) else value
+
+
+def _derived(step: Step, made_up: Mapping[str, str]) -> frozenset[str]:
+    """What a program may make of the step's name and a made-up one, as the handle of a volume of the name of its bucket and the options."""
+    inputs = (step.new or {}).get("inputs")
+    names = {token[0] for token in _TOKEN.finditer(json.dumps(inputs, ensure_ascii=False))} & made_up.keys()
+    hashes = (told_apart(name, *more) for name in names for more in ((), *([each] for each in _lists(inputs))))
+    return frozenset(f"{step.name}-{each}" for each in hashes)
+
+
+def _lists(value: Any) -> Iterator[Sequence[Any]]:
+    if isinstance(value, list):
+        yield listed(cast("object", value))
+    for inner in mapping(value).values() or listed(value):
+        yield from _lists(inner)
 
 
 def _digest(text: str) -> str:

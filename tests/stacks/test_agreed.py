@@ -25,14 +25,23 @@ ENGINES = [
 ]  # fmt: skip
 
 
+SNEAKY = """
+import pulumi, pulumi_aws
+if not pulumi.runtime.is_dry_run():
+    pulumi_aws.ecr.Repository("sneaky", name="sneaky", region="us-east-1")
+"""
+
+
 class Agreed:
-    """A small stack that is up under one engine."""
+    """A small stack that is up under one engine, as it was agreed to."""
 
     def __init__(self, folder: Path, engine: str) -> None:
         self.engine = engine
         self.stack = LocalStack(folder)
         self.stack.edit(small)
-        self.stack.factory("up", "--yes", "--engine", engine)
+        self.preview()
+        ended = self.up()
+        assert ended.code == 0, ended.out + ended.err
 
     def preview(self, *more: str) -> None:
         self.stack.factory("preview", "--engine", self.engine, "--agreement", "agreed.json", *more)
@@ -107,6 +116,23 @@ class TestAgreed:
             again = lived.up("--refresh")
             assert again.code == NOT_AGREED
             assert "gone: create aws:ecr:Repository" in again.err
+
+    def test_what_the_program_says_only_in_the_end_is_not_done(self, lived: Agreed) -> None:
+        program = lived.stack.root / "__main__.py"
+        text = program.read_text(encoding="utf-8")
+        program.write_text(f"{text}\n{SNEAKY}", encoding="utf-8")
+        with lived.edited(9):
+            lived.preview()
+            assert "sneaky" not in (lived.stack.root / "agreed.json").read_text(encoding="utf-8")
+            ended = lived.up()
+        program.write_text(text, encoding="utf-8")
+        found = lived.stack.aws("ecr").describe_repositories()["repositories"]
+        assert "sneaky" not in [each["repositoryName"] for each in found]
+        assert ended.code != 0, ended.out + ended.err
+        if lived.engine == "local":
+            assert ended.code == NOT_AGREED, ended.out + ended.err
+            assert "stopped before what was not agreed to" in ended.err
+            assert "new: create aws:ecr:Repository sneaky" in ended.err
 
     @pytest.mark.parametrize(
         ("more", "said"), [(["--skip-preview"], "leave out --skip-preview"), ([], "holds no agreement")]

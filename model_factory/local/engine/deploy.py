@@ -133,6 +133,7 @@ class _Session:
         self._executor = Executor(
             self._registry, journal, sink, parallel=self._request.parallel,
             continue_on_error=self._request.continue_on_error, old=lambda urn: self._surveyor.old(urn),
+            refusal=self._request.refusal,
         )  # fmt: skip
         self._surveyor = Surveyor(snapshot, self._registry, self._executor, journal, sink)
 

@@ -99,19 +99,19 @@ class EventSink:
         self._send("diagnosticEvent", event)
 
     def pre(self, step: Step, *, planning: bool) -> None:
-        body: dict[str, Any] = {"metadata": self._metadata(step, step.op)}
+        body: dict[str, Any] = {"metadata": self.metadata(step, step.op)}
         if planning:
             body["planning"] = True
         self._send("resourcePreEvent", body)
 
     def outputs(self, step: Step, *, planning: bool, op: Op | None = None) -> None:
-        body: dict[str, Any] = {"metadata": self._metadata(step, op or step.op)}
+        body: dict[str, Any] = {"metadata": self.metadata(step, op or step.op)}
         if planning:
             body["planning"] = True
         self._send("resOutputsEvent", body)
 
     def failed(self, step: Step, status: int, steps: int) -> None:
-        self._send("resOpFailedEvent", {"metadata": self._metadata(step, step.op), "status": status, "steps": steps})
+        self._send("resOpFailedEvent", {"metadata": self.metadata(step, step.op), "status": status, "steps": steps})
 
     def policy_load(self) -> None:
         """A policy pack begins to load."""
@@ -176,7 +176,8 @@ class EventSink:
         self._sequence += 1
         self._emit(event)
 
-    def _metadata(self, step: Step, op: Op) -> dict[str, Any]:
+    def metadata(self, step: Step, op: Op) -> dict[str, Any]:
+        """A step as events have it, secrets masked."""
         detailed = None
         if step.detailed is not None:
             detailed = {

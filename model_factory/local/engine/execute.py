@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from model_factory.graph.refusal import Refusal
 from model_factory.graph.urn import provider_urn
@@ -43,12 +43,13 @@ class Executor:
 
     def __init__(
         self, registry: Registry, journal: Journal | None, sink: EventSink, *, parallel: int, continue_on_error: bool,
-        old: Callable[[str], ResourceState | None],
+        old: Callable[[str], ResourceState | None], refusal: Callable[[Mapping[str, Any]], str] | None = None,
     ) -> None:  # fmt: skip
         self._registry = registry
         self._journal = journal
         self._sink = sink
         self._old = old
+        self._refusal = refusal
         self._continue_on_error = continue_on_error
         self._workers = ThreadPoolExecutor(max(1, parallel), thread_name_prefix="step")
         # Functions that programs call must not wait behind creates that take minutes.
@@ -123,6 +124,9 @@ class Executor:
 
     async def _carry_out(self, step: Step, *, journalled: bool) -> Step:
         shown = not _is_internal(step)
+        if shown and self._refusal is not None and (why := self._refusal(self._sink.metadata(step, step.op))):
+            self.fail(step.urn, why)
+            raise StoppedError
         if shown:
             self._sink.pre(step, planning=self.preview)
         number = None

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 Operation = Literal["preview", "up", "refresh", "destroy"]
 
@@ -30,7 +30,8 @@ class Request:
 
     `parallel` bounds provider calls under way. `refresh` looks for drift first. `preview_only` makes refresh and destroy show
     what they would do. `policy_packs` judge what a preview or an `up` would make; refresh and destroy do not ask them. `plan` is a file in
-    which the Pulumi CLI keeps what a preview planned, and from which it takes all that an `up` may do; the local engine has none.
+    which the Pulumi CLI keeps what a preview planned, and from which it takes all that an `up` may do. The local engine asks `refusal` of each
+    step, by its metadata as events have it, before it carries it out: a text is why it may not, and ends the run.
     """
 
     operation: Operation
@@ -40,6 +41,7 @@ class Request:
     preview_only: bool = False
     policy_packs: tuple[PackSource, ...] = ()
     plan: Path | None = None
+    refusal: Callable[[Mapping[str, Any]], str] | None = None
 
     @property
     def previews(self) -> bool:

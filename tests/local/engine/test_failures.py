@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,35 @@ def chain(**props: Any) -> Callable[[], None]:
         pulumi.export("last", last.computed)  # type: ignore[attr-defined]
 
     return body
+
+
+class TestRefusedStep:
+    @pytest.mark.parametrize("go_on", [False, True])
+    def test_is_not_carried_out_and_ends_the_run(self, bench: Bench, go_on: bool) -> None:
+        bench.up(lambda: void(Thing("gone")))
+        bench.cloud.calls.clear()
+
+        def refusal(metadata: Mapping[str, Any]) -> str:
+            return "nobody wants it" if metadata["op"] == "create" and metadata["urn"].endswith("::middle") else ""
+
+        outcome = bench.run("up", chain(), refusal=refusal, continue_on_error=go_on)
+        assert outcome.result == "failed"
+        assert [(urn.rsplit("::", 1)[-1], message) for urn, message in outcome.failures] == [
+            ("middle", "nobody wants it")
+        ]
+        assert set(bench.resources()) == {"good", "gone"}
+        assert bench.store.load().pending_operations == ()
+        assert [name for call, name in bench.cloud.calls if call == "Create"] == ["good"]
+
+    def test_of_a_deletion_keeps_the_object(self, bench: Bench) -> None:
+        bench.up(lambda: void(Thing("gone")))
+
+        def refusal(metadata: Mapping[str, Any]) -> str:
+            return "no" if metadata["op"] == "delete" else ""
+
+        outcome = bench.run("up", refusal=refusal)
+        assert outcome.result == "failed"
+        assert set(bench.resources()) == {"gone"}
 
 
 class TestFailedCreate:
