@@ -132,8 +132,8 @@ class _Session:
         self._registry = Registry(providers, builtins, preview=journal is None)
         self._executor = Executor(
             self._registry, journal, sink, parallel=self._request.parallel,
-            continue_on_error=self._request.continue_on_error, old=lambda urn: self._surveyor.old(urn),
-            refusal=self._request.refusal,
+            continue_on_error=self._request.continue_on_error, refusal=self._request.refusal,
+            old=lambda urn: self._surveyor.old(urn),
         )  # fmt: skip
         self._surveyor = Surveyor(snapshot, self._registry, self._executor, journal, sink)
 
