@@ -93,7 +93,7 @@ class TestThousandModels:
     def test_are_read_and_planned_and_stay(self, project: Project) -> None:
         """In one region, to be quick: `benchmarks/plan.py --models 1000` has eight."""
         image = f"registry.example/server@sha256:{'0' * 64}"
-        model = f"{{runtime: vllm, image: '{image}', weights: {{uri: bucket://m}}, gpuMemoryGib: 20, requestsPerSecond: 1, replicas: {{min: 1, max: 2}}}}"
+        model = f"{{runtime: vllm, image: '{image}', weights: {{uri: bucket://m}}, gpuMemoryGib: 20, requestsPerSecond: 1, replicas: {{min: 1, max: 1}}}}"
         head = "config:\n  aws:region: us-east-1\n  model-factory:environment: dev\n  model-factory:aws: {}\n  model-factory:models:\n"
         write(project.stack_file, head + "".join(f"    model-{number}: {model}\n" for number in range(1_000)))
         settings, plan = planned(_reading(project), market())
