@@ -28,15 +28,18 @@ def done(stack: LocalStack) -> dict[str, int]:
 
 
 class TestReplicas:
-    def test_a_changed_replica_count_is_one_update(self, stack: LocalStack) -> None:
+    def test_a_replica_more_at_rest_is_its_autoscaler_and_its_node(self, stack: LocalStack) -> None:
         stack.factory("up", "--yes")
 
         def more(config: dict[str, Any]) -> None:
             config["model-factory:models"]["image-classifier"]["replicas"]["min"] = 3
 
         stack.edit(more)
-        assert planned(stack) == {("update", "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"): 1}
-        assert done(stack) == {"update": 1}
+        assert planned(stack) == {
+            ("update", "aws:eks/nodeGroup:NodeGroup"): 1,
+            ("update", "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"): 1,
+        }
+        assert done(stack) == {"update": 2}
         scalers = [
             item
             for objects in stack.rendered().values()

@@ -170,7 +170,10 @@ class TestSteps:
 
         with lived.edited(more):
             found = assert_same_previews(lived.previews())
-        assert changed(found) == {("update", "kubernetes:autoscaling/v2:HorizontalPodAutoscaler")}
+        assert changed(found) == {
+            ("update", "aws:eks/nodeGroup:NodeGroup"),
+            ("update", "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"),
+        }
 
     def test_of_changed_machine_types(self, lived: Pair) -> None:
         """The EKS node group is replaced, the GKE pool updated."""

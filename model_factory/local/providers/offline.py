@@ -44,13 +44,14 @@ _ACTIVE_CLUSTER_KEYS: Final = ("kubeconfig", "context", "cluster")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a state tells of its clouds: the AWS account, AWS zones by region, versions of EKS add-ons by region and name.
+    """What a state tells of its clouds: the AWS account, AWS zones by region, versions of EKS by region and of its add-ons by region and name.
 
     `assumed` grows while a program runs: a sentence for each answer that the state does not hold.
     """
 
     aws_account: str = ""
     aws_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    eks_versions: Mapping[str, str] = field(default_factory=dict[str, str])
     eks_addons: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     assumed: set[str] = field(default_factory=set[str])
 
@@ -59,6 +60,7 @@ class Known:
         """From the type and the outputs of each resource. An account is told only where all ARNs agree."""
         accounts: set[str] = set()
         zones: dict[str, set[str]] = {}
+        versions: dict[str, str] = {}
         addons: dict[tuple[str, str], str] = {}
         for type_, outputs in resources:
             if type_.startswith("aws:"):
@@ -71,11 +73,14 @@ class Known:
                 zone = text(outputs, "availabilityZone")
                 if zone:
                     zones.setdefault(text(outputs, "region") or zone[:-1], set()).add(zone)
+            elif type_ == "aws:eks/cluster:Cluster":
+                versions[text(outputs, "region")] = text(outputs, "version")
             elif type_ == "aws:eks/addon:Addon" and text(outputs, "addonVersion"):
                 addons[text(outputs, "region"), text(outputs, "addonName")] = text(outputs, "addonVersion")
         return cls(
             accounts.pop() if len(accounts) == 1 else "",
             {region: tuple(sorted(names)) for region, names in zones.items()},
+            versions,
             addons,
         )
 
@@ -92,9 +97,10 @@ class Known:
         self.assumed.add(f"the zones of {region} are {', '.join(names)}")
         return names
 
-    def addon(self, region: str, name: str) -> str:
+    def addon(self, region: str, name: str, kubernetes: str) -> str:
         if (region, name) in self.eks_addons:
-            self.assumed.add(f"EKS add-ons in {region} keep their versions")
+            if self.eks_versions.get(region) != kubernetes:
+                self.assumed.add(f"EKS add-ons in {region} keep their versions")
             return self.eks_addons[region, name]
         self.assumed.add(f"new EKS add-ons in {region} get the versions that EKS installs by default")
         return "default"
@@ -156,7 +162,7 @@ class OfflineAws(Offline[Aws], AwsProvider):
         if token == "aws:eks/getAddonVersion:getAddonVersion":  # noqa: S105 - a function's token
             return lambda aws, arguments: _addon(self._known, aws, arguments)
         if token == "aws:eks/getClusters:getClusters":  # noqa: S105 - a function's token
-            return lambda aws, arguments: _no_clusters(self._known, aws, arguments)
+            return _no_clusters
         return super().function(token)  # the others compute their answer
 
 
@@ -231,12 +237,16 @@ def _zones(known: Known, aws: Aws, arguments: Properties) -> Properties:
 
 def _addon(known: Known, aws: Aws, arguments: Properties) -> Properties:
     name = text(arguments, "addonName")
-    return {**arguments, "id": name, "version": known.addon(text(arguments, "region") or aws.region, name)}
+    return {
+        **arguments,
+        "id": name,
+        "version": known.addon(text(arguments, "region") or aws.region, name, text(arguments, "kubernetesVersion")),
+    }
 
 
-def _no_clusters(known: Known, aws: Aws, arguments: Properties) -> Properties:
+def _no_clusters(aws: Aws, arguments: Properties) -> Properties:
+    """So that node groups keep the sizes of the state, as everything keeps what the state says of it."""
     region = text(arguments, "region") or aws.region
-    known.assumed.add(f"node groups in {region} keep their sizes")
     return {**arguments, "id": region, "region": region, "names": []}
 
 

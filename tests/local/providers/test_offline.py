@@ -103,8 +103,12 @@ class TestKnown:
 
     def test_takes_the_versions_of_addons_that_run_for_those_to_come(self) -> None:
         running: Properties = {"region": "eu-west-1", "addonName": "coredns", "addonVersion": "v1"}
-        known = Known.of([("aws:eks/addon:Addon", running)])
+        cluster: Properties = {"region": "eu-west-1", "version": "1.34"}
+        known = Known.of([("aws:eks/addon:Addon", running), ("aws:eks/cluster:Cluster", cluster)])
         aws, token = made("aws", known), "aws:eks/getAddonVersion:getAddonVersion"
+        as_it_runs: Properties = {"kubernetesVersion": "1.34", "region": "eu-west-1", "addonName": "coredns"}
+        assert aws.invoke(token, as_it_runs, preview=True)[0]["version"] == "v1"
+        assert known.assumed == set()
         asked = {"kubernetesVersion": "1.35", "region": "eu-west-1"}
         assert aws.invoke(token, {**asked, "addonName": "coredns"}, preview=True)[0]["version"] == "v1"
         assert aws.invoke(token, {**asked, "addonName": "kube-proxy"}, preview=True)[0]["version"] == "default"
