@@ -153,7 +153,7 @@ REFUSED: tuple[tuple[str, Properties, str, str], ...] = (
         "policy",
         "ECR takes 50",
     ),
-    (REPOSITORY, {"name": "Upper"}, "name", "does not match"),
+    (REPOSITORY, {"name": "Upper"}, "name", "lower-case name"),
     (REPOSITORY, {"imageTagMutability": "FROZEN"}, "imageTagMutability", "not known"),
     ("aws:kms/key:Key", {"deletionWindowInDays": 3}, "deletionWindowInDays", "outside 7 to 30"),
     ("aws:kms/alias:Alias", {"name": "alias/aws/x", "targetKeyId": "k"}, "name", "alias/"),
