@@ -190,7 +190,7 @@ class TestChanged:
         wider = {**PAIR, "sites": {**PAIR["sites"], "aws/us-west-2": {"min": 2, "max": 6}}}
         places.up(spot=SPOT, pair=wider, both=BOTH)
         assert places.bounds("pair") == {EAST: (1, 2), WEST: (2, 6)}
-        assert places.groups("us-west-2") == {"l4x1-on-demand": ("ON_DEMAND", 0, 7, 1)}
+        assert places.groups("us-west-2") == {"l4x1-on-demand": ("ON_DEMAND", 0, 7, 2)}
 
     def test_a_site_that_is_left_is_taken_down_and_the_other_stays(self, places: Places) -> None:
         before = places.objects("Deployment", "pair")[EAST]
