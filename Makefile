@@ -50,7 +50,7 @@ refresh: setup ## Compare the state with the clouds and show drift
 down: setup ## Delete everything the stack created, then stop the local clouds
 	@$(FACTORY) destroy --stack $(STACK) --yes --stop-clouds
 
-test: setup ## Run every test, in 20 minutes of CPU time
+test: setup ## Run every test, in 45 minutes of CPU time
 	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 # Rooms that start clouds, providers and engines. Elsewhere such a test is marked slow.
