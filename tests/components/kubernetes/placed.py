@@ -1,12 +1,29 @@
-"""A model placed by hand, for tests of what follows from a placement."""
+"""A model, and one placed by hand, for tests of what follows from them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.placing.fit import share_of
 from model_factory.planning.placing.plan import Leg, Placement, Site
 from model_factory.planning.planned import market
 from model_factory.planning.settings.sections import ModelSettings, Replicas
+
+
+def a_model(**changes: Any) -> ModelSettings:
+    """A small LLM, but for what is given."""
+    values: dict[str, Any] = {
+        "name": "m",
+        "runtime": "vllm",
+        "image": f"m@sha256:{'0' * 64}",
+        "weights": {"uri": "bucket://m", "revision": "7"},
+        "gpu_memory_gib": 16,
+        "p95_latency_ms": 100,
+        "requests_per_second": 10,
+        "replicas": {"min": 1, "max": 2},
+    }
+    return ModelSettings.model_validate({**values, **changes})
 
 
 def placed(model: ModelSettings, *capacity: CapacityType, replicas: Replicas | None = None) -> Placement:

@@ -23,7 +23,7 @@ from components.kubernetes.weights.s3 import S3Buckets
 from model_factory.graph.pods import requests_of
 from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
-from tests.components.kubernetes.placed import placed
+from tests.components.kubernetes.placed import a_model, placed
 from tests.graph.declared import held
 
 # kubernetes.io/docs/concepts/security/pod-security-standards, restricted: the kinds of volumes that may be used.
@@ -41,20 +41,6 @@ RESTRICTED_VOLUMES = {
 
 
 BUCKETS: Mapping[str, Any] = {"aws": S3Buckets("own", "us-east-1"), "gcp": GcsBuckets("own")}
-
-
-def a_model(**changes: Any) -> ModelSettings:
-    values: dict[str, Any] = {
-        "name": "m",
-        "runtime": "vllm",
-        "image": f"m@sha256:{'0' * 64}",
-        "weights": {"uri": "bucket://m", "revision": "7"},
-        "gpu_memory_gib": 16,
-        "p95_latency_ms": 100,
-        "requests_per_second": 10,
-        "replicas": {"min": 1, "max": 2},
-    }
-    return ModelSettings.model_validate({**values, **changes})
 
 
 def spec_of(model: ModelSettings) -> Any:

@@ -7,23 +7,12 @@ import pytest
 from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.scaling import autoscaler_metrics, autoscaler_spec
 from model_factory.planning.settings.sections import ModelSettings, Replicas
-from tests.components.kubernetes.placed import placed
+from tests.components.kubernetes.placed import a_model, placed
 
 
 def model(runtime: str = "vllm", **changes: Any) -> ModelSettings:
-    return ModelSettings.model_validate(
-        {
-            "name": "m",
-            "runtime": runtime,
-            "image": f"m@sha256:{'0' * 64}",
-            "weights": {"uri": "bucket://m"},
-            "gpu_memory_gib": 16,
-            "p95_latency_ms": 100,
-            "requests_per_second": 50,
-            "replicas": {"min": 1, "max": 4},
-            **changes,
-        }
-    )
+    busy = {"requests_per_second": 50, "replicas": {"min": 1, "max": 4}}
+    return a_model(runtime=runtime, **{**busy, **changes})
 
 
 class TestAutoscaler:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,20 +10,7 @@ from components.kubernetes.weights.gcs import GcsBuckets
 from components.kubernetes.weights.route import Folder, PodWeights, folder
 from components.kubernetes.weights.s3 import S3Buckets
 from model_factory.planning.settings.sections import ModelSettings
-
-
-def model(**changes: Any) -> ModelSettings:
-    values: dict[str, Any] = {
-        "name": "m",
-        "runtime": "vllm",
-        "image": f"m@sha256:{'0' * 64}",
-        "weights": {"uri": "bucket://m", "revision": "7"},
-        "gpu_memory_gib": 16,
-        "p95_latency_ms": 100,
-        "requests_per_second": 10,
-        "replicas": {"min": 1, "max": 2},
-    }
-    return ModelSettings.model_validate({**values, **changes})
+from tests.components.kubernetes.placed import a_model
 
 
 class TestFolders:
@@ -47,18 +32,18 @@ class Buckets:
 class TestPlaces:
     def test_the_own_bucket_serves_every_cloud(self) -> None:
         assert ROUTES["bucket"].cloud is None
-        assert weights_of(model(), Buckets()).reads == Folder("", "m/7/", "m/")
+        assert weights_of(a_model(), Buckets()).reads == Folder("", "m/7/", "m/")
 
     def test_a_foreign_bucket_is_taken_apart(self) -> None:
         weights = {"uri": "s3://shared/models/m", "revision": "7"}
-        assert weights_of(model(weights=weights), Buckets()).reads == Folder("shared", "models/m/7/", "models/m/")
+        assert weights_of(a_model(weights=weights), Buckets()).reads == Folder("shared", "models/m/7/", "models/m/")
 
     def test_all_revisions_can_be_read_while_one_follows_another(self) -> None:
-        both = [weights_of(model(weights={"uri": "bucket://m", "revision": each}), Buckets()).reads for each in "78"]
+        both = [weights_of(a_model(weights={"uri": "bucket://m", "revision": each}), Buckets()).reads for each in "78"]
         assert both == [Folder("", "m/7/", "m/"), Folder("", "m/8/", "m/")]
 
     def test_a_hub_serves_those_that_fetch(self) -> None:
-        weights = model(weights={"uri": "hf://owner/m", "revision": "a" * 40})
+        weights = a_model(weights={"uri": "hf://owner/m", "revision": "a" * 40})
         assert weights_of(weights, Buckets()).argument == "owner/m"
         assert "hf" in RUNTIMES["vllm"].fetches
         assert "hf" not in RUNTIMES["torchserve"].fetches
@@ -103,7 +88,7 @@ class TestForms:
         for scheme, before in (("bucket", ""), ("s3", "shared/"), ("gs", "shared/")):
             assert [key for key, _ in ROUTES[scheme].refuse(before + path, "1.0")] == ["uri"]
         with pytest.raises(ValueError, match="revision"):
-            model(weights={"uri": "bucket://m", "revision": path})
+            a_model(weights={"uri": "bucket://m", "revision": path})
 
     @pytest.mark.parametrize(
         ("scheme", "bucket", "right"),
@@ -138,6 +123,6 @@ class TestEveryRoute:
 
     @pytest.mark.parametrize("scheme", ROUTES)
     def test_brings_a_volume_exactly_if_it_is_mounted(self, scheme: str) -> None:
-        asked = model(weights={"uri": f"{scheme}://owner/m", "revision": "a" * 40})
+        asked = a_model(weights={"uri": f"{scheme}://owner/m", "revision": "a" * 40})
         for buckets in (S3Buckets("own", "us-east-1"), GcsBuckets("own")):
             assert (weights_of(asked, buckets).volume is not None) is ROUTES[scheme].mounted

@@ -13,6 +13,7 @@ import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from model_factory.local import wire
+from model_factory.local.providers import base, retries
 from model_factory.local.wire import Properties
 from tests.local.fault_proxy import FAULTS, Fault, FaultProxy
 from tests.local.providers.protocol import Made, ProviderEngine
@@ -25,6 +26,14 @@ EVERYWHERE: Final[tuple[Fault, ...]] = ("reset before", "reset after")
 SLOW_SECONDS: Final = 2.0
 _CLEAR: Final = re.compile(r"(aws|gcp) (refused|gave no clear answer to) [\w.]+[.:]\w+: [\w.]+: \S[^\n]*")
 _TOLD: Final = ("asked again", "looking for what it made", "found ")
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+    """Let retries pause for moments, and what is not there be given up soon, but where a test is of just that."""
+    monkeypatch.setattr(retries, "FIRST_PAUSE_SECONDS", 0.005)
+    if fault != "not found":
+        monkeypatch.setattr(base, "VISIBLE_SECONDS", 0.2)
+
 
 Cell = tuple[str, str, int]
 """(phase, operation, which of its calls in this phase)."""

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from model_factory.local.providers import base, retries
+from model_factory.local.providers import retries
 from model_factory.local.providers.aws import session
 from model_factory.local.wire import Properties
 from tests.local.fault_proxy import FAULTS, Fault, FaultProxy, fault_proxy
 from tests.local.providers.aws.conftest import Engine, configured
 from tests.local.providers.aws.test_types import CASES, Case, resolved
-from tests.local.providers.faults import SLOW_SECONDS, Life, Shown
+from tests.local.providers.faults import SLOW_SECONDS, Life, Shown, hurry
 from tests.local.providers.protocol import Made
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -50,9 +50,7 @@ def shown() -> Shown:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
-    monkeypatch.setattr(retries, "FIRST_PAUSE_SECONDS", 0.005)
-    if fault != "not found":
-        monkeypatch.setattr(base, "VISIBLE_SECONDS", 0.2)
+    hurry(monkeypatch, fault)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.token.rsplit(":", 1)[-1])

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from model_factory.local.providers import base, retries
+from model_factory.local.providers import retries
 from model_factory.local.providers.gcp import session
 from model_factory.local.providers.gcp.provider import GcpProvider
 from model_factory.local.wire import Properties
 from tests.local.fault_proxy import FAULTS, Fault, FaultProxy, fault_proxy
-from tests.local.providers.faults import SLOW_SECONDS, Life, Shown
+from tests.local.providers.faults import SLOW_SECONDS, Life, Shown, hurry
 from tests.local.providers.gcp.conftest import Engine
 from tests.local.providers.gcp.test_types import BY_TYPE, Case
 from tests.local.providers.protocol import Made
@@ -35,9 +35,7 @@ def shown() -> Shown:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
-    monkeypatch.setattr(retries, "FIRST_PAUSE_SECONDS", 0.005)
-    if fault != "not found":
-        monkeypatch.setattr(base, "VISIBLE_SECONDS", 0.2)
+    hurry(monkeypatch, fault)
 
 
 @pytest.fixture
