@@ -1,0 +1,76 @@
+"""A TCP stream to a Pod's port through the API server, over a websocket, with the official client's framing."""
+
+# The websocket comes with the certificates and credentials of an Access; the official client takes them as files only.
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from model_factory.access.errors import UnreachableError, error_of
+from model_factory.access.kubeconfig import Access
+from model_factory.access.transport import CONNECT_SECONDS, checked, parsed
+
+_PROTOCOL: Final = "sec-websocket-protocol: v4.channel.k8s.io"
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """One connection to a Pod's port. `socket` is read and written like any other; `error` says what the kubelet had to say."""
+
+    socket: Any
+    error: Callable[[], str] = field(repr=False)
+
+    @classmethod
+    def open(cls, access: Access, path: str, port: int) -> Self:
+        """Raises ApiError where no stream comes about."""
+        # Most who use a cluster forward nothing.
+        import websocket
+        from kubernetes.stream.ws_client import PortForward
+
+        operation = f"v1/Pod.portforward:{port}"
+        header = [_PROTOCOL]
+        if authorization := access.authorization():
+            header.append(f"Authorization: {authorization}")
+        options: dict[str, Any] = {"context": access.tls} if access.tls is not None else {}
+        stream = websocket.WebSocket(sslopt=options, skip_utf8_validation=False)
+        url = f"ws{access.server.removeprefix('http')}{path}?ports={port}"
+        try:
+            stream.connect(url, header=header, timeout=CONNECT_SECONDS, **_way(access))
+            stream.settimeout(None)
+        except websocket.WebSocketBadStatusException as error:
+            text = (error.resp_body or b"").decode(errors="replace")
+            raise error_of(operation, error.status_code, parsed(text), text) from error
+        except (websocket.WebSocketException, OSError) as error:
+            raise UnreachableError(operation, f"no stream through {access.server}: {error}", sent=False) from error
+        forward: Any = PortForward(stream, [port])
+        return cls(forward.socket(port), lambda: str(forward.error(port) or ""))
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _way(access: Access) -> dict[str, Any]:
+    parts = urlsplit(access.server)
+    host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
+    if access.proxy:
+        proxy = urlsplit(access.proxy)
+        return {"http_proxy_host": proxy.hostname, "http_proxy_port": proxy.port, "proxy_type": "http"}
+    raw = socket.create_connection((host, port), timeout=CONNECT_SECONDS)
+    if access.on_loopback:
+        raw = checked(raw)
+    if access.tls is not None:
+        raw = access.tls.wrap_socket(raw, server_hostname=access.tls_server_name or host)
+    return {"socket": raw}
