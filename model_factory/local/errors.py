@@ -8,6 +8,9 @@ LocalError
 │  ├─ PortBusyError     … something else listens on its port
 │  └─ NotRunningError   … it does not run
 ├─ LeavesLoopbackError  a connection led to another machine; nothing was sent
+├─ LabError             the lab's real Kubernetes: something of it cannot be built, started, reached or taken away
+│  ├─ ProgramsMissingError  … its programs are not built yet
+│  └─ BuildError            … and cannot be
 ├─ ControlError         a control call (faults, latency, seeds) that makes no sense
 └─ CloudDataError       what a local cloud has stored cannot be used
 
@@ -39,6 +42,18 @@ class NotRunningError(LocalCloudError):
 
 class LeavesLoopbackError(LocalError):
     """A connection led to another machine than this: which, and what to do. Nothing was sent."""
+
+
+class LabError(LocalError):
+    """Something of the lab cannot be built, started, reached or taken away: what, why, and what to do."""
+
+
+class ProgramsMissingError(LabError):
+    """The lab's programs are not built; with how to build them."""
+
+
+class BuildError(LabError):
+    """The lab's programs cannot be built here: what is missing or failed, and the remedy."""
 
 
 class ControlError(LocalError):
