@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # As pip does: the machine's certificates count, so that a company's own mirror is trusted.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help setup up preview plan offers refresh down test test-fast test-alone faults check format lock prices bench clean
+.PHONY: help setup up preview plan offers refresh down lab lab-down lab-test test test-fast test-alone faults check format lock prices bench clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,12 +50,22 @@ refresh: setup ## Compare the state with the clouds and show drift
 down: setup ## Delete everything the stack created, then stop the local clouds
 	@$(FACTORY) destroy --stack $(STACK) --yes --stop-clouds
 
-test: setup ## Run every test, in 45 minutes of CPU time
-	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+lab: setup ## A real Kubernetes behind the local clouds, and a model that answers (Linux with Go)
+	@$(FACTORY) lab up $(ARGS)
+
+lab-down: setup ## Delete all that `make lab` started: processes, mounts, namespaces, files
+	@$(FACTORY) lab down
+
+lab-test: setup ## Run the tests that need a real control plane, and a real node where this machine can be one
+	@$(FACTORY) lab build
+	@$(VENV)/bin/python -m pytest -m "lab or realnode"
+
+test: setup ## Run every test but those of lab-test, in 45 minutes of CPU time
+	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal -m "not lab and not realnode"
 
 # Rooms that start clouds, providers and engines. Elsewhere such a test is marked slow.
 WHOLE := tests/stacks tests/local/clouds tests/local/engine tests/local/providers
-FAST := $(VENV)/bin/python -m pytest -q -m "not slow"
+FAST := $(VENV)/bin/python -m pytest -q -m "not slow and not lab and not realnode"
 
 test-fast: setup ## Run the tests that need no engine and no cloud, in under a minute of CPU time
 	@$(FAST) $(addprefix --ignore=,$(WHOLE))

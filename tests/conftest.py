@@ -72,6 +72,31 @@ def nothing_left(session_keeps_servers: bool) -> Iterator[None]:
         time.sleep(0.01)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the lab are skipped, with the reason, where it cannot run."""
+    of_a_node = [item for item in items if item.get_closest_marker("realnode")]
+    of_the_lab = [item for item in items if item.get_closest_marker("lab") or item in of_a_node]
+    if not of_the_lab:
+        return
+    from model_factory.local.errors import ProgramsMissingError
+    from model_factory.local.lab.programs import programs_for
+
+    try:
+        programs_for()
+    except ProgramsMissingError as error:
+        for item in of_the_lab:
+            item.add_marker(pytest.mark.skip(reason=str(error)))
+    if of_a_node and (reason := _no_node()):
+        for item in of_a_node:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _no_node() -> str:
+    from model_factory.local.lab.node.requirements import obstacle
+
+    return obstacle()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The figures of the tests that spoil calls on their way to a cloud, by cloud and fault."""
     rows: dict[tuple[str, str], Counter[str]] = {}

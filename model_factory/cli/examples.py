@@ -50,6 +50,8 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "clouds fault": ("clouds fault aws eks:CreateNodegroup --error ResourceLimitExceededException --status 400",),
     "clouds latency": ("clouds latency gcp 500 --operation 'container.*.create'",),
     "clouds clear": ("clouds clear",),
+    "lab build": ("lab build", "lab build --kubernetes 1.36"),
+    "lab clean": ("lab clean",),
 }
 _CODES: Final[Mapping[str, str]] = {
     "refresh": f"{EXIT_DRIFT} drift, with --preview-only",

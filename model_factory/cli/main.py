@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from model_factory.cli import clouds, comment, cost, diagram, doctor, offers, plan, prices, stack
+from model_factory.cli import clouds, comment, cost, diagram, doctor, lab, offers, plan, prices, stack
 from model_factory.cli.called import pasteable
 from model_factory.cli.console import SafeConsole, write_error
 from model_factory.cli.display import Display
@@ -63,6 +63,7 @@ app = typer.Typer(
 )
 app.add_typer(clouds.app, name="clouds")
 app.add_typer(stack.app, name="stack")
+app.add_typer(lab.app, name="lab")
 app.command("doctor")(doctor.doctor)
 app.command("comment")(comment.comment)
 app.command("cost")(cost.cost)

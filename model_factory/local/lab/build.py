@@ -128,11 +128,9 @@ class _Build:
 
     def run(self) -> None:
         began = time.monotonic()
-        for name in ("source", "temporary"):
-            (self.scratch / name).mkdir(parents=True)
+        (self.scratch / "temporary").mkdir(parents=True)
         # A copy, so that nothing of the repository is written to.
-        for name in ("go.mod", "go.sum"):
-            shutil.copy(self.module.source / name, self.scratch / "source" / name)
+        shutil.copytree(self.module.source, self.scratch / "source")
         try:
             total = len(self._fetch())
             self._compile(total)
@@ -152,7 +150,8 @@ class _Build:
                 fetched += 1
                 self.report(BuildStep(self.module.name, text.removeprefix(_DOWNLOADS).replace(" ", "@"), fetched, 0))
 
-        return self._run(["list", "-deps", *self.module.programs.values()], line).splitlines()
+        packages = self._run(["list", "-deps", *self.module.programs.values()], line).splitlines()
+        return [package for package in packages if package != "unsafe"]  # which is the compiler's own
 
     def _compile(self, total: int) -> None:
         done = 0

@@ -35,14 +35,19 @@ class Module:
     """
 
     name: str
-    programs: Mapping[str, str]
+    programs: Mapping[str, str] = field(hash=False)
     kubernetes: str = ""
-    folders: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    folders: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]], hash=False)
 
     @property
     def source(self) -> Path:
         """The folder of its go.mod and go.sum."""
         return _SOURCES / self.name
+
+    @property
+    def files(self) -> list[Path]:
+        """All that is in that folder."""
+        return sorted(path for path in self.source.rglob("*") if path.is_file())
 
     @property
     def required_go(self) -> tuple[int, int]:
@@ -69,7 +74,7 @@ class Module:
         described = {"programs": dict(self.programs), "kubernetes": self.kubernetes, "folders": dict(self.folders)}
         parts = [
             json.dumps([_FORM, platform.machine(), described, self.link_flags], sort_keys=True).encode(),
-            *((self.source / name).read_bytes() for name in ("go.mod", "go.sum")),
+            *(path.read_bytes() for path in self.files),
         ]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:_DIGEST_CHARACTERS]
 
@@ -102,6 +107,7 @@ KWOK: Final = Module(
     # What its simulated nodes and Pods do is told by these files, which it does not hold.
     folders={"stages": ("sigs.k8s.io/kwok", "kustomize/stage")},
 )
+PAUSE: Final = Module(name="pause", programs={"pause": "model-factory/lab/pause"})
 NEXT: Final = Module(
     name="v1.36",
     kubernetes="v1.36.3",
@@ -110,7 +116,7 @@ NEXT: Final = Module(
 
 # A minor of Kubernetes is made of these; where two have a program, the last one's counts.
 MINORS: Final[Mapping[str, tuple[Module, ...]]] = {
-    "1.35": (BASE, KWOK),
-    "1.36": (BASE, KWOK, NEXT),
+    "1.35": (BASE, KWOK, PAUSE),
+    "1.36": (BASE, KWOK, PAUSE, NEXT),
 }
 DEFAULT_MINOR: Final = "1.35"

@@ -30,6 +30,8 @@ class Programs:
     metrics_server: Path
     registry: Path
     kwok: Path
+    pause: Path
+    """What holds a Pod's namespaces; needs no file beside it."""
     stages: Path
     """The folder of kwok's Stage files, such as `node/fast/node-initialize.yaml`, as in its module's kustomize/stage."""
 
@@ -66,6 +68,7 @@ def programs_for(minor: str = DEFAULT_MINOR) -> Programs:
         metrics_server=found["metrics-server"],
         registry=found["registry"],
         kwok=found["kwok"],
+        pause=found["pause"],
         stages=folders["stages"],
     )
 

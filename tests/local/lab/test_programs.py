@@ -9,7 +9,7 @@ from model_factory.facts.aws import kubernetes as aws
 from model_factory.facts.gcp import kubernetes as gcp
 from model_factory.local.errors import LabError, ProgramsMissingError
 from model_factory.local.lab import cache
-from model_factory.local.lab.modules import BASE, DEFAULT_MINOR, KWOK, MINORS, NEXT, Module
+from model_factory.local.lab.modules import BASE, DEFAULT_MINOR, KWOK, MINORS, NEXT, PAUSE, Module
 from model_factory.local.lab.programs import modules_of, programs_for
 
 
@@ -63,9 +63,9 @@ class TestModules:
         told = [module.kubernetes for module in modules_of(minor) if module.kubernetes]
         assert told[-1].startswith(f"v{minor}.")
 
-    @pytest.mark.parametrize("module", [BASE, KWOK, NEXT], ids=lambda each: each.name)
+    @pytest.mark.parametrize("module", [BASE, KWOK, NEXT, PAUSE], ids=lambda each: each.name)
     def test_what_is_built_is_pinned_by_its_module(self, module: Module) -> None:
         mod, sums = ((module.source / name).read_text() for name in ("go.mod", "go.sum"))
         for package in module.programs.values():
-            assert f"\t{package}\n" in mod or f"tool {package}\n" in mod
-        assert " h1:" in sums
+            assert f"\t{package}\n" in mod or f"tool {package}\n" in mod or f"module {package}\n" in mod
+        assert (" h1:" in sums) == ("require" in mod)

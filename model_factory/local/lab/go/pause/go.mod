@@ -1,0 +1,3 @@
+module model-factory/lab/pause
+
+go 1.25
