@@ -34,11 +34,13 @@ class Runtime:
     """A model server as Kubernetes and the stack file see it.
 
     In `args`, `files`, `fetches`, `ready_path` and `live_path`: {name} is the model's name, {weights} its folder (or repository),
-    {revision} the weights' fixed version, {gpus} the GPUs of a replica. `startup_seconds` covers loading the largest weights this
+    {revision} the weights' fixed version, {gpus} the GPUs of a replica, {cpus} the whole cores that it asks for. `startup_seconds` covers loading the largest weights this
     server is meant for; `drain_seconds` its longest request.
     """
 
     title: str
+    runs_without_gpus: bool = False
+    """Its images run on a machine that has no GPU."""
     command: tuple[str, ...]
     args: tuple[str, ...]
     ports: Mapping[str, int]

@@ -6,6 +6,7 @@ from components.kubernetes.runtimes.runtime import CONFIG_ROOT, Runtime
 
 RUNTIME = Runtime(
     title="TensorFlow Serving",
+    runs_without_gpus=True,
     command=("tensorflow_model_server",),
     args=(
         "--port=8500",

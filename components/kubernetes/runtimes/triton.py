@@ -6,6 +6,7 @@ from components.kubernetes.runtimes.runtime import WEIGHTS_ROOT, Runtime, Signal
 
 RUNTIME = Runtime(
     title="Triton",
+    runs_without_gpus=True,
     command=("tritonserver",),
     args=(
         f"--model-repository={WEIGHTS_ROOT}",
