@@ -42,6 +42,13 @@ def allocatable(offer: Offer) -> tuple[Decimal, Decimal]:
     return _left(offer.vcpus, offer.memory_gib)
 
 
+def reported(vcpus: int, memory_gib: Decimal) -> tuple[Decimal, Decimal]:
+    """CPU cores and GiB of memory that the kubelet of such a machine reports as allocatable: on GKE as published, on EKS no more than that.
+    The pods that run on each node are still to take theirs from it."""
+    cores = vcpus - _reserved(Decimal(vcpus), _CPU_SHARES)
+    return cores, memory_gib - _reserved(memory_gib, _MEMORY_SHARES) - _EVICTION_GIB
+
+
 def disk_for(cloud: Cloud, scratch_gib: Decimal, least_gib: int = LEAST_DISK_GIB) -> int:
     """GiB of the disk of a node whose Pods write so many, in tens, and no fewer than `least_gib`."""
     left = CLOUDS[cloud].disk_left
@@ -51,9 +58,8 @@ def disk_for(cloud: Cloud, scratch_gib: Decimal, least_gib: int = LEAST_DISK_GIB
 @cache
 def _left(vcpus: int, memory_gib: Decimal) -> tuple[Decimal, Decimal]:
     """Kept: thousands of offers are of a few hundred sizes, and every model asks each."""
-    cores = vcpus - _reserved(Decimal(vcpus), _CPU_SHARES) - _DAEMON_CPU
-    memory = memory_gib - _reserved(memory_gib, _MEMORY_SHARES) - _EVICTION_GIB - _DAEMON_GIB
-    return cores, memory
+    cores, memory = reported(vcpus, memory_gib)
+    return cores - _DAEMON_CPU, memory - _DAEMON_GIB
 
 
 def _reserved(amount: Decimal, shares: Sequence[tuple[int | None, Decimal]]) -> Decimal:
