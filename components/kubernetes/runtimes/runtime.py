@@ -48,7 +48,8 @@ class Runtime:
     ready_path: str
     live_path: str
     metrics_port: str = "http"
-    rate_metric: str
+    rate_metric: str | None
+    """The requests that it answers in a second. None where it does not count them."""
     startup_seconds: int
     drain_seconds: int
     queue: Signal | None = None
@@ -68,6 +69,8 @@ class Runtime:
     """Other spellings of the flags in `args` and `fetches`, and flags that would undo them."""
     refused_flags: Mapping[str, str] = field(default_factory=dict[str, str])
     """Flags that would undo what the stack relies on → what each does, said behind its name."""
+    joined_values: bool = True
+    """It takes --flag=value for a flag and its value. Otherwise the value is an argument of its own."""
     share_flags: tuple[str, ...] = ()
     """Flags whose value is a part of the memory of a GPU: above 0 and at most 1."""
     parts_flags: tuple[str, ...] = ()
@@ -92,7 +95,7 @@ class Runtime:
     @property
     def signals(self) -> tuple[str, ...]:
         """The metrics that a metrics adapter has to serve for its autoscaler."""
-        return (self.rate_metric, *([self.queue.metric] if self.queue else []))
+        return tuple(each for each in (self.rate_metric, self.queue.metric if self.queue else None) if each)
 
     @property
     def owned_flags(self) -> frozenset[str]:

@@ -95,6 +95,11 @@ class RuntimeRules(Protocol):
         ...
 
     @property
+    def joined_values(self) -> bool:
+        """Does it take --flag=value for a flag and its value?"""
+        ...
+
+    @property
     def share_flags(self) -> Collection[str]:
         """Flags whose value is a part of the memory of a GPU: above 0 and at most 1."""
         ...
