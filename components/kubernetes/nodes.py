@@ -9,10 +9,11 @@ from pulumi_kubernetes.core.v1 import NodeAffinityArgsDict, NodeSelectorTermArgs
 from components.names import fit
 from model_factory.facts.offer import CapacityType, Offer
 from model_factory.graph.accelerators import NVIDIA
+from model_factory.graph.pods import POOL
 from model_factory.planning.placing.plan import Pool
 from model_factory.planning.settings.cloud import SYSTEM_GROWTH, Reservation
 
-POOL_LABEL = "model-factory/pool"
+POOL_LABEL = POOL
 ACCELERATOR_LABEL = "model-factory/accelerator"
 CAPACITY_LABEL = "model-factory/capacity-type"
 SYSTEM_POOL = "system"

@@ -22,6 +22,7 @@ from components.kubernetes.runtimes.runtime import CONFIG_ROOT, SCRATCH_ROOT, Ru
 from components.kubernetes.weights.route import PodWeights, mount_path
 from model_factory.graph import quantity
 from model_factory.graph.accelerators import Share
+from model_factory.graph.pods import SERVER_CONTAINER
 from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 
@@ -107,7 +108,7 @@ def _container(
     variables = {"HOME": SCRATCH_ROOT, "USER": SERVER_NAME, **runtime.env, **offline}
     env: list[EnvVarArgsDict] = [{"name": key, "value": value} for key, value in variables.items()]
     return {
-        "name": "server",
+        "name": SERVER_CONTAINER,
         "image": parts.image,
         "image_pull_policy": "IfNotPresent",
         "command": list(runtime.command),

@@ -47,6 +47,8 @@ class Runtime:
     health_port: str = "http"
     ready_path: str
     live_path: str
+    protocol: str
+    """How it is asked at its port `http`: a name in `model_factory.live.protocols`."""
     metrics_port: str = "http"
     rate_metric: str | None
     """The requests that it answers in a second. None where it does not count them."""
