@@ -97,7 +97,7 @@ BASE: Final = Module(
         "portmap": f"{_CNI}/meta/portmap",
         "coredns": "github.com/coredns/coredns",
         "kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
-        "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server",
+        "metrics-server": "./metrics-server",
         "registry": "github.com/distribution/distribution/v3/cmd/registry",
     },
 )  # fmt: skip
