@@ -21,7 +21,6 @@ class Subnet:
     id: str
     vpc_id: str
     zone: str
-    network: IPv4Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,6 @@ class InstanceType:
     name: str
     architectures: tuple[str, ...]
     gpus: int
-    vcpus: int
-    memory_mib: int
-    most_pods: int
-    """As many as the VPC CNI has addresses for, without prefixes: github.com/awslabs/amazon-eks-ami, eni-max-pods.txt."""
 
 
 _loaded: Final[set[str]] = set()
@@ -88,7 +83,7 @@ def subnet(region: str, subnet_id: str) -> Subnet | None:
     for zone in backends("ec2", region).subnets.values():
         if subnet_id in zone:
             found = zone[subnet_id]
-            return Subnet(subnet_id, found.vpc_id, found.availability_zone, IPv4Network(found.cidr_block))
+            return Subnet(subnet_id, found.vpc_id, found.availability_zone)
     return None
 
 
@@ -195,16 +190,7 @@ def instance_type(name: str) -> InstanceType | None:
     if found is None:
         return None
     gpus = sum(gpu.get("Count", 0) for gpu in found.get("GpuInfo", {}).get("Gpus", []))
-    network = found["NetworkInfo"]
-    interfaces, addresses = network["NetworkCards"][0]["MaximumNetworkInterfaces"], network["Ipv4AddressesPerInterface"]
-    return InstanceType(
-        name,
-        tuple(found["ProcessorInfo"]["SupportedArchitectures"]),
-        gpus,
-        found["VCpuInfo"]["DefaultVCpus"],
-        found["MemoryInfo"]["SizeInMiB"],
-        interfaces * (addresses - 1) + 2,
-    )
+    return InstanceType(name, tuple(found["ProcessorInfo"]["SupportedArchitectures"]), gpus)
 
 
 @cache

@@ -8,10 +8,9 @@ from model_factory.local.providers.causes import Causes
 
 CAUSES: Final = Causes(
     patterns=(
-        ("quota", r"QuotaExceeded"),
         ("permission", r"Forbidden|Unauthorized"),
         ("throttling", r"TooManyRequests"),
-        ("not-found", r"NotFound|Gone|Expired"),
+        ("not-found", r"NotFound|Gone"),
         ("bad-input", r"Invalid|BadRequest|RequestEntityTooLarge|UnsupportedMediaType"),
     ),
     remedies={

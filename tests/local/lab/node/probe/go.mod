@@ -1,0 +1,3 @@
+module model-factory/probe
+
+go 1.22
