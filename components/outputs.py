@@ -26,7 +26,7 @@ def _row(placement: Placement) -> Mapping[str, object]:
         "cloud": placement.cloud,
         "region": placement.region,
         "machine_type": first.offer.machine_type,
-        "accelerator": f"{first.share.count}x {first.offer.accelerator}",
+        "accelerator": f"{first.share.count}x {first.offer.accelerator}" if first.share.count else "",
         "capacity_type": first.capacity_type,
         "replicas": placement.replicas.min,
         "replicas_max": placement.replicas.max,

@@ -16,7 +16,7 @@ from components.aws.node_pool import EksNodePool
 from components.aws.registry import EcrRepository
 from components.kubernetes.model_service import model_namespace, service_account_name
 from components.kubernetes.models import ModelIdentity, ModelSite, serve_models
-from components.kubernetes.nodes import gpu_pool_shape
+from components.kubernetes.nodes import model_pool_shape
 from components.kubernetes.provider import cluster_provider
 from components.kubernetes.weights.route import Folder
 from components.kubernetes.weights.s3 import S3Buckets
@@ -117,7 +117,7 @@ class AwsRegion(pulumi.ComponentResource):
                     "subnet_ids": [network.private_subnet_in(pool.reservation.zone)]
                     if pool.reservation
                     else network.private_subnet_ids,
-                    "shape": gpu_pool_shape(pool, nodes_at_rest(pool, args["placements"])),
+                    "shape": model_pool_shape(pool, nodes_at_rest(pool, args["placements"])),
                     "running": running,
                     "tags": tags,
                     "machine_tags": traits.identity,

@@ -57,9 +57,9 @@ class GkeNodePool(pulumi.ComponentResource):
                 "location_policy": "ANY" if shape.capacity_type == "spot" else "BALANCED",
             },
             management={"auto_repair": True, "auto_upgrade": True},
-            # A spare GPU node to surge onto may not exist, so GPU pools give one up instead.
+            # A spare GPU node to surge onto may not exist, nor one beyond a reservation, so such pools give one up instead.
             upgrade_settings={"max_surge": 0, "max_unavailable": 1}
-            if shape.accelerator
+            if shape.accelerator or shape.reservation
             else {"max_surge": 1, "max_unavailable": 0},
             node_config={
                 "machine_type": shape.machine_type,

@@ -13,7 +13,7 @@ from components.gcp.node_pool import GkeNodePool
 from components.gcp.registry import ArtifactRegistry
 from components.kubernetes.model_service import model_namespace, service_account_name
 from components.kubernetes.models import ModelIdentity, ModelSite, serve_models
-from components.kubernetes.nodes import gpu_pool_shape
+from components.kubernetes.nodes import model_pool_shape
 from components.kubernetes.provider import cluster_provider
 from components.kubernetes.weights.gcs import GcsBuckets
 from components.kubernetes.weights.route import Folder
@@ -91,7 +91,7 @@ class GcpRegion(pulumi.ComponentResource):
                     "cluster_name": cluster.cluster_name,
                     "service_account": cluster.node_service_account,
                     # GKE's own autoscaler brings the first nodes when the models ask for them.
-                    "shape": gpu_pool_shape(pool, initial_nodes=0),
+                    "shape": model_pool_shape(pool, initial_nodes=0),
                     "labels": labels,
                 },
                 child,

@@ -16,7 +16,7 @@ from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.scaling import ModelScaling
 from components.kubernetes.weights.route import Mounting, PodWeights
 from model_factory.graph.names import fit
-from model_factory.graph.pods import REVISION
+from model_factory.graph.pods import KIND, MODEL, MODEL_SERVER, REVISION
 from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 
@@ -152,4 +152,4 @@ def service_account_name(model_name: str) -> str:
 
 def selector_labels(model: ModelSettings) -> dict[str, str]:
     """The labels by which everything finds a model's Pods. They never change: a Deployment's selector cannot."""
-    return {"app.kubernetes.io/name": "model-server", "app.kubernetes.io/instance": model.name}
+    return {KIND: MODEL_SERVER, MODEL: model.name}

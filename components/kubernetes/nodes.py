@@ -7,12 +7,13 @@ from typing import Literal
 from pulumi_kubernetes.core.v1 import NodeAffinityArgsDict, NodeSelectorTermArgsDict, PreferredSchedulingTermArgsDict
 
 from components.names import fit
-from model_factory.facts.offer import CapacityType
+from model_factory.facts.offer import CapacityType, Offer
 from model_factory.graph.accelerators import NVIDIA
+from model_factory.graph.pods import POOL
 from model_factory.planning.placing.plan import Pool
 from model_factory.planning.settings.cloud import SYSTEM_GROWTH, Reservation
 
-POOL_LABEL = "model-factory/pool"
+POOL_LABEL = POOL
 ACCELERATOR_LABEL = "model-factory/accelerator"
 CAPACITY_LABEL = "model-factory/capacity-type"
 SYSTEM_POOL = "system"
@@ -39,6 +40,10 @@ class Taint:
 
 # The key and value that GKE itself puts on nodes with GPUs, so that one toleration serves both clouds.
 GPU_TAINT = Taint(NVIDIA.resource, "present", "NoSchedule")
+# What needs no particular nodes goes to the system pool first, and models' Pods need not tolerate it.
+MODELS_TAINT = Taint("model-factory/models", "present", "PreferNoSchedule")
+# GKE puts it on nodes of that architecture: https://cloud.google.com/kubernetes-engine/docs/how-to/prepare-arm-workloads-for-deployment
+ARM_TAINT = Taint("kubernetes.io/arch", "arm64", "NoSchedule")
 # What Kubernetes takes: 1 to 100.
 MOST_WEIGHT = 100
 
@@ -91,8 +96,15 @@ def _in_pools(*pools: str) -> NodeSelectorTermArgsDict:
     return {"match_expressions": [{"key": POOL_LABEL, "operator": "In", "values": values}]}
 
 
-def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
-    """A pool that only pods with the GPU toleration may use."""
+def tolerated(offer: Offer) -> tuple[Taint, ...]:
+    """The taints of machines that keep Pods off them: those of its models need a toleration for each."""
+    if offer.accelerator_count:
+        return (GPU_TAINT,)
+    return (ARM_TAINT,) if offer.architecture == "arm64" else ()
+
+
+def model_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
+    """A pool for models. With GPUs, only Pods with the GPU toleration may use it; without, others go elsewhere while there is room."""
     return NodePoolShape(
         name=pool.name,
         machine_type=pool.machine_type,
@@ -103,10 +115,10 @@ def gpu_pool_shape(pool: Pool, initial_nodes: int) -> NodePoolShape:
         disk_gib=pool.disk_gib,
         accelerator=pool.accelerator,
         accelerator_count=pool.share.count,
-        taints=(GPU_TAINT,),
+        taints=(GPU_TAINT if pool.accelerator else MODELS_TAINT,),
         labels={
             **pool_labels(pool.name),
-            ACCELERATOR_LABEL: pool.accelerator,
+            **({ACCELERATOR_LABEL: pool.accelerator} if pool.accelerator else {}),
             CAPACITY_LABEL: pool.capacity_type,
         },
         reservation=pool.reservation,

@@ -1,4 +1,4 @@
-"""The Pod of a model: restricted, on the planned pools, with the GPUs it was given. Pure."""
+"""The Pod of a model: restricted, on the planned pools, with the GPUs it was given, if any. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +17,12 @@ from pulumi_kubernetes.core.v1 import (
     VolumeMountArgsDict,
 )
 
-from components.kubernetes.nodes import GPU_TAINT, pool_labels, pools_by_rank
+from components.kubernetes.nodes import pool_labels, pools_by_rank, tolerated
 from components.kubernetes.runtimes.runtime import CONFIG_ROOT, SCRATCH_ROOT, Runtime, filled
 from components.kubernetes.weights.route import PodWeights, mount_path
+from model_factory.graph import quantity
 from model_factory.graph.accelerators import Share
+from model_factory.graph.pods import SERVER_CONTAINER
 from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
 
@@ -57,14 +59,6 @@ def pod_spec(
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": _pod_security(),
-        "tolerations": [
-            {
-                "key": GPU_TAINT.key,
-                "operator": "Equal",
-                "value": GPU_TAINT.value,
-                "effect": GPU_TAINT.effect,
-            }
-        ],
         "topology_spread_constraints": [
             _spread("topology.kubernetes.io/zone", selector),
             _spread("kubernetes.io/hostname", selector),
@@ -73,6 +67,10 @@ def pod_spec(
         "containers": [_container(model, placement.first.share, runtime, weights, parts)],
         "volumes": _volumes(model, runtime, parts),
     }
+    if taints := tolerated(placement.first.offer):
+        spec["tolerations"] = [
+            {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect} for taint in taints
+        ]
     match placement.pools:
         case (pool,):
             spec["node_selector"] = pool_labels(pool)
@@ -88,6 +86,7 @@ def server_values(model: ModelSettings, weights: PodWeights) -> dict[str, str]:
         "weights": weights.argument,
         "revision": model.weights.revision or "",
         "gpus": str(model.gpus_per_replica),
+        "cpus": str(max(int(quantity.amount(model.cpu)), 1)),
     }
 
 
@@ -103,13 +102,13 @@ def _container(
     arguments = (*runtime.args, *runtime.fetches.get(model.weights.scheme, ()))
     ready = _http_probe(runtime, filled(runtime.ready_path, values))
     live = _http_probe(runtime, filled(runtime.live_path, values))
-    gpus = {share.resource: str(share.count)}
+    gpus = {share.resource: str(share.count)} if share.count else {}
     memory = memory_quantity(model.memory_gib)
     offline = {} if model.weights.scheme in runtime.fetches else runtime.offline
     variables = {"HOME": SCRATCH_ROOT, "USER": SERVER_NAME, **runtime.env, **offline}
     env: list[EnvVarArgsDict] = [{"name": key, "value": value} for key, value in variables.items()]
     return {
-        "name": "server",
+        "name": SERVER_CONTAINER,
         "image": parts.image,
         "image_pull_policy": "IfNotPresent",
         "command": list(runtime.command),

@@ -75,11 +75,14 @@ def autoscaler_spec(
 
 
 def autoscaler_metrics(model: ModelSettings, runtime: Runtime) -> list[MetricSpecArgsDict]:
-    """The rate at which all replicas together, those at other sites too, carry the peak, then the server's queue, or CPU where it tells none."""
+    """The rate at which all replicas together, those at other sites too, carry the peak, then the server's queue. CPU where the server tells
+    no queue, and of every model without GPUs: there it is what runs short, and needs no adapter."""
     rate = per_replica_quantity(model.requests_per_second / model.replicas.max)
-    metrics = [_pods_metric(runtime.rate_metric, rate)]
+    metrics = [_pods_metric(runtime.rate_metric, rate)] if runtime.rate_metric else []
     if runtime.queue is not None:
-        return [*metrics, _pods_metric(runtime.queue.metric, runtime.queue.target)]
+        metrics.append(_pods_metric(runtime.queue.metric, runtime.queue.target))
+        if model.gpus_per_replica:
+            return metrics
     cpu: MetricSpecArgsDict = {
         "type": "Resource",
         "resource": {

@@ -88,6 +88,15 @@ def contexts(kubeconfig: str = "") -> dict[str, str]:
         raise KubeconfigError(f"kubeconfig: {error}") from error
 
 
+def current_context(kubeconfig: str = "") -> str:
+    """The context that a kubeconfig names as its current one; "" where it names none. Raises KubeconfigError."""
+    try:
+        merged: Any = _merged(kubeconfig).config
+    except (ConfigException, OSError, ValueError, yaml.YAMLError) as error:
+        raise KubeconfigError(f"kubeconfig: {error}") from error
+    return str(getattr(merged, "value", merged).get("current-context") or "")
+
+
 def _items(merged: Any, key: str) -> list[Any]:
     plain = merged.value if hasattr(merged, "value") else merged
     return [getattr(item, "value", item) for item in plain.get(key) or ()]
@@ -95,7 +104,7 @@ def _items(merged: Any, key: str) -> list[Any]:
 
 def _merged(kubeconfig: str) -> Any:
     text = kubeconfig or os.environ.get(VARIABLE) or DEFAULT
-    if "\n" in text or text.lstrip().startswith("{"):
+    if "\n" in text or text.lstrip().startswith(("{", "apiVersion:")):
         merger: Any = KubeConfigMerger(io.StringIO(text))
         if not isinstance(merger.config, dict):
             raise ConfigException("the text is no mapping; give the contents of a kubeconfig, or the path of one")

@@ -35,6 +35,14 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "prices": ("prices --cloud aws --dry-run",),
     "doctor": ("doctor --stack prod",),
     "diagram": ("diagram --stack prod --out drawings",),
+    "kubeconfig": ("kubeconfig --write kubeconfig.yaml", "kubeconfig --stack prod --site aws/us-east-1"),
+    "status": ("status", "status assistant --watch", "status --stack prod --site gcp/us-central1 --json"),
+    "logs": ("logs assistant --follow --tail 20", "logs assistant --site aws/us-east-1 --previous"),
+    "request": (
+        "request assistant --data 'What is a model server?'",
+        "request assistant --site aws/us-east-1 --data question.json --json",
+        "request assistant --rate 5 --repeat 100",
+    ),
     "schema": ("schema --file Pulumi.schema.json",),
     "comment": ("comment --stack prod --measured prod.measured --markdown comment.md",),
     "stack ls": ("stack ls --json",),
@@ -54,6 +62,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "lab clean": ("lab clean",),
 }
 _CODES: Final[Mapping[str, str]] = {
+    "status": f"{EXIT_FAILED} also where a replica that is wanted is not ready",
     "refresh": f"{EXIT_DRIFT} drift, with --preview-only",
     "up": f"{EXIT_NOT_AGREED} with --agreed it would do something else, and nothing was changed",
 }

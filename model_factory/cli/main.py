@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from model_factory.cli import clouds, comment, cost, diagram, doctor, lab, offers, plan, prices, stack
+from model_factory.cli import (
+    clouds,
+    comment,
+    cost,
+    diagram,
+    doctor,
+    kubeconfig,
+    lab,
+    logs,
+    offers,
+    plan,
+    prices,
+    stack,
+    status,
+)
+from model_factory.cli import request as requesting
 from model_factory.cli.called import pasteable
 from model_factory.cli.console import SafeConsole, write_error
 from model_factory.cli.display import Display
@@ -71,6 +86,10 @@ app.command("prices")(prices.prices)
 app.command("diagram")(diagram.diagram)
 app.command("plan")(plan.plan)
 app.command("offers")(offers.offers)
+app.command("kubeconfig")(kubeconfig.kubeconfig)
+app.command("status")(status.status)
+app.command("logs")(logs.logs)
+app.command("request")(requesting.request)
 
 ShowSame = Annotated[bool, typer.Option("--show-same", help="List unchanged resources too.")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Look for drift first.")]

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 from pulumi import automation
 
@@ -29,6 +29,7 @@ from model_factory.engines.protocol import Emit, EngineEvent, Outcome
 from model_factory.graph.files import STATE_BYTES_MAX, read_plain_text
 from model_factory.graph.masking import MASK
 from model_factory.graph.urn import is_default_provider
+from model_factory.graph.values import SECRET_SIGNATURE, SIGNATURE_KEY
 from model_factory.local.engine.errors import EngineError
 from model_factory.local.engine.request import Operation, PackSource, Request
 from model_factory.local.environment import for_child, past_proxies
@@ -102,7 +103,7 @@ class Workplace:
         Raises:
             PulumiError: the CLI refuses, for example a wrong passphrase.
         """
-        self._copy_files()
+        self.write()
         try:
             return automation.create_or_select_stack(
                 self.stack,
@@ -113,7 +114,8 @@ class Workplace:
             said = str(error).rpartition("stderr:")[2].strip() or "it said nothing"
             raise PulumiError(f"the Pulumi CLI cannot open stack {self.stack}: {said}") from error
 
-    def _copy_files(self) -> None:
+    def write(self) -> None:
+        """Our copies of the files, up to date."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "Pulumi.yaml").write_text(f"name: {self.project}\nruntime: python\n", encoding="utf-8")
         text = self.file.text
@@ -167,6 +169,39 @@ class PulumiEngine:
             _outputs(opened) if code == 0 and not request.previews else {},
             unchanged=code == 0 and not changes.keys() - _NO_CHANGE,
         )
+
+
+def exported(place: Workplace) -> list[Mapping[str, Any]]:
+    """The resources of a stack's state, their secrets in plain text; old copies that await deletion are left out.
+
+    Raises:
+        PulumiError: the CLI refuses: there is no such stack, or it is not logged in.
+    """
+    place.write()
+    try:
+        opened = automation.select_stack(
+            place.stack,
+            work_dir=str(place.folder),
+            opts=automation.LocalWorkspaceOptions(env_vars=place.environment()),
+        )
+        state: Any = opened.export_stack().deployment
+    except (automation.CommandError, RuntimeError, ValueError, OSError, subprocess.CalledProcessError) as error:
+        said = str(error).rpartition("stderr:")[2].strip() or "it said nothing"
+        raise PulumiError(f"the Pulumi CLI cannot export stack {place.stack}: {said}") from error
+    resources: list[Mapping[str, Any]] = (state or {}).get("resources") or []
+    return [opened_secrets(each) for each in resources if not each.get("delete")]
+
+
+def opened_secrets(value: Any) -> Any:
+    """A value of an export with `--show-secrets`, without the marks of secrets."""
+    if isinstance(value, list):
+        return [opened_secrets(each) for each in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    found = cast("dict[str, Any]", value)
+    if found.get(SIGNATURE_KEY) == SECRET_SIGNATURE and "plaintext" in found:
+        return json.loads(found["plaintext"])
+    return {key: opened_secrets(each) for key, each in found.items()}
 
 
 def local_state(root: Path, project: str, stack: str) -> Path:

@@ -51,13 +51,18 @@ class Machine:
     interconnect: Interconnect
     architecture: Architecture
     features: frozenset[str]
-    """What its processor has for inference: amx (Intel's matrix units), sve2 (Arm's vectors)."""
+    """What its processor has for inference: amx (Intel's matrix units), sve and sve2 (Arm's vectors; what has sve2 has sve)."""
     vcpus: int | None
     """None, as its memory, for machines that are not to be on offer: those that are no longer sold, those that have a part of an accelerator,
     and those with accelerators on arm64, which the images of models do not run on."""
     memory_gib: Decimal | None
     as_of: date
     source: str
+
+    @property
+    def kind(self) -> str:
+        """As `Offer.kind`."""
+        return kind_of(self.cloud, self.machine_type, self.accelerator)
 
 
 @cache
@@ -72,12 +77,31 @@ def families() -> tuple[str, ...]:
     """The machine types that can be on offer, as patterns of their families: `m7i.*`, `a2-*`. Those of one cloud after another, sorted."""
     return tuple(
         dict.fromkeys(
-            each.machine_type.partition(facts.family_separator)[0] + facts.family_separator + "*"
+            family_of(cloud, each.machine_type) + facts.family_separator + "*"
             for cloud, facts in CLOUDS.items()
             for each in sorted(machines().values(), key=lambda each: each.machine_type)
             if each.cloud == cloud and each.vcpus is not None
         )
     )
+
+
+@cache
+def features() -> Mapping[str, Architecture]:
+    """What processors of machines on offer have for inference, and the architecture that has it, sorted by name."""
+    found: dict[str, Architecture] = {
+        name: each.architecture for each in machines().values() if each.vcpus for name in each.features
+    }
+    return dict(sorted(found.items()))
+
+
+def family_of(cloud: Cloud, machine_type: str) -> str:
+    """The family of a machine type: m7i of m7i.large, c4 of c4-standard-8."""
+    return machine_type.partition(CLOUDS[cloud].family_separator)[0]
+
+
+def kind_of(cloud: Cloud, machine_type: str, accelerator: str) -> str:
+    """What decides how fast a replica is on a machine: its accelerator, or the family of one that has none."""
+    return accelerator or family_of(cloud, machine_type)
 
 
 def read_machines(cloud: Cloud, text: str) -> list[Machine]:

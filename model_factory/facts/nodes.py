@@ -33,6 +33,8 @@ _DAEMON_CPU: Final = Decimal("0.25")
 _DAEMON_GIB: Final = Decimal("0.5")
 LEAST_DISK_GIB: Final = 200
 """Of a node with GPUs: model server images take 10 to 20 GiB each, and engines write compiled kernels beside them."""
+LEAST_CPU_DISK_GIB: Final = 50
+"""Of a node without: images of servers that hold no CUDA take 1 to 5 GiB each."""
 
 
 def allocatable(offer: Offer) -> tuple[Decimal, Decimal]:
@@ -40,18 +42,24 @@ def allocatable(offer: Offer) -> tuple[Decimal, Decimal]:
     return _left(offer.vcpus, offer.memory_gib)
 
 
-def disk_for(cloud: Cloud, scratch_gib: Decimal) -> int:
-    """GiB of the disk of a node whose Pods write so many, in tens."""
+def reported(vcpus: int, memory_gib: Decimal) -> tuple[Decimal, Decimal]:
+    """CPU cores and GiB of memory that the kubelet of such a machine reports as allocatable: on GKE as published, on EKS no more than that.
+    The pods that run on each node are still to take theirs from it."""
+    cores = vcpus - _reserved(Decimal(vcpus), _CPU_SHARES)
+    return cores, memory_gib - _reserved(memory_gib, _MEMORY_SHARES) - _EVICTION_GIB
+
+
+def disk_for(cloud: Cloud, scratch_gib: Decimal, least_gib: int = LEAST_DISK_GIB) -> int:
+    """GiB of the disk of a node whose Pods write so many, in tens, and no fewer than `least_gib`."""
     left = CLOUDS[cloud].disk_left
-    return next(size for size in count(LEAST_DISK_GIB, 10) if left(Decimal(size)) >= scratch_gib)
+    return next(size for size in count(least_gib, 10) if left(Decimal(size)) >= scratch_gib)
 
 
 @cache
 def _left(vcpus: int, memory_gib: Decimal) -> tuple[Decimal, Decimal]:
     """Kept: thousands of offers are of a few hundred sizes, and every model asks each."""
-    cores = vcpus - _reserved(Decimal(vcpus), _CPU_SHARES) - _DAEMON_CPU
-    memory = memory_gib - _reserved(memory_gib, _MEMORY_SHARES) - _EVICTION_GIB - _DAEMON_GIB
-    return cores, memory
+    cores, memory = reported(vcpus, memory_gib)
+    return cores - _DAEMON_CPU, memory - _DAEMON_GIB
 
 
 def _reserved(amount: Decimal, shares: Sequence[tuple[int | None, Decimal]]) -> Decimal:

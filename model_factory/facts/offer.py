@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from model_factory.facts.clouds import Cloud
-from model_factory.facts.machines import Architecture, Interconnect
+from model_factory.facts.machines import Architecture, Interconnect, kind_of
 
 CapacityType = Literal["reserved", "on-demand", "spot"]
 """How a machine is bought. Reserved is paid for whether it runs or not; spot is cheaper, and the cloud can take it back at short notice."""
@@ -42,3 +42,8 @@ class Offer:
     architecture: Architecture = "x86_64"
     features: frozenset[str] = frozenset()
     """As `Machine.features`."""
+
+    @property
+    def kind(self) -> str:
+        """What decides how fast a replica is on it: its accelerator, as l4, or the family of a machine that has none, as m7i."""
+        return kind_of(self.cloud, self.machine_type, self.accelerator)

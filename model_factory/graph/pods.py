@@ -31,6 +31,15 @@ PODS_AND_PATCHES: Final = (*PODS, *(f"{kind}Patch" for kind in PODS))
 
 REVISION: Final = "model-factory/revision"
 """The annotation of a workload that says which revision of its weights it serves."""
+KIND: Final = "app.kubernetes.io/name"
+MODEL_SERVER: Final = "model-server"
+"""The value of `KIND` on all that belongs to a model's server."""
+MODEL: Final = "app.kubernetes.io/instance"
+"""The label of a model's Deployment and Pods that has its name."""
+POOL: Final = "model-factory/pool"
+"""The label of a node that has its pool's name."""
+SERVER_CONTAINER: Final = "server"
+"""The container of a model's Pod that is its server."""
 
 _GIB: Final = Decimal(2) ** 30
 

@@ -39,6 +39,7 @@ class Daemon:
 
 def spawn(command: Sequence[str], directory: Path, *, source: Path, facts: Mapping[str, Any]) -> Daemon:
     """Start the command in `source`, which its imports come from too, and record it in `directory`."""
+    _reap()
     environment = for_child()
     environment["PYTHONPATH"] = os.pathsep.join([str(source), *filter(None, [environment.get("PYTHONPATH")])])
     take_private(directory)
@@ -94,6 +95,13 @@ def stop(process: psutil.Process, *, seconds: float) -> None:
             process.wait(seconds)
     if (ours := _STARTED.pop(process.pid, None)) is not None:
         ours.wait()
+    _reap()
+
+
+def _reap() -> None:
+    """Let go of those of ours that were killed by others: a child that nobody waits for stays a zombie."""
+    for pid in [pid for pid, ours in _STARTED.items() if ours.poll() is not None]:
+        del _STARTED[pid]
 
 
 def forget(directory: Path) -> None:

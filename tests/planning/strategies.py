@@ -102,7 +102,7 @@ def _reserve(draw: Draw, config: StackDict, number: int, model: StackDict) -> No
         section = config.get(f"model-factory:{cloud}", {})
         there = [
             (offer, zone)
-            for offer in _offers_in({cloud: section.get("regions", [])})
+            for offer in _offers_in({cloud: section.get("regions", [])}, with_gpus=model["gpusPerReplica"] > 0)
             if offer.machine_type in model.get("machineTypes", ())
             for zone in offer.zones or [f"{offer.region}a"]
             if zone in section.get("zones", ()) or not section.get("zones")
@@ -160,20 +160,20 @@ def _part_of(draw: Draw, full: StackDict) -> StackDict:
 @st.composite
 def _models(draw: Draw, regions: dict[str, list[str]], images: bool, places: bool) -> StackDict:
     """A model that fits on some offer of the stack's regions, by construction; `images`: its clusters mount image volumes."""
-    offer = draw(st.sampled_from(_offers_in(regions)))
+    with_gpus = draw(st.sampled_from([True, True, True, False]))
+    offer = draw(st.sampled_from(_offers_in(regions, with_gpus=with_gpus)))
     cores, memory = allocatable(offer)
-    gpus = draw(st.integers(1, offer.accelerator_count))
-    runtime = draw(
-        st.sampled_from([each for each in RUNTIMES if not lacking(offer, SERVING.runtimes[each].hardware(()))])
-    )
+    gpus = draw(st.integers(1, offer.accelerator_count)) if with_gpus else 0
+    runtime = draw(st.sampled_from([each for each in RUNTIMES if _serves(each, offer)]))
     least = draw(st.integers(1, 3))
+    most = min(int(cores - MOUNTS_CPU), 16)
     model: StackDict = {
         "runtime": runtime,
         "image": f"registry.example/server{draw(st.sampled_from(['', ':v1']))}@sha256:{draw(_HEX64)}",
         "weights": {"uri": f"bucket://{draw(_NAMES)}"},
-        "gpuMemoryGib": float(draw(_amount(offer.usable_gib_per_accelerator * gpus))),
+        **({"gpuMemoryGib": float(draw(_amount(offer.usable_gib_per_accelerator * gpus)))} if with_gpus else {}),
         "gpusPerReplica": gpus,
-        "cpu": draw(st.sampled_from([1, 2, "500m", "1.5", min(int(cores - MOUNTS_CPU), 16)])),
+        "cpu": draw(st.sampled_from(["500m", 1, *(each for each in (2, "1.5", most) if most > 1)])),
         # As if it mounted the weights with the container that Google Cloud adds for it.
         "memoryGib": float(draw(_amount(memory - MOUNTS_GIB))),
         "p95LatencyMs": draw(st.integers(1, 10_000)),
@@ -184,6 +184,10 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool, places: boo
         model["weights"] = {"uri": "hf://owner/model", "revision": draw(_HEX40)}
     elif images and draw(st.booleans()):
         model["weights"] = {"uri": f"oci://registry.example/{draw(_NAMES)}@sha256:{draw(_HEX64)}"}
+    if not with_gpus:
+        some = sorted(offer.features)
+        model |= draw(st.sampled_from([{}, {"cpuFeatures": some}])) if some else {}
+        model |= {} if offer.architecture == "x86_64" else {"architecture": offer.architecture}
     ladders = [{"capacity": each} for each in LADDERS] if places else []
     model |= draw(st.sampled_from([{}, {"spot": True}, {"spot": False}, *ladders]))
     spread = draw(st.sampled_from(["", "", "sites", "regions", "clouds"])) if places else ""
@@ -193,7 +197,7 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool, places: boo
         return model | several
     if places:
         model["labels"] = draw(st.sampled_from([{}, {"tier": "gold"}, {"data": offer.region}]))
-    narrower = draw(st.sampled_from(["", "clouds", "regions", "accelerators", "machineTypes"]))
+    narrower = draw(st.sampled_from(["", "clouds", "regions", "machineTypes", *(["accelerators"] if gpus else [])]))
     pins = {
         "clouds": offer.cloud,
         "regions": offer.region,
@@ -208,7 +212,8 @@ def _models(draw: Draw, regions: dict[str, list[str]], images: bool, places: boo
 @st.composite
 def _several(draw: Draw, kind: str, model: StackDict, regions: dict[str, list[str]]) -> StackDict:
     """The keys that put a model into several of the places that hold it; none where there are too few."""
-    holding = sorted({(offer.cloud, offer.region) for offer in _offers_in(regions) if holds(offer, model)})
+    offers = _offers_in(regions, with_gpus=model["gpusPerReplica"] > 0)
+    holding = sorted({(offer.cloud, offer.region) for offer in offers if holds(offer, model)})
     if kind == "sites":
         chosen = draw(st.lists(st.sampled_from(holding), min_size=1, unique=True))
         bounds = {f"{cloud}/{region}": draw(_replicas(1)) for cloud, region in chosen}
@@ -231,24 +236,36 @@ def holds(offer: Offer, model: StackDict) -> bool:
     """Whether a replica runs on the machine: said again, and not asked of planning."""
     cores, memory = allocatable(offer)
     if offer.cloud == "gcp" and model["weights"]["uri"].startswith("bucket://"):
-        beside = sidecar(Decimal(str(model["gpuMemoryGib"])))
+        beside = sidecar(Decimal(str(model.get("gpuMemoryGib", model["memoryGib"]))))
         cores, memory = cores - beside.cpu, memory - beside.memory_gib
+    has_room = cores >= quantity.amount(str(model["cpu"])) and memory >= Decimal(str(model["memoryGib"]))
+    if not model["gpusPerReplica"]:
+        return (
+            not offer.accelerator_count
+            and offer.architecture == model.get("architecture", "x86_64")
+            and offer.features.issuperset(model.get("cpuFeatures", ()))
+            and has_room
+        )
     need = SERVING.runtimes[model["runtime"]].hardware(())
     each = Decimal(str(model["gpuMemoryGib"])) / model["gpusPerReplica"]
     return (
         offer.accelerator_count >= model["gpusPerReplica"]
         and offer.usable_gib_per_accelerator >= each
-        and cores >= quantity.amount(str(model["cpu"]))
-        and memory >= Decimal(str(model["memoryGib"]))
+        and has_room
         and not lacking(offer, need)
     )
 
 
-def _offers_in(regions: dict[str, list[str]]) -> list[Offer]:
+def _serves(runtime: str, offer: Offer) -> bool:
+    rules = SERVING.runtimes[runtime]
+    return not lacking(offer, rules.hardware(())) if offer.accelerator_count else rules.runs_without_gpus
+
+
+def _offers_in(regions: dict[str, list[str]], *, with_gpus: bool) -> list[Offer]:
     return [
         offer
         for offer in catalogue().offers
-        if offer.accelerator_count and offer.region in regions.get(offer.cloud, ())
+        if (offer.accelerator_count > 0) == with_gpus and offer.region in regions.get(offer.cloud, ())
     ]
 
 
@@ -324,7 +341,14 @@ def _does_not_fit(draw: Draw, config: StackDict) -> str:
     model = config["model-factory:models"][name]
     for pin in ("accelerators", "machineTypes"):
         model.pop(pin, None)
-    model["gpuMemoryGib"] = draw(st.integers(3000, 10_000))
+    key = "gpuMemoryGib" if model["gpusPerReplica"] else "memoryGib"
+    model[key] = draw(st.integers(5000, 10_000))
+    return f"model-factory:models.{name}.{key}"
+
+
+def _gpus_of_none(draw: Draw, config: StackDict) -> str:
+    name = draw(st.sampled_from(sorted(config["model-factory:models"])))
+    config["model-factory:models"][name] |= {"gpusPerReplica": 0, "gpuMemoryGib": 1, "runtime": "triton"}
     return f"model-factory:models.{name}.gpuMemoryGib"
 
 
@@ -344,7 +368,7 @@ BREAKS: dict[str, Break] = {
     "labels of a model": _break_model("labels", {"Team": "a"}, {"stack": "a"}, {"team": "A B"}, ["team"]),
     "environment": _break_top("model-factory:environment", "production", "", 1, None),
     "foreign key": _break_top("web-shop:instances", 3),
-    "GPUs": _break_model("gpusPerReplica", 0, -1, 0.5, 1.5, "1", True, float("inf")),
+    "GPUs": _break_model("gpusPerReplica", 17, -1, 0.5, 1.5, "1", True, float("inf")),
     "illegal name": _illegal_name,
     "image": _break_model("image", "vllm:latest", "vllm", "vllm@sha256:12", "vllm:v1", "", 5, None),
     "Kubernetes version": _break_cloud("kubernetesVersion", "1.20", "1.99", 1.35, "latest", None),
@@ -368,7 +392,10 @@ BREAKS: dict[str, Break] = {
     "spot": _break_model("spot", "yes", 1, None, "true"),
     "spread": _break_model("spread", {"regions": 19}, {"clouds": 1}, {}, {"zones": 2}, 2),
     "system nodes": _break_cloud("systemNodes", 0, -1, 2.5, "2", 10_000),
-    "unknown accelerator": _break_model("accelerators", ["h999"], ["T4"], told="accelerators[0]"),
+    "GPUs where there are none": _gpus_of_none,
+    "unknown accelerator": _break_model("accelerators", ["h999"], ["T4"], told="accelerators"),
+    "unknown architecture": _break_model("architecture", "amd64", "", 1, None),
+    "unknown feature": _break_model("cpuFeatures", ["avx"], told="cpuFeatures"),
     "unknown key": _break_model("gpuMemory", 1),
     "unknown machine": _break_model("machineTypes", ["g6.tiny"], [""], told="machineTypes[0]"),
     "unknown provider key": _break_top("aws:regoin", "us-east-1"),

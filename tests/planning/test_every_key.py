@@ -80,6 +80,12 @@ RESERVED: Mapping[str, Mapping[str, object]] = {
 BOTH = ("aws", "gcp")
 MANY = put(f"{LLM}/replicas", {"min": 3, "max": 6})
 RANKED = all_of(drop(f"{LLM}/spot"), put(f"{LLM}/capacity", ["reserved", "on-demand"]))
+WITHOUT_GPUS = all_of(
+    drop(f"{LLM}/gpuMemoryGib"),
+    put(f"{LLM}/gpusPerReplica", 0),
+    put(f"{LLM}/runtime", "triton"),
+    put(f"{LLM}/weights", {"uri": "bucket://llm"}),
+)
 DATA = put(f"{LLM}/labels", {"data": "us"})
 
 CHANGES: dict[str, Change] = {
@@ -109,6 +115,8 @@ CHANGES: dict[str, Change] = {
     "models.capacity": to(f"{LLM}/capacity", ["on-demand"], ["spot"], given=(drop(f"{LLM}/spot"),)),
     "models.accelerators": to(f"{LLM}/accelerators", ["l4"], ["l40s"]),
     "models.machineTypes": to(f"{LLM}/machineTypes", ["g6.xlarge"], ["g6.2xlarge"]),
+    "models.architecture": to(f"{LLM}/architecture", "arm64", given=(WITHOUT_GPUS,)),
+    "models.cpuFeatures": to(f"{LLM}/cpuFeatures", ["amx"], given=(WITHOUT_GPUS,), clouds=("gcp",)),
     "models.args": to(f"{LLM}/args", ["--max-model-len=4096"]),
     "models.labels": to(f"{LLM}/labels", {"tier": "gold"}),
     "aws.regions": to(f"{AWS}/regions", ["us-east-1", "us-west-2"]),

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from components.kubernetes.runtimes import sglang, tensorflow_serving, torchserve, triton, vllm
+from components.kubernetes.runtimes import llama_cpp, sglang, tensorflow_serving, torchserve, triton, vllm
 from components.kubernetes.runtimes.runtime import Runtime
 
 RUNTIMES: Final[Mapping[str, Runtime]] = {
+    "llama-cpp": llama_cpp.RUNTIME,
     "sglang": sglang.RUNTIME,
     "tensorflow-serving": tensorflow_serving.RUNTIME,
     "torchserve": torchserve.RUNTIME,

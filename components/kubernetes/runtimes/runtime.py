@@ -34,19 +34,24 @@ class Runtime:
     """A model server as Kubernetes and the stack file see it.
 
     In `args`, `files`, `fetches`, `ready_path` and `live_path`: {name} is the model's name, {weights} its folder (or repository),
-    {revision} the weights' fixed version, {gpus} the GPUs of a replica. `startup_seconds` covers loading the largest weights this
+    {revision} the weights' fixed version, {gpus} the GPUs of a replica, {cpus} the whole cores that it asks for. `startup_seconds` covers loading the largest weights this
     server is meant for; `drain_seconds` its longest request.
     """
 
     title: str
+    runs_without_gpus: bool = False
+    """Its images run on a machine that has no GPU."""
     command: tuple[str, ...]
     args: tuple[str, ...]
     ports: Mapping[str, int]
     health_port: str = "http"
     ready_path: str
     live_path: str
+    protocol: str
+    """How it is asked at its port `http`: a name in `model_factory.live.protocols`."""
     metrics_port: str = "http"
-    rate_metric: str
+    rate_metric: str | None
+    """The requests that it answers in a second. None where it does not count them."""
     startup_seconds: int
     drain_seconds: int
     queue: Signal | None = None
@@ -66,6 +71,8 @@ class Runtime:
     """Other spellings of the flags in `args` and `fetches`, and flags that would undo them."""
     refused_flags: Mapping[str, str] = field(default_factory=dict[str, str])
     """Flags that would undo what the stack relies on → what each does, said behind its name."""
+    joined_values: bool = True
+    """It takes --flag=value for a flag and its value. Otherwise the value is an argument of its own."""
     share_flags: tuple[str, ...] = ()
     """Flags whose value is a part of the memory of a GPU: above 0 and at most 1."""
     parts_flags: tuple[str, ...] = ()
@@ -90,7 +97,7 @@ class Runtime:
     @property
     def signals(self) -> tuple[str, ...]:
         """The metrics that a metrics adapter has to serve for its autoscaler."""
-        return (self.rate_metric, *([self.queue.metric] if self.queue else []))
+        return tuple(each for each in (self.rate_metric, self.queue.metric if self.queue else None) if each)
 
     @property
     def owned_flags(self) -> frozenset[str]:

@@ -31,6 +31,7 @@ RUNTIME = Runtime(
         *("--moe-dp-size", "--moe-data-parallel-size"),
     ),
     splits_heads=True,
+    protocol="openai",
     ports={"http": 8000},
     # Answers once a token was generated, or another request has got one: 503 while weights load.
     ready_path="/health_generate",

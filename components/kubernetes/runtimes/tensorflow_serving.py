@@ -6,6 +6,7 @@ from components.kubernetes.runtimes.runtime import CONFIG_ROOT, Runtime
 
 RUNTIME = Runtime(
     title="TensorFlow Serving",
+    runs_without_gpus=True,
     command=("tensorflow_model_server",),
     args=(
         "--port=8500",
@@ -21,6 +22,7 @@ RUNTIME = Runtime(
     refused_flags={"--platform-config-file": "takes the place of the batching that the stack sets"},
     # tensorflow.org/tfx/tutorials/serving/rest_simple: a SavedModel lies in a folder of its version, base_path/1.
     versioned=True,
+    protocol="tensorflow-serving",
     ports={"http": 8501, "grpc": 8500},
     # It has no health page; a model's status answers once the model is known.
     ready_path="/v1/models/{name}",

@@ -6,10 +6,12 @@ from components.kubernetes.runtimes.runtime import CONFIG_ROOT, SCRATCH_ROOT, Ru
 
 RUNTIME = Runtime(
     title="TorchServe",
+    runs_without_gpus=True,
     command=("torchserve",),
     args=("--start", "--foreground", "--ncs", f"--ts-config={CONFIG_ROOT}/config.properties"),
     # They would take the place of what config.properties says, or end the server.
     aliases=("--stop", "--model-store", "--models", "--no-config-snapshots"),
+    protocol="torchserve",
     ports={"http": 8080, "metrics": 8082},
     ready_path="/ping",
     live_path="/ping",

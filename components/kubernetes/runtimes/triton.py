@@ -6,6 +6,7 @@ from components.kubernetes.runtimes.runtime import WEIGHTS_ROOT, Runtime, Signal
 
 RUNTIME = Runtime(
     title="Triton",
+    runs_without_gpus=True,
     command=("tritonserver",),
     args=(
         f"--model-repository={WEIGHTS_ROOT}",
@@ -25,6 +26,7 @@ RUNTIME = Runtime(
         "--load-model": "takes a mode of control that leaves all other models unloaded",
         "--http-restricted-api": "can keep out the probes, which have no key",
     },
+    protocol="kserve",
     ports={"http": 8000, "grpc": 8001, "metrics": 8002},
     ready_path="/v2/health/ready",
     live_path="/v2/health/live",

@@ -33,6 +33,7 @@ RUNTIME = Runtime(
     parts_flags=("--decode-context-parallel-size", "-dcp"),
     # github.com/vllm-project/vllm/issues/596
     splits_heads=True,
+    protocol="openai",
     ports={"http": 8000},
     ready_path="/health",
     live_path="/health",

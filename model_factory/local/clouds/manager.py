@@ -1,6 +1,6 @@
 """Starts, finds and stops the local clouds that are processes (aws, gcp), one a port, on loopback.
 
-A cloud's files lie under `<root>/.factory/clouds/<name>/`: those of `model_factory.local.daemon`, and `data/`. Starting a cloud that runs is
+A cloud's files lie under `<root>/.factory/clouds/<name>/`, or another `place`: those of `model_factory.local.daemon`, and `data/`. Starting a cloud that runs is
 a no-op. The Kubernetes "cloud" is a folder, not a process: `model_factory.local.clouds.kubernetes` has the same calls for it.
 """
 
@@ -45,13 +45,15 @@ class CloudSpec:
     transition_seconds: float = TRANSITION_SECONDS
     arguments: tuple[str, ...] = ()
     """What its program takes besides: the projects of a Google Cloud (`--project`, ID)."""
+    place: str = "clouds"
+    """The folder of `.factory` that it keeps its files in: two stacks of one project that use the same share the clouds in it."""
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
     def directory(self, root: Path) -> Path:
-        return root.resolve() / ".factory" / "clouds" / self.name
+        return root.resolve() / ".factory" / self.place / self.name
 
     def data(self, root: Path) -> Path:
         return self.directory(root) / "data"

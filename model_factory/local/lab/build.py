@@ -30,6 +30,9 @@ BUILT: Final = "built.json"
 
 _GIB: Final = 1024**3
 _NEEDED_GIB: Final = 10
+_TOOLCHAIN: Final = "go1.26.8"
+_FETCHES_TOOLCHAINS: Final = (1, 21)
+"""The oldest Go that can put another in its place, as a module that the checksum database knows: https://go.dev/doc/toolchain"""
 _VERSION: Final = re.compile(r"go version go(\d+)\.(\d+)")
 _DOWNLOADS: Final = "go: downloading "
 _TAIL_LINES: Final = 15
@@ -51,11 +54,11 @@ Report = Callable[[BuildStep], None]
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """The Go command that builds."""
+    """The Go command that builds. `toolchain` is the Go that it fetches in its own place, or "local"."""
 
     program: str
-    version: tuple[int, int]
     described: str
+    toolchain: str
 
     @classmethod
     def found(cls, modules: Sequence[Module]) -> Go:
@@ -80,9 +83,11 @@ class Go:
         if read is None:
             raise BuildError(f"{program} does not tell its version, but {said.strip()!r}; {remedy}")
         version = int(read[1]), int(read[2])
-        if version < needed:
-            raise BuildError(f"{program} is Go {read[1]}.{read[2]}, too old for the lab's programs; {remedy}")
-        return cls(program, version, said.split()[2])
+        if version >= needed:
+            return cls(program, said.split()[2], "local")
+        if version >= _FETCHES_TOOLCHAINS:
+            return cls(program, _TOOLCHAIN, _TOOLCHAIN)
+        raise BuildError(f"{program} is Go {read[1]}.{read[2]}, too old for the lab's programs; {remedy}")
 
 
 def missing(modules: Sequence[Module]) -> list[Module]:
@@ -124,7 +129,7 @@ class _Build:
     def __init__(self, module: Module, go: Go, folder: Path, lock: int, report: Report, *, own_go_caches: bool) -> None:
         self.module, self.go, self.folder, self.lock, self.report = module, go, folder, lock, report
         self.scratch = folder / ".go"
-        self.environment = _environment(self.scratch, own_go_caches=own_go_caches)
+        self.environment = _environment(self.scratch, go.toolchain, own_go_caches=own_go_caches)
 
     def run(self) -> None:
         began = time.monotonic()
@@ -223,7 +228,7 @@ class _Build:
         return output
 
 
-def _environment(scratch: Path, *, own_go_caches: bool) -> dict[str, str]:
+def _environment(scratch: Path, toolchain: str, *, own_go_caches: bool) -> dict[str, str]:
     """Go's settings: where modules come from is the user's own, what is built of them is ours alone."""
     environment = {
         key: value for key, value in os.environ.items() if key not in {"GOOS", "GOARCH", "GOEXPERIMENT", "GOBIN"}
@@ -233,7 +238,7 @@ def _environment(scratch: Path, *, own_go_caches: bool) -> dict[str, str]:
         "GOENV": "off" if own_go_caches else environment.get("GOENV", ""),
         "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false" + (" -modcacherw" if own_go_caches else ""),
         "GOTMPDIR": str(scratch / "temporary"),
-        "GOTOOLCHAIN": "local",
+        "GOTOOLCHAIN": toolchain,
         "GOWORK": "off",
     }
     if own_go_caches:

@@ -8,7 +8,6 @@ unchanged wherever the program still gives a secret.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,16 +29,17 @@ from model_factory.local.providers.base import Function, S
 from model_factory.local.providers.errors import Failure, UnsupportedError
 from model_factory.local.providers.gcp.provider import GcpProvider
 from model_factory.local.providers.gcp.session import Gcp
+from model_factory.local.providers.kubernetes.folder import FolderStore
+from model_factory.local.providers.kubernetes.place import ACTIVE_CLUSTER_KEYS
 from model_factory.local.providers.kubernetes.provider import RENDER, KubernetesProvider, Target
 from model_factory.local.providers.provider import Provider
 from model_factory.local.providers.values import text, texts
-from model_factory.local.wire import Properties, Secret, Value, is_unknown
+from model_factory.local.wire import Properties, Secret, Value
 
 # The discard port: nothing is ever sent, and nothing would answer.
 _NOWHERE: Final = "http://127.0.0.1:9"
 _SOME_ACCOUNT: Final = "000000000000"
 _ACCOUNT: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12}):")
-_ACTIVE_CLUSTER_KEYS: Final = ("kubeconfig", "context", "cluster")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,27 +192,12 @@ class OfflineKubernetes(Offline[Target], KubernetesProvider):
         folder = str(self._root or Path("nowhere"))
         target = super().configure(
             {
-                **{key: value for key, value in config.items() if key not in _ACTIVE_CLUSTER_KEYS},
+                **{key: value for key, value in config.items() if key not in ACTIVE_CLUSTER_KEYS},
                 RENDER: folder,
             }
         )
-        return Target(Cluster(Path(folder)), target.namespace, target.mutable_config_maps, target.mutable_secrets)
-
-    def DiffConfig(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
-        """As pulumi-kubernetes: another active cluster, or one not known yet, replaces what stands in it."""
-        response = super().DiffConfig(request, context)
-        request = _disclosed(request)
-        olds = wire.decode(request.old_inputs) or wire.decode(request.olds)
-        news = wire.decode(request.news)
-        identifier = wire.reveal(news.get("clusterIdentifier"))
-        if identifier and identifier == wire.reveal(olds.get("clusterIdentifier")):
-            return response
-        computed = [key for key in _ACTIVE_CLUSTER_KEYS if is_unknown(news.get(key))]
-        before, after = _active_cluster(olds), _active_cluster(news)
-        if computed or (before is not None and after is not None and before != after):
-            changed = computed or [key for key in _ACTIVE_CLUSTER_KEYS if key in response.diffs]
-            response.replaces.extend(key for key in changed if key not in response.replaces)
-        return response
+        store = FolderStore(Cluster(Path(folder)))
+        return Target(store, target.namespace, target.mutable_config_maps, target.mutable_secrets)
 
 
 def _identity(known: Known, aws: Aws) -> Properties:
@@ -284,18 +269,3 @@ def _disclose(old: Value, new: Value) -> Value:
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         return [_disclose(one, other) for one, other in zip(old, new, strict=True)]
     return old
-
-
-def _active_cluster(properties: Properties) -> object | None:
-    """The cluster that the kubeconfig's context, or the overrides, name; None where that cannot be told."""
-    given = wire.reveal(properties.get("kubeconfig"))
-    if not isinstance(given, str):
-        return None
-    try:
-        config: Any = json.loads(given)
-    except ValueError:
-        return given  # YAML or a path: it is the same cluster where the text is the same
-    contexts = {item.get("name"): item.get("context", {}) for item in config.get("contexts", [])}
-    clusters = {item.get("name"): item.get("cluster", {}) for item in config.get("clusters", [])}
-    context = contexts.get(wire.reveal(properties.get("context")) or config.get("current-context"), {})
-    return clusters.get(wire.reveal(properties.get("cluster")) or context.get("cluster"))

@@ -55,7 +55,7 @@ PROPERTY_KINDS: Final = {
 }
 
 
-class _PartialCreateError(Exception):
+class PartialError(Exception):
     """The object exists, but did not get ready."""
 
     def __init__(
@@ -395,12 +395,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Registry[S], Generic[
         if outputs is None:
             return error
         refusal = error.refusal if isinstance(error, ProviderError) else None
-        return _PartialCreateError(object_id, inputs, mark_all(outputs, inputs), str(error), refusal)
+        return PartialError(object_id, inputs, mark_all(outputs, inputs), str(error), refusal)
 
     def _guard(self, context: Any, run: Callable[[], R]) -> R:
         try:
             return run()
-        except _PartialCreateError as failure:
+        except PartialError as failure:
             _abort(context, grpc.StatusCode.UNKNOWN, str(failure), failure.refusal, failure.details)
         except CancelledError as error:
             _abort(context, grpc.StatusCode.CANCELLED, str(error))

@@ -1,4 +1,4 @@
-"""The places where a model could run: one candidate a site and kind of accelerator, with the legs that the model's ladder finds there."""
+"""The places where a model could run: one candidate a site and kind of machine (its accelerator, or its family), with the legs that the model's ladder finds there."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def candidates(
     need, ladder = need_of(settings, model), settings.ladder_of(model)
     judge = Judge(need)
     kinds: defaultdict[tuple[Site, str], list[Source]] = defaultdict(list)
-    for offer in (each for place in sorted(need.places) for each in market.at(*place)):
+    for offer in (each for place in sorted(need.places) for each in market.at(*place, with_gpus=need.with_gpus)):
         if judge.fits(offer):
-            kinds[Site(offer.cloud, offer.region), offer.accelerator] += sources(settings, offer)
+            kinds[Site(offer.cloud, offer.region), offer.kind] += sources(settings, offer)
     made: list[Placement] = []
     for (site, _), there in kinds.items():
         replicas = share(site)

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from model_factory.facts.accelerators import accelerators
 from model_factory.facts.clouds import CLOUDS
+from model_factory.facts.machines import Architecture
 from model_factory.facts.nodes import allocatable
 from model_factory.facts.offer import Offer
 from model_factory.graph import quantity
@@ -17,7 +18,8 @@ from model_factory.planning.settings.sections import ModelConfig, ModelSettings,
 from model_factory.planning.settings.serving import Footprint, Hardware
 
 Subject = Literal[
-    "place", "zones", "capacity", "machineTypes", "accelerators", "hardware", "gpusPerReplica", "gpuMemoryGib", "cpu", "memoryGib",
+    "place", "zones", "capacity", "machineTypes", "accelerators", "hardware", "gpusPerReplica", "gpuMemoryGib", "architecture",
+    "cpuFeatures", "cpu", "memoryGib",
 ]  # fmt: skip
 """What stands against a machine, by the model's key where that is what can be changed."""
 
@@ -32,7 +34,7 @@ class Need:
     """Allowed (cloud, region)."""
     share: Share
     gpu_memory_gib: Decimal
-    """Over all its accelerators together, as its server can use it."""
+    """Over all its accelerators together, as its server can use it; 0 for a replica without."""
     cpu: Decimal
     memory_gib: Decimal
     accelerators: frozenset[str] = frozenset()
@@ -43,10 +45,18 @@ class Need:
     """What its server asks of an accelerator."""
     footprint: Footprint = Footprint()  # noqa: RUF009 (frozen)
     """What it takes beside its server."""
+    architecture: Architecture = "x86_64"
+    cpu_features: frozenset[str] = frozenset()
+    """What the processors of a machine without accelerators must have."""
+
+    @property
+    def with_gpus(self) -> bool:
+        """Does it take accelerators? Machines with some are for it alone, and machines without for those that take none."""
+        return self.share.count > 0
 
     @property
     def gib_per_gpu(self) -> Decimal:
-        """Accelerator memory that each GPU must bring."""
+        """Accelerator memory that each GPU must bring, of a replica that has some."""
         return self.gpu_memory_gib / self.share.count
 
 
@@ -54,7 +64,7 @@ class Need:
 class Misfit:
     """One thing that stands against a machine.
 
-    `value` is what to write at the model's key so that it no longer does; None where no value of that key helps. `shortfall` is how
+    `value` is what to write at the model's key, or to strike from it, so that it no longer does; None where no value of that key helps. `shortfall` is how
     far off it is, as a share of what is asked: 0 for what is only named.
     """
 
@@ -86,6 +96,8 @@ def need_of(settings: Settings, model: ModelSettings) -> Need:
         zones=frozenset(settings.zones),
         hardware=model.hardware,
         footprint=model.footprint,
+        architecture=model.architecture,
+        cpu_features=frozenset(model.cpu_features),
     )
 
 
@@ -110,6 +122,7 @@ class Judge:
         """As `misfits`."""
         key = (
             offer.machine_type, offer.accelerator, offer.accelerator_count, offer.usable_gib_per_accelerator, offer.vcpus, offer.memory_gib,
+            offer.architecture, offer.features,
         )  # fmt: skip
         found = self._seen.get(key)
         if found is None:
@@ -142,7 +155,8 @@ def replicas_per_node(offer: Offer, need: Need) -> int:
     cores, memory = allocatable(offer)
     beside = need.footprint.beside_in(offer.cloud)
     fitting = cores // (need.cpu + beside.cpu), memory // (need.memory_gib + beside.memory_gib)
-    return int(min(all_of(offer).holds(need.share), *fitting))
+    gpus = (all_of(offer).holds(need.share),) if need.with_gpus else ()
+    return int(min(*gpus, *fitting))
 
 
 def gpus_for(offer: Offer, gib: Decimal) -> int:
@@ -156,7 +170,7 @@ def _of_place(offer: Offer, need: Need) -> Iterator[Misfit]:
 
 
 def _of_machine(offer: Offer, need: Need) -> Iterator[Misfit]:
-    """What a machine lacks wherever it is sold. Nothing is said of the size of one without a GPU."""
+    """What a machine lacks wherever it is sold. Nothing is said of the size of one of the other kind: without GPUs, or with some."""
     if need.accelerators and offer.accelerator not in need.accelerators:
         yield Misfit(
             "accelerators",
@@ -165,10 +179,11 @@ def _of_machine(offer: Offer, need: Need) -> Iterator[Misfit]:
         )
     if need.machine_types and offer.machine_type not in need.machine_types:
         yield Misfit("machineTypes", "is not among the machineTypes", offer.machine_type)
-    if not offer.accelerator_count:
-        yield Misfit("gpusPerReplica", "has no GPU", None, Decimal(1))
+    if need.with_gpus != (offer.accelerator_count > 0):
+        told = "has no GPU" if need.with_gpus else f"has {offer.accelerator_count} GPU, and the model takes none"
+        yield Misfit("gpusPerReplica", told, None, Decimal(1))
         return
-    yield from _gpus(offer, need)
+    yield from _gpus(offer, need) if need.with_gpus else _processors(offer, need)
     beside = need.footprint.beside_in(offer.cloud)
     cores, memory = (
         left - taken for left, taken in zip(allocatable(offer), (beside.cpu, beside.memory_gib), strict=True)
@@ -188,11 +203,22 @@ def _of_machine(offer: Offer, need: Need) -> Iterator[Misfit]:
 
 
 def _of_zones(offer: Offer, need: Need) -> Iterator[Misfit]:
-    if need.zones and offer.zones and offer.accelerator_count and not zones_for(offer, need):
+    of_its_kind = need.with_gpus == (offer.accelerator_count > 0)
+    if need.zones and offer.zones and of_its_kind and not zones_for(offer, need):
         chosen = ", ".join(_chosen_zones(offer, need))
         yield Misfit(
             "zones", f"is sold in {', '.join(offer.zones)} only, and the zones chosen are {chosen}", offer.zones[0]
         )
+
+
+def _processors(offer: Offer, need: Need) -> Iterator[Misfit]:
+    """What stands against the processors of a machine without GPUs."""
+    if offer.architecture != need.architecture:
+        told = f"is {offer.architecture}, and the model's image is for {need.architecture}"
+        yield Misfit("architecture", told, offer.architecture, Decimal(1))
+        return
+    for name in sorted(need.cpu_features - offer.features):
+        yield Misfit("cpuFeatures", f"has no {name}", name, Decimal(1))
 
 
 def _gpus(offer: Offer, need: Need) -> Iterator[Misfit]:

@@ -27,7 +27,7 @@ def keep_at(
     settings: Settings, model: ModelSettings, need: Need, replicas: Replicas, site: Site, pools: Sequence[LockedPool], market: Market
 ) -> Kept:  # fmt: skip
     """The model at a site where it is placed, on the pools it has there. A rung of its ladder that it has no pool for, or whose pool no
-    longer fits, is found anew among machines with the same accelerator. Prices decide nothing here."""
+    longer fits, is found anew among machines of the same kind. Prices decide nothing here."""
     if (site.cloud, site.region) not in need.places:
         return Kept(site, None, (_closed(settings, model, site),))
     ladder = settings.ladder_of(model)
@@ -43,17 +43,17 @@ def keep_at(
             causes.append(cause)
     if not held:
         return Kept(site, None, tuple(causes))
-    accelerator = next(iter(held.values())).offer.accelerator
+    kind = next(iter(held.values())).offer.kind
     judge = Judge(need)
     there = [
         each
-        for offer in market.at(site.cloud, site.region)
-        if offer.accelerator == accelerator and judge.fits(offer)
+        for offer in market.at(site.cloud, site.region, with_gpus=need.with_gpus)
+        if offer.kind == kind and judge.fits(offer)
         for each in sources(settings, offer)
     ]
     legs = legs_of(need, replicas, choose(need, replicas, ladder, there, held))
     if not legs:
-        return Kept(site, None, (f"no {accelerator} can be had there as {' or '.join(ladder)}",))
+        return Kept(site, None, (f"no {kind} can be had there as {' or '.join(ladder)}",))
     causes += _bought_otherwise([pool.capacity for pool in pools], ladder, [leg.capacity_type for leg in legs])
     return Kept(site, Placement(model, site, replicas, legs), tuple(causes))
 

@@ -250,7 +250,7 @@ def _pools(lock: _Lock) -> Iterator[Finding]:
 
 
 def _together(place: KeyPath, pools: Sequence[tuple[str, LockedPool | None]]) -> Iterator[Finding]:
-    """Pools that no model has at once: two that are bought in one way, and two kinds of accelerators."""
+    """Pools that no model has at once: two that are bought in one way, and two kinds of machines."""
     ways: dict[CapacityType, str] = {}
     kinds: dict[str, str] = {}
     for index, (name, pool) in enumerate(pools):
@@ -259,7 +259,7 @@ def _together(place: KeyPath, pools: Sequence[tuple[str, LockedPool | None]]) ->
             continue
         if (other := ways.setdefault(pool.capacity, name)) != name:
             yield (*place, index), f"{name} is {pool.capacity} as {other} is, and a model has one of each; keep one"
-        elif kinds and machine.accelerator not in kinds:
-            has = f"{name} has {machine.accelerator or 'no accelerator'}, and {', '.join(f'{v} {k}' for k, v in kinds.items())}"
+        elif kinds and machine.kind not in kinds:
+            has = f"{name} has {machine.kind}, and {', '.join(f'{v} {k}' for k, v in kinds.items())}"
             yield (*place, index), f"{has}; a model has one kind: keep one"
-        kinds.setdefault(machine.accelerator, name)
+        kinds.setdefault(machine.kind, name)

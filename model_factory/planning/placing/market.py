@@ -22,7 +22,7 @@ class Market:
     reasons: Mapping[Key, str]
     """Why a row was rejected, by cloud, region and machine type."""
     _found: Mapping[Key, Offer] = field(repr=False, compare=False)
-    _there: Mapping[tuple[str, str], Sequence[Offer]] = field(repr=False, compare=False)
+    _there: Mapping[tuple[str, str, bool], Sequence[Offer]] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, offers: Iterable[Offer], rejected: Iterable[Rejected] = ()) -> Market:
@@ -30,10 +30,9 @@ class Market:
         rejected = list(rejected)
         good = sorted(offers, key=_key)
         bad = sorted((each.offer for each in rejected), key=_key)
-        there: defaultdict[tuple[str, str], list[Offer]] = defaultdict(list)
+        there: defaultdict[tuple[str, str, bool], list[Offer]] = defaultdict(list)
         for each in good:
-            if each.accelerator_count:
-                there[each.cloud, each.region].append(each)
+            there[each.cloud, each.region, each.accelerator_count > 0].append(each)
         return cls(
             tuple(good),
             tuple(bad),
@@ -42,9 +41,9 @@ class Market:
             dict(there),
         )
 
-    def at(self, cloud: str, region: str) -> Sequence[Offer]:
-        """The offers with accelerators in a region, by machine type."""
-        return self._there.get((cloud, region), ())
+    def at(self, cloud: str, region: str, *, with_gpus: bool) -> Sequence[Offer]:
+        """The offers with accelerators in a region, or those without, by machine type."""
+        return self._there.get((cloud, region, with_gpus), ())
 
     def find(self, cloud: str, region: str, machine_type: str) -> Offer | None:
         """A machine in a region, whatever its price is worth."""

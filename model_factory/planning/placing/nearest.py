@@ -52,7 +52,7 @@ class Nearest:
 def nearest(
     settings: Settings, model: ModelSettings, need: Need, market: Market, *, at: Collection[Site] = ()
 ) -> Nearest | None:
-    """The offer that misses `need` by least: one whose accelerator the server can use, of the pinned kind before others, where the
+    """The offer that misses `need` by least: one of machines with GPUs or without, as the model has, whose accelerator the server can use, of the pinned kind before others, where the
     model may run before other regions, that holds all of what is asked (on more GPUs, or bought otherwise) before one that takes less of
     it, with the fewest keys to change, and by the smallest part of what is asked. `at` names the only sites looked
     at; empty for all where the model's labels let it be."""
@@ -82,9 +82,13 @@ def nearest(
 
     def asked(offer: Offer) -> bool:
         outside = residence is not None and offer.region not in residence
-        return bool(offer.accelerator_count) and not outside and (not at or Site(offer.cloud, offer.region) in at)
+        return (
+            need.with_gpus == (offer.accelerator_count > 0)
+            and not outside
+            and (not at or Site(offer.cloud, offer.region) in at)
+        )
 
-    inside = [offer for place in sorted(need.places) for offer in market.at(*place)]
+    inside = [offer for place in sorted(need.places) for offer in market.at(*place, with_gpus=need.with_gpus)]
     found = [look(offer) for offer in inside if asked(offer)]
     if not any(key[:3] == _NOT_FAR for key, _ in found):
         found = [look(offer) for offer in market.offers if asked(offer)]
@@ -95,7 +99,7 @@ def _takes_from_need(model: ModelSettings, misfit: Misfit) -> bool:
     """Would what is told against it have the model ask for less?"""
     if misfit.subject == "gpusPerReplica":
         return isinstance(misfit.value, int) and misfit.value < model.gpus_per_replica
-    return misfit.subject in {"gpuMemoryGib", "cpu", "memoryGib"}
+    return misfit.subject in {"gpuMemoryGib", "architecture", "cpuFeatures", "cpu", "memoryGib"}
 
 
 def _unsold(settings: Settings, offer: Offer, ladder: Collection[CapacityType]) -> Iterator[Misfit]:
@@ -127,10 +131,18 @@ def _remedies(settings: Settings, model: ModelSettings, offer: Offer, against: C
                 yield Remedy((MODELS, model.name, "capacity"), ladder, told)
             case "hardware":
                 pass
+            case "architecture":
+                yield Remedy((MODELS, model.name, each.subject), each.value, f"write architecture: {each.value}")
+            case "cpuFeatures":
+                pass  # All that are lacking are one key, below.
             case "gpusPerReplica" | "gpuMemoryGib" | "cpu" | "memoryGib":
                 value = float(each.value) if isinstance(each.value, Decimal) else each.value
                 told = f"{each.value:f}" if isinstance(each.value, Decimal) else each.value
                 yield Remedy((MODELS, model.name, each.subject), value, f"write {each.subject}: {told}")
+    if lacking := [each.value for each in against if each.subject == "cpuFeatures"]:
+        left = [name for name in model.cpu_features if name not in lacking]
+        told = f"remove {', '.join(map(str, lacking))} from cpuFeatures"
+        yield Remedy((MODELS, model.name, "cpuFeatures"), left, told)
 
 
 def _to_place(settings: Settings, model: ModelSettings, offer: Offer) -> Iterator[Remedy]:

@@ -80,7 +80,7 @@ def unsold(settings: Settings, placements: Iterable[Placement]) -> Iterator[Prob
                 where = (
                     f"no machine that fits is listed in {section.key()}.reservations for {each.region}"
                     if capacity == "reserved"
-                    else f"no table has a {capacity} price of an {each.first.offer.accelerator} machine that fits in {each.region}"
+                    else f"no table has a {capacity} price of {each.first.offer.kind} machines that fit in {each.region}"
                 )
                 message = f"{where}; it runs there as {' and '.join(ways)}"
                 yield settings.where.problem((MODELS, each.model.name, "capacity"), message)

@@ -85,7 +85,8 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One model at one site. Its legs, in order of rank, have one kind of accelerator, so that a replica is as fast on each.
+    """One model at one site. Its legs, in order of rank, have one kind of accelerator, or one family of machines without, so that a replica is as
+    fast on each.
 
     Costs are those of the nodes for this model alone, whole, as the cloud bills them; `model_factory.cost` adds up over shared nodes.
     """
@@ -137,7 +138,8 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """GPU nodes of one kind in one cluster, shared by the models placed on them; empty until a model asks.
+    """Nodes of one kind in one cluster, shared by the models placed on them; empty until a model asks. `accelerator` is empty where they
+    have none.
 
     `max_nodes` holds all that its legs may have to hold, and what each has more while it rolls.
     """

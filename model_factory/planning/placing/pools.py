@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from model_factory.facts.clouds import Cloud
-from model_factory.facts.nodes import disk_for
+from model_factory.facts.nodes import LEAST_CPU_DISK_GIB, LEAST_DISK_GIB, disk_for
 from model_factory.facts.offer import CapacityType
 from model_factory.graph.names import fit
 from model_factory.planning.placing.lock import Lock, LockedPool, lock_file, locked
@@ -27,14 +27,14 @@ class _Kind:
     """What models ask of a pool. Pools of one kind differ in their machines only."""
 
     site: Site
-    accelerator: str
-    count: int
+    hardware: str
+    """`l4x1`; `cpu` for machines without GPUs, `cpu-arm64` for those of that architecture."""
     capacity_type: CapacityType
 
     @property
     def name(self) -> str:
         """`l4x1-spot`."""
-        return f"{self.accelerator}x{self.count}-{self.capacity_type}"
+        return f"{self.hardware}-{self.capacity_type}"
 
     def name_with(self, machine: _Machine) -> str:
         """`l4x1-spot-g6-2xlarge`: as long as a label may be, and no other machine's."""
@@ -59,7 +59,7 @@ class _Machine:
 def with_pools(placements: Iterable[Placement], lock: Lock) -> list[Placement]:
     """The placements with the names of their pools.
 
-    `l4x1-spot` is named after what models ask for, so that another machine type with the same GPUs keeps the name: a pool that the lock
+    `l4x1-spot` is named after what models ask for, so that another machine type with the same GPUs, or with none, keeps the name: a pool that the lock
     names so keeps it, and a further machine of its kind adds its own type. Where several are new, the smallest has the plain name. A pool
     that the lock calls otherwise, as by hand, is renamed: `renamed` tells it.
     """
@@ -114,11 +114,12 @@ def pools_of(settings: Settings, placements: Sequence[Placement]) -> tuple[tuple
     return tuple(pools), short
 
 
-def _disk_gib(cloud: Cloud, there: Iterable[tuple[Placement, Leg]]) -> int:
+def _disk_gib(cloud: Cloud, there: Sequence[tuple[Placement, Leg]]) -> int:
     """The disk of a node that is full with the replicas of any one of its models: those of several leave each other less room."""
     prints = [(each.model.footprint, leg.replicas_per_node) for each, leg in there]
     written = max(replicas * print_.disk_gib(cloud) for print_, replicas in prints)
-    return disk_for(cloud, Decimal(written + sum(print_.fetched_gib for print_, _ in prints)))
+    least = LEAST_DISK_GIB if there[0][1].share.count else LEAST_CPU_DISK_GIB
+    return disk_for(cloud, Decimal(written + sum(print_.fetched_gib for print_, _ in prints)), least)
 
 
 def with_room(placements: Sequence[Placement]) -> list[Placement]:
@@ -180,7 +181,10 @@ def _names(kind: _Kind, there: Iterable[_Machine], kept: Mapping[str, LockedPool
 
 
 def _kind(site: Site, leg: Leg) -> _Kind:
-    return _Kind(site, leg.offer.accelerator, leg.offer.accelerator_count, leg.capacity_type)
+    offer = leg.offer
+    without = "cpu" if offer.architecture == "x86_64" else f"cpu-{offer.architecture}"
+    hardware = f"{offer.accelerator}x{offer.accelerator_count}" if offer.accelerator_count else without
+    return _Kind(site, hardware, leg.capacity_type)
 
 
 def _machine(leg: Leg) -> _Machine:

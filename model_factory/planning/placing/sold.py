@@ -20,16 +20,22 @@ def unknown_hardware(settings: Settings, market: Market) -> Iterator[tuple[str, 
     """The models that name an accelerator or a machine type that no offer has, each with a problem a name."""
     every = (*market.offers, *market.rejected)
     accelerators = sorted({offer.accelerator for offer in every if offer.accelerator})
-    machine_types = sorted({offer.machine_type for offer in every if offer.accelerator})
-    without = {offer.machine_type for offer in every} - set(machine_types)
+    machine_types = {
+        with_gpus: sorted({offer.machine_type for offer in every if (offer.accelerator_count > 0) == with_gpus})
+        for with_gpus in (True, False)
+    }
     for model in settings.models:
+        with_gpus = model.gpus_per_replica > 0
         for key, given, sold in (
             ("accelerators", model.accelerators, accelerators),
-            ("machineTypes", model.machine_types, machine_types),
+            ("machineTypes", model.machine_types, machine_types[with_gpus]),
         ):
             for index, name in enumerate(given):
                 if name not in sold:
-                    what = "has no GPU, and a model takes one" if name in without else "is not in the price tables"
+                    other = (
+                        "has no GPU, and the model takes some" if with_gpus else "has GPUs, and the model takes none"
+                    )
+                    what = other if name in machine_types[not with_gpus] else "is not in the price tables"
                     message = f"{name!r} {what}; {instead(name, sold)}"
                     yield model.name, settings.where.problem((MODELS, model.name, key, index), message)
 
@@ -46,16 +52,14 @@ def gpu_system_machines(settings: Settings, market: Market) -> Iterator[Problem]
 
 
 def unknown_reservations(settings: Settings, market: Market) -> Iterator[Problem]:
-    """Reservations of machines that no table has in their region, and of those without GPUs."""
+    """Reservations of machines that no table has in their region."""
     for section in settings.sections.values():
         for index, each in enumerate(section.reservations):
             region = CLOUDS[section.CLOUD].region_of(each.zone)
             if region not in section.regions or not section.MACHINE_TYPE.match(each.machine_type):
                 continue  # Refused already.
-            offer = market.find(section.CLOUD, region, each.machine_type)
-            if offer is None or not offer.accelerator_count:
-                what = "has no GPU" if offer else f"is not in the tables for {region}"
-                message = f"{each.machine_type} {what}, so no model can be placed on it; remove it or correct it"
+            if market.find(section.CLOUD, region, each.machine_type) is None:
+                message = f"{each.machine_type} is not in the tables for {region}, so no model can be placed on it; remove it or correct it"
                 yield settings.where.problem((section.key(), "reservations", index, "machineType"), message)
 
 
@@ -66,7 +70,7 @@ def fits_nowhere(
     found = nearest(settings, model, need, market, at=at)
     keys = [each.key for each in found.remedies if each.key[:2] == (MODELS, model.name)] if found else []
     narrower = (("machineTypes", model.machine_types), ("accelerators", model.accelerators))
-    key = next((key for key, given in narrower if given), "gpuMemoryGib")
+    key = next((key for key, given in narrower if given), "gpuMemoryGib" if need.with_gpus else "memoryGib")
     place = keys[0] if keys else (MODELS, model.name, key)
     regions = sorted({site.region for site in at} or {region for _, region in need.places})
     named = ", ".join(regions) if len(regions) <= _REGIONS_NAMED else f"any of its {len(regions)} regions"
@@ -82,9 +86,12 @@ def fits_nowhere(
 def describe(model: ModelConfig) -> str:
     """What a model asks of a machine, in a few words."""
     pinned = ", ".join(model.machine_types or model.accelerators)
+    gpus = f"{model.gpus_per_replica} GPU with {model.gpu_memory_gib:f} GiB in all, " if model.gpus_per_replica else ""
+    special = [*model.cpu_features, *(() if model.architecture == "x86_64" else (model.architecture,))]
+    with_ = f" with {' and '.join(special)}" if special else ""
     return (
-        f"{model.gpus_per_replica} GPU with {model.gpu_memory_gib:f} GiB in all, {model.cpu} CPU, "
-        f"{model.memory_gib:f} GiB of memory{f' on {pinned}' if pinned else ''}"
+        f"{gpus}{model.cpu} CPU{with_}, {model.memory_gib:f} GiB of memory{'' if gpus else ', no GPU'}"
+        f"{f' on {pinned}' if pinned else ''}"
     )
 
 
@@ -101,7 +108,7 @@ def _thrown_out(settings: Settings, model: ModelSettings, need: Need, market: Ma
 def _pinned(need: Need, market: Market) -> Iterator[str]:
     """What its server lacks of every machine that is named."""
     named = need.machine_types or need.accelerators
-    if named:
+    if named and need.with_gpus:
         there = [offer for offer in market.offers if {offer.machine_type, offer.accelerator} & named]
         reasons = {lacking(offer, need.hardware) for offer in there if offer.accelerator_count}
         if len(reasons) == 1 and (reason := reasons.pop()):

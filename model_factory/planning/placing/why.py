@@ -56,7 +56,7 @@ class Why:
 
 
 def why(settings: Settings, model: ModelSettings, plan: Plan, market: Market) -> Why:
-    """Weighs every machine with accelerators for a model that `plan` places."""
+    """Weighs every machine with accelerators, or every one without, for a model that `plan` places."""
     chosen, sites = plan.of_model(model.name), Sites.of(model)
     could = [
         each
@@ -94,13 +94,14 @@ def _held(placement: Placement, replicas: int) -> Held:
 def _against(
     settings: Settings, model: ModelSettings, sites: Sites, taken: set[tuple[Site, str]], market: Market
 ) -> tuple[Against, ...]:
-    judge, ladder = Judge(need_of(settings, model)), settings.ladder_of(model)
+    need = need_of(settings, model)
+    judge, ladder = Judge(need), settings.ladder_of(model)
     found: defaultdict[tuple[str, tuple[str, ...]], list[Site]] = defaultdict(list)
     order: dict[tuple[str, tuple[str, ...]], tuple[int, Decimal, Decimal]] = {}
     machines: dict[str, Offer] = {}
     for offer in (*market.offers, *market.rejected):
         site = Site(offer.cloud, offer.region)
-        if not offer.accelerator_count or (site, offer.machine_type) in taken:
+        if need.with_gpus != (offer.accelerator_count > 0) or (site, offer.machine_type) in taken:
             continue
         wrong = judge.against(offer)
         reasons = _reasons(wrong)
@@ -112,7 +113,8 @@ def _against(
             elif not can_be_had(settings, offer, ladder):
                 reasons = (f"fits, and cannot be had as {' or '.join(ladder)}",)
             else:
-                reasons = ("fits, and a machine with the same accelerator is cheaper there",)
+                same = "with the same accelerator" if need.with_gpus else "of its family"
+                reasons = (f"fits, and a machine {same} is cheaper there",)
         key = (offer.machine_type, reasons)
         machines[offer.machine_type] = offer
         found[key].append(site)

@@ -28,6 +28,8 @@ def check_arguments(args: Sequence[str], gpus: int, runtime: RuntimeRules) -> It
                 index,
                 f"{show(argument)} belongs to no flag, and {runtime.title} takes none without; write --flag=value, or remove it",
             )
+        elif joined and words.startswith("-") and not runtime.joined_values:
+            yield index, f"{runtime.title} takes no value behind a =; write {flag} and {show(value)} as two arguments"
         after_value = bool(joined) if words.startswith("-") else after_value
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from model_factory.facts.clouds import Cloud
+from model_factory.facts.machines import features
 from model_factory.planning.settings.arguments import check_arguments
 from model_factory.planning.settings.cloud import twice
 from model_factory.planning.settings.clouds import Sections
@@ -21,7 +22,7 @@ from model_factory.planning.settings.yamlfile import KeyPath
 
 _DECIDE_THE_PLACE: Final = (
     "runtime", "args", "gpu_memory_gib", "gpus_per_replica", "cpu", "memory_gib", "replicas", "clouds", "regions", "sites", "spread",
-    "spot", "capacity", "accelerators", "machine_types", "labels",
+    "spot", "capacity", "accelerators", "machine_types", "architecture", "cpu_features", "labels",
 )  # fmt: skip
 
 
@@ -41,7 +42,11 @@ def check_model(
     """Whether all that decides where the model at `place` runs is as the user meant it; and what is wrong with the model."""
     value, clouds = model.value, tuple(sections)
     found: list[Finding] = list(check_replicas(place, model))
-    for key, names in (("accelerators", value.accelerators), ("machineTypes", value.machine_types)):
+    for key, names in (
+        ("accelerators", value.accelerators),
+        ("machineTypes", value.machine_types),
+        ("cpuFeatures", value.cpu_features),
+    ):
         found += twice((*place, key), names)
     regions_right = all(each.right("regions") and each.value.regions_known() for each in sections.values())
     strange = [
@@ -51,6 +56,7 @@ def check_model(
     if regions_right and not strange and model.right("clouds", "regions"):
         strange += check_places(place, model, sections, rules)
     strange += check_capacity(place, model, rules)
+    strange += _processors(place, model, serving)
     found += [*strange, *twice((*place, "clouds"), value.clouds), *twice((*place, "regions"), value.regions)]
     if model.right("runtime"):
         found += _runtime(place, model, serving)
@@ -90,6 +96,43 @@ def _regions(place: KeyPath, model: Checked[ModelConfig], sections: Sections) ->
                 else "in no cloud of this model"
             )
             yield (*place, index), f"{region!r} is {where}"
+
+
+def _processors(place: KeyPath, model: Checked[ModelConfig], serving: Serving) -> Iterator[Finding]:
+    """What a model with GPUs must say and one without must not, and the other way round."""
+    value = model.value
+    if not model.right("gpus_per_replica"):
+        return
+    if value.gpus_per_replica:
+        if model.right("gpu_memory_gib") and not value.gpu_memory_gib:
+            message = "is missing; add it: accelerator memory that one replica needs, over all its GPUs together"
+            yield (*place, "gpuMemoryGib"), f"{message}; or write gpusPerReplica: 0 for a model that runs without GPUs"
+        given = {"architecture": value.architecture != "x86_64", "cpuFeatures": bool(value.cpu_features)}
+        for key in (key for key, is_given in given.items() if is_given):
+            yield (
+                (*place, key),
+                "is for models without GPUs, and this one takes some; remove it, or write gpusPerReplica: 0",
+            )
+        return
+    runtime = serving.runtimes.get(value.runtime) if model.right("runtime") else None
+    if runtime is not None and not runtime.runs_without_gpus:
+        # Whatever else is said of GPUs is right then.
+        able = ", ".join(sorted(name for name, each in serving.runtimes.items() if each.runs_without_gpus))
+        message = f"is 0, and {runtime.title} runs on GPUs alone; write 1 or more, or take a runtime that runs without: {able}"
+        yield (*place, "gpusPerReplica"), message
+        return
+    for key, is_given in (("gpuMemoryGib", value.gpu_memory_gib), ("accelerators", value.accelerators)):
+        if is_given:
+            yield (*place, key), "is for models with GPUs, and gpusPerReplica is 0; remove it, or ask for GPUs"
+    if not model.right("cpu_features", "architecture"):
+        return
+    known = features()
+    for index, name in enumerate(value.cpu_features):
+        if name not in known:
+            yield (*place, "cpuFeatures", index), not_among(name, list(known))
+        elif (has := known[name]) != value.architecture:
+            told = f"{name} is of {has}, and the model's image is for {value.architecture}"
+            yield (*place, "cpuFeatures", index), f"{told}; write architecture: {has} if it is for that, or remove it"
 
 
 def _runtime(place: KeyPath, model: Checked[ModelConfig], serving: Serving) -> Iterator[Finding]:

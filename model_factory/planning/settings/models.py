@@ -18,7 +18,6 @@ _STAND_IN_MODEL: Final = {
     "runtime": "vllm",
     "image": f"stand-in@sha256:{'0' * 64}",
     "weights": {"uri": "bucket://stand-in"},
-    "gpuMemoryGib": 1,
     "requestsPerSecond": 1,
     "replicas": {"min": 1, "max": 1},
 }
@@ -61,13 +60,15 @@ def read_models(
 def complete(name: str, model: ModelConfig, sections: Sections, serving: Serving) -> ModelSettings:
     """The model with what its keys leave to others filled in."""
     runtime, route = serving.runtimes.get(model.runtime), serving.routes.get(model.weights.scheme)
+    footprint = route.footprint(model.weights_gib) if route is not None else Footprint()
+    with_gpus = model.gpus_per_replica > 0
     filled = {
         "name": name,
         "clouds": clouds_of(model, sections),
         "sites": dict(sorted(model.sites.items())),
         "labels": dict(sorted(model.labels.items())),
-        "hardware": runtime.hardware(model.args) if runtime is not None else Hardware(),
-        "footprint": route.footprint(model.weights_gib) if route is not None else Footprint(),
+        "hardware": runtime.hardware(model.args) if runtime is not None and with_gpus else Hardware(),
+        "footprint": footprint if with_gpus else footprint.without_gpus,
     }
     return ModelSettings.model_construct(None, **{**dict(model), **filled})
 

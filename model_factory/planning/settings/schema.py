@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from model_factory.facts.clouds import CLOUDS
+from model_factory.facts.machines import features
 from model_factory.planning.settings.clouds import SECTIONS
 from model_factory.planning.settings.fields import DNS_LABEL, MODEL_NAME_MAX, LabelKey, LabelValue
 from model_factory.planning.settings.load import PROJECT
@@ -38,6 +39,9 @@ def json_schema(serving: Serving) -> dict[str, Any]:
     _name_regions(definitions)
     definitions["ModelConfig"]["properties"]["runtime"]["enum"] = sorted(serving.runtimes)
     definitions["ModelConfig"]["anyOf"] = [{"required": ["replicas"]}, {"required": ["sites"]}]
+    definitions["ModelConfig"] |= _with_gpus_or_without(serving)
+    del definitions["ModelConfig"]["properties"]["gpuMemoryGib"]["default"]
+    definitions["ModelConfig"]["properties"]["cpuFeatures"]["items"] = {"type": "string", "enum": list(features())}
     definitions["ModelConfig"]["properties"]["sites"]["propertyNames"] = {"pattern": rf"^({'|'.join(SECTIONS)})/\S+$"}
     definitions["Weights"]["properties"]["uri"] |= {
         "description": f"Their place: {serving.forms}.",
@@ -111,6 +115,20 @@ def _providers() -> dict[str, Any]:
         for namespace in NAMESPACES
         for key in sorted(keys_of(namespace))
         if not key.endswith("CustomEndpoint") or key in CLOUDS["gcp"].endpoint_keys
+    }
+
+
+def _with_gpus_or_without(serving: Serving) -> dict[str, Any]:
+    """What goes with gpusPerReplica: 0, and what with GPUs."""
+    without = {"properties": {"gpusPerReplica": {"const": 0}}, "required": ["gpusPerReplica"]}
+    able = sorted(name for name, each in serving.runtimes.items() if each.runs_without_gpus)
+    return {
+        "if": without,
+        "then": {"properties": {"gpuMemoryGib": False, "accelerators": False, "runtime": {"enum": able}}},
+        "else": {
+            "required": ["gpuMemoryGib"],
+            "properties": {"architecture": {"const": "x86_64"}, "cpuFeatures": False},
+        },
     }
 
 

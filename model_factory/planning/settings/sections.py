@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import Field
 
 from model_factory.facts.clouds import Cloud
+from model_factory.facts.machines import Architecture
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.settings.aws import AwsSettings
 from model_factory.planning.settings.cloud import CloudSettings, Reservation, Value
@@ -81,7 +82,7 @@ class Weights(Value, frozen=True):
     revision: Revision | None = None
     """A version that never changes: a commit for `hf://` (required there), an object version or folder in a bucket."""
     size_gib: Annotated[Decimal, Between("0.01", "4000")] | None = None
-    """Their size: disks of nodes hold them where they are fetched, and what mounts them is sized by it. Left out: gpuMemoryGib."""
+    """Their size: disks of nodes hold them where they are fetched, and what mounts them is sized by it. Left out: gpuMemoryGib, without GPUs memoryGib."""
 
     @property
     def scheme(self) -> str:
@@ -103,10 +104,10 @@ class ModelConfig(Value, frozen=True):
     """The server's container image, pinned: `name@sha256:…`, with or without a tag before the @."""
     weights: Weights
     """The weights it loads."""
-    gpu_memory_gib: Annotated[Decimal, Between("0.01", "20000")]
-    """Accelerator memory that one replica needs, over all its GPUs together."""
-    gpus_per_replica: Annotated[int, Within(1, 16), WHOLE_GPUS] = 1
-    """GPUs of one replica, all in one machine."""
+    gpu_memory_gib: Annotated[Decimal, Between("0.01", "20000")] = Decimal(0)
+    """Accelerator memory that one replica needs, over all its GPUs together. Every model with GPUs says it, and none without."""
+    gpus_per_replica: Annotated[int, Within(0, 16), WHOLE_GPUS] = 1
+    """GPUs of one replica, all in one machine. 0: it runs on machines without, and cpu and memoryGib decide which."""
     cpu: Cpu = "2"
     """CPU that one replica asks for, as Kubernetes writes it: 4, "500m"."""
     memory_gib: Annotated[Decimal, Between("0.01", "100000")] = Decimal(8)
@@ -133,6 +134,10 @@ class ModelConfig(Value, frozen=True):
     """Accelerators it may run on, as l4 or a100-80gb. Left out: any with enough memory."""
     machine_types: Annotated[tuple[Text, ...], MANY] = ()
     """Machine types it may run on. Left out: any that fits."""
+    architecture: Architecture = "x86_64"
+    """The processors that its image is built for; other than x86_64 only without GPUs."""
+    cpu_features: Annotated[tuple[Text, ...], MANY] = ()
+    """What the processors must have, as amx; only without GPUs. Left out: nothing."""
     args: Annotated[tuple[Argument, ...], MANY] = ()
     """Arguments added to the server's command line."""
     labels: Annotated[Mapping[LabelKey, LabelValue], LABELS] = {}
@@ -140,8 +145,8 @@ class ModelConfig(Value, frozen=True):
 
     @property
     def weights_gib(self) -> Decimal:
-        """The size of its weights; where that is not said, the accelerator memory, which has to hold them."""
-        return self.weights.size_gib or self.gpu_memory_gib
+        """The size of its weights; where that is not said, the memory which has to hold them, that of the accelerators if it has some."""
+        return self.weights.size_gib or self.gpu_memory_gib or self.memory_gib
 
     @property
     def ladder(self) -> tuple[CapacityType, ...]:

@@ -6,7 +6,7 @@ The values are registries of `components`, which stands above planning: whoever 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -47,6 +47,11 @@ class Footprint:
     beside: Mapping[Cloud, Beside] = field(default_factory=dict[Cloud, Beside])
     """By cloud, since each mounts in its own way; nothing where nothing runs there."""
 
+    @property
+    def without_gpus(self) -> Footprint:
+        """The same of a server that compiles no kernels."""
+        return replace(self, scratch_gib=self.scratch_gib - _KERNELS_GIB)
+
     def beside_in(self, cloud: Cloud) -> Beside:
         """What runs beside the server in a cloud."""
         return self.beside.get(cloud, _NOTHING)
@@ -56,6 +61,8 @@ class Footprint:
         return self.scratch_gib + self.beside_in(cloud).scratch_gib
 
 
+_KERNELS_GIB: Final = 16
+"""Of what a server writes: kernels compiled for GPUs, and their caches."""
 _NOTHING: Final = Beside(Decimal(0), Decimal(0), 0)
 
 
@@ -65,6 +72,11 @@ class RuntimeRules(Protocol):
     @property
     def title(self) -> str:
         """Its name in prose."""
+        ...
+
+    @property
+    def runs_without_gpus(self) -> bool:
+        """Do its images run on a machine that has no GPU?"""
         ...
 
     @property
@@ -80,6 +92,11 @@ class RuntimeRules(Protocol):
     @property
     def refused_flags(self) -> Mapping[str, str]:
         """Flags that would undo what the stack relies on → what each does, said behind its name."""
+        ...
+
+    @property
+    def joined_values(self) -> bool:
+        """Does it take --flag=value for a flag and its value?"""
         ...
 
     @property

@@ -8,7 +8,7 @@ import pytest
 
 from components.aws.eks import EksCluster, EksClusterArgs, eks_kubeconfig, key_statements
 from components.aws.node_pool import EksNodePool, EksNodePoolArgs, ami_type
-from components.kubernetes.nodes import gpu_pool_shape, system_pool_shape
+from components.kubernetes.nodes import model_pool_shape, system_pool_shape
 from model_factory.planning.placing.plan import Pool
 from model_factory.planning.settings.aws import AwsSettings
 
@@ -40,7 +40,7 @@ def pool(run: Any) -> Any:
                 "kubernetes_version": "1.35",
                 "node_role_arn": "arn:role",
                 "subnet_ids": ["subnet-1"],
-                "shape": gpu_pool_shape(POOL, 2),
+                "shape": model_pool_shape(POOL, 2),
                 "running": lambda _: None,
                 "tags": {"team": "a"},
                 "machine_tags": {"stack": "dev"},
@@ -150,7 +150,7 @@ class TestNodes:
             "kubernetes_version": "1.35",
             "node_role_arn": "arn:role",
             "subnet_ids": ["subnet-1"],
-            "shape": gpu_pool_shape(POOL, 0),
+            "shape": model_pool_shape(POOL, 0),
             "running": None,
             "tags": {},
             "machine_tags": {},
@@ -164,7 +164,7 @@ class TestNodes:
     )
     def test_the_image_is_for_the_processors_of_the_machine(self, machine_type: str, image: str) -> None:
         assert ami_type(system_pool_shape(machine_type, 2)) == image
-        assert ami_type(gpu_pool_shape(replace(POOL, machine_type=machine_type), 0)) == f"{image}_NVIDIA"
+        assert ami_type(model_pool_shape(replace(POOL, machine_type=machine_type), 0)) == f"{image}_NVIDIA"
 
     def test_gpu_pool_repels_cpu_pods(self, pool: Any) -> None:
         inputs = pool.one(":NodeGroup").inputs

@@ -7,11 +7,11 @@ import pytest
 
 from components.aws.eks import EksCluster
 from components.aws.group_size import GroupSize, scaling
-from components.kubernetes.nodes import gpu_pool_shape
+from components.kubernetes.nodes import model_pool_shape
 from model_factory.planning.settings.aws import AwsSettings
 from tests.components.aws.test_eks import ARGS, POOL
 
-SHAPE = gpu_pool_shape(POOL, 2)
+SHAPE = model_pool_shape(POOL, 2)
 PRESENT = GroupSize(least=SHAPE.min_nodes, most=SHAPE.max_nodes, desired=3, machine_type=SHAPE.machine_type)
 IGNORED = ["scalingConfig.desiredSize"]
 

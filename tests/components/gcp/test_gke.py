@@ -7,7 +7,7 @@ import pytest
 
 from components.gcp.gke import GkeCluster, GkeClusterArgs, gke_kubeconfig
 from components.gcp.node_pool import GkeNodePool
-from components.kubernetes.nodes import gpu_pool_shape
+from components.kubernetes.nodes import model_pool_shape
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.placing.plan import Pool
 from model_factory.planning.settings.gcp import GcpSettings
@@ -60,7 +60,7 @@ def node_pool(
                 "zones": zones,
                 "cluster_name": "cluster",
                 "service_account": "nodes@project-1",
-                "shape": gpu_pool_shape(pool, initial),
+                "shape": model_pool_shape(pool, initial),
                 "labels": {},
             },
         )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from components.kubernetes.nodes import (
     GPU_TAINT,
     POOL_LABEL,
-    gpu_pool_shape,
+    model_pool_shape,
     pool_labels,
     pools_by_rank,
     system_pool_shape,
@@ -22,14 +22,14 @@ def pool(least: int, most: int) -> Pool:
 
 class TestGpuPools:
     def test_repel_pods_without_the_toleration(self) -> None:
-        assert gpu_pool_shape(pool(0, 4), 0).taints == (GPU_TAINT,)
+        assert model_pool_shape(pool(0, 4), 0).taints == (GPU_TAINT,)
 
     def test_carry_the_label_that_models_select(self) -> None:
-        assert gpu_pool_shape(pool(0, 4), 0).labels[POOL_LABEL] == "l4x1-spot"
+        assert model_pool_shape(pool(0, 4), 0).labels[POOL_LABEL] == "l4x1-spot"
 
     @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 200))
     def test_start_within_their_bounds(self, least: int, more: int, initial: int) -> None:
-        shape = gpu_pool_shape(pool(least, least + more), initial)
+        shape = model_pool_shape(pool(least, least + more), initial)
         assert shape.min_nodes <= shape.initial_nodes <= shape.max_nodes
 
 

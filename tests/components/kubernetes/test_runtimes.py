@@ -77,6 +77,10 @@ UNDONE = {
         "--platform_config_file=/x",
         "--model_config_file=/x",
     ),
+    "llama-cpp": (
+        *("--model=/x", "-m", "-hf", "--models-dir", "--alias", "--port", "--api-key", "--ssl-key-file"),
+        "--ctx-size=2048",
+    ),
     "torchserve": ("--stop", "--ts-config=/x", "--models=all", "--model-store=/x"),
 }
 TAKEN = {
@@ -95,6 +99,7 @@ TAKEN = {
     "triton": ("--log-verbose=1", "--model-load-thread-count=2"),
     "tensorflow-serving": ("--tensorflow_session_parallelism=2",),
     "torchserve": ("--log-config=/x",),
+    "llama-cpp": ("--ctx-size", "2048", "-ngl", "0", "--no-mmap"),
 }
 
 

@@ -40,6 +40,10 @@ class TestAutoscaler:
         second: Any = autoscaler_metrics(model(runtime), RUNTIMES[runtime])[1]
         assert second["type"] == kind
 
+    def test_of_a_server_that_counts_no_requests_goes_by_its_queue(self) -> None:
+        queue: Any = autoscaler_metrics(model("llama-cpp"), RUNTIMES["llama-cpp"])[0]
+        assert queue["pods"]["metric"]["name"] == "llamacpp_requests_deferred"
+
     def test_goes_down_slower_than_up(self) -> None:
         behaviour: Any = autoscaler_spec(placed(model()), RUNTIMES["vllm"], "d")["behavior"]
         assert (

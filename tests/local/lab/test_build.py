@@ -108,13 +108,15 @@ class FakeGo:
     """A `go` that says what a test has it say."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
+        self.folder, self.version = folder, "go1.30.1"
         folder.mkdir()
         monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
     def does(self, script: str) -> None:
         program = self.folder / "go"
-        program.write_text(f"#!/bin/sh\n[ $1 = version ] && echo go version go1.30.1 linux/amd64 && exit\n{script}\n")
+        program.write_text(
+            f"#!/bin/sh\n[ $1 = version ] && echo go version {self.version} linux/amd64 && exit\n{script}\n"
+        )
         program.chmod(0o755)
 
 
@@ -163,11 +165,22 @@ class TestRequirements:
         with pytest.raises(BuildError, match=r"`go` is not on PATH; install Go 1\.20 or newer .*local\.kubernetes"):
             build([SMALL], quiet)
 
-    def test_a_go_that_is_too_old_is_named(self, go: FakeGo, small_module: Path) -> None:
+    def test_a_go_that_is_too_old_is_named(self, go: FakeGo) -> None:
+        go.version = "go1.19.8"
         go.does("exit 1")
-        (small_module / "go.mod").write_text("module example.com/small\n\ngo 1.31.0\n")
-        with pytest.raises(BuildError, match=r"is Go 1\.30, too old for the lab's programs; install Go 1\.31"):
+        with pytest.raises(BuildError, match=r"is Go 1\.19, too old for the lab's programs; install Go 1\.20"):
             build([SMALL], quiet)
+
+    @pytest.mark.parametrize(("version", "taken"), [("go1.26.1", "local"), ("go1.25.9", "go1.26.8")])
+    def test_a_go_that_can_fetch_the_one_that_is_needed_does(
+        self, go: FakeGo, small_module: Path, tmp_path: Path, version: str, taken: str
+    ) -> None:
+        (small_module / "go.mod").write_text("module example.com/small\n\ngo 1.26.0\n")
+        go.version = version
+        go.does(f"echo $GOTOOLCHAIN > {tmp_path}/seen; exit 1")
+        with pytest.raises(BuildError):
+            build([SMALL], quiet)
+        assert (tmp_path / "seen").read_text().strip() == taken
 
     def test_too_little_disk_is_told_before_anything_is_fetched(
         self, go: FakeGo, monkeypatch: pytest.MonkeyPatch

@@ -95,22 +95,27 @@ def _check_place(config: dict[str, Any], model: dict[str, Any], placed: Placemen
     ways = [leg.capacity_type for leg in placed.legs]
     ladder = model.get("capacity") or (["spot", "on-demand"] if model.get("spot") else ["on-demand"])
     assert ways == [each for each in ladder if each in ways]
-    assert len({leg.offer.accelerator for leg in placed.legs}) == 1
+    machines = [MACHINES[leg.offer.machine_type] for leg in placed.legs]
+    assert len({each["accelerator"] or re.split(r"[.-]", each["machine_type"])[0] for each in machines}) == 1
 
 
 def _check_leg(config: dict[str, Any], model: dict[str, Any], placed: Placement, machine: str, together: int) -> None:
     row, kind = SOLD[placed.cloud, placed.region, machine], MACHINES[machine]
-    accelerator = ACCELERATORS[kind["accelerator"]]
-    assert kind["accelerator"] in (model.get("accelerators") or [kind["accelerator"]])
     assert machine in (model.get("machineTypes") or [machine])
-    gpus = model.get("gpusPerReplica", 1)
-    assert gpus * together <= int(kind["accelerator_count"])
-    assert Decimal(str(model["gpuMemoryGib"])) <= Decimal(accelerator["usable_gib"]) * gpus
+    if gpus := model.get("gpusPerReplica", 1):
+        accelerator = ACCELERATORS[kind["accelerator"]]
+        assert kind["accelerator"] in (model.get("accelerators") or [kind["accelerator"]])
+        assert gpus * together <= int(kind["accelerator_count"])
+        assert Decimal(str(model["gpuMemoryGib"])) <= Decimal(accelerator["usable_gib"]) * gpus
+        assert SERVED_IN.get(model["runtime"], "") in {"", *accelerator["formats"].split()}
+    else:
+        assert not kind["accelerator"]
+        assert kind["architecture"] == model.get("architecture", "x86_64")
+        assert set(model.get("cpuFeatures", ())) <= set(kind["features"].split())
     assert Decimal(str(model.get("memoryGib", 8))) * together < Decimal(kind["memory_gib"])
     cpu = str(model.get("cpu", 2))
     cores = Decimal(cpu[:-1]) / 1000 if cpu.endswith("m") else Decimal(cpu)
     assert cores * together < int(kind["vcpus"])
-    assert SERVED_IN.get(model["runtime"], "") in {"", *accelerator["formats"].split()}
     zones = [zone[-1] for zone in config[f"model-factory:{placed.cloud}"].get("zones", ()) if placed.region in zone]
     if placed.cloud == "gcp" and zones:
         assert set(zones) & set(row["zones"].split())
@@ -164,8 +169,9 @@ Misfit = Callable[[Callable[..., Any], dict[str, Any]], None]
 
 def _set(**values: Any) -> Misfit:
     def apply(draw: Callable[..., Any], model: dict[str, Any]) -> None:
-        for key in ("accelerators", "machineTypes"):
+        for key in ("accelerators", "machineTypes", "architecture", "cpuFeatures"):
             model.pop(key, None)
+        model |= {"gpusPerReplica": model["gpusPerReplica"] or 1, "gpuMemoryGib": model.get("gpuMemoryGib", 6)}
         model.update(
             {key: draw(value) if isinstance(value, st.SearchStrategy) else value for key, value in values.items()}
         )
@@ -173,9 +179,22 @@ def _set(**values: Any) -> Misfit:
     return apply
 
 
+def _without_gpus(**values: Any) -> Misfit:
+    def apply(draw: Callable[..., Any], model: dict[str, Any]) -> None:
+        _set(**values, gpusPerReplica=0, runtime="triton", weights={"uri": "bucket://m"})(draw, model)
+        del model["gpuMemoryGib"]
+
+    return apply
+
+
 MISFITS: dict[str, Misfit] = {
     "accelerator sold elsewhere": _set(accelerators=["h200"], runtime="vllm", weights={"uri": "bucket://m"}),
     "CPU": _set(cpu=st.integers(300, 2000)),
+    "CPU without GPUs": _without_gpus(cpu=st.integers(200, 2000)),
+    "CPU of one machine without GPUs": _without_gpus(machineTypes=["m7i.large"], cpu=st.integers(2, 64), memoryGib=1),
+    "architecture": _without_gpus(machineTypes=["c7g.xlarge", "c4a-standard-4"], cpu=1, memoryGib=1),
+    "features": _without_gpus(machineTypes=["e2-standard-4"], cpuFeatures=["amx"], cpu=1, memoryGib=1),
+    "memory without GPUs": _without_gpus(memoryGib=st.integers(5000, 90000)),
     "CPU of one machine": _set(machineTypes=["g6.xlarge"], cpu=st.integers(4, 64)),
     "format": _set(accelerators=["t4"], runtime="vllm", weights={"uri": "bucket://m"}, gpuMemoryGib=6, gpusPerReplica=1),
     "GPU memory": _set(gpuMemoryGib=st.integers(2000, 9000)),
@@ -262,7 +281,7 @@ def apply(config: dict[str, Any], problem: Problem) -> dict[str, Any]:
     changed = copy.deepcopy(config)
     model = changed[MODELS][problem.key.removeprefix(f"{MODELS}.").split(".")[0]]
     remedy = problem.message.rpartition("; ")[2].split(", or ")[0]
-    assert re.match("write|add|leave", remedy), problem
+    assert re.match("write|add|leave|remove", remedy), problem
     if remedy == "leave spread out":
         del model["spread"]
         return changed
@@ -274,6 +293,10 @@ def apply(config: dict[str, Any], problem: Problem) -> dict[str, Any]:
             section, _, key = added[2].rpartition(".")
             target = changed[section] if section else model
             target[key] = [*target.get(key, ()), *added[1].split(", ")]
+        elif removed := re.fullmatch(r"remove (.+) from (\S+)", told):
+            left = [each for each in model[removed[2]] if each not in removed[1].split(", ")]
+            model.update({removed[2]: left} if left else {})
+            model.pop("" if left else removed[2], None)
         else:
             pytest.fail(f"not understood: {told} in {problem}")
     return changed

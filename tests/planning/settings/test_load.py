@@ -14,6 +14,9 @@ from tests.planning.project import DIGEST, STACK, Edit, Project, drop, from_conf
 
 LLM = "model-factory:models/llm"
 LLM_KEY = "model-factory:models.llm"
+RESNET = "model-factory:models/resnet"
+RESNET_KEY = "model-factory:models.resnet"
+WITHOUT_GPUS = (drop(f"{RESNET}/gpuMemoryGib"), put(f"{RESNET}/gpusPerReplica", 0))
 
 RULES = "model-factory:rules"
 RESERVED = {"name": "cr-0123456789abcdef0", "zone": "us-east-1a", "machineType": "p5.48xlarge", "machines": 2}
@@ -68,7 +71,25 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "infinity": (put(f"{LLM}/memoryGib", float("inf")), f"{LLM_KEY}.memoryGib", ("inf is not a finite number",)),
     "NaN replicas": (put(f"{LLM}/replicas/max", float("nan")), f"{LLM_KEY}.replicas.max", ("not a whole number",)),
     "fractional GPU": (put(f"{LLM}/gpusPerReplica", 0.5), f"{LLM_KEY}.gpusPerReplica", ("MIG, time-slicing, MPS", "write whole GPUs")),
-    "no GPU": (put(f"{LLM}/gpusPerReplica", 0), f"{LLM_KEY}.gpusPerReplica", ("outside 1 to 16",)),
+    "more GPUs than machines have": (put(f"{LLM}/gpusPerReplica", 17), f"{LLM_KEY}.gpusPerReplica", ("outside 0 to 16",)),
+    "no GPU for a server that needs one": (put(f"{LLM}/gpusPerReplica", 0), f"{LLM_KEY}.gpusPerReplica", ("is 0, and vLLM runs on GPUs alone", "a runtime that runs without: tensorflow-serving, ")),
+    "GPU memory without GPUs": (put(f"{RESNET}/gpusPerReplica", 0), f"{RESNET_KEY}.gpuMemoryGib", ("for models with GPUs, and gpusPerReplica is 0; remove it",)),
+    "accelerators without GPUs": (all_of(*WITHOUT_GPUS, put(f"{RESNET}/accelerators", ["l4"])), f"{RESNET_KEY}.accelerators", ("for models with GPUs, and gpusPerReplica is 0; remove it",)),
+    "no GPU memory": (drop(f"{RESNET}/gpuMemoryGib"), f"{RESNET_KEY}.gpuMemoryGib", ("is missing; add it: accelerator memory", "or write gpusPerReplica: 0")),
+    "architecture of a machine with GPUs": (put(f"{LLM}/architecture", "arm64"), f"{LLM_KEY}.architecture", ("for models without GPUs, and this one takes some",)),
+    "features of a machine with GPUs": (put(f"{LLM}/cpuFeatures", ["amx"]), f"{LLM_KEY}.cpuFeatures", ("for models without GPUs, and this one takes some",)),
+    "unknown architecture": (all_of(*WITHOUT_GPUS, put(f"{RESNET}/architecture", "amd64")), f"{RESNET_KEY}.architecture", ("'amd64' is not one of x86_64, arm64",)),
+    "unknown feature": (all_of(*WITHOUT_GPUS, put(f"{RESNET}/cpuFeatures", ["amx2"])), f"{RESNET_KEY}.cpuFeatures[0]", ("'amx2' is not one of amx, sve, sve2; write amx",)),
+    "feature of another architecture": (all_of(*WITHOUT_GPUS, put(f"{RESNET}/cpuFeatures", ["sve"])), f"{RESNET_KEY}.cpuFeatures[0]", ("sve is of arm64, and the model's image is for x86_64; write architecture: arm64",)),
+    "feature twice": (all_of(*WITHOUT_GPUS, put(f"{RESNET}/cpuFeatures", ["amx", "amx"])), f"{RESNET_KEY}.cpuFeatures[1]", ("twice",)),
+    "machine of another architecture": (all_of(*WITHOUT_GPUS, put(f"{RESNET}/machineTypes", ["m7g.xlarge"])), f"{RESNET_KEY}.architecture", ("it is arm64, and the model's image is for x86_64; write architecture: arm64",)),
+    "machine without the feature": (
+        all_of(*WITHOUT_GPUS, put(f"{RESNET}/cpuFeatures", ["amx"]), put(f"{RESNET}/machineTypes", ["e2-standard-8"])),
+        f"{RESNET_KEY}.cpuFeatures",
+        ("on e2-standard-8 fits on no machine", "it has no amx; remove amx from cpuFeatures"),
+    ),
+    "machine with GPUs for none": (all_of(*WITHOUT_GPUS, put(f"{RESNET}/machineTypes", ["g6.xlarge"])), f"{RESNET_KEY}.machineTypes[0]", ("'g6.xlarge' has GPUs, and the model takes none",)),
+    "too large for machines without GPUs": (all_of(*WITHOUT_GPUS, put(f"{RESNET}/cpu", 100)), f"{RESNET_KEY}.cpu", ("100 CPU, 8 GiB of memory, no GPU fits on no machine", "write cpu: 47.31")),
     "min above max": (put(f"{LLM}/replicas", {"min": 5, "max": 2}), f"{LLM_KEY}.replicas", ("min 5 is above max 2; set min ≤ max",)),
     "negative replicas": (put(f"{LLM}/replicas/min", -1), f"{LLM_KEY}.replicas.min", ("outside 1 to 1000",)),
     "no replica": (put(f"{LLM}/replicas/min", 0), f"{LLM_KEY}.replicas.min", ("nothing here wakes a model",)),
@@ -181,7 +202,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "unknown cloud": (put(f"{LLM}/clouds", ["azure"]), f"{LLM_KEY}.clouds[0]", ("'azure' is not one of aws, gcp",)),
     "cloud twice": (put(f"{LLM}/clouds", ["aws", "aws"]), f"{LLM_KEY}.clouds[1]", ("twice",)),
     "region of no cloud": (put(f"{LLM}/regions", ["us-east-2"]), f"{LLM_KEY}.regions[0]", ("'us-east-2'", "write us-east-1")),
-    "machine without a GPU": (put(f"{LLM}/machineTypes", ["m7i.large"]), f"{LLM_KEY}.machineTypes[0]", ("'m7i.large' has no GPU, and a model takes one",)),
+    "machine without a GPU": (put(f"{LLM}/machineTypes", ["m7i.large"]), f"{LLM_KEY}.machineTypes[0]", ("'m7i.large' has no GPU, and the model takes some",)),
     "unknown accelerator": (put(f"{LLM}/accelerators", ["l40"]), f"{LLM_KEY}.accelerators[0]", ("'l40' is not in the price tables",)),
     "unknown machine": (put(f"{LLM}/machineTypes", ["g6.xlrage"]), f"{LLM_KEY}.machineTypes[0]", ("write g6.xlarge",)),
     "GPU absent in the regions": (

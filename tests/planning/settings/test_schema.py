@@ -39,6 +39,8 @@ CROSS_KEY = {
     "weights in no bucket of Cloud Storage", "weights of no repository", "image at no port",
     "a word that no flag takes", "a word before all flags", "more of a GPU than there is", "nothing of a GPU", "flags in a file", "a server without metrics",
     "a server that ends", "GPUs shared out among more than there are",
+    "feature of another architecture", "feature twice", "machine of another architecture", "machine with GPUs for none", "machine without the feature",
+    "too large for machines without GPUs",
     "version that the channel lacks", "weights the server cannot load", "zone outside the region",
     *(case for case in REFUSED if case.startswith("Docker's bridge") or case.endswith(("calls no control plane", "to a public endpoint"))),
 }  # fmt: skip

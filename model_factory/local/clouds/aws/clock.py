@@ -25,6 +25,8 @@ PARTITION: Final = "aws"
 BORN: Final = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC).timestamp()
 """When the things that are always there (default networks, AWS's own policies) were made: the same in every run."""
 
+RETRY_SECONDS: Final = 0.1
+
 # One account: to look one up by its access key, moto would load the policies of every partition.
 os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT
 # AWS's own policies can be attached; its machine images, a quarter of a second a region, nothing here asks for.
@@ -44,6 +46,7 @@ class Clock:
         """How long CREATING and the like last, for what the call being done begins."""
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self._settled_to = BORN
 
     def begin(self, at: float, seed: int, transition_seconds: float = 0.0) -> float:
         """Start a call: fire what is due, set the clock and the seed. Time never runs backwards; returns the time taken."""
@@ -56,6 +59,7 @@ class Clock:
 
     def settle(self, at: float) -> None:
         """Fire, in order of time, what is due by then."""
+        self._settled_to = at
         while self._timers and self._timers[0][0] <= at:
             due, _, action = heapq.heappop(self._timers)
             self.now = max(self.now, due)
@@ -65,6 +69,11 @@ class Clock:
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Do `action` once that time has passed. It must draw no random numbers."""
         heapq.heappush(self._timers, (self.now + seconds, next(self._order), action))
+
+    def again(self, action: Callable[[], None]) -> None:
+        """Do `action` a little later than anything that is due now: what it waits for is not there yet."""
+        at = max(self.now, self._settled_to) + RETRY_SECONDS
+        heapq.heappush(self._timers, (at, next(self._order), action))
 
     def reset(self) -> None:
         self._timers.clear()

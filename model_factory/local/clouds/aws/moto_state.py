@@ -21,6 +21,7 @@ class Subnet:
     id: str
     vpc_id: str
     zone: str
+    network: IPv4Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class InstanceType:
     name: str
     architectures: tuple[str, ...]
     gpus: int
+    vcpus: int
+    memory_mib: int
+    most_pods: int
+    """As many as the VPC CNI has addresses for, without prefixes: github.com/awslabs/amazon-eks-ami, eni-max-pods.txt."""
 
 
 _loaded: Final[set[str]] = set()
@@ -83,7 +88,7 @@ def subnet(region: str, subnet_id: str) -> Subnet | None:
     for zone in backends("ec2", region).subnets.values():
         if subnet_id in zone:
             found = zone[subnet_id]
-            return Subnet(subnet_id, found.vpc_id, found.availability_zone)
+            return Subnet(subnet_id, found.vpc_id, found.availability_zone, IPv4Network(found.cidr_block))
     return None
 
 
@@ -190,7 +195,16 @@ def instance_type(name: str) -> InstanceType | None:
     if found is None:
         return None
     gpus = sum(gpu.get("Count", 0) for gpu in found.get("GpuInfo", {}).get("Gpus", []))
-    return InstanceType(name, tuple(found["ProcessorInfo"]["SupportedArchitectures"]), gpus)
+    network = found["NetworkInfo"]
+    interfaces, addresses = network["NetworkCards"][0]["MaximumNetworkInterfaces"], network["Ipv4AddressesPerInterface"]
+    return InstanceType(
+        name,
+        tuple(found["ProcessorInfo"]["SupportedArchitectures"]),
+        gpus,
+        found["VCpuInfo"]["DefaultVCpus"],
+        found["MemoryInfo"]["SizeInMiB"],
+        interfaces * (addresses - 1) + 2,
+    )
 
 
 @cache

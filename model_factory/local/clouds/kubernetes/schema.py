@@ -87,6 +87,11 @@ class Catalogue:
                   f"did you mean {near[0]}?" if near else "custom resources need the Pulumi CLI and a real cluster")  # fmt: skip
         raise UnknownKindError(f"Kubernetes {self.version} has no {kind} in {api_version}; {remedy}")
 
+    def has_group(self, api_version: str) -> bool:
+        """Whether the API group of `group/version` is one of Kubernetes' own; any version of it."""
+        group = api_version.rpartition("/")[0]
+        return any(known.rpartition("/")[0] == group for known, _ in self._kinds)
+
     def violations(self, definition_name: str, instance: Mapping[str, Any]) -> Iterator[Violation]:
         """Where the object departs from its schema: unknown fields, types, missing fields, enumerations."""
         for error in self._validator(definition_name).iter_errors(instance):

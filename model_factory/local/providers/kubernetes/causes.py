@@ -8,9 +8,10 @@ from model_factory.local.providers.causes import Causes
 
 CAUSES: Final = Causes(
     patterns=(
+        ("quota", r"QuotaExceeded"),
         ("permission", r"Forbidden|Unauthorized"),
         ("throttling", r"TooManyRequests"),
-        ("not-found", r"NotFound|Gone"),
+        ("not-found", r"NotFound|Gone|Expired"),
         ("bad-input", r"Invalid|BadRequest|RequestEntityTooLarge|UnsupportedMediaType"),
     ),
     remedies={

@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from model_factory.local.clouds.kubernetes.cluster import Reference
-from model_factory.local.clouds.kubernetes.schema import catalogue
+from model_factory.local.clouds.kubernetes.schema import UnknownKindError, catalogue
 from model_factory.local.clouds.kubernetes.validate import Validator
+from model_factory.local.providers.kubernetes.options import FIELD_MANAGER, annotation
 from model_factory.local.providers.naming import unique_name
 from model_factory.local.wire import Properties, Secret, Unknown, Value, is_secret, is_unknown, reveal
 
 INPUTS_KEY: Final = "__inputs"
+MANAGER_KEY: Final = "__fieldManager"
 AUTONAMED: Final = "pulumi.com/autonamed"
-_FIELD_MANAGER: Final = "pulumi.com/patchFieldManager"
+_CONTROLLERS_OWN: Final = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
 _NAME_DIGITS: Final = 8
 _SERVER_FIELDS: Final = (
     "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields",
@@ -45,8 +47,14 @@ def bare(properties: Mapping[str, Value]) -> Object:
 
 
 def normal(obj: Object, checker: Validator) -> Object:
-    """The object as given, in the form an API server would store: what only the server sets is left out."""
-    found = checker.canonical(obj)
+    """The object as given, in the form an API server would store: what only the server sets is left out.
+
+    Of a custom resource nobody here knows the schema: it stays as it is, but for nulls.
+    """
+    try:
+        found = checker.canonical(obj)
+    except UnknownKindError:
+        found = cast("Object", _without_nulls(obj))
     metadata = found.get("metadata")
     if isinstance(metadata, dict):
         found["metadata"] = {key: value for key, value in metadata.items() if key not in _SERVER_FIELDS}
@@ -103,20 +111,43 @@ def state(
     inputs: Object, live: Object, marked: Mapping[str, Value], urn: str, recorded: Mapping[str, Value]
 ) -> Properties:
     """What is recorded of an object. `marked` says which parts are secret; `recorded` is the earlier state, if any."""
-    annotations = (inputs.get("metadata") or {}).get("annotations") or {}
-    manager: Value = annotations.get(_FIELD_MANAGER) or recorded.get("__fieldManager")
     return {
-        **properties(live, marked),
+        **properties(_without_managed_fields(live), marked),
         INPUTS_KEY: properties(inputs, marked),
         "__initialApiVersion": recorded.get("__initialApiVersion") or inputs.get("apiVersion"),
-        "__fieldManager": manager or unique_name("pulumi-kubernetes", urn=urn, seed=b"", length=_NAME_DIGITS),
+        MANAGER_KEY: field_manager(inputs, urn, recorded),
     }
+
+
+def field_manager(inputs: Object, urn: str, recorded: Mapping[str, Value]) -> str:
+    """As whom an object is written: as its annotation says, as its state has it, else by a name of this URN's own."""
+    known = annotation(inputs, FIELD_MANAGER) or recorded.get(MANAGER_KEY)
+    return str(known or unique_name("pulumi-kubernetes", urn=urn, seed=b"", length=_NAME_DIGITS))
 
 
 def properties(obj: Object, marked: Mapping[str, Value]) -> Properties:
     """The object as properties, with the secret marks of `marked`; the data of a Secret always has them."""
     found = cast("Properties", _renamed(obj, _DASHED) if _is_crd(obj) else obj)
     return _mark(found, marked)
+
+
+def kept(found: Object, normalised: Object) -> Object:
+    """A live object for the state: in canonical form, with what only the server sets of its metadata."""
+    metadata: Object = found.get("metadata") or {}
+    server = {key: metadata[key] for key in _SERVER_FIELDS if key in metadata}
+    return {**normalised, "metadata": {**(normalised.get("metadata") or {}), **server}} if server else normalised
+
+
+def importable(live: Object) -> Object:
+    """The inputs that an object stands for of which nobody knows what was asked: what no controller writes into it."""
+    found = {key: value for key, value in live.items() if key != "status"}
+    metadata = dict(found.get("metadata") or {})
+    annotations = {
+        key: value for key, value in (metadata.pop("annotations", None) or {}).items() if key not in _CONTROLLERS_OWN
+    }
+    metadata.pop("selfLink", None)
+    found["metadata"] = {**metadata, **({"annotations": annotations} if annotations else {})}
+    return found
 
 
 def parse_state(recorded: Mapping[str, Value], old_inputs: Mapping[str, Value]) -> tuple[Object, Object]:
@@ -147,6 +178,20 @@ def _mark(outs: Mapping[str, Value], ins: Mapping[str, Value]) -> Properties:
         else:
             marked[key] = Secret(value) if is_secret(mark) and not isinstance(value, Unknown) else value
     return marked
+
+
+def _without_managed_fields(live: Object) -> Object:
+    """As long as the object itself, and anew with each status: the server is asked for them where they count."""
+    metadata = live.get("metadata")
+    if not isinstance(metadata, dict) or "managedFields" not in metadata:
+        return live
+    return {**live, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _is_crd(obj: Mapping[str, Any]) -> bool:

@@ -41,6 +41,31 @@ def config_map(name: str | None = None, **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
+def kubeconfig(server: str, **more: str) -> str:
+    servers = {"here": server, **more}
+    return yaml.safe_dump({
+        "apiVersion": "v1", "kind": "Config", "current-context": "here",
+        "clusters": [{"name": name, "cluster": {"server": url}} for name, url in servers.items()],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "me"}} for name in servers],
+        "users": [{"name": "me", "user": {}}],
+    })  # fmt: skip
+
+
+def failures(**config: Any) -> list[provider_pb2.CheckFailure]:
+    request = provider_pb2.CheckRequest(news=wire.encode(config))
+    return list(KubernetesProvider().CheckConfig(request, None).failures)
+
+
+def only_failure(**config: Any) -> provider_pb2.CheckFailure:
+    (failure,) = failures(**config)
+    return failure
+
+
+def replaces(olds: dict[str, Any], news: dict[str, Any]) -> list[str]:
+    request = provider_pb2.DiffRequest(olds=wire.encode(olds), news=wire.encode(news))
+    return list(KubernetesProvider().DiffConfig(request, None).replaces)
+
+
 class TestNames:
     def test_an_unnamed_object_gets_the_logical_name_and_eight_digits(self, engine: Any) -> None:
         metadata = engine.checked(CONFIG_MAP, config_map())["metadata"]
@@ -310,11 +335,41 @@ class TestDiff:
 
 
 class TestConfiguration:
-    def test_a_kubeconfig_is_refused_with_a_pointer_to_the_cli(self) -> None:
-        news = wire.encode({"kubeconfig": "apiVersion: v1"})
-        answer = KubernetesProvider().CheckConfig(provider_pb2.CheckRequest(news=news), None)
-        assert {failure.property for failure in answer.failures} == {"renderYamlToDirectory", "kubeconfig"}
-        assert all("use the Pulumi CLI" in failure.reason for failure in answer.failures)
+    def test_a_cluster_elsewhere_is_refused_with_the_engine_that_goes_there(self) -> None:
+        failure = only_failure(kubeconfig=kubeconfig("https://198.51.100.7:6443"))
+        assert failure.property == "kubeconfig"
+        assert "https://198.51.100.7:6443 is not on this machine" in failure.reason
+        assert "--engine pulumi" in failure.reason
+
+    def test_a_context_that_leads_elsewhere_is_refused_though_the_current_one_does_not(self) -> None:
+        text = kubeconfig("https://127.0.0.1:6443", there="https://198.51.100.7:6443")
+        assert not failures(kubeconfig=text)
+        assert only_failure(kubeconfig=text, context="there").property == "context"
+
+    def test_a_context_that_is_not_there_is_named_beside_those_that_are(self) -> None:
+        failure = only_failure(kubeconfig=kubeconfig("https://127.0.0.1:6443"), context="other")
+        assert (failure.property, "'other'" in failure.reason, "here" in failure.reason) == ("context", True, True)
+
+    @pytest.mark.parametrize("text", ["/there/is/none", "apiVersion: v1", "{", "[]\n"])
+    def test_what_is_no_kubeconfig_is_refused(self, text: str) -> None:
+        assert only_failure(kubeconfig=text).property in ("kubeconfig", "context")
+
+    def test_neither_a_folder_nor_a_cluster_is_refused(self) -> None:
+        assert only_failure().property == "renderYamlToDirectory"
+
+    def test_a_folder_and_a_cluster_at_once_are_refused(self) -> None:
+        found = failures(renderYamlToDirectory="x", kubeconfig=kubeconfig("https://127.0.0.1:6443"))
+        assert [failure.property for failure in found] == ["kubeconfig"]
+
+    @pytest.mark.parametrize(("key", "value"), [("cluster", "c"), ("enableServerSideApply", "false")])
+    def test_what_is_not_done_here_is_refused_by_name(self, key: str, value: str) -> None:
+        assert only_failure(**{"kubeconfig": kubeconfig("https://127.0.0.1:6443"), key: value}).property == key
+
+    def test_another_active_cluster_replaces_what_stands_in_it_and_another_login_does_not(self) -> None:
+        one = kubeconfig("https://127.0.0.1:6443")
+        assert replaces({"kubeconfig": one}, {"kubeconfig": one.replace("6443", "6444")}) == ["kubeconfig"]
+        assert replaces({"kubeconfig": one}, {"kubeconfig": one.replace("user: {}", "user: {token: t}")}) == []
+        assert replaces({"renderYamlToDirectory": "a"}, {"kubeconfig": one}) == ["renderYamlToDirectory"]
 
     def test_the_ambient_kubeconfig_that_the_sdk_fills_in_does_not_matter(
         self, monkeypatch: pytest.MonkeyPatch

@@ -20,6 +20,7 @@ from model_factory.local.clouds.aws.eks import (
     cluster_updates,
     clusters,
     nodegroups,
+    nodes,
     tags,
     updates,
 )
@@ -29,6 +30,8 @@ from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereEr
 from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import JsonObject
 from model_factory.local.errors import ControlError
+from model_factory.local.lab.nodes.fleets import Fleets
+from model_factory.local.lab.nodes.pools import Pool
 
 _MODULES: Final = (access, addons, cluster_updates, clusters, nodegroups, tags, updates)
 _Handler = Callable[[Context, Document], Document]
@@ -39,6 +42,8 @@ class Eks:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.fleets = Fleets()
+        """The nodes of its clusters, of those that are real."""
         self._regions: dict[str, dict[str, Cluster]] = {}
         self._capacities: list[Capacity] = []
 
@@ -48,7 +53,7 @@ class Eks:
         if handler is None:
             raise NotImplementedHereError(call.name)
         region = self._regions.setdefault(call.region, {})
-        context = Context(call.region, region, self._clock, self._capacities)
+        context = Context(call.region, region, self._clock, self._capacities, self.fleets)
         try:
             answer = handler(context, parse(call))
         except NotImplementedHereError:
@@ -56,6 +61,17 @@ class Eks:
         except AwsError as error:
             return render(error, call.protocol, uuid4())
         return Response(200, (("Content-Type", "application/json"),), json.dumps(_shown(answer)).encode())
+
+    def pools(self, region: str, name: str) -> list[Pool]:
+        """The node groups of a cluster as they are wanted now; none where there is no such cluster. Tells them what their nodes are like."""
+        cluster = self._regions.get(region, {}).get(name)
+        if cluster is None:
+            return []
+        pools = nodes.pools_of(region, cluster, self._capacities)
+        for pool in pools:
+            state = self.fleets.state(nodes.cluster_key(region, name), pool)
+            nodegroups.tell_health(cluster.nodegroups[pool.name], state)
+        return pools
 
     def users(self, region: str, id_: str) -> Iterator[str]:
         """The clusters and node groups that use a subnet or a security group, in words."""

@@ -1,4 +1,4 @@
-"""EKS managed node groups: create, describe, update, delete. There are no machines behind them."""
+"""EKS managed node groups: create, describe, update, delete. Where clusters are real, `nodes` says what nodes they have."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from model_factory.facts.aws import AWS
 from model_factory.facts.aws.images import image_needs
 from model_factory.local.clouds.aws import moto_state
 from model_factory.local.clouds.aws.clock import uuid4
-from model_factory.local.clouds.aws.eks import access, catalogue, references
+from model_factory.local.clouds.aws.eks import access, catalogue, nodes, references
 from model_factory.local.clouds.aws.eks.state import (
-    Capacity,
     Cluster,
     Context,
     Document,
@@ -28,12 +27,13 @@ from model_factory.local.clouds.aws.eks.state import (
 )
 from model_factory.local.clouds.aws.errors import NotImplementedHereError
 from model_factory.local.clouds.aws.moto_state import LaunchTemplate
+from model_factory.local.lab.nodes.pools import PoolState
 
 DEFAULT_INSTANCE_TYPE: Final = AWS.default_machine
 DEFAULT_AMI_TYPE: Final = "AL2023_x86_64_STANDARD"
-DEFAULT_DISK_GIB: Final = 20
 LAST_AL2_MINOR: Final = 32
 """EKS publishes no Amazon Linux 2 images for Kubernetes 1.33 and later. Source: AWS, "EKS AL2 AMI deprecation"."""
+_LAUNCHES: Final = "AsgInstanceLaunchFailures"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -86,7 +86,7 @@ def create_nodegroup(context: Context, parameters: Document) -> Document:
     if instance_types:
         document["instanceTypes"] = instance_types
     if template is None:
-        document["diskSize"] = parameters.get("diskSize", DEFAULT_DISK_GIB)
+        document["diskSize"] = parameters.get("diskSize", nodes.DEFAULT_DISK_GIB)
     else:
         document["launchTemplate"] = {"id": template.id, "name": template.name, "version": template.version}
     if parameters.get("remoteAccess"):
@@ -101,7 +101,7 @@ def create_nodegroup(context: Context, parameters: Document) -> Document:
             nodegroup.document["modifiedAt"] = context.now()
             _finish_create(context, nodegroup, machine_types)
 
-    context.later(ready)
+    context.later(ready, once=lambda: _has_ended(context, cluster, nodegroup))
     return {"nodegroup": document}
 
 
@@ -122,12 +122,12 @@ def delete_nodegroup(context: Context, parameters: Document) -> Document:
             cluster.nodegroups.pop(nodegroup.document["nodegroupName"], None)
             access.remove_nodes(cluster, nodegroup.document["nodeRole"])
 
-        context.later(gone)
+        context.later(gone, once=lambda: _has_ended(context, cluster, nodegroup))
     return {"nodegroup": nodegroup.document}
 
 
 def update_nodegroup_config(context: Context, parameters: Document) -> Document:
-    _, nodegroup = _updatable(context, parameters)
+    cluster, nodegroup = _updatable(context, parameters)
     current = nodegroup.document
     wanted: Document = {}
     params: list[tuple[str, str]] = []
@@ -159,7 +159,7 @@ def update_nodegroup_config(context: Context, parameters: Document) -> Document:
         raise invalid_parameter(
             "Nothing to update: give labels, taints, scalingConfig, updateConfig or nodeRepairConfig"
         )
-    return {"update": context.start_update(nodegroup, "ConfigUpdate", params, lambda: current.update(wanted))}
+    return {"update": _start_update(context, cluster, nodegroup, "ConfigUpdate", params, wanted)}
 
 
 def update_nodegroup_version(context: Context, parameters: Document) -> Document:
@@ -185,7 +185,8 @@ def update_nodegroup_version(context: Context, parameters: Document) -> Document
         wanted["version"] = version.name
         wanted["releaseVersion"] = parameters.get("releaseVersion") or catalogue.release_version(version)
         params += [("Version", version.name), ("ReleaseVersion", wanted["releaseVersion"])]
-    return {"update": context.start_update(nodegroup, "VersionUpdate", params, lambda: current.update(wanted))}
+    nodegroup.forced = bool(parameters.get("force"))
+    return {"update": _start_update(context, cluster, nodegroup, "VersionUpdate", params, wanted)}
 
 
 def degrade(cluster: Cluster, name: str, code: str, message: str) -> None:
@@ -193,6 +194,60 @@ def degrade(cluster: Cluster, name: str, code: str, message: str) -> None:
     nodegroup = cluster.nodegroups[name]
     nodegroup.status = "DEGRADED"
     nodegroup.document["health"] = {"issues": [{"code": code, "message": message, "resourceIds": []}]}
+
+
+def tell_health(nodegroup: Resource, state: PoolState | None) -> None:
+    """What a look at its nodes says of a node group that runs: DEGRADED for want of machines, until they are there."""
+    document = nodegroup.document
+    others = [each for each in document["health"]["issues"] if each["code"] != _LAUNCHES]
+    was_short = others != document["health"]["issues"]
+    if state is None or nodegroup.status not in {"ACTIVE", "DEGRADED"} or bool(state.short) == was_short:
+        return
+    types = document.get("instanceTypes") or ["requested"]
+    document["health"] = {"issues": [*others, nodes.launch_failure(document, types)] if state.short else others}
+    nodegroup.status = "DEGRADED" if document["health"]["issues"] else "ACTIVE"
+
+
+def _start_update(
+    context: Context,
+    cluster: Cluster,
+    nodegroup: Resource,
+    kind: str,
+    params: list[tuple[str, str]],
+    wanted: Document,
+) -> Document:
+    """An update that is over when the nodes are as it wants them. One that fails leaves the group as it was."""
+    nodegroup.target = wanted
+
+    def outcome() -> list[Document] | None:
+        if not _has_ended(context, cluster, nodegroup):
+            return None
+        pool = nodes.pool_of(context.region, nodegroup, context.capacities)
+        state = context.fleets.state(nodes.cluster_key(context.region, cluster.name), pool)
+        nodegroup.target, nodegroup.forced = {}, False
+        return [] if state is None else _failures(nodegroup, state)
+
+    return context.start_update(nodegroup, kind, params, lambda: nodegroup.document.update(wanted), outcome=outcome)
+
+
+def _failures(nodegroup: Resource, state: PoolState) -> list[Document]:
+    if state.stuck:
+        message = f"Reached max retries while trying to evict pods from nodes in node group {nodegroup.document['nodegroupName']}"
+        return [{"errorCode": "PodEvictionFailure", "errorMessage": message, "resourceIds": list(state.stuck)}]
+    if state.blocked:
+        issue = nodes.launch_failure(nodegroup.document, nodegroup.document.get("instanceTypes") or ["requested"])
+        return [
+            {"errorCode": "NodeCreationFailure", "errorMessage": issue["message"], "resourceIds": issue["resourceIds"]}
+        ]
+    return []
+
+
+def _has_ended(context: Context, cluster: Cluster, nodegroup: Resource) -> bool:
+    """Whether its nodes are as wanted, or as far as they get."""
+    key = nodes.cluster_key(context.region, cluster.name)
+    if not context.fleets.has(key):
+        return True
+    return context.fleets.has_ended(key, nodes.pool_of(context.region, nodegroup, context.capacities))
 
 
 def _find(context: Context, parameters: Document) -> tuple[Cluster, Resource]:
@@ -213,31 +268,17 @@ def _updatable(context: Context, parameters: Document) -> tuple[Cluster, Resourc
 def _finish_create(context: Context, nodegroup: Resource, machine_types: list[str]) -> None:
     document = nodegroup.document
     wanted = document["scalingConfig"]["desiredSize"]
-    limits = [_available(context, machine_type, document["capacityType"]) for machine_type in machine_types]
+    limits = [
+        nodes.available(context.capacities, context.region, machine_type, document["capacityType"])
+        for machine_type in machine_types
+    ]
     available = sum(limit for limit in limits if limit is not None)
     if None in limits or available >= wanted:
         nodegroup.status = "ACTIVE"
         return
-    kind = "Spot" if document["capacityType"] == "SPOT" else "On-Demand"
-    group = document["resources"]["autoScalingGroups"][0]["name"]
-    message = (
-        f"Could not launch {kind} Instances. InsufficientInstanceCapacity - We currently do not have sufficient "
-        f"{', '.join(machine_types)} capacity in the Availability Zones you requested. Launching EC2 instance failed."
-    )
-    issue = {"code": "AsgInstanceLaunchFailures", "message": message, "resourceIds": [group]}
+    issue = nodes.launch_failure(document, machine_types)
     nodegroup.status = "CREATE_FAILED"
     document["health"] = {"issues": [issue]}
-
-
-def _available(context: Context, machine_type: str, capacity_type: str) -> int | None:
-    """How many of these can still start; None where nothing limits it."""
-
-    def matches(capacity: Capacity) -> bool:
-        here = capacity.region == context.region and capacity.instance_type == machine_type
-        return here and capacity.capacity_type in {"", capacity_type}
-
-    found = [capacity.available for capacity in context.capacities if matches(capacity)]
-    return min(found) if found else None
 
 
 def _scaling(asked: Document) -> Document:

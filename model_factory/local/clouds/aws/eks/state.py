@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from model_factory.local.clouds.aws.clock import ACCOUNT, PARTITION, Clock, hexadecimal, uuid4
 from model_factory.local.clouds.aws.errors import AwsError
+from model_factory.local.lab.nodes.fleets import Fleets
 
 Document = dict[str, Any]
 PAGE_SIZE: Final = 100
@@ -41,6 +42,10 @@ class Resource:
 
     document: Document
     updates: dict[str, Document] = field(default_factory=dict[str, Document])
+    target: Document = field(default_factory=dict[str, Any])
+    """What the update under way changes of the document once it is done: what nodes become already."""
+    forced: bool = False
+    """Whether the update under way ends nodes whatever is on them."""
 
     @property
     def status(self) -> str:
@@ -91,6 +96,7 @@ class Context:
     clusters: dict[str, Cluster]
     clock: Clock
     capacities: list[Capacity]
+    fleets: Fleets
 
     def cluster(self, name: str) -> Cluster:
         found = self.clusters.get(name)
@@ -109,17 +115,33 @@ class Context:
         """The time of the call, in seconds since 1970, to the millisecond as EKS gives it."""
         return round(self.clock.now, 3)
 
-    def later(self, action: Callable[[], None]) -> None:
-        """Do it once the transition time has passed."""
-        self.clock.after(self.clock.transition_seconds, action)
+    def later(self, action: Callable[[], None], *, once: Callable[[], bool] = lambda: True) -> None:
+        """Do it when the transition time has passed and `once` is so."""
+
+        def due() -> None:
+            if once():
+                action()
+            else:
+                self.clock.again(due)
+
+        self.clock.after(self.clock.transition_seconds, due)
 
     def arn(self, *path: str) -> str:
         return f"arn:{PARTITION}:eks:{self.region}:{ACCOUNT}:{'/'.join(path)}"
 
     def start_update(
-        self, resource: Resource, kind: str, params: list[tuple[str, str]], apply: Callable[[], None]
+        self,
+        resource: Resource,
+        kind: str,
+        params: list[tuple[str, str]],
+        apply: Callable[[], None],
+        *,
+        outcome: Callable[[], list[Document] | None] = list,
     ) -> Document:
-        """Begin an update: UPDATING until the transition time has passed, when `apply` is done. Returns the Update."""
+        """Begin an update: UPDATING until the transition time has passed, when `apply` is done. Returns the Update.
+
+        `outcome` tells the errors that it ends with then, none where it succeeds, and None as long as it is not over.
+        """
         update: Document = {
             "id": uuid4(),
             "status": "InProgress",
@@ -136,8 +158,12 @@ class Context:
             if resource.status != "UPDATING":
                 update["status"] = "Cancelled"
                 return
-            apply()
-            update["status"] = "Successful"
+            if (errors := outcome()) is None:
+                self.clock.again(done)
+                return
+            update.update(status="Failed" if errors else "Successful", errors=errors)
+            if not errors:
+                apply()
             resource.status = before
             if "modifiedAt" in resource.document:
                 resource.document["modifiedAt"] = self.now()
