@@ -205,7 +205,7 @@ def _parts(bill: Bill, *, gpu_hours: bool) -> Table:
     for owner, together in bill.by_model.items():
         sites = {key: sums for key, sums in bill.by_site.items() if key[0] == owner and sums}
         # Where it runs: its images may be kept at other sites too.
-        if sum(bool(sums.gpus) for sums in sites.values()) > 1 and owner not in {SHARED, IDLE}:
+        if sum(bool(sums.machines) for sums in sites.values()) > 1 and owner not in {SHARED, IDLE}:
             table.add_row(owner, "all", *cells(together))
         for key, sums in sites.items():
             table.add_row(owner, site_name(*key[1:]), *cells(sums))

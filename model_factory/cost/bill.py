@@ -63,7 +63,7 @@ class _Maker:
         for pool in pools:
             self._add_pool(pool)
         for workload, reason in lost:
-            self._missing.append(Missing(workload.urn, "GPUs of its pods", reason))
+            self._missing.append(Missing(workload.urn, "nodes of its pods", reason))
         for resource in self._graph.resources:
             self._add_service(resource)
         return self._lines, self._missing, self._warnings

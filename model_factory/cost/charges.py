@@ -65,7 +65,7 @@ class Context:
 
     graph: Graph
     workloads: Sequence[Workload]
-    """All whose pods ask for GPUs."""
+    """Those of models: all whose pods ask for GPUs, and those without that choose their nodes."""
     usage: Usage
     today: date | None
 

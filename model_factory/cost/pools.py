@@ -1,8 +1,8 @@
-"""Node pools of a graph with the models on them: how many nodes there are at rest and at peak, and who holds their GPUs.
+"""Node pools of a graph with the models on them: how many nodes there are at rest and at peak, and who holds them.
 
 At rest every model runs its least replicas and at peak its most; a pool has the nodes that hold them, packed, between the pool's own
 least and most. Of several pools a model fills the one that it likes best up to that pool's most, and what is left goes on to the next.
-A pool without GPUs is not followed pod by pod: it has its least and its most nodes.
+A pool without GPUs that no model names by its labels is not followed pod by pod: it has its least and its most nodes.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal
 
-from model_factory.cost.values import IDLE, SHARED, Share, Span
+from model_factory.cost.values import IDLE, SHARED, Share, Span, total
 from model_factory.facts.clouds import Cloud
 from model_factory.facts.machines import machines
+from model_factory.facts.nodes import allocatable
 from model_factory.facts.offer import Offer
 from model_factory.facts.packing import Need, nodes_for
 from model_factory.facts.prices import MACHINE, PriceTable
 from model_factory.graph.clusters import Cluster, clusters_of
 from model_factory.graph.graph import Graph
 from model_factory.graph.pods import Requests, pod_labels, pod_spec, requests_of
-from model_factory.graph.pools import NodePool, by_preference, node_pool
+from model_factory.graph.pools import NodePool, by_preference, names_nodes, node_pool
 from model_factory.graph.resource import Resource
 from model_factory.graph.values import text
 
@@ -62,7 +63,7 @@ class FilledPool:
     nodes: Span
     gpus_per_node: int
     held: Mapping[str, Span]
-    """GPUs that each model holds; empty in a pool without GPUs."""
+    """GPUs that each model holds. In a pool without GPUs, nodes that it fills: the mean of its parts of their CPU and of their memory."""
     problems: tuple[str, ...] = ()
 
     @property
@@ -73,10 +74,10 @@ class FilledPool:
     def split(self, usd_per_hour: Span) -> tuple[Share, ...]:
         """What each model pays of an amount that the pool's nodes cost, by the GPUs it holds, and what idle GPUs cost.
 
-        Without GPUs all is shared. The parts add up exactly.
+        Without GPUs the models pay all of it by what they fill, and where there are none, it is shared. The parts add up exactly.
         """
         if not self.gpus_per_node:
-            return (Share(SHARED, usd_per_hour),)
+            return self._split_by_size(usd_per_hour)
         parts = {
             model: Share(model, _part(usd_per_hour, gpus, self.gpus), gpus)
             for model, gpus in sorted(self.held.items())
@@ -94,10 +95,22 @@ class FilledPool:
             parts[largest.owner] = Share(largest.owner, largest.usd_per_hour + rest, largest.gpus + idle)
         return tuple(parts.values())
 
+    def _split_by_size(self, usd: Span) -> tuple[Share, ...]:
+        filled = total(self.held.values())
+        parts = {model: _part(usd, held, filled) for model, held in sorted(self.held.items()) if held}
+        rest = usd - total(parts.values())
+        # What rounding down left over is a model's; what nobody fills, nobody's.
+        rounded = Span(rest.idle if filled.idle else Decimal(0), rest.peak if filled.peak else Decimal(0))
+        if parts:
+            largest = max(parts, key=lambda model: (self.held[model].peak, model))
+            parts[largest] += rounded
+        shares = [Share(model, part) for model, part in parts.items()]
+        return (*shares, *([Share(SHARED, rest - rounded)] if rest - rounded or not shares else ()))
+
 
 @dataclass(frozen=True, slots=True)
 class _Empty:
-    """A pool before anything is on it, with its machine's offer: None for what is no GPU machine that is known."""
+    """A pool before anything is on it, with its machine's offer: None for a machine that is not known, or whose GPUs are not."""
 
     pool: FilledPool
     offer: Offer | None
@@ -139,17 +152,21 @@ def pools_of(
             reason = "several node pools of several clusters fit" if ranks else "no node pool has the labels it selects"
             lost.append((each.resource, reason))
     placed = _placed(homes)
-    return [_filled(each, placed.get(urn, ())) for urn, each in empty.items()], lost
+    of_models = {home.urn for _, ranked in homes for home in ranked}
+    return [
+        _filled(each, placed.get(urn, ())) if each.has_gpus or urn in of_models else each.pool
+        for urn, each in empty.items()
+    ], lost
 
 
 def workloads_of(graph: Graph) -> list[Workload]:
-    """The Deployments and StatefulSets whose pods ask for GPUs, or for parts of one."""
+    """The Deployments and StatefulSets whose pods ask for GPUs, or for parts of one, and the models without that choose their nodes."""
     found: list[Workload] = []
     for cluster in clusters_of(graph.resources):
         for each in cluster.workloads:
             asks = requests_of(each)
-            if asks.gpus > 0:
-                labels = pod_labels(each)
+            labels = pod_labels(each)
+            if asks.gpus > 0 or (text(labels.get("model")) and names_nodes(pod_spec(each))):
                 model = text(labels.get("model")) or text(labels.get("app.kubernetes.io/instance"))
                 found.append(Workload(each, cluster, model or each.name, asks, _replicas(cluster, each)))
     return found
@@ -167,7 +184,8 @@ def _homes(graph: Graph, workload: Workload, ranks: Iterable[Sequence[_Empty]]) 
     """The pools that a workload may be on, the one that it likes best first. Of those that it likes equally, the nearest; none where several
     are as near."""
     ranks = list(ranks)
-    priced = ([each for each in rank if each.offer] or [each for each in rank if each.has_gpus] for rank in ranks)
+    kind = ([each for each in rank if each.has_gpus == (workload.asks.gpus > 0)] for rank in ranks)
+    priced = ([each for each in rank if each.offer] or rank for rank in kind)
     fitting = [rank for rank in priced if rank] or ranks
     found = (graph.nearest(workload.resource, [each.pool.resource for each in rank]) for rank in fitting)
     by_urn = {each.pool.resource.urn: each for rank in ranks for each in rank}
@@ -206,12 +224,12 @@ def _spread(homes: Sequence[tuple[Workload, Sequence[_Empty]]], when: Moment) ->
 
 
 def _empty(graph: Graph, resource: Resource, pool: NodePool, prices: PriceTable) -> _Empty:
-    """The pool at its own bounds, and its machine's offer, None for what is no GPU machine that is known."""
+    """The pool at its own bounds, and its machine's offer, None for a machine that is not known, or whose GPUs are not."""
     cloud, region = pool.cloud, graph.region_of(pool.cloud, resource)
     machine = next(iter(pool.machine_types), "")
     offer = prices.machines.get((cloud, region, machine))
     item = MACHINE + machine
-    if offer is not None and not offer.accelerator_count:
+    if offer is not None and not offer.accelerator_count and pool.gpus_per_node:
         offer = None
     if offer is not None and _is_attached(machine) and pool.gpus_per_node != offer.accelerator_count:
         # Its price is known with other GPUs than the pool attaches.
@@ -229,7 +247,7 @@ def _empty(graph: Graph, resource: Resource, pool: NodePool, prices: PriceTable)
         gpus_per_node=offer.accelerator_count if offer is not None else 0,
         held={},
     )
-    return _Empty(empty, offer, bool(pool.gpus_per_node))
+    return _Empty(empty, offer, bool(pool.gpus_per_node or empty.gpus_per_node))
 
 
 def _is_attached(machine_type: str) -> bool:
@@ -250,7 +268,7 @@ def _filled(empty: _Empty, members: Sequence[Workload]) -> FilledPool:
     return replace(
         pool,
         nodes=nodes,
-        held=_held(members, nodes * offer.accelerator_count),
+        held=_held(members, nodes * offer.accelerator_count) if offer.accelerator_count else _sizes(offer, members),
         problems=(problem,) if wanted.peak > most else (),
     )
 
@@ -269,6 +287,16 @@ def _held(members: Sequence[Workload], there: Span) -> dict[str, Span]:
         model: Span(_scaled(gpus.idle, total.idle, there.idle), _scaled(gpus.peak, total.peak, there.peak))
         for model, gpus in asked.items()
     }
+
+
+def _sizes(offer: Offer, members: Sequence[Workload]) -> dict[str, Span]:
+    """Nodes by model, as much of them as its replicas ask for: no more than there are where all find room."""
+    cores, memory = allocatable(offer)
+    filled: dict[str, Span] = {}
+    for each in members:
+        part = (each.asks.cpu / cores + each.asks.memory_gib / memory) / 2
+        filled[each.model] = filled.get(each.model, Span()) + each.replicas * part
+    return filled
 
 
 def _scaled(asked: Decimal, total: Decimal, there: Decimal) -> Decimal:

@@ -97,6 +97,11 @@ class Sums:
             self.reserved - other.reserved,
         )
 
+    @property
+    def machines(self) -> Span:
+        """What of it is for machines, however they are bought."""
+        return self.on_demand + self.spot + self.reserved
+
     def __bool__(self) -> bool:
         return bool(self.usd_per_hour or self.gpus)
 

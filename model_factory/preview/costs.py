@@ -30,7 +30,7 @@ _BOUGHT: Final = (("reserved", "reserved"), ("spot", "spot"), ("on-demand", "on_
 """How machines are bought, and the part of `Sums` that has it."""
 LEGEND: Final = (
     "After the change, and under it by how much that is more or less. "
-    "GPU nodes count at each model's least and most replicas, on the pools that it likes best as far as these go."
+    "Nodes of models count at each model's least and most replicas, on the pools that it likes best as far as these go."
 )
 HEADINGS: Final = ("at rest, $/hour", "$/month", "at peak, $/hour", "$/month", "GPU-hours/month", "at peak")
 
@@ -77,7 +77,7 @@ def _of_owner(delta: Delta, owner: str) -> Iterator[Row]:
         key
         for bill in (delta.before, delta.after)
         for key in bill.by_site
-        if key[0] == owner and bill.by_site[key].gpus
+        if key[0] == owner and bill.by_site[key].machines
     }
     if label == owner and len(sites) > 1:
         together = Change(*(bill.by_model.get(owner, Sums()) for bill in (delta.before, delta.after)))

@@ -110,7 +110,7 @@ def model(
 ) -> list[Resource]:
     """A model's Deployment and autoscaler under a component of their own. It likes the first of several pools best."""
     service = f"urn:pulumi:dev::factory::model-factory:serving:ModelService::{parent[-3:]}-{name}"
-    asked = {"cpu": cpu, "memory": memory, "nvidia.com/gpu": str(gpus)}
+    asked = {"cpu": cpu, "memory": memory, **({"nvidia.com/gpu": str(gpus)} if gpus else {})}
     pod = {
         **node_choice(*([pool] if isinstance(pool, str) else pool)),
         "containers": [{"name": "server", "resources": {"requests": asked, "limits": asked}}],

@@ -344,6 +344,57 @@ def nodes_of(made: Bill) -> dict[str, Span]:
     return {line.name: line.quantity for line in made.lines if line.kind == "nodes"}
 
 
+class TestPoolsWithoutGpus:
+    """`small` has 16 cores and 128 GiB, of which Pods get 15.63 and 117.62: three replicas of 5 cores, or of 35 GiB."""
+
+    def test_their_models_pay_them_by_cpu_and_memory(self) -> None:
+        models = (
+            model("a", "cpu", 1, 6, gpus=0, cpu="5", memory="4Gi"),
+            model("b", "cpu", 1, 1, gpus=0, cpu="500m", memory="50Gi"),
+        )
+        made = bill(flat(eks(), node_group("cpu", "small"), *models))
+        (nodes,) = (line for line in made.lines if line.kind == "nodes")
+        assert nodes.quantity == span("1", "2")
+        # a: (5 / 15.63 + 4 / 117.62) / 2 = 0.177 of a node each; b: (0.5 / 15.63 + 50 / 117.62) / 2 = 0.229.
+        assert {share.owner: share.gpus for share in nodes.shares} == {"a": span("0"), "b": span("0")}
+        parts = {share.owner: round(share.usd_per_hour.idle, 3) for share in nodes.shares}
+        assert parts == {"a": Decimal("0.044"), "b": Decimal("0.056")}
+        assert made.by_owner.keys() == {("a", "aws"), ("b", "aws"), (SHARED, "aws")}
+
+    def test_a_model_alone_pays_whole_nodes(self) -> None:
+        made = bill(flat(eks(), node_group("cpu", "small"), model("a", "cpu", 2, 6, gpus=0, cpu="5")))
+        assert made.by_model["a"].on_demand == span("0.10", "0.20")
+
+    def test_one_that_a_model_may_fall_back_on_is_empty(self) -> None:
+        pools = (node_group("cpu-od", "small"), node_group("cpu-spot", "small", spot=True))
+        made = bill(flat(eks(), *pools, model("a", ("cpu-spot", "cpu-od"), 1, 4, gpus=0)))
+        assert nodes_of(made) == {"cpu-od": span("0"), "cpu-spot": span("1")}
+        assert made.by_model["a"].spot == span("0.04")
+
+    def test_models_with_gpus_take_none_of_them(self) -> None:
+        pools = (node_group("cpu", "small"), node_group("one", "one"))
+        made = bill(flat(eks(), *pools, model("a", "one", 1, 2), model("b", "cpu", 1, 2, gpus=0)))
+        assert nodes_of(made) == {"cpu": span("1"), "one": span("1", "2")}
+
+    def test_one_that_no_model_names_has_its_own_bounds(self) -> None:
+        pools = (node_group("system", "small", least=2, most=4), node_group("cpu", "small"))
+        made = bill(flat(eks(), *pools, model("a", "cpu", 1, 2, gpus=0)))
+        assert nodes_of(made) == {"cpu": span("1"), "system": span("2", "4")}
+
+    def test_what_nobody_runs_at_rest_is_shared(self) -> None:
+        made = bill(flat(eks(), node_group("cpu", "small", least=1), model("a", "cpu", 0, 1, gpus=0)))
+        (nodes,) = (line for line in made.lines if line.kind == "nodes")
+        assert {share.owner: share.usd_per_hour for share in nodes.shares} == {
+            "a": span("0", "0.10"),
+            SHARED: span("0.10", "0"),
+        }
+
+    def test_a_model_that_no_pool_takes_is_named(self) -> None:
+        made = bill(flat(eks(), node_group("cpu", "small"), model("a", "other", 1, 1, gpus=0)))
+        told = [(each.what, each.reason) for each in made.missing]
+        assert told == [("nodes of its pods", "no node pool has the labels it selects")]
+
+
 class TestLegs:
     """A model that several pools take is on them by what it likes best. `one` is 1 on demand and 0.40 on spot, with one GPU."""
 
@@ -470,24 +521,27 @@ class TestLegs:
 
     @given(data=st.data())
     def test_whatever_is_where_shares_add_up_to_lines_and_legs_to_sites(self, data: st.DataObject) -> None:
-        names = ("held", "cheap", "od", "quad")
+        with_gpus = st.permutations(("held", "cheap", "od", "quad"))
         sizes = st.integers(0, 4)
         pools = [
             node_group("held", "one", most=data.draw(sizes), reservation="cr-1"),
             node_group("cheap", "one", most=data.draw(sizes), spot=True),
             node_group("od", "one", most=data.draw(sizes)),
             node_group("quad", "four", most=data.draw(sizes)),
+            node_group("cpu", "small", most=data.draw(sizes)),
+            node_group("cpu-spot", "small", most=data.draw(sizes), spot=True),
         ]
-        ranked = st.permutations(names).flatmap(lambda each: st.integers(1, 4).map(lambda most: each[:most]))
+        without = st.permutations(("cpu", "cpu-spot"))
         models = [
             model(
                 f"m{number}",
-                data.draw(ranked),
+                data.draw(with_gpus if gpus else without)[: data.draw(st.integers(1, 4))],
                 least,
                 least + data.draw(sizes),
-                gpus=data.draw(st.sampled_from([1, 2])),
+                gpus=gpus,
             )
             for number in range(data.draw(st.integers(0, 3)))
+            for gpus in (data.draw(st.integers(0, 2)),)
             for least in (data.draw(sizes),)
         ]
         made = bill(flat(eks(), *pools, *models))

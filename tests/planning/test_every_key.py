@@ -116,7 +116,7 @@ CHANGES: dict[str, Change] = {
     "models.accelerators": to(f"{LLM}/accelerators", ["l4"], ["l40s"]),
     "models.machineTypes": to(f"{LLM}/machineTypes", ["g6.xlarge"], ["g6.2xlarge"]),
     "models.architecture": to(f"{LLM}/architecture", "arm64", given=(WITHOUT_GPUS,)),
-    "models.cpuFeatures": to(f"{LLM}/cpuFeatures", ["amx"], given=(WITHOUT_GPUS,), clouds=("gcp",)),
+    "models.cpuFeatures": to(f"{LLM}/cpuFeatures", ["amx"], given=(WITHOUT_GPUS, drop(f"{LLM}/spot")), clouds=("gcp",)),
     "models.args": to(f"{LLM}/args", ["--max-model-len=4096"]),
     "models.labels": to(f"{LLM}/labels", {"tier": "gold"}),
     "aws.regions": to(f"{AWS}/regions", ["us-east-1", "us-west-2"]),

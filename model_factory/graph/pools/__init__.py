@@ -9,7 +9,7 @@ from model_factory.graph.declared import Declared
 from model_factory.graph.pools.eks import EksPool
 from model_factory.graph.pools.gke import GkePool
 from model_factory.graph.pools.karpenter import KarpenterPool
-from model_factory.graph.pools.pool import NodePool, keeps_others_away
+from model_factory.graph.pools.pool import NodePool, keeps_others_away, names_nodes
 
 __all__ = [
     "KINDS",
@@ -20,6 +20,7 @@ __all__ = [
     "NodePool",
     "by_preference",
     "keeps_others_away",
+    "names_nodes",
     "node_pool",
 ]
 

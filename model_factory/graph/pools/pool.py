@@ -28,6 +28,12 @@ def keeps_others_away(taints: list[tuple[str, str]]) -> bool:
     return any(key in TAINTS and effect in ("NoSchedule", "NoExecute") for key, effect in taints)
 
 
+def names_nodes(spec: Mapping[str, Any]) -> bool:
+    """Whether Pods with this spec run on nodes with certain labels alone."""
+    required = at(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    return bool(at(spec, "nodeSelector") or required)
+
+
 def taints_in(declared: object) -> list[tuple[str, str]]:
     """A list of taints as key and effect, the effect as Kubernetes spells it."""
     return [
@@ -128,8 +134,7 @@ class NodePool(ABC):
 
     def is_chosen_by(self, spec: Mapping[str, Any]) -> bool:
         """Whether Pods with this spec name nodes by their labels, and these are such."""
-        required = at(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-        return bool(at(spec, "nodeSelector") or required) and self.admits(spec)
+        return names_nodes(spec) and self.admits(spec)
 
     def preference(self, spec: Mapping[str, Any]) -> int:
         """How much Pods with this spec like it: the weights of the preferred node affinity that its nodes meet."""
