@@ -39,6 +39,7 @@ RUNTIME = Runtime(
         "--api-key-file": "keeps out what reads its metrics, which has no key: let in clients by network policy",
     },
     joined_values=False,
+    protocol="openai",
     ports={"http": 8080},
     ready_path="/health",
     live_path="/health",
