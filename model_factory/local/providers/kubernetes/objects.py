@@ -21,6 +21,7 @@ INPUTS_KEY: Final = "__inputs"
 MANAGER_KEY: Final = "__fieldManager"
 AUTONAMED: Final = "pulumi.com/autonamed"
 _CONTROLLERS_OWN: Final = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
+_EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 _NAME_DIGITS: Final = 8
 _SERVER_FIELDS: Final = (
     "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields",
@@ -157,9 +158,11 @@ def parse_state(recorded: Mapping[str, Value], old_inputs: Mapping[str, Value]) 
 
 
 def pruned(source: Any, shape: Any) -> Any:
-    """The part of `source` that has the shape of `shape`: what the server filled in is left out."""
+    """The part of `source` that has the shape of `shape`: what the server filled in is left out. What is empty in `shape` and not in
+    `source` is as it was asked for: servers drop empty texts, lists and maps."""
     if isinstance(source, dict) and isinstance(shape, dict):
-        return {key: pruned(value, shape[key]) for key, value in source.items() if key in shape}
+        found = {key: pruned(value, shape[key]) for key, value in source.items() if key in shape}
+        return found | {key: value for key, value in shape.items() if key not in source and value in _EMPTY}
     if isinstance(source, list) and isinstance(shape, list):
         # Items beyond the shape are drift, not defaults: a list is asked for whole.
         return [pruned(item, shape[index]) if index < len(shape) else item for index, item in enumerate(source)]

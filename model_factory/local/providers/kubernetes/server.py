@@ -25,7 +25,7 @@ from model_factory.local.providers.errors import (
 )
 from model_factory.local.providers.kubernetes import options, readiness
 from model_factory.local.providers.kubernetes.causes import CAUSES
-from model_factory.local.providers.kubernetes.objects import object_id
+from model_factory.local.providers.kubernetes.objects import object_id, pruned
 from model_factory.local.providers.kubernetes.ownership import managers, taken_over, without_ignored
 from model_factory.local.providers.kubernetes.readiness import Verdict
 from model_factory.local.providers.kubernetes.readiness.verdict import at, condition, told
@@ -197,7 +197,7 @@ class ServerStore:
             listed = self._asked(lambda: self._client.list(wanted.api_version, wanted.kind, namespace=wanted.namespace))
             found = [each for each in listed if Reference.of(each).name.startswith(prefix)]
         for each in found:
-            if each is not None and manner.manager in managers(each):
+            if each is not None and _is_made_by(manner.manager, each, obj):
                 reference = Reference.of(each)
                 if object_id(reference) not in known:
                     return reference
@@ -317,6 +317,12 @@ class ServerStore:
             cloud=self.name, operation=error.operation, code=reason, message=message, status=status, causes=CAUSES,
             reasons=quota,
         )  # fmt: skip
+
+
+def _is_made_by(manager: str, found: Object, obj: Object) -> bool:
+    """Of an object that has a name alone nobody is recorded to have set anything: then what it is has to do."""
+    known = managers(found)
+    return manager in known or (not known and pruned(found, obj) == obj)
 
 
 def _conflict(error: ApiError) -> str:
