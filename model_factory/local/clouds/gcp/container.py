@@ -13,7 +13,8 @@ from model_factory.local.clouds.gcp import catalogue, errors
 from model_factory.local.clouds.gcp.authority import cluster_authority
 from model_factory.local.clouds.gcp.bodies import Body, digest, merge_patch, numeric_id, timestamp, visible
 from model_factory.local.clouds.gcp.core import Call, Effect, handles
-from model_factory.local.clouds.gcp.node_pools import NODE_POOL, complete_pool, incompatible, shortage
+from model_factory.local.clouds.gcp.node_pools import complete_pool, incompatible, shortage
+from model_factory.local.clouds.gcp.nodes import NODE_POOL, sizes
 from model_factory.local.clouds.gcp.operations import CONTAINER_ROOT, start_container
 from model_factory.local.discovery import Json
 
@@ -284,7 +285,7 @@ def shown(call: Call, key: str, body: Body) -> Body:
         result["nodePools"] = pools
         result["instanceGroupUrls"] = [url for pool in pools for url in pool["instanceGroupUrls"]]
         result["nodeConfig"] = pools[0]["config"]
-    nodes = sum(stored.body["_size"] * len(stored.body["locations"]) for stored in found)
+    nodes = sum(sum(sizes(stored.body).values()) for stored in found)
     if nodes:
         result["currentNodeCount"] = nodes
     return result

@@ -21,10 +21,12 @@ from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.clouds.control import Controls, Fault
 from model_factory.local.clouds.gcp import errors
 from model_factory.local.clouds.gcp.bodies import Body, links, matches, not_found_message, timestamp, visible
+from model_factory.local.clouds.gcp.nodes import NodePools
 from model_factory.local.clouds.gcp.routing import Match
 from model_factory.local.clouds.gcp.store import Effect, Store, Stored, StoredOperation
 from model_factory.local.discovery import Json
 from model_factory.local.errors import ControlError
+from model_factory.local.lab.nodes.fleets import Fleets
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Call:
 
 
 Handler = Callable[[Call], Answer]
+OperationWait = Callable[[StoredOperation], StoredOperation | None]
 HANDLERS: Final[dict[str, Handler]] = {}
 
 
@@ -95,10 +98,15 @@ class Cloud:
     transition_seconds: InitVar[float] = TRANSITION_SECONDS
     controls: Controls = field(init=False)
     name: str = "gcp"
+    fleets: Fleets = field(default_factory=Fleets)
+    """The nodes of its clusters, of those that are real."""
+    waits: list[OperationWait] = field(default_factory=list[OperationWait])
+    """What operations that are due wait for besides: each gives the operation to finish, or None where it is not over."""
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self, transition_seconds: float) -> None:
         self.controls = Controls(self, transition_seconds=transition_seconds)
+        self.waits.append(NodePools(self.store, self.fleets).finished)
         self._furnish()
 
     # What control calls ask
@@ -121,8 +129,8 @@ class Cloud:
 
     def seed(self, document: Body) -> None:
         """`projects`: ids. `disabled_services`: project → services. `quotas`: region → metric → limit.
-        `capacity`: zone → accelerator or machine type → free units."""
-        known = {"projects": list, "disabled_services": dict, "quotas": dict, "capacity": dict}
+        `capacity`: zone → accelerator or machine type → free units. `autoscaler`: `unneeded_seconds` until an empty node goes."""
+        known = {"projects": list, "disabled_services": dict, "quotas": dict, "capacity": dict, "autoscaler": dict}
         for key, value in document.items():
             if key not in known:
                 raise ControlError(f"seed has no field {key!r}; it has {', '.join(known)}")
@@ -131,7 +139,7 @@ class Cloud:
         with self.store.transaction():
             for project in document.get("projects", ()):
                 self._add_project(str(project))
-            for key in ("disabled_services", "quotas", "capacity"):
+            for key in ("disabled_services", "quotas", "capacity", "autoscaler"):
                 if key in document:
                     self.store.put_setting(key, {**(self.store.setting(key) or {}), **document[key]})
 
@@ -210,7 +218,10 @@ class Cloud:
         """Finish every operation that is due, in the order of their times."""
         now = self.clock()
         with self.store.transaction():
-            for operation in self.store.due(now):
+            for due in self.store.due(now):
+                operation = self._over(due)
+                if operation is None:
+                    continue
                 for key in operation.effect.remove:
                     self.store.remove(key)
                 for key, changes in operation.effect.merge.items():
@@ -219,6 +230,13 @@ class Cloud:
                 self.store.put_operation(
                     StoredOperation(operation.key, operation.subject, operation.due, True, body, Effect())
                 )
+
+    def _over(self, due: StoredOperation) -> StoredOperation | None:
+        operation: StoredOperation | None = due
+        for wait in self.waits:
+            if operation is not None:
+                operation = wait(operation)
+        return operation
 
     def serial(self) -> str:
         """A name part that no other request of this process gets."""

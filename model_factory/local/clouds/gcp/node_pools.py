@@ -13,9 +13,9 @@ from model_factory.graph.accelerators import NVIDIA
 from model_factory.local.clouds.gcp import catalogue, errors
 from model_factory.local.clouds.gcp.bodies import Body, digest, visible
 from model_factory.local.clouds.gcp.core import Call, Effect, handles
+from model_factory.local.clouds.gcp.nodes import GOING, NODE_POOL, SIZES, TARGET, sizes
 from model_factory.local.clouds.gcp.operations import CONTAINER_ROOT, start_container
 
-NODE_POOL: Final = "container.nodePools"
 DEFAULT_SCOPES: Final = (
     "https://www.googleapis.com/auth/devstorage.read_only",
     "https://www.googleapis.com/auth/logging.write",
@@ -292,7 +292,7 @@ def get_instance_group(call: Call) -> Body:
                 "kind": "compute#instanceGroupManager",
                 "name": name,
                 "selfLink": url,
-                "targetSize": stored.body["_size"],
+                "targetSize": sizes(stored.body).get(zone, 0),
             }
     raise errors.not_found(f"The resource 'projects/{project}/zones/{zone}/instanceGroupManagers/{name}' was not found")
 
@@ -326,14 +326,14 @@ def _start_change(call: Call, kind: str, change: Callable[[Body, Body], Body], *
         raise errors.aborted("The etag does not match the node pool's.")
     changes = change(stored.body, cluster)
     etag = digest({**stored.body, **changes})
-    call.cloud.merge(key, {"status": "RECONCILING"})
+    call.cloud.merge(key, {"status": "RECONCILING", TARGET: changes})
     short = None if nodes is None else shortage(call, {**stored.body, **changes}, nodes)
     return start_container(
         call,
         kind,
         key,
-        Effect(merge={key: {**changes, "etag": etag, "status": "RUNNING"}}),
-        Effect(merge={key: {"status": "RUNNING_WITH_ERROR"}}),
+        Effect(merge={key: {**changes, TARGET: None, "etag": etag, "status": "RUNNING"}}),
+        Effect(merge={key: {TARGET: None, "status": "RUNNING_WITH_ERROR"}}),
         error=short,
     )
 
@@ -407,4 +407,8 @@ def set_size(call: Call) -> Body:
     count = call.body.get("nodeCount", 0)
     if count < 0:
         raise errors.invalid("Node count must not be negative.")
-    return _start_change(call, "SET_NODE_POOL_SIZE", lambda _pool, _cluster: {"_size": count}, nodes=count)
+
+    def change(_pool: Body, _cluster: Body) -> Body:
+        return {"_size": count, SIZES: None, GOING: None}
+
+    return _start_change(call, "SET_NODE_POOL_SIZE", change, nodes=count)
