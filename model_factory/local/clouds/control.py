@@ -10,6 +10,8 @@ latency. What a cloud stores, and how it words an error, is the cloud's own busi
     GET, PUT /_cloud/faults      [{operation, error, status, message, count, skip}]: replaces the list
     GET, PUT /_cloud/latency     {milliseconds, operation?}; 0 milliseconds without an operation removes all of it
     GET, PUT /_cloud/transition  {seconds}
+    GET  /_cloud/nodes       {cluster: [Node]}: the simulated nodes of real clusters
+    POST /_cloud/nodes       {node, fault: notice | loss | silence | recovery, seconds?}: what happens to one; seconds go with a notice
 
 A request that a web page makes a browser send is refused, whatever it asks for (`stranger`).
 
@@ -30,9 +32,11 @@ from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from model_factory.access.errors import AccessError
 from model_factory.graph.loopback import is_loopback_host
 from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.errors import ControlError
+from model_factory.local.lab.nodes.fleets import Fleets
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,6 +45,8 @@ PREFIX: Final = "/_cloud/"
 ALWAYS: Final = -1
 """A fault's `count` that never runs out."""
 MAXIMUM_BODY_BYTES: Final = 8 * 2**20
+NOTICE_SECONDS: Final = 120.0
+"""From the notice that a spot machine is taken back until it is: AWS's two minutes; Google Cloud gives 30 seconds."""
 
 JsonObject = dict[str, Any]
 Scope = MutableMapping[str, Any]
@@ -104,6 +110,11 @@ class Cloud(Protocol):
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
+    @property
+    def fleets(self) -> Fleets:
+        """The nodes of its clusters that are real."""
+        ...
+
     @property
     def data(self) -> str:
         """The directory that holds the state, or "" where it is in memory only."""
@@ -235,11 +246,47 @@ class Controls:
                 return {"seconds": self._transition_seconds}
             case "GET", "transition":
                 return {"seconds": self._transition_seconds}
+            case "GET", "nodes":
+                return self._nodes()
+            case "POST", "nodes":
+                self._befall(_object(body))
+                return self._nodes()
             case _:
                 raise LookupError(
                     f"no control call {method} {PREFIX}{name}; there are GET status, POST reset, POST seed, "
-                    "GET and PUT faults, latency, transition"
+                    "GET and POST nodes, GET and PUT faults, latency, transition"
                 )
+
+    def _nodes(self) -> JsonObject:
+        try:
+            return dict(self._cloud.fleets.nodes())
+        except AccessError as error:
+            raise ControlError(f"the nodes cannot be told: {error}") from error
+
+    def _befall(self, document: JsonObject) -> None:
+        """Let something happen to a node."""
+        unknown = set(document) - {"node", "fault", "seconds"}
+        if unknown:
+            raise ControlError(f"nodes have no field {min(unknown)!r}; there are node, fault and seconds")
+        node, fault = str(document.get("node", "")), document.get("fault")
+        if "seconds" in document and fault != "notice":
+            raise ControlError(f"seconds go with the fault notice, not with {fault!r}")
+        try:
+            fleet = self._cloud.fleets.fleet_of(node)
+            match fault:
+                case "notice":
+                    seconds = _duration(document, "seconds") if "seconds" in document else NOTICE_SECONDS
+                    fleet.give_notice(node, seconds)
+                case "loss":
+                    fleet.lose(node)
+                case "silence":
+                    fleet.silence(node)
+                case "recovery":
+                    fleet.recover(node)
+                case _:
+                    raise ControlError(f"nodes know no fault {fault!r}; there are notice, loss, silence and recovery")
+        except AccessError as error:
+            raise ControlError(f"node {node}: {error}") from error
 
     def _set_latency(self, document: JsonObject) -> None:
         unknown = set(document) - {"milliseconds", "operation"}

@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_factory.local.clouds.control import Controls, Fault, asgi, stranger, wsgi
+from model_factory.local.lab.nodes.fleets import Fleets
 
 
 class FakeCloud:
     name = "fake"
     version = "1"
     data = "/data"
+    fleets = Fleets()
 
     def __init__(self) -> None:
         self.resources = {"thing": 2}

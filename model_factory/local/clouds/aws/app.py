@@ -29,11 +29,14 @@ from model_factory.local.clouds.aws import added_operations, clock, moto_patches
 from model_factory.local.clouds.aws.call_log import CallLog, Entry
 from model_factory.local.clouds.aws.clock import CLOCK
 from model_factory.local.clouds.aws.eks import Eks
+from model_factory.local.clouds.aws.eks.nodes import cluster_key
 from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereError, Response, render
 from model_factory.local.clouds.aws.moto_state import load
 from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import Controls, JsonObject
 from model_factory.local.errors import CloudDataError
+from model_factory.local.lab.nodes.fleets import Fleets, NodePrograms
+from model_factory.local.lab.nodes.pools import Pool
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -116,7 +119,27 @@ class AwsCloud:
             self._eks.seed(document)
             self._append({"at": CLOCK.begin(time.time(), 0), "seeded": document})
 
+    @property
+    def fleets(self) -> Fleets:
+        return self._eks.fleets
+
+    def look_after_nodes(self, region: str, name: str, folder: Path, kubeconfig: Path, programs: NodePrograms) -> None:
+        """Give an EKS cluster that is real its nodes, from now on. Raises LabError, AccessError."""
+
+        def wanted() -> list[Pool]:
+            with self._lock:
+                return self._eks.pools(region, name)
+
+        self.fleets.open(
+            cluster_key(region, name), folder, kubeconfig, programs, wanted, lambda: self.controls.transition_seconds
+        )
+
+    def forget_nodes(self, region: str, name: str) -> None:
+        """Leave the nodes of an EKS cluster as they are: its control plane stops, or is gone."""
+        self.fleets.close(cluster_key(region, name))
+
     def close(self) -> None:
+        self.fleets.close_all()
         with self._lock:
             if self._log is not None:
                 self._log.close()
@@ -162,6 +185,7 @@ class AwsCloud:
                     "answer": zlib.crc32(response.body),
                 }
             )
+            self.fleets.poke()
         return response
 
     def _append(self, entry: Entry) -> None:

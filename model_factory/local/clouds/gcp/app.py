@@ -76,6 +76,8 @@ async def serve(cloud: Cloud, request: Request) -> Response:
             cloud.settle()
             call = _call(cloud, match, request, data, upload=upload)
             answer = _handle(call)
+        if method.verb != "GET":
+            cloud.fleets.poke()
         if isinstance(answer, Wait):
             answer = await _wait(cloud, answer)
         return _answer(answer)

@@ -20,13 +20,14 @@ from typing import Final
 from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.clouds.control import Controls, Fault
 from model_factory.local.clouds.gcp import errors
+from model_factory.local.clouds.gcp.autoscaler import Autoscaler
 from model_factory.local.clouds.gcp.bodies import Body, links, matches, not_found_message, timestamp, visible
 from model_factory.local.clouds.gcp.nodes import NodePools
 from model_factory.local.clouds.gcp.routing import Match
 from model_factory.local.clouds.gcp.store import Effect, Store, Stored, StoredOperation
 from model_factory.local.discovery import Json
 from model_factory.local.errors import ControlError
-from model_factory.local.lab.nodes.fleets import Fleets
+from model_factory.local.lab.nodes.fleets import Fleets, NodePrograms
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,21 @@ class Cloud:
 
     def disabled_services(self, project: str) -> list[str]:
         return list((self.store.setting("disabled_services") or {}).get(project, ()))
+
+    # Nodes
+
+    def look_after_nodes(self, cluster_key: str, folder: Path, kubeconfig: Path, programs: NodePrograms) -> None:
+        """Give a GKE cluster that is real its nodes, and its pools their autoscaler, from now on. Raises LabError, AccessError."""
+        pools = NodePools(self.store, self.fleets)
+        self.fleets.open(
+            cluster_key,
+            folder,
+            kubeconfig,
+            programs,
+            lambda: pools.of_cluster(cluster_key),
+            lambda: self.controls.transition_seconds,
+            after=Autoscaler(self.store, cluster_key, self.merge, self.clock).look,
+        )
 
     # Resources
 
