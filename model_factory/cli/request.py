@@ -27,7 +27,7 @@ from model_factory.live.asking import FAILURES, Asker, Connect, at_address, thro
 from model_factory.live.load import Figures, Sample, arriving, figures, one, one_after_another
 from model_factory.live.models import read
 from model_factory.live.protocols import PROTOCOLS
-from model_factory.live.protocols.protocol import ModelProtocol, RefusedError
+from model_factory.live.protocols.protocol import ModelProtocol, RefusedError, ServerError
 
 if TYPE_CHECKING:
     from model_factory.access.client import ClusterClient
@@ -139,6 +139,8 @@ class Reaching:
                 call = protocol.prepare(model, data, asker.ask)
             except RefusedError as error:
                 raise BadInputError(Masker().text(str(error))) from error
+            except ServerError as error:
+                raise CommandError(f"{_target(model, way)} cannot be asked: {Masker().text(str(error))}") from error
             except FAILURES as error:
                 raise CommandError(f"{_target(model, way)} does not answer: {Masker().text(str(error))}") from error
             began = time.perf_counter()

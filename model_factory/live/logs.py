@@ -74,12 +74,16 @@ def lines(source: Source, wanted: Wanted, *, follow: bool = False) -> Generator[
         previous=wanted.previous,
         tail_lines=wanted.tail_lines,
     )
+    reason, none = source.replica.reason, True
     try:
         for text in found:
+            none = False
             yield Line(source, text)
+        # Of a Pod that no node has the API server gives an empty log.
+        if none and reason:
+            yield Line(source, f"nothing is written yet ({reason})", problem=True)
     except ApiError as error:
-        waits = f" ({source.replica.reason})" if source.replica.reason else ""
-        yield Line(source, f"{error.message}{waits}", problem=True)
+        yield Line(source, f"{error.message}{f' ({reason})' if reason else ''}", problem=True)
     finally:
         found.close()
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _DIGEST_LETTERS: Final = 12
 _NOT_DEPLOYED: Final = "not deployed"
+_SCHEDULING: Final = "FailedScheduling"
+"""An event of the time before a Pod had a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ def _warnings(client: ClusterClient, pod: Mapping[str, Any]) -> list[str]:
     fields = f"involvedObject.uid={at(pod, 'metadata', 'uid')},type=Warning"
     events = client.list("v1", "Event", namespace=str(at(pod, "metadata", "namespace")), fields=fields)
     told = sorted(events, key=lambda each: str(at(each, "lastTimestamp") or at(each, "eventTime") or ""))
-    return [str(at(each, "message")) for each in told if at(each, "message")]
+    return [str(at(each, "message")) for each in told if at(each, "message") and at(each, "reason") != _SCHEDULING]
 
 
 def _time(text: Any) -> datetime | None:

@@ -19,6 +19,7 @@ from model_factory.live.protocols.protocol import (
     ModelProtocol,
     RefusedError,
     Reply,
+    ServerError,
     document_of,
     first_of,
     flat,
@@ -88,7 +89,7 @@ def _served(model: str, ask: Ask) -> str:
         str(each.get("name")) for each in cast("list[dict[str, Any]]", found or []) if each.get("state") == "READY"
     ]
     if len(names) != 1:
-        raise RefusedError(f"the server has no model {model}; it serves {', '.join(names) or 'none'}")
+        raise ServerError(f"the server has no model {model}; it serves {', '.join(names) or 'none'}")
     return names[0]
 
 

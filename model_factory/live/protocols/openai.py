@@ -12,6 +12,7 @@ from model_factory.live.protocols.protocol import (
     ModelProtocol,
     RefusedError,
     Reply,
+    ServerError,
     first_of,
     parsed,
     shortened,
@@ -48,7 +49,7 @@ def prepare(model: str, data: bytes | None, ask: Ask) -> Call:
         problems.append(f"{path}: {probe.problem}")
         if probe.status not in _UNSERVED:
             break
-    raise RefusedError(f"the server takes no text: {'; '.join(problems)}")
+    raise ServerError(f"the server takes no text: {'; '.join(problems)}")
 
 
 def told(reply: Reply) -> str:

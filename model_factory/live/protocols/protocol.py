@@ -17,7 +17,11 @@ _LINE_MOST: Final = 300
 
 
 class RefusedError(Exception):
-    """The model cannot be asked so: by the data that was given, or by what the server says of itself."""
+    """The data is nothing that this model can be asked."""
+
+
+class ServerError(Exception):
+    """The server answers otherwise than its protocol says, or refuses; in its own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class ModelProtocol:
     """One way in which model servers are asked.
 
     `prepare` makes the call that carries `data` (None: whatever the model can be asked without) to a model; it may ask the server what
-    the model takes. `told` is the answer as a person reads it, shortened. Both raise RefusedError.
+    the model takes. `told` is the answer as a person reads it, shortened. `prepare` raises RefusedError and ServerError.
     """
 
     title: str
@@ -108,8 +112,8 @@ def flat(value: Any) -> list[Any]:
 
 
 def document_of(call: Call, ask: Ask) -> Any:
-    """What the server answers as JSON. Raises RefusedError with what it said instead."""
+    """What the server answers as JSON. Raises ServerError with what it said instead."""
     reply = ask(call)
     if not reply.ok or reply.document is None:
-        raise RefusedError(f"{call.method} {call.path}: {reply.problem}")
+        raise ServerError(f"{call.method} {call.path}: {reply.problem}")
     return reply.document

@@ -14,6 +14,7 @@ from model_factory.live.protocols.protocol import (
     ModelProtocol,
     RefusedError,
     Reply,
+    ServerError,
     document_of,
     first_of,
     flat,
@@ -71,7 +72,7 @@ def _inputs(metadata: Any) -> dict[str, dict[str, Any]]:
     signatures = ((metadata.get("metadata") or {}).get("signature_def") or {}).get("signature_def") or {}
     signature = signatures.get(_SIGNATURE)
     if signature is None:
-        raise RefusedError(f"the model has no signature {_SIGNATURE}; it has {', '.join(signatures) or 'none'}")
+        raise ServerError(f"the model has no signature {_SIGNATURE}; it has {', '.join(signatures) or 'none'}")
     return cast("dict[str, dict[str, Any]]", signature.get("inputs") or {})
 
 
