@@ -56,6 +56,10 @@ MinMemory = Annotated[
     float,
     typer.Option("--min-memory-gib", min=0, help="Only with so much usable memory over all accelerators, or more."),
 ]
+Cpu = Annotated[bool, typer.Option("--cpu", help="Only without accelerators.")]
+Features = Annotated[
+    list[str] | None, typer.Option("--cpu-feature", help="Only with this in its processors, as amx (repeatable).")
+]
 Spot = Annotated[bool, typer.Option("--spot", help="Only what has a spot price.")]
 Rejected = Annotated[bool, typer.Option("--rejected", help="Only rows whose price cannot be right, and why.")]
 Sorted = Annotated[Sort, typer.Option("--sort", help="By place and name, or the cheapest first.")]
@@ -72,6 +76,8 @@ class Filter:
     min_gpus: int
     min_memory_gib: Decimal
     spot: bool
+    cpu: bool
+    features: Collection[str]
 
     def admits(self, offer: Offer) -> bool:
         """Is it wanted?"""
@@ -82,6 +88,8 @@ class Filter:
             and (not self.machine or fnmatchcase(offer.machine_type, self.machine))
             and offer.accelerator_count >= self.min_gpus
             and offer.usable_gib_per_accelerator * offer.accelerator_count >= self.min_memory_gib
+            and (not self.cpu or not offer.accelerator_count)
+            and offer.features.issuperset(self.features)
             and (not self.spot or offer.spot_usd_per_hour is not None)
         )
 
@@ -94,6 +102,8 @@ def offers(
     min_gpus: MinGpus = 0,
     min_memory_gib: MinMemory = 0,
     spot: Spot = False,
+    cpu: Cpu = False,
+    cpu_feature: Features = None,
     rejected: Rejected = False,
     sort: Sorted = Sort.PLACE,
     as_json: Json = False,
@@ -115,6 +125,8 @@ def offers(
         min_gpus,
         Decimal(str(min_memory_gib)),
         spot,
+        cpu,
+        _known("--cpu-feature", cpu_feature, {feature for each in every for feature in each.features}),
     )
     found = _in_order([each for each in rows if wanted.admits(each)], sort)
     if as_json:
@@ -203,7 +215,9 @@ def _of_detail(found: Sequence[Offer], detail: int) -> Table:
         table.add_row(
             f"{each.cloud}/{each.region}",
             each.machine_type,
-            f"{each.accelerator_count}x {each.accelerator}" if each.accelerator_count else each.architecture,
+            f"{each.accelerator_count}x {each.accelerator}"
+            if each.accelerator_count
+            else " ".join((each.architecture, *sorted(each.features))),
             *((usable,) if more else ()),
             *((each.interconnect, zones) if most else ()),
             *((f"{each.vcpus}", f"{each.memory_gib.normalize():f}") if more else ()),

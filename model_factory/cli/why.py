@@ -98,13 +98,15 @@ def show_why(console: Console, stack: str, model: str, told: Why) -> None:
 
 
 def _table(candidates: tuple[Candidate, ...], *, narrow: bool) -> Table:
-    """Where there is no room, an accelerator stands under its machines: no name and no amount is broken."""
+    """Where there is no room, an accelerator stands under its machines: no name and no amount is broken. Models without GPUs have no columns
+    for them."""
+    with_gpus = any(each.placement.first.share.count for each in candidates)
     table = Table(
         "", "site", "machines", box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0), header_style="dim"
     )
-    if not narrow:
+    if with_gpus and not narrow:
         table.add_column("accelerator")
-    for heading in ("at rest", "at peak", "nodes", "idle GPUs"):
+    for heading in ("at rest", "at peak", "nodes", *(("idle GPUs",) if with_gpus else ())):
         table.add_column(heading, justify="right")
     for column in table.columns:
         column.no_wrap = column.header != "machines"
@@ -113,15 +115,15 @@ def _table(candidates: tuple[Candidate, ...], *, narrow: bool) -> Table:
         placement = each.placement
         offer = placement.first.offer
         machines = ladder((leg.offer.machine_type, leg.capacity_type) for leg in placement.legs)
-        accelerator = f"{offer.accelerator_count}x {offer.accelerator}"
+        accelerator = (f"{offer.accelerator_count}x {offer.accelerator}",) if with_gpus else ()
         table.add_row(
             "●" if each.chosen else "",
             str(placement.site),
-            *((f"{machines}\n{accelerator}",) if narrow else (machines, accelerator)),
+            *(("\n".join((machines, *accelerator)),) if narrow else (machines, *accelerator)),
             _money(placement.usd_per_hour),
             _money(placement.usd_per_hour_max),
             _span(each.at_rest.nodes, each.at_peak.nodes),
-            _idle(each.at_rest, each.at_peak),
+            *((_idle(each.at_rest, each.at_peak),) if with_gpus else ()),
             style="bold" if each.chosen else "",
         )
     return table
@@ -138,7 +140,7 @@ def ladder(bought: Iterable[tuple[str, str]]) -> str:
 def _machines(there: list[Against]) -> str:
     """`l4 g6.xlarge in 3 regions`, or the first of many."""
     regions = len({site for each in there for site in each.sites})
-    named = ", ".join(f"{each.accelerator} {each.machine_type}" for each in there[:_MOST_MACHINES])
+    named = ", ".join(f"{each.accelerator} {each.machine_type}".strip() for each in there[:_MOST_MACHINES])
     others = f" and {len(there) - _MOST_MACHINES} more" if len(there) > _MOST_MACHINES else ""
     return f"{named}{others} in {regions} region{'' if regions == 1 else 's'}"
 

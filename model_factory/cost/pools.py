@@ -23,7 +23,7 @@ from model_factory.facts.packing import Need, nodes_for
 from model_factory.facts.prices import MACHINE, PriceTable
 from model_factory.graph.clusters import Cluster, clusters_of
 from model_factory.graph.graph import Graph
-from model_factory.graph.pods import Requests, pod_labels, pod_spec, requests_of
+from model_factory.graph.pods import MODEL_LABEL, Requests, pod_labels, pod_spec, requests_of
 from model_factory.graph.pools import NodePool, by_preference, names_nodes, node_pool
 from model_factory.graph.resource import Resource
 from model_factory.graph.values import text
@@ -166,8 +166,8 @@ def workloads_of(graph: Graph) -> list[Workload]:
         for each in cluster.workloads:
             asks = requests_of(each)
             labels = pod_labels(each)
-            if asks.gpus > 0 or (text(labels.get("model")) and names_nodes(pod_spec(each))):
-                model = text(labels.get("model")) or text(labels.get("app.kubernetes.io/instance"))
+            if asks.gpus > 0 or (text(labels.get(MODEL_LABEL)) and names_nodes(pod_spec(each))):
+                model = text(labels.get(MODEL_LABEL)) or text(labels.get("app.kubernetes.io/instance"))
                 found.append(Workload(each, cluster, model or each.name, asks, _replicas(cluster, each)))
     return found
 

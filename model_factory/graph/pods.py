@@ -41,6 +41,9 @@ POOL: Final = "model-factory/pool"
 SERVER_CONTAINER: Final = "server"
 """The container of a model's Pod that is its server."""
 
+MODEL_LABEL: Final = "model"
+"""The label of all that belongs to a model: its name."""
+
 _GIB: Final = Decimal(2) ** 30
 
 
@@ -102,6 +105,11 @@ def asks_for_gpus(resource: Declared) -> bool:
     """Whether any container of a Pod asks for a GPU or a part of one."""
     spec = pod_spec(resource)
     return any(accelerators_of(each) for key in ("containers", "initContainers") for each in listed(at(spec, key)))
+
+
+def serves_model(resource: Declared) -> bool:
+    """Whether its Pods are a model's: they ask for GPUs, or their label says so."""
+    return asks_for_gpus(resource) or bool(text(pod_labels(resource).get(MODEL_LABEL)))
 
 
 def gpus_per_pod(resource: Declared) -> Decimal:

@@ -412,8 +412,8 @@ def _template(resource: Resource) -> Mapping[str, Any]:
 
 
 def _server(containers: Sequence[Any]) -> Any:
-    """The container that has the GPUs."""
-    return next((each for each in containers if accelerators_of(each)), None)
+    """The container that has the GPUs; where none has, the first."""
+    return next((each for each in containers if accelerators_of(each)), next(iter(containers), None))
 
 
 def _machine(name: str) -> str:

@@ -12,8 +12,17 @@ from model_factory.graph.autoscalers import AUTOSCALERS, autoscaler
 from model_factory.graph.clusters import GKE_CLUSTER, Cluster, clusters_of
 from model_factory.graph.declared import matches
 from model_factory.graph.machines import machine_types
-from model_factory.graph.pods import PODS, accelerators_of, asks_for_gpus, count_of, gpus_per_pod, pod_spec
-from model_factory.graph.pools import POOLS, KarpenterPool, NodePool, keeps_others_away, node_pool
+from model_factory.graph.pods import (
+    PODS,
+    SERVERS,
+    accelerators_of,
+    asks_for_gpus,
+    count_of,
+    gpus_per_pod,
+    pod_spec,
+    serves_model,
+)
+from model_factory.graph.pools import POOLS, KarpenterPool, NodePool, keeps_others_away, names_nodes, node_pool
 from model_factory.graph.values import at, listed, mapping
 from policies.authoring.checks import HIGH, MEDIUM, Setting, number, texts
 from policies.authoring.clouds import INSTANCE, LAUNCH_TEMPLATE
@@ -61,15 +70,16 @@ def gpu_limit_equals_request(container: Container) -> Iterable[str]:
 @theme.resource(
     types=PODS,
     severity=HIGH,
-    steps="Tolerate the taint nvidia.com/gpu, and select the pool by a label of its nodes.",
+    steps="Select the pool by a label of its nodes. Tolerate the taint nvidia.com/gpu where the Pod asks for GPUs, and nowhere else.",
     reference=documented(
         "Kubernetes documentation", "Taints and tolerations", "Nodes with special hardware", TAINTS_PAGE
     ),
 )
 def gpu_toleration_and_selector(resource: Resource, report: Report) -> None:
-    """Pods with GPUs find their nodes, and no others."""
+    """Models find their nodes, and no others; what needs no GPUs leaves theirs alone."""
     spec = pod_spec(resource)
     if not asks_for_gpus(resource):
+        _stays_off_gpus(resource, report)
         return
     with report.guard():
         if not any(_tolerates(each) for each in listed(at(spec, "tolerations"))):
@@ -78,6 +88,19 @@ def gpu_toleration_and_selector(resource: Resource, report: Report) -> None:
         affinity = at(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
         if not mapping(at(spec, "nodeSelector")) and affinity is None:
             report("the Pod asks for GPUs and selects no nodes: it may land on any kind of GPU")
+
+
+def _stays_off_gpus(resource: Resource, report: Report) -> None:
+    spec = pod_spec(resource)
+    if not resource.is_(*SERVERS):
+        return
+    with report.guard():
+        tolerated = [str(key) for each in listed(at(spec, "tolerations")) if (key := at(each, "key")) in TAINTS]
+        if tolerated:
+            report(f"the Pod asks for no GPUs and tolerates {tolerated[0]}: it may take the room of one that does")
+    with report.guard():
+        if serves_model(resource) and not names_nodes(spec):
+            report("the Pod serves a model and selects no nodes: it may land among the cluster's own parts")
 
 
 def _tolerates(toleration: Any) -> bool:
@@ -255,12 +278,12 @@ def _replicas_fit(cluster: Cluster[Resource], report: Report) -> None:
 )
 def spot_has_fallback(cluster: Cluster[Resource], _config: Mapping[str, Any], report: Report) -> None:
     """Models on spot nodes have somewhere to go."""
-    pools = [each for each in cluster.pools if each.gpus_per_node]
     for workload in cluster.workloads:
-        if not asks_for_gpus(workload):
-            continue
         spec = pod_spec(workload)
-        homes = [each for each in pools if each.admits(spec)]
+        with_gpus = asks_for_gpus(workload)
+        if not with_gpus and not (serves_model(workload) and names_nodes(spec)):
+            continue
+        homes = [each for each in cluster.pools if (each.gpus_per_node > 0) == with_gpus and each.admits(spec)]
         pinned = at(spec, "nodeSelector", "karpenter.sh/capacity-type") == "spot"
         if pinned or (homes and all(each.is_spot for each in homes)):
             names = ", ".join(sorted(each.resource.name for each in homes)) or "spot nodes"

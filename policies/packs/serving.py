@@ -20,6 +20,7 @@ from model_factory.graph.pods import (
     pod_labels,
     pod_path,
     pod_spec,
+    serves_model,
 )
 from model_factory.graph.values import at, listed, mapping
 from policies.authoring.checks import HIGH, LOW, MEDIUM, Setting, number, texts
@@ -80,6 +81,13 @@ def scale_down_stabilisation(resource: Resource, report: Report) -> None:
         report(f"it gives replicas back after {waits} s; a model takes longer than that to come back")
 
 
+def _serves(container: Container) -> bool:
+    """Whether it is a model's server: the container with the GPUs; in a model's Pod without any, each that stays."""
+    return bool(accelerators_of(container.props)) or (
+        serves_model(container.resource) and not asks_for_gpus(container.resource)
+    )
+
+
 @theme.container(
     types=SERVERS,
     severity=HIGH,
@@ -98,7 +106,7 @@ def scale_down_stabilisation(resource: Resource, report: Report) -> None:
 )
 def startup_probe_covers_load(container: Container) -> Iterable[str]:
     """Model servers are given the time that loading takes."""
-    if not accelerators_of(container.props):
+    if not _serves(container):
         return
     config = container.resource.config
     wanted = max(
@@ -129,7 +137,7 @@ def drain_before_termination(resource: Resource, report: Report) -> None:
     spec = pod_spec(resource)
     for container in containers(resource, report, first=False):
         with report.guard():
-            if not accelerators_of(container.props):
+            if not _serves(container):
                 continue
             hook = mapping(at(container.props, "lifecycle", "preStop"))
             if not any(each in hook for each in HOOKS):
@@ -233,7 +241,7 @@ def shm_sized(resource: Resource, report: Report) -> None:
     for container in containers(resource, report, first=False):
         with report.guard():
             several = sum(count_of(each) for each in accelerators_of(container.props).values())
-            if not several or (several < 2 and not _runs(container, resource.config["servers"])):
+            if not _serves(container) or (several < 2 and not _runs(container, resource.config["servers"])):
                 continue
             mounted = [
                 volumes.get(str(at(each, "name")))
@@ -271,7 +279,7 @@ def shm_sized(resource: Resource, report: Report) -> None:
 def monitor_and_slo(cluster: Cluster[Resource], config: Mapping[str, Any], report: Report) -> None:
     """Models are watched, and it is written down what is too slow."""
     for workload in cluster.workloads:
-        if not asks_for_gpus(workload):
+        if not serves_model(workload):
             continue
         called = identity(workload)
         if not _is_scraped(cluster, workload):

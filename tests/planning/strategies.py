@@ -23,7 +23,7 @@ MOUNTS_CPU, MOUNTS_GIB = Decimal("0.25"), Decimal(4)
 """The most that mounting takes in a Pod."""
 Draw = st.DrawFn
 
-RUNTIMES = ("sglang", "tensorflow-serving", "torchserve", "triton", "triton-onnx", "vllm")
+RUNTIMES = ("llama-cpp", "sglang", "tensorflow-serving", "torchserve", "triton", "triton-onnx", "vllm")
 AWS_REGIONS = ("us-east-1", "us-east-2", "us-west-2")
 GCP_REGIONS = ("us-central1", "us-east4")
 LADDERS = (["on-demand"], ["spot", "on-demand"], ["on-demand", "spot"])

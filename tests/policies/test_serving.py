@@ -172,6 +172,12 @@ CASES = [
     Case("archived-runtime", DEPLOYMENT, f"{C}.command", ["torchserve"], "runs torchserve"),
     Case("archived-runtime", DEPLOYMENT, f"{C}.image", "pytorch/torchserve:0.12", "runs pytorch/torchserve"),
 ]
+WITHOUT_GPUS = changed(
+    changed(DEPLOYMENT, f"{C}.resources", {"requests": {"cpu": "3", "memory": "24Gi"}, "limits": {"memory": "24Gi"}}),
+    f"{P}.tolerations",
+    GONE,
+)
+"""A model on processors."""
 EITHER = {
     "nodeSelectorTerms": [
         {
@@ -311,6 +317,12 @@ class TestPlaces:
             in stacked("max-replicas-fit-quota", [*grown, replace(spot, name="spot")]).violations[0]
         )
 
+    def test_models_without_gpus_need_somewhere_to_go_too(self) -> None:
+        pool = changed(changed(EKS_POOL, "instanceTypes", ["m7i.large"]), "amiType", "BOTTLEROCKET_x86_64")
+        assert stacked("spot-has-fallback", with_(WITHOUT_GPUS, pool)).passed
+        resources = with_(WITHOUT_GPUS, changed(pool, "capacityType", "SPOT"))
+        assert "when spot is gone" in stacked("spot-has-fallback", resources).violations[0]
+
     def test_two_models_share_what_a_pool_has(self) -> None:
         second = [
             replace(DEPLOYMENT, name="second", props=changed(DEPLOYMENT, "metadata.name", "second").props),
@@ -361,11 +373,35 @@ class TestServers:
         assert verdict.violations
         assert not verdict.not_evaluated
 
-    def test_servers_without_gpus_start_and_end_as_they_like(self) -> None:
-        given = changed(changed(DEPLOYMENT, f"{C}.resources", {}), f"{C}.startupProbe", GONE)
-        given = changed(given, f"{C}.lifecycle", GONE)
+    def test_servers_of_no_model_start_and_end_as_they_like(self) -> None:
+        given = changed(changed(WITHOUT_GPUS, f"{C}.startupProbe", GONE), f"{C}.lifecycle", GONE)
+        given = changed(given, "spec.template.metadata.labels", {"app": "web"})
         assert judged(POLICIES, "startup-probe-covers-load", given).passed
         assert judged(POLICIES, "drain-before-termination", given).passed
+
+    def test_models_without_gpus_load_and_end_as_those_with_some(self) -> None:
+        for policy in ("startup-probe-covers-load", "drain-before-termination", "shm-sized"):
+            assert judged(POLICIES, policy, WITHOUT_GPUS).passed
+        assert judged(
+            POLICIES, "startup-probe-covers-load", changed(WITHOUT_GPUS, f"{C}.startupProbe", GONE)
+        ).violations
+        assert judged(POLICIES, "drain-before-termination", changed(WITHOUT_GPUS, f"{C}.lifecycle", GONE)).violations
+        given = changed(changed(WITHOUT_GPUS, f"{C}.command", ["tritonserver"]), f"{C}.volumeMounts", [])
+        assert judged(POLICIES, "shm-sized", given).violations
+
+    def test_what_asks_for_no_gpus_stays_off_their_nodes(self) -> None:
+        assert judged(POLICIES, "gpu-toleration-and-selector", WITHOUT_GPUS).passed
+        tolerant = changed(WITHOUT_GPUS, f"{P}.tolerations", [{"key": "nvidia.com/gpu", "operator": "Exists"}])
+        (told,) = judged(POLICIES, "gpu-toleration-and-selector", tolerant).violations
+        assert "asks for no GPUs and tolerates nvidia.com/gpu" in told
+
+    def test_models_without_gpus_name_their_nodes(self) -> None:
+        (told,) = judged(
+            POLICIES, "gpu-toleration-and-selector", changed(WITHOUT_GPUS, f"{P}.nodeSelector", GONE)
+        ).violations
+        assert "serves a model and selects no nodes" in told
+        stranger = changed(WITHOUT_GPUS, "spec.template.metadata.labels", {"app": "web"})
+        assert judged(POLICIES, "gpu-toleration-and-selector", changed(stranger, f"{P}.nodeSelector", GONE)).passed
 
     def test_other_servers_need_less_time(self) -> None:
         given = changed(changed(DEPLOYMENT, f"{C}.command", ["tritonserver"]), f"{C}.startupProbe.failureThreshold", 30)

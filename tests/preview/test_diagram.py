@@ -122,7 +122,7 @@ class TestParts:
             parent=region.urn,
         )
         (found,) = Architecture.of([region, model, deployment, scaler, pool]).regions[0].models
-        assert (found.pools, found.accelerators) == (["l4"], "2 mig-1g.10gb")
+        assert (found.pools, found.processors) == (["l4"], "2 mig-1g.10gb")
         assert (found.scaler, found.replicas) == ("ScaledObject", "1-4 replicas, 0 when idle")
         assert found.metrics == ["prometheus ≤ 30"]
 

@@ -51,7 +51,7 @@ class Model:
     """Those that it may use, the one that it likes best first."""
     image: str
     ports: Sequence[str]
-    accelerators: str
+    processors: str
     """What a replica holds: `1 GPU`, `2 mig-1g.10gb`."""
     memory: str
     weights: Sequence[str]
@@ -173,10 +173,7 @@ class Architecture:
                 f"{at(each, 'name')} {_whole(at(each, 'port'))}"
                 for each in listed(_first(own, "Service", "spec", "ports"))
             ],
-            accelerators=", ".join(
-                f"{amount} {'GPU' if each in TAINTS else each.partition('/')[2]}"
-                for each, amount in accelerators_of(server).items()
-            ),
+            processors=_processors(server),
             memory=str(at(server, "resources", "limits", "memory") or ""),
             weights=[
                 *(each.name for each in needed if each.type in _BUCKETS),
@@ -222,12 +219,20 @@ def _pool(pool: NodePool) -> Pool:
         capacity_type=labels.get("model-factory/capacity-type", ""),
         min_nodes=pool.least_nodes,
         max_nodes=pool.most_nodes,
-        tainted=bool(pool.taints),
+        tainted=any(effect != "PreferNoSchedule" for _, effect in pool.taints),
     )
 
 
 def _pool_name(pool: NodePool) -> str:
     return pool.labels.get(_POOL_LABEL) or pool.resource.name.rsplit("-", 1)[-1]
+
+
+def _processors(server: Mapping[str, Any]) -> str:
+    """`1 GPU`; of a server without, `2 CPU`."""
+    asked = accelerators_of(server).items()
+    gpus = (f"{amount} {'GPU' if each in TAINTS else each.partition('/')[2]}" for each, amount in asked)
+    cpu = at(server, "resources", "requests", "cpu")
+    return ", ".join(gpus) or (f"{cpu} CPU" if cpu else "")
 
 
 def _stem(region: Resource) -> str:

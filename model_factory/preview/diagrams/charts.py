@@ -103,7 +103,7 @@ def serving_chart(region: Region, model: Model, asked: ModelSettings | None) -> 
         [
             _image(model, asked),
             asked.runtime if asked else "",
-            ", ".join(filter(None, (model.accelerators, model.memory))),
+            ", ".join(filter(None, (model.processors, model.memory))),
             f"ready: {model.readiness}" if model.readiness else "",
             f"up to {model.startup_seconds} s to load" if model.startup_seconds else "",
             f"{model.drain_seconds} s to drain" if model.drain_seconds else "",
@@ -185,7 +185,7 @@ def _namespace_box(model: Model, asked: ModelSettings | None) -> Box:
     nodes.append(
         Node(
             f"{model.name} deployment",
-            ["Deployment", _image(model, asked), model.accelerators],
+            ["Deployment", _image(model, asked), model.processors],
             "stack",
             "model",
         )

@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[Edit, str, tuple[str, ...]]] = {
     "NaN replicas": (put(f"{LLM}/replicas/max", float("nan")), f"{LLM_KEY}.replicas.max", ("not a whole number",)),
     "fractional GPU": (put(f"{LLM}/gpusPerReplica", 0.5), f"{LLM_KEY}.gpusPerReplica", ("MIG, time-slicing, MPS", "write whole GPUs")),
     "more GPUs than machines have": (put(f"{LLM}/gpusPerReplica", 17), f"{LLM_KEY}.gpusPerReplica", ("outside 0 to 16",)),
-    "no GPU for a server that needs one": (put(f"{LLM}/gpusPerReplica", 0), f"{LLM_KEY}.gpusPerReplica", ("is 0, and vLLM runs on GPUs alone", "a runtime that runs without: tensorflow-serving, ")),
+    "no GPU for a server that needs one": (put(f"{LLM}/gpusPerReplica", 0), f"{LLM_KEY}.gpusPerReplica", ("is 0, and vLLM runs on GPUs alone", "take a runtime that runs without: ", "tensorflow-serving, ")),
     "GPU memory without GPUs": (put(f"{RESNET}/gpusPerReplica", 0), f"{RESNET_KEY}.gpuMemoryGib", ("for models with GPUs, and gpusPerReplica is 0; remove it",)),
     "accelerators without GPUs": (all_of(*WITHOUT_GPUS, put(f"{RESNET}/accelerators", ["l4"])), f"{RESNET_KEY}.accelerators", ("for models with GPUs, and gpusPerReplica is 0; remove it",)),
     "no GPU memory": (drop(f"{RESNET}/gpuMemoryGib"), f"{RESNET_KEY}.gpuMemoryGib", ("is missing; add it: accelerator memory", "or write gpusPerReplica: 0")),
