@@ -15,6 +15,7 @@ from pulumi.runtime.proto import provider_pb2
 from model_factory.access.client import ClusterClient
 from model_factory.access.errors import ApiError
 from model_factory.local import wire
+from model_factory.local.clouds.kubernetes.manifest import load
 from model_factory.local.lab.control_plane import ControlPlane
 from model_factory.local.providers.kubernetes.server import ServerStore
 from model_factory.local.providers.retries import log
@@ -115,6 +116,19 @@ class TestTheStacksObjects:
             with ThreadPoolExecutor() as pool:
                 list(pool.map(lambda found: engine.delete(*found), outside))
         assert [record.getMessage() for record in caplog.records if record.name == log.name] == []
+
+    def test_rendered_files_can_be_applied_by_hand_in_their_order(self, cluster: ClusterClient, tmp_path: Path) -> None:
+        """As `kubectl apply --recursive -f` does it."""
+        rendered = Engine(tmp_path)
+        objects = [each for each in ran_stack("dev").resources if each.type.startswith("kubernetes:") and each.custom]
+        for each in (found for found in objects if found.provider == objects[0].provider):
+            rendered.create(each.type, rendered.checked(each.type, each.inputs, name=each.name))
+        files = sorted(rendered.folder.rglob("*.yaml"))
+        applied = [cluster.apply(load(file.read_text(encoding="utf-8")), manager="kubectl").object for file in files]
+        assert len(applied) > 10
+        for obj in reversed(applied):
+            metadata = obj["metadata"]
+            cluster.delete(obj["apiVersion"], obj["kind"], metadata["name"], namespace=metadata.get("namespace", ""))
 
     def test_a_pod_that_may_do_more_is_not_admitted(self, cluster: ClusterClient, space: str) -> None:
         cluster.patch("v1", "Namespace", space, {"metadata": {"labels": {RESTRICTED: "restricted"}}})

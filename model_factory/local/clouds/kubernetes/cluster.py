@@ -1,7 +1,8 @@
 """A cluster that is a folder of manifests, in the layout of pulumi-kubernetes' `renderYamlToDirectory`.
 
-`0-crd/` holds CustomResourceDefinitions, `1-manifest/` the rest, one file an object:
-`<apiVersion>-<kind>-<namespace>-<name>.yaml`. An object is written to a draft and renamed, so a reader never sees half of
+`0-crd/` holds CustomResourceDefinitions, `1-manifest/` the rest, one file an object: `<apiVersion>-<kind>-<namespace>-<name>.yaml`. Unlike
+there, Namespaces have a folder of their own before it, `0-namespace/`, so that `kubectl apply --recursive -f` makes them before what is
+in them. Those that an older version wrote to `1-manifest/` are read, and move when they are written. An object is written to a draft and renamed, so a reader never sees half of
 one; it is not synced to disk, as a lost file is drift that the next refresh finds.
 
 As an API server would, it refuses a second object of the same name, a missing namespace and a change of an immutable field,
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +23,12 @@ from model_factory.graph import quantity
 from model_factory.local.clouds.kubernetes import control
 from model_factory.local.clouds.kubernetes.kinds import BUILT_IN_NAMESPACES, STORAGE, group_of, immutable_fields
 from model_factory.local.clouds.kubernetes.manifest import dump, files, load
-from model_factory.local.clouds.kubernetes.place import CRDS, MANIFESTS
+from model_factory.local.clouds.kubernetes.place import CRDS, MANIFESTS, NAMESPACES, PARTS
 from model_factory.local.folders import make_private
 from model_factory.local.wire import Unknown
 
 _ATTEMPTS: Final = 100
+_FIRST: Final = {("apiextensions.k8s.io", "CustomResourceDefinition"): CRDS, ("", "Namespace"): NAMESPACES}
 _NO_SEGMENT: Final = re.compile(r"[/\x00-\x1f\x7f]")
 
 
@@ -69,8 +72,12 @@ class Reference:
                 raise _refused(self, "create", "Invalid", 422, message)
         version = self.api_version.replace("/", "_").replace(":", "_")
         name = f"{version}-{self.kind.lower()}-{self.namespace or 'default'}-{self.name}.yaml"
-        is_crd = self.kind == "CustomResourceDefinition" and group_of(self.api_version) == "apiextensions.k8s.io"
-        return Path(CRDS if is_crd else MANIFESTS) / name
+        return Path(_FIRST.get((group_of(self.api_version), self.kind), MANIFESTS)) / name
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Where the object may stand: its file, and where an older version wrote it."""
+        return tuple(dict.fromkeys((self.file, Path(MANIFESTS) / self.file.name)))
 
     def __str__(self) -> str:
         group = group_of(self.api_version)
@@ -122,20 +129,18 @@ class Cluster:
     def delete(self, reference: Reference) -> bool:
         """Remove the object, and with a namespace all it holds; False where it was gone already."""
         self._begin(reference, "delete")
-        path = self.folder / reference.file
         found = self._load(reference)
         if found is None or Reference.of(found) != reference:
             return False
+        gone = [reference]
         if reference.kind == "Namespace":
-            for other in list(self.objects()):
-                if other.namespace == reference.name:
-                    (self.folder / other.file).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-        for folder in (path.parent, self.folder):
-            try:
+            gone += [other for other in self.objects() if other.namespace == reference.name]
+        for each in gone:
+            for file in each.files:
+                (self.folder / file).unlink(missing_ok=True)
+        for folder in (*(self.folder / part for part in PARTS), self.folder):
+            with suppress(OSError):  # not empty, or not there
                 folder.rmdir()
-            except OSError:
-                break  # not empty
         return True
 
     def objects(self) -> Iterator[Reference]:
@@ -151,10 +156,10 @@ class Cluster:
         return reference
 
     def _holds_namespace(self, name: str) -> bool:
-        return (self.folder / Reference("v1", "Namespace", "", name).file).exists()
+        return any((self.folder / file).exists() for file in Reference("v1", "Namespace", "", name).files)
 
     def _load(self, reference: Reference) -> dict[str, Any] | None:
-        return _parse(self.folder / reference.file)
+        return next((found for file in reference.files if (found := _parse(self.folder / file)) is not None), None)
 
     def _write(self, reference: Reference, obj: Mapping[str, Any], verb: str) -> None:
         path, text = self.folder / reference.file, dump(obj)
@@ -175,6 +180,8 @@ class Cluster:
                     reference, verb, "InternalError", 500, f"cannot write {reference.file}: {error}"
                 ) from error
             else:
+                for older in reference.files[1:]:
+                    (self.folder / older).unlink(missing_ok=True)
                 return
 
 

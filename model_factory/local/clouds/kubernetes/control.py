@@ -19,7 +19,7 @@ from typing import Any
 
 from model_factory.local.clouds.control import Fault, Plans
 from model_factory.local.clouds.kubernetes.manifest import files, load
-from model_factory.local.clouds.kubernetes.place import CRDS, FAULTS_FILE, MANIFESTS
+from model_factory.local.clouds.kubernetes.place import FAULTS_FILE, PARTS
 from model_factory.local.clouds.kubernetes.schema import KUBERNETES_VERSION
 from model_factory.local.errors import ControlError
 from model_factory.local.folders import make_private, private
@@ -83,7 +83,7 @@ def status(root: Path) -> dict[str, Any]:
 def reset(root: Path) -> dict[str, Any]:
     """Forget every object, fault and latency. Files that are not ours stay."""
     for folder in cluster_folders(root):
-        for part in (CRDS, MANIFESTS):
+        for part in PARTS:
             shutil.rmtree(folder / part, ignore_errors=True)
         if not any(folder.iterdir()):
             folder.rmdir()
@@ -98,7 +98,7 @@ def cluster_folders(root: Path) -> list[Path]:
     """The rendered clusters under a root, by name."""
     if not root.is_dir():
         return []
-    return sorted(path for path in root.iterdir() if any((path / part).is_dir() for part in (CRDS, MANIFESTS)))
+    return sorted(path for path in root.iterdir() if any((path / part).is_dir() for part in PARTS))
 
 
 def _count(folder: Path) -> Counter[str]:

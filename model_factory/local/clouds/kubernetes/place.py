@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 CRDS: Final = "0-crd"
+NAMESPACES: Final = "0-namespace"
 MANIFESTS: Final = "1-manifest"
+PARTS: Final = (CRDS, NAMESPACES, MANIFESTS)
+"""A cluster's folders, in the order in which they can be applied by hand."""
 FAULTS_FILE: Final = "faults.json"
-_PARTS: Final = frozenset({CRDS, MANIFESTS})
 _OWN: Final = "choose a folder of its own, or move that elsewhere"
 
 
@@ -47,7 +49,7 @@ def _inside(project: Path, folder: str) -> Path | None:
 
 def _foreign(cluster: Path) -> Iterator[str]:
     for entry in _entries(cluster):
-        if entry.name not in _PARTS or entry.is_symlink() or not entry.is_dir():
+        if entry.name not in PARTS or entry.is_symlink() or not entry.is_dir():
             yield entry.name
 
 

@@ -49,6 +49,35 @@ class TestLayout:
         crd = Reference("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "a.example.com")
         assert crd.file.parts[0] == "0-crd"
 
+    def test_namespaces_come_before_what_is_in_them(self, cluster: Cluster) -> None:
+        cluster.create(namespace("models"))
+        cluster.create({**config_map(namespace="models"), "apiVersion": "a/v1"})
+        assert [each.kind for each in cluster.objects()] == ["Namespace", "ConfigMap"]
+        folders = [path.parent.name for path in sorted(cluster.folder.rglob("*.yaml"))]
+        assert folders == ["0-namespace", "1-manifest"]
+
+    def test_a_namespace_where_an_older_version_wrote_it_is_read_and_moves_when_written(self, cluster: Cluster) -> None:
+        reference = Reference.of(namespace("models"))
+        old = cluster.folder / "1-manifest" / reference.file.name
+        old.parent.mkdir(parents=True)
+        old.write_text(yaml.safe_dump(namespace("models")))
+        cluster.create(config_map(namespace="models"))
+        assert cluster.read(reference) == namespace("models")
+        with pytest.raises(ClusterError, match="AlreadyExists"):
+            cluster.create(namespace("models"))
+        cluster.update(namespace("models"))
+        assert not old.exists()
+        assert (cluster.folder / reference.file).exists()
+
+    def test_a_namespace_where_an_older_version_wrote_it_is_deleted_there(self, cluster: Cluster) -> None:
+        reference = Reference.of(namespace("models"))
+        cluster.create(namespace("models"))
+        old = cluster.folder / "1-manifest" / reference.file.name
+        old.parent.mkdir()
+        (cluster.folder / reference.file).rename(old)
+        assert cluster.delete(reference)
+        assert not cluster.folder.exists()
+
     def test_text_that_other_readers_take_for_numbers_is_quoted(self, cluster: Cluster) -> None:
         cluster.create(config_map(exponent="1e3", octal="0o17", date="2026-01-01", flag="yes", lines="a\nb\n"))
         text = next(cluster.folder.glob("1-manifest/*")).read_text()
