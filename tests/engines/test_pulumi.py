@@ -15,7 +15,16 @@ import pytest
 import yaml
 
 from model_factory.engines.protocol import Emit, Outcome
-from model_factory.engines.pulumi import PulumiEngine, PulumiError, Workplace, _surroundings, plugins_to_serve
+from model_factory.engines.pulumi import (
+    PulumiEngine,
+    PulumiError,
+    Workplace,
+    _surroundings,
+    exported,
+    plugins_to_serve,
+)
+from model_factory.graph.urn import name_of
+from model_factory.graph.values import SECRET_SIGNATURE, SIGNATURE_KEY
 from model_factory.local.engine.request import Request
 from model_factory.planning.settings.stackfile import StackFile, read_stack_file
 from tests.local.recorder import PROXY_VARIABLES
@@ -144,6 +153,13 @@ class TestTheCliDrivesOurProvider:
         assert project.steps() == {"eks-web": "update", "gke-web": "update"}
         assert project.objects("eks")["Deployment"]["spec"]["replicas"] == 3
 
+        place = Workplace(
+            project.root, "trial", read_stack_file(project.stack_file), is_local=True, passphrase=PASSPHRASE
+        )
+        state = {name_of(each["urn"]): each["inputs"] for each in exported(place)}
+        assert state["eks"]["renderYamlToDirectory"] == "clouds/eks"
+        assert state["eks-token"]["stringData"] == {"token": "hunter2"}
+
         before = project.objects("gke")["Deployment"]["metadata"]["name"]
         project.configure(replicas="3", label="api")
         assert project.run("up").changes == {"same": 9, "replace": 2}
@@ -213,6 +229,37 @@ class TestTheCliDrivesOurProvider:
         project.run("up")
         with pytest.raises(PulumiError, match="passphrase"):
             project.run("up", passphrase="wrong")
+
+
+class TestExported:
+    """Over a program that stands in for the CLI, and says what that says."""
+
+    @pytest.fixture
+    def place(self, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+        program = tmp_path / "bin" / "pulumi"
+        program.parent.mkdir()
+        program.write_text(
+            f'#!/bin/sh\ncase "$*" in version*) echo v3.200.0;; *"stack export"*) cat {tmp_path}/state.json;; '
+            f"*select*) test -f {tmp_path}/state.json || {{ echo no stack named dev found >&2; exit 1; }};; esac\n"
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+        return Workplace(
+            project.root, "trial", read_stack_file(project.stack_file), is_local=True, passphrase=PASSPHRASE
+        )
+
+    def test_has_secrets_in_plain_text_and_no_old_copies(self, place: Workplace, tmp_path: Path) -> None:
+        secret = {SIGNATURE_KEY: SECRET_SIGNATURE, "plaintext": '"a kubeconfig"'}
+        kept = {"urn": "a", "type": "t", "inputs": {"kubeconfig": secret, "list": [{"in": secret}, 1]}}
+        old = {"urn": "a", "type": "t", "delete": True}
+        state = {"version": 3, "deployment": {"resources": [kept, old]}}
+        (tmp_path / "state.json").write_text(json.dumps(state))
+        (found,) = exported(place)
+        assert found["inputs"] == {"kubeconfig": "a kubeconfig", "list": [{"in": "a kubeconfig"}, 1]}
+
+    def test_of_a_stack_that_is_not_there_says_what_the_cli_says(self, place: Workplace) -> None:
+        with pytest.raises(PulumiError, match="no stack named dev found"):
+            exported(place)
 
 
 class TestPlugins:
