@@ -57,6 +57,8 @@ class Answered:
     samples: tuple[Sample, ...]
     answer: str
     figures: Figures
+    interrupted: bool = False
+    """By Ctrl-C: the samples are those that had ended."""
 
 
 def request(
@@ -90,6 +92,7 @@ def request(
 
     --repeat and --rate print p50, p95 and p99 of those that were answered, and the failures. Latencies under --rate are of Poisson arrivals
     (the same at each run), over all ready replicas, and count from the arrival: waiting counts. Without --repeat they arrive for 10 s.
+    Ctrl-C ends either, and prints the figures of those that were answered by then.
 
     --json has model, site, pods, protocol, requests, failures, problems, latencyMs (p50, p95, p99, max), answersPerSecond, answer (the
     first, shortened), document (the first, whole, where it is JSON). Any failure is exit code 1.
@@ -100,6 +103,8 @@ def request(
     with closing(Reaching(session)) as reaching:
         answered = reaching.ask(model, site=site, data=given, repeat=repeat, rate=rate, url=url)
     _show(model, answered, as_json=as_json, many=bool(repeat or rate))
+    if answered.interrupted:
+        raise KeyboardInterrupt
     if failures := answered.figures.failures:
         problem = Masker().text(answered.figures.problems[0][0])
         raise CommandError(f"{failures} of {answered.figures.requests} requests failed: {problem}")
@@ -143,18 +148,25 @@ class Reaching:
                 raise CommandError(f"{_target(model, way)} cannot be asked: {Masker().text(str(error))}") from error
             except FAILURES as error:
                 raise CommandError(f"{_target(model, way)} does not answer: {Masker().text(str(error))}") from error
+            samples: list[Sample] = []
+            interrupted = False
             began = time.perf_counter()
-            if rate is not None:
-                count = repeat or max(round(rate * _RATE_SECONDS), 1)
-                samples = tuple(arriving(way.connects, call, count, rate))
-            elif repeat is not None:
-                samples = tuple(one_after_another(way.connects[0], call, repeat))
-            else:
-                samples = (one(asker, call),)
+            try:
+                if rate is not None:
+                    count = repeat or max(round(rate * _RATE_SECONDS), 1)
+                    samples.extend(arriving(way.connects, call, count, rate))
+                elif repeat is not None:
+                    samples.extend(one_after_another(way.connects[0], call, repeat))
+                else:
+                    samples.append(one(asker, call))
+            except KeyboardInterrupt:
+                if not samples:
+                    raise
+                interrupted = True
             wall = time.perf_counter() - began
         first = next((each.reply for each in samples if each.ok and each.reply), None)
         answer = Masker().text(protocol.told(first)) if first else ""
-        return Answered(way, protocol.title, samples, answer, figures(samples, wall))
+        return Answered(way, protocol.title, tuple(samples), answer, figures(samples, wall), interrupted)
 
     def _protocol(self, model: str) -> ModelProtocol:
         settings = next(each for each in self._session.settings.models if each.name == model)

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model_factory.access.errors import AccessError, ApiError
+from model_factory.cli.called import pasteable
 from model_factory.cli.console import json_text
 from model_factory.cli.errors import EXIT_FAILED
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
@@ -79,15 +80,20 @@ def looking(session: Session, names: Sequence[str], sites: Sequence[Site], model
     reached = {each.name: each for each in sites}
     clients: dict[str, ClusterClient] = {}
 
+    def lost(name: str, why: str) -> list[Serving]:
+        return [unreached(each, name, least, why) for each, least in planned[name].items()]
+
     def at_site(name: str) -> list[Serving]:
         if name not in reached:
-            return [unreached(each, name, least, _NOT_THERE) for each, least in planned[name].items()]
+            return lost(name, _NOT_THERE)
         try:
-            client = clients.setdefault(name, reached[name].client()) if name not in clients else clients[name]
-            return read(client, name, planned[name], model)
+            if name not in clients:
+                clients[name] = reached[name].client()
+            return read(clients[name], name, planned[name], model)
+        except ApiError as error:
+            return lost(name, f"{error.reason}: {error.message}")
         except AccessError as error:
-            why = error.message if isinstance(error, ApiError) else str(error)
-            return [unreached(each, name, least, f"no answer: {why}") for each, least in planned[name].items()]
+            return lost(name, str(error))
 
     def look() -> list[Serving]:
         with ThreadPoolExecutor(max_workers=max(len(names), 1)) as pool:
@@ -179,7 +185,7 @@ def _table(rows: Sequence[Serving], detail: int, now: datetime, *, reasons: bool
             pools = ", ".join(f"{amount}x {name}" for name, amount in each.where)
             cells += [Text(_age(each.since, now)), Text(pools)]
         if reasons:
-            cells.append(Text(masker.text(_waits_for(each)), "" if each.is_served else tone))
+            cells.append(Text(masker.text(pasteable(_waits_for(each))), "" if each.is_served else tone))
         table.add_row(*cells)
     return table
 

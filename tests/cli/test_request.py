@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -162,3 +163,18 @@ class TestFailures:
     @pytest.mark.parametrize("url", ["127.0.0.1:80", "ftp://h", "http://h/path"])
     def test_what_is_no_address_is_refused(self, project: Path, url: str) -> None:
         assert isinstance(factory(project, "request", "assistant", "--url", url).exception, BadInputError)
+
+
+@pytest.mark.usefixtures("cluster")
+class TestInterrupted:
+    def test_has_the_figures_of_what_was_answered_by_then(self, project: Path, server: Callable[..., Server]) -> None:
+        def interrupting(call: Call) -> Reply:
+            if len(serving.calls) == 5:
+                signal.raise_signal(signal.SIGINT)
+            return llm(call)
+
+        serving = server(interrupting)
+        result = factory(project, "request", "assistant", "-d", "hello", "-n", "100000", "--url", serving.url)
+        assert result.exit_code == 130
+        assert "You said hello" in result.stdout
+        assert "0 failed" in result.stdout

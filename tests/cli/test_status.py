@@ -90,7 +90,7 @@ class TestExitCode:
         result = factory(project, "status", "--json")
         assert result.exit_code == 1
         found = rows(result)
-        assert found["embeddings"]["pending"] == [{"reason": "no answer: connection refused", "count": 1}]
+        assert found["embeddings"]["pending"] == [{"reason": "Unreachable: connection refused", "count": 1}]
         assert found["assistant"]["ready"] == 1
 
     def test_is_two_for_a_model_that_the_stack_has_not(self, project: Path) -> None:
