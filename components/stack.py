@@ -9,6 +9,7 @@ from typing import Protocol
 import pulumi
 
 from components.kubernetes.nodes import LABEL_VALUE_LIMIT
+from components.kubernetes.weights.fetched import Fetching
 from model_factory.graph.names import fit
 from model_factory.planning.settings.sections import ModelSettings, Settings
 
@@ -17,13 +18,15 @@ from model_factory.planning.settings.sections import ModelSettings, Settings
 class StackTraits:
     """What every site of a stack is given alike.
 
-    `render_to` is the folder for clusters' objects, None where clusters are real; `disposable` lets stores be deleted with what is in
+    `render_to` is the folder for clusters' objects, None where clusters are real; `fetching` how Pods copy their weights, None where
+    buckets are mounted; `disposable` lets stores be deleted with what is in
     them; `protect` keeps what holds state from being deleted at all; `labels` are on everything that takes some. `identity` are those of
     them that tell whose a resource is: they stay while it lives, whatever the stack file says of labels.
     """
 
     stack: str
     render_to: str | None
+    fetching: Fetching | None
     disposable: bool
     protect: bool
     labels: Mapping[str, str]
@@ -35,6 +38,7 @@ class StackTraits:
         return cls(
             stack=settings.stack,
             render_to=settings.local.render_to if settings.local else None,
+            fetching=Fetching.of(settings),
             disposable=settings.environment == "dev",
             protect=settings.environment == "prod",
             labels={**settings.labels, **(identity := _identity(settings))},

@@ -18,7 +18,8 @@ from components.kubernetes.model_service import model_namespace, service_account
 from components.kubernetes.models import ModelIdentity, ModelSite, serve_models
 from components.kubernetes.nodes import model_pool_shape
 from components.kubernetes.provider import cluster_provider
-from components.kubernetes.weights.route import Folder
+from components.kubernetes.weights.fetched import FetchedBuckets, Fetching
+from components.kubernetes.weights.route import Buckets, Folder
 from components.kubernetes.weights.s3 import S3Buckets
 from components.stack import StackTraits
 from model_factory.cost import nodes_for
@@ -148,7 +149,7 @@ class AwsRegion(pulumi.ComponentResource):
         site = ModelSite(
             provider=cluster_provider(name, cluster.kubeconfig, traits.render_to, self, cluster),
             pools=pools,
-            buckets=S3Buckets(bucket.bucket_name, region),
+            buckets=_buckets(bucket.bucket_name, region, traits.fetching),
             repository=lambda model: repositories[model.name].url,
             identity=identity,
             labels=traits.labels_of,
@@ -158,6 +159,13 @@ class AwsRegion(pulumi.ComponentResource):
         self.registries = {f"{name}/{model}": repository.url for model, repository in repositories.items()}
         self.bucket = bucket.bucket_name
         self.register_outputs({"endpoint": self.endpoint, "bucket": self.bucket})
+
+
+def _buckets(own: pulumi.Input[str], region: str, fetching: Fetching | None) -> Buckets:
+    if fetching is None:
+        return S3Buckets(own, region)
+    env = {"AWS_ENDPOINT_URL_S3": fetching.url("aws"), "AWS_REGION": region}
+    return FetchedBuckets("s3", own, fetching.image, env, fetching.ports["aws"])
 
 
 def nodes_at_rest(pool: Pool, placements: Sequence[Placement]) -> int:

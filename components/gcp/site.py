@@ -15,8 +15,9 @@ from components.kubernetes.model_service import model_namespace, service_account
 from components.kubernetes.models import ModelIdentity, ModelSite, serve_models
 from components.kubernetes.nodes import model_pool_shape
 from components.kubernetes.provider import cluster_provider
+from components.kubernetes.weights.fetched import FetchedBuckets, Fetching
 from components.kubernetes.weights.gcs import GcsBuckets
-from components.kubernetes.weights.route import Folder
+from components.kubernetes.weights.route import Buckets, Folder
 from components.stack import StackTraits
 from model_factory.planning.placing.plan import Placement, Plan, Pool
 from model_factory.planning.settings.gcp import GcpSettings
@@ -116,7 +117,7 @@ class GcpRegion(pulumi.ComponentResource):
         site = ModelSite(
             provider=cluster_provider(name, cluster.kubeconfig, traits.render_to, self, cluster),
             pools=pools,
-            buckets=GcsBuckets(bucket.bucket_name),
+            buckets=_buckets(bucket.bucket_name, traits.fetching),
             repository=lambda model: registry.url.apply(lambda url: f"{url}/{model.name}"),
             identity=identity,
             labels=traits.labels_of,
@@ -126,6 +127,13 @@ class GcpRegion(pulumi.ComponentResource):
         self.registries = {name: registry.url}
         self.bucket = bucket.bucket_name
         self.register_outputs({"endpoint": self.endpoint, "bucket": self.bucket})
+
+
+def _buckets(own: pulumi.Input[str], fetching: Fetching | None) -> Buckets:
+    if fetching is None:
+        return GcsBuckets(own)
+    env = {"STORAGE_EMULATOR_HOST": fetching.url("gcp")}
+    return FetchedBuckets("gs", own, fetching.image, env, fetching.ports["gcp"])
 
 
 def gcp_sites(settings: Settings, plan: Plan, traits: StackTraits) -> dict[str, GcpRegion]:

@@ -27,6 +27,7 @@ NODE_AND_IMAGE_SECONDS = 1200
 class ModelServiceArgs(TypedDict):
     placement: Placement
     image: pulumi.Input[str]
+    fetcher: pulumi.Input[str] | None
     weights: PodWeights
     service_account_annotations: Mapping[str, pulumi.Input[str]]
     labels: Mapping[str, str]
@@ -78,6 +79,7 @@ class ModelService(pulumi.ComponentResource):
         )
         parts = PodParts(
             image=args["image"],
+            fetcher=args["fetcher"],
             service_account=name_of(account.metadata),
             config_map=name_of(config.metadata) if config else None,
             volume=volume,

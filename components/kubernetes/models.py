@@ -47,14 +47,17 @@ def serve_models(
         model = placement.model
         model_name = f"{name}-{model.name}"
         weights = weights_of(model, site.buckets)
+
+        def found(image: str) -> pulumi.Input[str]:
+            return site.repository(model).apply(lambda url: image_in(url, image)) if in_own_registry(image) else image
+
         identity = site.identity(model_name, model, weights.reads) if weights.reads else None
         return ModelService(
             model_name,
             {
                 "placement": placement,
-                "image": site.repository(model).apply(lambda url: image_in(url, model.image))
-                if in_own_registry(model.image)
-                else model.image,
+                "image": found(model.image),
+                "fetcher": found(weights.fetch.image) if weights.fetch else None,
                 "weights": weights,
                 "service_account_annotations": identity.annotations if identity else {},
                 "labels": site.labels(model),

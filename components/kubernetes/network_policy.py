@@ -59,6 +59,11 @@ def to_address(cidr: str, port: int) -> NetworkPolicyEgressRuleArgsDict:
     return {"to": [{"ip_block": {"cidr": cidr}}], "ports": [{"port": port, "protocol": "TCP"}]}
 
 
+def to_port(port: int) -> NetworkPolicyEgressRuleArgsDict:
+    """TCP to one port, wherever it is."""
+    return {"ports": [{"port": port, "protocol": "TCP"}]}
+
+
 def _ingress(runtime: Runtime) -> list[NetworkPolicyIngressRuleArgsDict]:
     serving = sorted(port for name, port in runtime.ports.items() if name != "metrics")
     return [

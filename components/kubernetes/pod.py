@@ -19,7 +19,7 @@ from pulumi_kubernetes.core.v1 import (
 
 from components.kubernetes.nodes import pool_labels, pools_by_rank, tolerated
 from components.kubernetes.runtimes.runtime import CONFIG_ROOT, SCRATCH_ROOT, Runtime, filled
-from components.kubernetes.weights.route import PodWeights, mount_path
+from components.kubernetes.weights.route import VOLUME, Fetch, PodWeights, mount_path
 from model_factory.graph import quantity
 from model_factory.graph.accelerators import Share
 from model_factory.graph.pods import SERVER_CONTAINER
@@ -36,9 +36,10 @@ PRE_STOP_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class PodParts:
-    """What a Pod refers to. `config_map` is None where the server needs no files, `volume` (of the weights) where it fetches them."""
+    """What a Pod refers to. `fetcher` is the image that copies the weights first, None where nothing does; `config_map` is None where the server needs no files, `volume` (of the weights) where it fetches them."""
 
     image: pulumi.Input[str]
+    fetcher: pulumi.Input[str] | None
     service_account: pulumi.Input[str]
     config_map: pulumi.Input[str] | None
     volume: VolumeArgsDict | None
@@ -67,6 +68,8 @@ def pod_spec(
         "containers": [_container(model, placement.first.share, runtime, weights, parts)],
         "volumes": _volumes(model, runtime, parts),
     }
+    if weights.fetch is not None and parts.fetcher is not None:
+        spec["init_containers"] = [_fetcher(model, weights.fetch, parts.fetcher, runtime)]
     if taints := tolerated(placement.first.offer):
         spec["tolerations"] = [
             {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect} for taint in taints
@@ -137,6 +140,24 @@ def _container(
         "liveness_probe": {**live, "period_seconds": 10, "failure_threshold": 6},
         "lifecycle": {"pre_stop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
         "volume_mounts": _mounts(model, runtime, parts),
+    }
+
+
+def _fetcher(model: ModelSettings, fetch: Fetch, image: pulumi.Input[str], runtime: Runtime) -> ContainerArgsDict:
+    at = runtime.mounted_at(mount_path(model), model.weights.revision)
+    return {
+        "name": "fetch",
+        "image": image,
+        "image_pull_policy": "IfNotPresent",
+        "args": [*fetch.args, at],
+        "env": [{"name": key, "value": value} for key, value in fetch.env.items()],
+        # The Pod asks for the most of its containers, which this one never is but for the disk.
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": f"{fetch.size_gib}Gi"},
+            "limits": {"memory": "256Mi"},
+        },
+        "security_context": _container_security(),
+        "volume_mounts": [{"name": VOLUME, "mount_path": at}],
     }
 
 

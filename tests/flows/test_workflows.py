@@ -157,8 +157,8 @@ class TestListOfStacks:
         }
         assert set(found) == set(LISTS)
         assert found == {
-            "all": ["dev", "prod", "prod-eu", "staging"],
-            "local": ["dev"],
+            "all": ["dev", "lab", "prod", "prod-eu", "staging"],
+            "local": ["dev", "lab"],
             "real": ["prod", "prod-eu", "staging"],
             "before-prod": ["staging"],
             "prod": ["prod", "prod-eu"],
@@ -168,8 +168,8 @@ class TestListOfStacks:
         (root / "Pulumi.dev.yaml").write_text("config: [", encoding="utf-8")
         ended = self.listed(root)
         assert ended.returncode == 0, ended.stderr
-        assert 'all=["dev", "prod", "staging"]' in ended.stdout
-        assert "local=[]" in ended.stdout
+        assert 'all=["dev", "lab", "prod", "staging"]' in ended.stdout
+        assert 'local=["lab"]' in ended.stdout
         shutil.rmtree(root / "ci")
         ended = self.listed(root, "--sound")
         assert ended.returncode == 1

@@ -86,12 +86,20 @@ WITHOUT_GPUS = all_of(
     put(f"{LLM}/runtime", "triton"),
     put(f"{LLM}/weights", {"uri": "bucket://llm"}),
 )
+IN_BUCKET = put(f"{LLM}/weights", {"uri": "bucket://llm"})
 DATA = put(f"{LLM}/labels", {"data": "us"})
 
 CHANGES: dict[str, Change] = {
     "environment": to("model-factory:environment", "staging"),
     "labels": to("model-factory:labels", {"team": "other"}),
     "local.renderTo": to("model-factory:local", {"renderTo": "elsewhere"}),
+    "local.fetcher": to("model-factory:local", {"fetcher": f"fetch@{DIGEST}"}, given=(IN_BUCKET,)),
+    "local.cloudsHost": to(
+        "model-factory:local",
+        {"fetcher": f"fetch@{DIGEST}"},
+        {"fetcher": f"fetch@{DIGEST}", "cloudsHost": "clouds.lab.svc"},
+        given=(IN_BUCKET,),
+    ),
     "models.runtime": to(f"{LLM}/runtime", "sglang"),
     "models.image": to(f"{LLM}/image", f"vllm/vllm-openai:v1@{DIGEST}"),
     "models.weights.uri": to(f"{LLM}/weights/uri", "hf://Qwen/other"),

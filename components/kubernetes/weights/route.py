@@ -51,6 +51,17 @@ class Mounting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """What fills the volume of weights before the server starts, where nothing mounts it full."""
+
+    image: str
+    args: tuple[pulumi.Input[str], ...]
+    env: Mapping[str, str]
+    size_gib: int
+    """Of the node's disk, for a copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodWeights:
     """One model's weights as its Pods get them."""
 
@@ -58,6 +69,8 @@ class PodWeights:
     """What the server is told to load: a folder, or a repository that it fetches."""
     volume: Callable[[Mounting], VolumeArgsDict] | None = None
     """The volume, named VOLUME, that is mounted at the argument; declares what that needs. None where the server fetches."""
+    fetch: Fetch | None = None
+    """What fills the volume first. None where it is mounted full."""
     egress: tuple[NetworkPolicyEgressRuleArgsDict, ...] = ()
     """Where the Pod must be let out to."""
     pod_annotations: Mapping[str, str] = field(default_factory=dict[str, str])

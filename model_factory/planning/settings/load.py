@@ -105,7 +105,12 @@ def read_config(
     found += [*wrong, *refused]
     secrets = dict(find_plain_credentials(file, local=providers.any_local))
     found = [each for each in found if each[0] not in secrets] + list(secrets.items())
-    warnings = [*model_warnings(models, serving), *version_skew(sections), *range_warnings(sections)]
+    warnings = [
+        *model_warnings(models, serving),
+        *version_skew(sections),
+        *range_warnings(sections),
+        *_fetched(local),
+    ]
     settings = Settings(
         project=project,
         stack=stack,
@@ -114,6 +119,7 @@ def read_config(
         models=tuple(complete(name, model, sections, serving) for name, model in sorted(models.items())),
         labels=dict(sorted(labels.items())),
         local=local if providers.all_local(clouds) else None,
+        ports=providers.ports,
         rules=rules,
         warnings=tuple(file.problem(path, message) for path, message in warnings),
         where=file,
@@ -184,6 +190,12 @@ def _sections(config: Mapping[str, object], providers: Providers, found: list[Fi
 
 def _inside(folder: PurePosixPath) -> bool:
     return bool(folder.parts) and not folder.is_absolute() and ".." not in folder.parts
+
+
+def _fetched(local: LocalSettings) -> Iterator[Finding]:
+    if local.fetcher is not None:
+        told = "buckets are not mounted here, as a cloud's driver would: each Pod copies its weights before its server starts"
+        yield (_LOCAL, "fetcher"), told
 
 
 def _local(

@@ -170,6 +170,11 @@ class LocalSettings(Value, frozen=True):
     """Folder that gets each cluster's objects as YAML, one folder a cluster; relative to the project."""
     transition_seconds: Annotated[Decimal, Between("0", "3600")] = Decimal("0.3")
     """How long the local clouds' resources stay in states such as CREATING; real, so that waiting is, and short."""
+    fetcher: Image | None = None
+    """Image that copies a model's weights from the local clouds' buckets before its server starts, pinned: for clusters that run no driver
+    to mount buckets. Without a registry before it, it lies in each model's own repository. Left out: buckets are mounted, as on the clouds."""
+    clouds_host: Text = "local-clouds.kube-system.svc"
+    """The name by which Pods reach the local clouds, each at the port of its endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,8 @@ class Settings:
     models: tuple[ModelSettings, ...]
     labels: Mapping[str, str]
     local: LocalSettings | None
+    ports: Mapping[Cloud, int] = field(default_factory=dict[Cloud, int])
+    """The ports of the clouds on loopback."""
     rules: Rules = field(default_factory=Rules)
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     where: StackFile = field(default=StackFile(), compare=False, repr=False)

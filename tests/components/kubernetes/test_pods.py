@@ -18,6 +18,7 @@ from components.kubernetes.pod import PodParts, memory_quantity, pod_spec
 from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.weights import ROUTES, weights_of
+from components.kubernetes.weights.fetched import FetchedBuckets
 from components.kubernetes.weights.gcs import GcsBuckets
 from components.kubernetes.weights.s3 import S3Buckets
 from model_factory.graph.pods import requests_of
@@ -45,7 +46,7 @@ BUCKETS: Mapping[str, Any] = {"aws": S3Buckets("own", "us-east-1"), "gcp": GcsBu
 
 def spec_of(model: ModelSettings) -> Any:
     """The Pod of a model on its own."""
-    parts = PodParts(image="i", service_account="m", config_map=None, volume=None)
+    parts = PodParts(image="i", fetcher=None, service_account="m", config_map=None, volume=None)
     return pod_spec(placed(model), RUNTIMES[model.runtime], weights_of(model, BUCKETS["aws"]), parts, {})
 
 
@@ -62,6 +63,7 @@ def served(
         {
             "placement": placement or placed(model),
             "image": "i",
+            "fetcher": "f",
             "weights": weights_of(model, there),
             "service_account_annotations": {},
             "labels": labels or {},
@@ -295,10 +297,50 @@ class TestMountsOfCloudStorage:
         assert asked.memory_gib == model.memory_gib + beside.memory_gib
 
 
+class TestFetchedWeights:
+    BUCKETS = FetchedBuckets("s3", "own", "fetch:1@sha256:0", {"AWS_ENDPOINT_URL_S3": "http://clouds:4620"}, 4620)
+
+    @pytest.fixture
+    def deployment(self, run: Any) -> Any:
+        model = a_model(weights={"uri": "bucket://m", "revision": "7", "sizeGib": 2.5})
+        return run(lambda: served(model, buckets=self.BUCKETS)).one("apps/v1:Deployment").inputs
+
+    def test_lie_in_a_volume_that_only_the_fetcher_writes(self, deployment: Any) -> None:
+        spec = deployment["spec"]["template"]["spec"]
+        (volume,) = [each for each in spec["volumes"] if each["name"] == "weights"]
+        assert volume["emptyDir"] == {"sizeLimit": "4Gi"}
+        (fetcher,), (server,) = spec["initContainers"], spec["containers"]
+        mounts = {
+            each["name"]: [m for m in each["volumeMounts"] if m["name"] == "weights"] for each in (fetcher, server)
+        }
+        ((written,), (read,)) = mounts.values()
+        assert written["mountPath"] == read["mountPath"] == "/models/m"
+        assert not written.get("readOnly")
+        assert read["readOnly"] is True
+
+    def test_are_copied_from_where_the_cloud_has_them(self, deployment: Any) -> None:
+        (fetcher,) = deployment["spec"]["template"]["spec"]["initContainers"]
+        assert fetcher["image"] == "f"
+        assert fetcher["args"] == ["s3://own/m/7/", "/models/m"]
+        assert {"name": "AWS_ENDPOINT_URL_S3", "value": "http://clouds:4620"} in fetcher["env"]
+
+    def test_let_the_pod_out_to_the_clouds_alone(self, run: Any) -> None:
+        model = a_model(weights={"uri": "bucket://m", "revision": "7"})
+        policies = run(lambda: served(model, buckets=self.BUCKETS)).of(":NetworkPolicy")
+        ways = [rule for each in policies for rule in each.inputs["spec"].get("egress", [])]
+        assert [port["port"] for rule in ways for port in rule["ports"]] == [53, 53, 4620]
+
+    def test_meet_the_restricted_standard_while_they_are_fetched(self, deployment: Any) -> None:
+        (fetcher,) = deployment["spec"]["template"]["spec"]["initContainers"]
+        assert fetcher["securityContext"]["readOnlyRootFilesystem"] is True
+        assert fetcher["securityContext"]["allowPrivilegeEscalation"] is False
+        assert fetcher["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
 class TestVersionedWeights:
     def test_lie_in_a_folder_of_their_number(self) -> None:
         volume: Any = {"name": "weights"}
-        parts = PodParts(image="i", service_account="m", config_map=None, volume=volume)
+        parts = PodParts(image="i", fetcher=None, service_account="m", config_map=None, volume=volume)
         for revision, mounted in (("7", "/models/m/7"), ("1.0.3", "/models/m"), (None, "/models/m")):
             model = a_model(runtime="tensorflow-serving", weights={"uri": "bucket://m", "revision": revision})
             weights = weights_of(model, BUCKETS["aws"])

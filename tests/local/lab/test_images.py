@@ -16,8 +16,9 @@ from model_factory.local.lab.images import debian, wheels
 from model_factory.local.lab.images.catalogue import RECIPES, Recipe
 from model_factory.local.lab.images.debian import Package
 from model_factory.local.lab.images.image import image_of
-from model_factory.local.lab.images.layers import Entry, File, Folder, Layer, Link, digest_of, write_layer
+from model_factory.local.lab.images.layers import Entry, File, Folder, Link, write_layer
 from model_factory.local.lab.images.store import ImageStore
+from model_factory.local.lab.registry import Layer
 
 
 def written(path: Path, *entries: Entry) -> bytes:
@@ -117,12 +118,10 @@ class TestLocks:
 class TestImages:
     def test_run_as_a_user_and_name_their_layers(self, tmp_path: Path) -> None:
         write_layer(tmp_path / "a", [])
-        image = image_of(
-            "x", [Layer(tmp_path / "a", digest_of(tmp_path / "a"), (tmp_path / "a").stat().st_size)], {"PATH": "/bin"}
-        )
-        config, manifest = json.loads(image.config), json.loads(image.manifest)
+        image = image_of("x", [Layer.of(tmp_path / "a")], {"PATH": "/bin"})
+        config = json.loads(image.config)
         assert config["config"]["User"].startswith("1000")
-        assert [each["digest"] for each in manifest["layers"]] == config["rootfs"]["diff_ids"]
+        assert [each.digest for each in image.layers] == config["rootfs"]["diff_ids"]
 
     @pytest.mark.slow
     @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

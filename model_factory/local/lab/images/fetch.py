@@ -5,7 +5,7 @@ all; what is whole already is left, what is half there goes on. Of a folder with
 elsewhere sizes must, and MD5 where the store tells it. It waits for a folder that is empty or incomplete.
 
 From the environment, as other clients have it: AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_CONTAINER_CREDENTIALS_FULL_URI with
-AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (who the Pod is; without, calls are not signed), STORAGE_EMULATOR_HOST.
+AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (who the Pod is; without, it is nobody), STORAGE_EMULATOR_HOST.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ _PAUSES_SECONDS: Final = (1, 2, 3, 5, 8)
 _CALL_SECONDS: Final = 60
 # The local clouds answer nobody who calls them by another name than this machine's, which pages in browsers cannot.
 _HOST: Final = "localhost"
+# The local cloud reads off a signature which service is meant, and checks none.
+_NOBODY: Final = "nobody"
 
 
 class FetchError(Exception):
@@ -199,7 +201,7 @@ def _aws_identity() -> dict[str, str]:
     """As the SDKs get it from EKS Pod Identity: docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html."""
     uri = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     if uri is None:
-        return {}
+        return {"AccessKeyId": _NOBODY, "SecretAccessKey": _NOBODY}
     token = Path(os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]).read_text(encoding="utf-8")
     parts = urlsplit(uri)
     return json.load(_call(uri, "GET", parts.path, {"Authorization": token}))
@@ -207,16 +209,11 @@ def _aws_identity() -> dict[str, str]:
 
 def _signed(identity: Mapping[str, str], method: str, path: str, query: str) -> dict[str, str]:
     """The headers of a call without a body: docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html."""
-    if not identity:
-        return {}
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     region, empty = os.environ.get("AWS_REGION", "us-east-1"), hashlib.sha256(b"").hexdigest()
-    headers = {
-        "host": _HOST,
-        "x-amz-content-sha256": empty,
-        "x-amz-date": now,
-        "x-amz-security-token": identity["Token"],
-    }
+    headers = {"host": _HOST, "x-amz-content-sha256": empty, "x-amz-date": now}
+    if "Token" in identity:
+        headers["x-amz-security-token"] = identity["Token"]
     names = ";".join(sorted(headers))
     lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
     asked = hashlib.sha256("\n".join((method, path, query, lines, names, empty)).encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 from collections.abc import Iterable
@@ -43,16 +42,6 @@ class Folder:
 Entry = File | Link | Folder
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer as a file. Nothing is compressed, so its digest is also the one that an image's configuration names it by."""
-
-    path: Path
-    digest: str
-    """As sha256:<64 hex digits>."""
-    size_bytes: int
-
-
 def merged(path: str) -> str:
     """A path with Debian's folders where they really are: lib/x → usr/lib/x."""
     first, slash, rest = path.partition("/")
@@ -69,12 +58,6 @@ def write_layer(path: Path, entries: Iterable[Entry]) -> None:
     with tarfile.open(path, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for _, entry in sorted({**folders, **last}.items()):
             _add(tar, entry)
-
-
-def digest_of(path: Path) -> str:
-    """A file's digest, as registries write it."""
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _add(tar: tarfile.TarFile, entry: Entry) -> None:

@@ -11,7 +11,8 @@ from model_factory.local.lab import cache
 from model_factory.local.lab.images import debian, wheels
 from model_factory.local.lab.images.catalogue import RECIPES, Materials, Part, Recipe
 from model_factory.local.lab.images.image import Image, image_of
-from model_factory.local.lab.images.layers import Layer, digest_of, write_layer
+from model_factory.local.lab.images.layers import write_layer
+from model_factory.local.lab.registry import Layer
 
 _TAR: Final = "layer.tar"
 _SOURCES: Final = Path(__file__).parent
@@ -27,7 +28,9 @@ class ImageStore:
 
     def image(self, recipe: Recipe) -> Image:
         """The image, made where it is not there. LabError, where what it is made of cannot be had."""
-        return image_of(recipe.name, [self._layer(part) for part in recipe.parts], recipe.environment)
+        return image_of(
+            recipe.name, [self._layer(part) for part in recipe.parts], recipe.environment, recipe.entrypoint
+        )
 
     def images(self) -> dict[str, Image]:
         """All images by name."""
@@ -42,8 +45,7 @@ class ImageStore:
             write_layer(into / _TAR, part.entries(self._materials(part)))
 
         cache.made_once(folder, make)
-        path = folder / _TAR
-        return Layer(path, digest_of(path), path.stat().st_size)
+        return Layer.of(folder / _TAR)
 
     def _materials(self, part: Part) -> Materials:
         lock = wheels.read_lock()
