@@ -30,7 +30,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "refresh": ("refresh", "refresh --stack prod --preview-only"),
     "destroy": ("destroy --preview-only", "destroy --yes --stop-clouds"),
     "plan": ("plan", "plan --keep", "plan --apply --model assistant", "plan --why assistant"),
-    "offers": ("offers --accelerator l4 --spot --sort spot", "offers --min-gpus 8 --cloud aws --json"),
+    "offers": (
+        "offers --accelerator l4 --spot --sort spot",
+        "offers --cpu --cpu-feature amx --sort price",
+        "offers --min-gpus 8 --cloud aws --json",
+    ),
     "cost": ("cost", "cost --stack prod --planned"),
     "prices": ("prices --cloud aws --dry-run",),
     "doctor": ("doctor --stack prod",),

@@ -57,6 +57,9 @@ class TestFilters:
             (("--min-memory-gib", "80"),
              lambda each: each["acceleratorCount"] * Decimal(each["usableGibPerAccelerator"]) >= 80),
             (("--spot",), lambda each: each["spotUsdPerHour"] is not None),
+            (("--cpu",), lambda each: not each["acceleratorCount"]),
+            (("--cpu-feature", "amx"), lambda each: "amx" in each["features"]),
+            (("--cpu-feature", "sve", "--cpu-feature", "sve2"), lambda each: {"sve", "sve2"} <= set(each["features"])),
             (("--cloud", "aws", "--spot", "--min-gpus", "8"),
              lambda each: each["cloud"] == "aws" and each["spotUsdPerHour"] is not None and each["acceleratorCount"] >= 8),
         ],
@@ -72,6 +75,7 @@ class TestFilters:
             (("--accelerator", "l4s"), "write l4"),
             (("--region", "us-east1-1"), "write us-east-1|write us-east1"),
             (("--cloud", "azure"), "choose from aws, gcp"),
+            (("--cpu-feature", "amx2"), "write amx"),
             (("--accelerator", "nosuch"), r"choose one of the \d+ there are, as \w"),
         ],
     )

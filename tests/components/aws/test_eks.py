@@ -166,6 +166,13 @@ class TestNodes:
         assert ami_type(system_pool_shape(machine_type, 2)) == image
         assert ami_type(model_pool_shape(replace(POOL, machine_type=machine_type), 0)) == f"{image}_NVIDIA"
 
+    @pytest.mark.parametrize(
+        ("machine_type", "image"), [("m7i.large", "BOTTLEROCKET_x86_64"), ("m7g.large", "BOTTLEROCKET_ARM_64")]
+    )
+    def test_a_pool_of_models_without_gpus_has_no_drivers(self, machine_type: str, image: str) -> None:
+        pool = replace(POOL, machine_type=machine_type, accelerator="", accelerator_count=0)
+        assert ami_type(model_pool_shape(pool, 0)) == image
+
     def test_gpu_pool_repels_cpu_pods(self, pool: Any) -> None:
         inputs = pool.one(":NodeGroup").inputs
         assert inputs["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]

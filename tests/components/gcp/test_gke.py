@@ -10,6 +10,7 @@ from components.gcp.node_pool import GkeNodePool
 from components.kubernetes.nodes import model_pool_shape
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.placing.plan import Pool
+from model_factory.planning.settings.cloud import Reservation
 from model_factory.planning.settings.gcp import GcpSettings
 
 SETTINGS = GcpSettings(project="project-1", regions=("us-central1",))
@@ -37,19 +38,22 @@ def node_pool(
     run: Any,
     *,
     accelerator: str = "l4",
+    machine: str = "g2-standard-4",
+    reservation: Reservation | None = None,
     capacity: CapacityType = "spot",
     zones: tuple[str, ...] = (),
     initial: int = 0,
 ) -> Any:
     pool = Pool(
-        f"{accelerator}x1-{capacity}",
+        f"{accelerator or 'cpu'}x1-{capacity}",
         "gcp",
         "us-central1",
-        "g2-standard-4",
+        machine,
         accelerator,
-        1,
+        1 if accelerator else 0,
         capacity,
         max_nodes=4,
+        reservation=reservation,
     )
     return run(
         lambda: GkeNodePool(
@@ -104,6 +108,17 @@ class TestControlPlane:
 
 
 class TestNodePool:
+    def test_a_pool_of_models_without_gpus_attaches_none_and_surges(self, run: Any) -> None:
+        inputs = node_pool(run, accelerator="", machine="c4-standard-4").inputs
+        assert "guestAccelerators" not in inputs["nodeConfig"]
+        assert inputs["nodeConfig"]["taints"][0]["effect"] == "PREFER_NO_SCHEDULE"
+        assert inputs["upgradeSettings"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+    def test_a_reservation_has_no_machine_to_surge_onto(self, run: Any) -> None:
+        held = Reservation(name="held", zone="us-central1-a", machine_type="c4-standard-4", machines=2)
+        made = node_pool(run, accelerator="", machine="c4-standard-4", capacity="reserved", reservation=held)
+        assert made.inputs["upgradeSettings"] == {"maxSurge": 0, "maxUnavailable": 1}
+
     def test_gpu_pool_repels_cpu_pods(self, run: Any) -> None:
         config = node_pool(run).inputs["nodeConfig"]
         assert config["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.kubernetes.nodes import (
+    ACCELERATOR_LABEL,
     GPU_TAINT,
     POOL_LABEL,
     model_pool_shape,
@@ -31,6 +32,20 @@ class TestGpuPools:
     def test_start_within_their_bounds(self, least: int, more: int, initial: int) -> None:
         shape = model_pool_shape(pool(least, least + more), initial)
         assert shape.min_nodes <= shape.initial_nodes <= shape.max_nodes
+
+
+class TestPoolsWithoutGpus:
+    POOL = Pool("cpu-spot", "aws", "us-east-1", "m7i.xlarge", "", 0, "spot", max_nodes=4)
+
+    def test_keep_others_away_only_while_there_is_room_elsewhere(self) -> None:
+        (taint,) = model_pool_shape(self.POOL, 0).taints
+        assert (taint.effect, taint.cloud_effect) == ("PreferNoSchedule", "PREFER_NO_SCHEDULE")
+        assert taint.key != GPU_TAINT.key
+
+    def test_carry_the_label_that_models_select_and_no_accelerator(self) -> None:
+        labels = model_pool_shape(self.POOL, 0).labels
+        assert labels[POOL_LABEL] == "cpu-spot"
+        assert ACCELERATOR_LABEL not in labels
 
 
 class TestLabels:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.kubernetes.model_service import ModelService
-from components.kubernetes.nodes import pools_by_rank
-from components.kubernetes.pod import PodParts, memory_quantity, pod_spec
+from components.kubernetes.nodes import pool_labels, pools_by_rank
+from components.kubernetes.pod import PodParts, memory_quantity, pod_spec, server_values
 from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.weights import ROUTES, weights_of
@@ -24,7 +24,7 @@ from components.kubernetes.weights.s3 import S3Buckets
 from model_factory.graph.pods import requests_of
 from model_factory.planning.placing.plan import Placement
 from model_factory.planning.settings.sections import ModelSettings
-from tests.components.kubernetes.placed import a_model, placed
+from tests.components.kubernetes.placed import a_model, placed, without_gpus
 from tests.graph.declared import held
 
 # kubernetes.io/docs/concepts/security/pod-security-standards, restricted: the kinds of volumes that may be used.
@@ -163,6 +163,31 @@ class TestGpus:
 
     def test_pods_tolerate_what_keeps_others_away(self, pod: dict[str, Any]) -> None:
         assert [each["key"] for each in pod["tolerations"]] == ["nvidia.com/gpu"]
+
+
+class TestPodsWithoutGpus:
+    def test_ask_for_cpu_and_memory_alone(self) -> None:
+        (server,) = spec_of(without_gpus(cpu="1500m", memory_gib=3))["containers"]
+        assert server["resources"]["requests"] == {"cpu": "1500m", "memory": "3Gi", "ephemeral-storage": "20Gi"}
+        assert server["resources"]["limits"] == {"memory": "3Gi"}
+
+    def test_tolerate_nothing_and_go_to_their_pool(self) -> None:
+        spec = spec_of(without_gpus())
+        assert "tolerations" not in spec
+        assert spec["node_selector"] == pool_labels("cpu-on-demand")
+
+    def test_tolerate_what_google_keeps_others_off_arm_nodes_with(self) -> None:
+        (toleration,) = spec_of(without_gpus(architecture="arm64"))["tolerations"]
+        assert (toleration["key"], toleration["value"], toleration["effect"]) == (
+            "kubernetes.io/arch",
+            "arm64",
+            "NoSchedule",
+        )
+
+    @pytest.mark.parametrize(("cpu", "cores"), [("500m", "1"), ("2", "2"), ("3500m", "3")])
+    def test_tell_their_servers_how_many_cores_they_have(self, cpu: str, cores: str) -> None:
+        model = without_gpus(cpu=cpu)
+        assert server_values(model, weights_of(model, BUCKETS["aws"]))["cpus"] == cores
 
 
 class TestPools:

@@ -7,7 +7,7 @@ import pytest
 from components.kubernetes.runtimes import RUNTIMES
 from components.kubernetes.scaling import autoscaler_metrics, autoscaler_spec
 from model_factory.planning.settings.sections import ModelSettings, Replicas
-from tests.components.kubernetes.placed import a_model, placed
+from tests.components.kubernetes.placed import a_model, placed, without_gpus
 
 
 def model(runtime: str = "vllm", **changes: Any) -> ModelSettings:
@@ -43,6 +43,11 @@ class TestAutoscaler:
     def test_of_a_server_that_counts_no_requests_goes_by_its_queue(self) -> None:
         queue: Any = autoscaler_metrics(model("llama-cpp"), RUNTIMES["llama-cpp"])[0]
         assert queue["pods"]["metric"]["name"] == "llamacpp_requests_deferred"
+
+    @pytest.mark.parametrize("runtime", ["triton", "tensorflow-serving", "llama-cpp"])
+    def test_of_a_model_without_gpus_goes_by_cpu_too(self, runtime: str) -> None:
+        metrics: Any = autoscaler_metrics(without_gpus(runtime=runtime), RUNTIMES[runtime])
+        assert [each["resource"]["name"] for each in metrics if each["type"] == "Resource"] == ["cpu"]
 
     def test_goes_down_slower_than_up(self) -> None:
         behaviour: Any = autoscaler_spec(placed(model()), RUNTIMES["vllm"], "d")["behavior"]
