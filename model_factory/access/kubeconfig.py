@@ -7,11 +7,13 @@ Keys that are given inline stand in files only while they are loaded.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import ssl
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -59,7 +61,8 @@ def access(kubeconfig: str = "", context: str = "") -> Access:
         try:
             loader, name, namespace = _loader(kubeconfig, context, folder)
             found: Any = Configuration()
-            loader.load_and_set(found)
+            with _plugin_speaks():
+                loader.load_and_set(found)
             tls = _tls(found) if found.host.startswith("https:") else None
         except (ConfigException, OSError, ValueError, yaml.YAMLError) as error:
             raise KubeconfigError(f"kubeconfig{_named(context)}: {error}") from error
@@ -151,11 +154,38 @@ def _authorization(found: Any, context: str) -> Callable[[], str]:
     def header() -> str:
         with lock:
             try:
-                return str(found.get_api_key_with_prefix(_BEARER) or "")
+                with _plugin_speaks():
+                    return str(found.get_api_key_with_prefix(_BEARER) or "")
             except (ConfigException, OSError) as error:
                 raise KubeconfigError(f"kubeconfig{_named(context)}: credentials: {error}") from error
 
     return header
+
+
+class _Told(logging.Filter):
+    """Keeps what the official loader logs, instead of raising, of a credential plugin that failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.module != "kube_config":
+            return True
+        self.words.append(record.getMessage())
+        return False
+
+
+@contextmanager
+def _plugin_speaks() -> Generator[None]:
+    told, root = _Told(), logging.getLogger()
+    root.addFilter(told)
+    try:
+        yield
+    finally:
+        root.removeFilter(told)
+    if told.words:
+        raise ConfigException(f"the credential plugin gave none: {'; '.join(told.words)}")
 
 
 def _named(context: str) -> str:

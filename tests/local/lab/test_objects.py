@@ -19,6 +19,7 @@ from model_factory.local.clouds.kubernetes.manifest import load
 from model_factory.local.lab.control_plane import ControlPlane
 from model_factory.local.providers.kubernetes.server import ServerStore
 from model_factory.local.providers.retries import log
+from model_factory.local.wire import is_unknown
 from tests.components.conftest import ran_stack
 from tests.local.providers.kubernetes.calls import PROJECT, AbortedError, Engine
 
@@ -182,6 +183,8 @@ class TestCreating:
         properties = {"metadata": {"generateName": "web-", "namespace": space}, "data": {"a": "b"}}
         identity, inputs, state = made(engine, CONFIG_MAP, properties)
         assert identity.startswith(f"{space}/web-")
+        _, outputs = engine.create(CONFIG_MAP, inputs, preview=True)
+        assert is_unknown(outputs["metadata"]["name"])
         assert is_same(engine, CONFIG_MAP, state, inputs)
         urn = f"{PROJECT}{CONFIG_MAP}::web"
         assert engine.provider.adopt(CONFIG_MAP, urn, inputs) == identity
@@ -193,7 +196,8 @@ class TestCreating:
     ) -> None:
         service = {"metadata": {"name": "web", "namespace": space}, "spec": {"ports": [{"port": 80}]}}
         inputs = engine.checked(SERVICE, service)
-        engine.create(SERVICE, inputs, preview=True)
+        _, outputs = engine.create(SERVICE, inputs, preview=True)
+        assert is_unknown(outputs["metadata"]["uid"])
         assert cluster.get("v1", "Service", "web", namespace=space) is None
         wrong = engine.checked(SERVICE, {**service, "spec": {**service["spec"], "clusterIP": "192.0.2.7"}})
         with pytest.raises(AbortedError, match="Invalid"):

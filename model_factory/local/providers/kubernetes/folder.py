@@ -29,6 +29,14 @@ class FolderStore:
     def name(self) -> str:
         return f"kubernetes cluster {self.cluster.folder.name}"
 
+    @property
+    def namespace(self) -> str:
+        return "default"
+
+    @property
+    def fills_in(self) -> tuple[str, ...]:
+        return ()
+
     def kind(self, token: str) -> Kind:
         return published_kind(token)
 

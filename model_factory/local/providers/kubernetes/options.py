@@ -18,6 +18,7 @@ _PROPAGATION: Final = "pulumi.com/deletionPropagationPolicy"
 _SKIP_AWAIT: Final = "pulumi.com/skipAwait"
 _TIMEOUT: Final = "pulumi.com/timeoutSeconds"
 _WAIT_FOR: Final = "pulumi.com/waitFor"
+_REPLACE_UNREADY: Final = "pulumi.com/replaceUnready"
 _PROPAGATIONS: Final[Mapping[str, Propagation]] = {
     "background": "Background", "foreground": "Foreground", "orphan": "Orphan",
 }  # fmt: skip
@@ -63,6 +64,10 @@ def violations(obj: Mapping[str, Any]) -> list[str]:
         found.append(
             f'metadata.annotations["{_WAIT_FOR}"]: {awaited!r} is not waited for here; '
             "write condition=TYPE or condition=TYPE=STATUS, or use the Pulumi CLI"
+        )
+    if annotation(obj, _REPLACE_UNREADY):
+        found.append(
+            f'metadata.annotations["{_REPLACE_UNREADY}"]: not supported here; leave it out, and replace the Job with --replace'
         )
     return found
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
@@ -39,10 +39,11 @@ from model_factory.local.providers.kubernetes.store import Kind, Manner, Store
 from model_factory.local.providers.kubernetes.tokens import is_published
 from model_factory.local.providers.provider import PROPERTY_KINDS, PartialError, Provider, type_token
 from model_factory.local.providers.values import flag, text
-from model_factory.local.wire import Properties, Unknown, Value, is_unknown, reveal
+from model_factory.local.wire import UNKNOWN, Properties, Unknown, Value, is_unknown, reveal
 
 RENDER: Final = "renderYamlToDirectory"
 _CLI: Final = "use the Pulumi CLI for real clusters"
+_STABLE: Final = frozenset({"name", "uid", "creationTimestamp"})
 _IDENTITY: Final = ("metadata.name", "metadata.namespace")
 
 
@@ -101,9 +102,10 @@ class KubernetesProvider(Provider[Target]):
         problems = [f"{failure.property}: {failure.reason}" for failure in self.check_config(config)]
         if problems:
             raise ConfigurationError(f"kubernetes provider: {'; '.join(problems)}")
+        store = self._store(config)
         return Target(
-            self._store(config),
-            namespace=text(config, "namespace") or "default",
+            store,
+            namespace=text(config, "namespace") or store.namespace,
             mutable_config_maps=_switch(config, "enableConfigMapMutable", "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE"),
             mutable_secrets=_switch(config, "enableSecretMutable", "PULUMI_K8S_ENABLE_SECRET_MUTABLE"),
             always_render=flag(config, "alwaysRender"),
@@ -191,8 +193,8 @@ class KubernetesProvider(Provider[Target]):
             target, kind = self._of(request)
             inputs = wire.decode(request.properties)
             if request.preview:
-                self._foresee(target, kind, inputs, request.urn, {})
-                return provider_pb2.CreateResponse(properties=wire.encode(inputs))
+                outputs = self._foreseen(target, kind, inputs, request.urn, {})
+                return provider_pb2.CreateResponse(properties=wire.encode(outputs))
             obj = self._known(inputs)
             manner = self._manner(target, kind, obj, request.urn, {})
             call = self._waiting(target, request, obj)
@@ -232,8 +234,8 @@ class KubernetesProvider(Provider[Target]):
             target, kind = self._of(request)
             news, recorded = wire.decode(request.news), wire.decode(request.olds)
             if request.preview:
-                self._foresee(target, kind, news, request.urn, recorded)
-                return provider_pb2.UpdateResponse(properties=wire.encode(news))
+                outputs = self._foreseen(target, kind, news, request.urn, recorded)
+                return provider_pb2.UpdateResponse(properties=wire.encode(outputs))
             obj = self._known(news)
             ignored = tuple(parse(path) for path in request.ignoreChanges)
             manner = replace(self._manner(target, kind, obj, request.urn, recorded), ignored=ignored)
@@ -295,12 +297,24 @@ class KubernetesProvider(Provider[Target]):
         name = request.name or name_of(request.urn)
         return Call(target, request.urn, type_token(request), name, time.monotonic() + seconds, self._cancelled)
 
-    def _foresee(self, target: Target, kind: Kind, inputs: Properties, urn: str, recorded: Mapping[str, Value]) -> None:
+    def _foreseen(
+        self, target: Target, kind: Kind, inputs: Properties, urn: str, recorded: Mapping[str, Value]
+    ) -> Properties:
+        """The outputs of a preview: the inputs, and what is filled in of the metadata, not known yet where a write sets it anew."""
         obj = objects.normal(objects.bare(inputs), self._checker)
+        before: Mapping[str, Any] = objects.bare(recorded).get("metadata") or {}
         if not is_unknown(obj):
-            named = _named(obj, str(objects.bare(recorded).get("metadata", {}).get("name", "")))
             manner = self._manner(target, kind, obj, urn, recorded)
-            target.store.foresee(named, manner, is_new=not recorded)
+            target.store.foresee(_named(obj, str(before.get("name", ""))), manner, is_new=not recorded)
+        metadata = inputs.get("metadata")
+        if not isinstance(metadata, dict):
+            return inputs
+        filled: Properties = {
+            key: cast("Value", before[key]) if key in _STABLE and key in before else UNKNOWN
+            for key in target.store.fills_in
+            if key not in metadata
+        }
+        return {**inputs, "metadata": {**metadata, **filled}}
 
     def _ready(
         self, target: Target, call: Call[Target], request: Any, identity: str, inputs: Properties,

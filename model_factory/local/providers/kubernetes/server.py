@@ -35,6 +35,7 @@ from model_factory.local.providers.retries import log
 
 R = TypeVar("R")
 LONGEST_LOOK_SECONDS: Final = 1.0
+_QUIET_SECONDS: Final = 10.0
 _TAKE_OVERS: Final = 5
 # What is wrong with an object itself; the rest may be otherwise by the time that it is written.
 _FORETOLD: Final = frozenset({"Invalid", "BadRequest"})
@@ -61,6 +62,14 @@ class ServerStore:
     @property
     def name(self) -> str:
         return f"kubernetes cluster {self._client.access.context or self._client.server}"
+
+    @property
+    def namespace(self) -> str:
+        return self._client.access.namespace
+
+    @property
+    def fills_in(self) -> tuple[str, ...]:
+        return ("name", "uid", "creationTimestamp", "resourceVersion", "generation")
 
     def kind(self, token: str) -> Kind:
         return served_kind(token)
@@ -134,6 +143,7 @@ class ServerStore:
             return live
         reference = Reference.of(live)
         pause = FIRST_WAIT_SECONDS
+        said, say_at = "", time.monotonic() + _QUIET_SECONDS
         while True:
             verdict = self._judged(inputs, live)
             if verdict.is_ready:
@@ -146,6 +156,11 @@ class ServerStore:
                     self._why(f"{reference} is not ready within the time-out: {verdict.waits_for}", live)
                     + "\nraise customTimeouts where it only needs longer"
                 )
+            if time.monotonic() >= say_at:
+                why = self._why(f"{reference} is not ready yet: {verdict.waits_for}", live)
+                if why != said:
+                    log.info("%s", why)
+                said, say_at = why, time.monotonic() + _QUIET_SECONDS
             if call.cancelled.wait(min(pause, left)):
                 raise CancelledError(
                     self._why(f"{reference}: cancelled while waiting, it is not ready: {verdict.waits_for}", live)

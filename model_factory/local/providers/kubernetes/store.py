@@ -40,6 +40,16 @@ class Store(Protocol):
         """What errors call it."""
         ...
 
+    @property
+    def namespace(self) -> str:
+        """Where objects go that name no namespace, where the provider names none either."""
+        ...
+
+    @property
+    def fills_in(self) -> tuple[str, ...]:
+        """What of an object's metadata is known only once it is written."""
+        ...
+
     def kind(self, token: str) -> Kind:
         """What a type token stands for. UnsupportedError, naming it, where its objects cannot be kept here."""
         ...
