@@ -108,8 +108,9 @@ def _container(
     gpus = {share.resource: str(share.count)} if share.count else {}
     memory = memory_quantity(model.memory_gib)
     offline = {} if model.weights.scheme in runtime.fetches else runtime.offline
-    variables = {"HOME": SCRATCH_ROOT, "USER": SERVER_NAME, **runtime.env, **offline}
-    env: list[EnvVarArgsDict] = [{"name": key, "value": value} for key, value in variables.items()]
+    threads = {} if share.count else runtime.env_without_gpus
+    variables = {"HOME": SCRATCH_ROOT, "USER": SERVER_NAME, **runtime.env, **threads, **offline}
+    env: list[EnvVarArgsDict] = [{"name": key, "value": filled(value, values)} for key, value in variables.items()]
     return {
         "name": SERVER_CONTAINER,
         "image": parts.image,

@@ -57,6 +57,9 @@ class Runtime:
     queue: Signal | None = None
     """The requests that wait. None where the server tells no queue: CPU is the signal then."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    env_without_gpus: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables of a replica without GPUs, filled as `args`: how many threads it starts. By itself it takes all cores of its node, whatever
+    its Pod asks for, and its autoscaler goes by what was asked for."""
     offline: Mapping[str, str] = field(default_factory=dict[str, str])
     """Variables that keep it from asking for what its weights have already; for models whose weights are mounted, whose Pods cannot go out
     and would wait for each answer until it times out."""

@@ -39,6 +39,8 @@ RUNTIME = Runtime(
             "num_batch_threads { value: 4 }\n"
         ),
     },
+    # github.com/tensorflow/tensorflow: core/common_runtime/{local_device,process_util}.cc
+    env_without_gpus={"TF_NUM_INTRAOP_THREADS": "{cpus}", "TF_NUM_INTEROP_THREADS": "{cpus}"},
     # https://www.tensorflow.org/install/gpu, hardware requirements.
     compute_capability=Decimal("3.5"),
 )

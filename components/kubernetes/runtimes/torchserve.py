@@ -36,6 +36,8 @@ RUNTIME = Runtime(
             "load_models={name}.mar\n"
         )
     },
+    # pytorch.org/serve/performance_guide: workers share out what is there.
+    env_without_gpus={"OMP_NUM_THREADS": "{cpus}"},
     shared_memory_gib=1,
     warning="TorchServe is archived since 2025-08-07 and gets no fixes; triton serves PyTorch, vllm serves LLMs",
     # That of the PyTorch in its last images: https://github.com/pytorch/pytorch/blob/main/RELEASE.md

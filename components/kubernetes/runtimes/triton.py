@@ -35,6 +35,8 @@ RUNTIME = Runtime(
     startup_seconds=600,
     drain_seconds=30,
     queue=Signal("nv_inference_pending_request_count", "4"),
+    # Of PyTorch and what else is built with OpenMP; ONNX Runtime's are set in a model's config.pbtxt.
+    env_without_gpus={"OMP_NUM_THREADS": "{cpus}"},
     shared_memory_gib=1,
     # Release notes, GPU requirements.
     compute_capability=Decimal("6.0"),

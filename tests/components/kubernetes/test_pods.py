@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import kubernetes_validate
@@ -183,6 +184,15 @@ class TestPodsWithoutGpus:
             "arm64",
             "NoSchedule",
         )
+
+    @pytest.mark.parametrize("runtime", sorted(name for name, each in RUNTIMES.items() if each.runs_without_gpus))
+    def test_start_no_more_threads_than_they_ask_for_cores(self, runtime: str) -> None:
+        (server,) = spec_of(without_gpus(runtime=runtime, cpu="3"))["containers"]
+        told = [each["value"] for each in server["env"] if "THREADS" in each["name"]]
+        told += [value for flag, value in pairwise(server["args"]) if flag == "--threads"]
+        assert set(told) == {"3"}
+        (with_one,) = spec_of(a_model(runtime=runtime))["containers"]
+        assert not [each for each in with_one["env"] if "THREADS" in each["name"]]
 
     @pytest.mark.parametrize(("cpu", "cores"), [("500m", "1"), ("2", "2"), ("3500m", "3")])
     def test_tell_their_servers_how_many_cores_they_have(self, cpu: str, cores: str) -> None:
