@@ -84,7 +84,9 @@ def model_warnings(models: Mapping[str, ModelConfig], serving: Serving) -> Itera
     if signals:
         # kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale: metrics that are not served add no replica and take none away.
         adapters = "prometheus-adapter, KEDA, or Google's custom-metrics-stackdriver-adapter"
-        otherwise = "replicas follow CPU where there are no GPUs or the runtime goes by it, and stay at their least where not"
+        otherwise = (
+            "replicas follow CPU where there are no GPUs or the runtime goes by it, and stay at their least where not"
+        )
         message = f"autoscalers go by {', '.join(signals)}, which nothing in the stack serves: until an adapter does ({adapters}), {otherwise}"
         yield (MODELS,), message
     for name, model in models.items():
