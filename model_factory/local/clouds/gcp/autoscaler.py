@@ -24,6 +24,7 @@ from model_factory.local.lab.nodes.simulated import POOL, Object, Shape
 if TYPE_CHECKING:
     from model_factory.access.client import ClusterClient
 
+_SPOT: Final = "cloud.google.com/gke-spot"
 UNNEEDED_SECONDS: Final = 600.0
 """How long a node is empty before it goes."""
 
@@ -76,13 +77,14 @@ def limits_of(pool: Body) -> Limits | None:
 
 
 def grow(pods: Sequence[Object], pools: Sequence[Growing]) -> None:
-    """Grow the pools' sizes for Pods that found no room. The pool whose nodes such a Pod leaves least of is taken first."""
+    """Grow the pools' sizes for Pods that found no room. The pool whose nodes such a Pod leaves least of is taken first; of equal ones
+    that of spot machines, which are cheaper. Preferred affinity counts for nothing, as on GKE."""
     for pod in sorted(pods, key=_weight, reverse=True):
         asked = requests(pod)
         if any(_take(pod, asked, pool) for pool in pools):
             continue
         found = [
-            (_left_over(pool.shape, asked), pool.sizes[zone], pool.name, zone, pool)
+            (_left_over(pool.shape, asked), _SPOT not in pool.shape.labels, pool.sizes[zone], pool.name, zone, pool)
             for pool in pools
             for zone in pool.sizes
             if _may_grow(pool, zone) and admits(pool.shape, zone, pod) and _fits(asked, amounts(pool.shape))
