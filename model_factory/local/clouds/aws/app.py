@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from moto.moto_server.werkzeug_app import create_backend_app
 
+from model_factory.facts.aws import AWS
 from model_factory.facts.aws.services import SERVICES
 from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing
@@ -34,7 +35,7 @@ from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereEr
 from model_factory.local.clouds.aws.moto_state import load
 from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import Controls, JsonObject
-from model_factory.local.errors import CloudDataError
+from model_factory.local.errors import CloudDataError, ControlError
 from model_factory.local.lab.nodes.fleets import Fleets, NodePrograms
 from model_factory.local.lab.nodes.pools import Pool
 
@@ -118,6 +119,11 @@ class AwsCloud:
         with self._lock:
             self._eks.seed(document)
             self._append({"at": CLOCK.begin(time.time(), 0), "seeded": document})
+
+    def limit_machines(self, place: str, machine: str, available: int) -> None:
+        if place not in AWS.regions:
+            raise ControlError(f"AWS has no region {place!r}; name one such as us-east-1")
+        self.seed({"capacity": [{"region": place, "instanceType": machine, "available": available}]})
 
     @property
     def fleets(self) -> Fleets:
