@@ -21,7 +21,7 @@ from typing import Any, Final
 import psutil
 
 from model_factory.local import daemon, loopback
-from model_factory.local.clouds import REFUSAL, TRANSITION_SECONDS
+from model_factory.local.clouds import REFUSAL, TRANSITION_SECONDS, control_planes
 from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
 from model_factory.local.folders import private, take_private
 
@@ -270,6 +270,8 @@ def _stop_process(spec: CloudSpec, root: Path) -> bool:
     if process is not None:
         daemon.stop(process, seconds=STOP_SECONDS)
     daemon.forget(spec.directory(root))
+    # After the cloud, which would start them again; also where it was killed and they were not.
+    control_planes.stop_all(spec.data(root))
     return process is not None
 
 

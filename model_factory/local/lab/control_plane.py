@@ -27,14 +27,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import psutil
 
 from model_factory.local import daemon
 from model_factory.local.errors import LabError
 from model_factory.local.folders import private, take_private
-from model_factory.local.lab.certificates import Authority, Issued, KeyPair
+
+if TYPE_CHECKING:
+    from model_factory.local.lab.certificates import Authority, Issued
 
 HOST: Final = "127.0.0.1"
 HOST_NAMES: Final = (
@@ -116,10 +118,12 @@ class _Process:
     path: str
     authority: Path
     client: str
+    reads: str = ""
+    """What it reads from a file when it starts, and nobody tells it again."""
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256("\0".join(self.command).encode()).hexdigest()
+        return hashlib.sha256("\0".join([*self.command, self.reads]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,8 @@ class ControlPlane:
             self._start(timeout_seconds)
 
     def upgrade(self, version: str, *, timeout_seconds: float = READY_SECONDS) -> None:
-        """Go to the next minor, all four at once. Raises LabError for one that is not the next, or where it does not start."""
+        """Go to the next minor, all four at once. Raises LabError for one that is not the next, and where it does not start; the cluster
+        then runs as before."""
         with self._alone():
             settings = self._required()
             if _minor(version) not in (_minor(settings.version), _minor(settings.version) + 1):
@@ -171,7 +176,12 @@ class ControlPlane:
             # Asked for before anything is written: a minor that cannot be had must not keep the cluster from starting again.
             self.programs(version)
             self._write_settings(replace(settings, version=version))
-            self._start(timeout_seconds)
+            try:
+                self._start(timeout_seconds)
+            except LabError:
+                self._write_settings(settings)
+                self._start(timeout_seconds)
+                raise
 
     def resume(self, *, timeout_seconds: float = READY_SECONDS) -> None:
         """Start again, as it last ran, what does not run. Raises LabError where there is no cluster."""
@@ -287,12 +297,17 @@ class ControlPlane:
         _write(self.folder / "settings.json", json.dumps(asdict(settings), indent=2))
 
     def _authority(self, name: str) -> Authority:
+        from model_factory.local.lab.certificates import Authority
+
         return Authority(*((self._pki / f"{name}.{end}").read_text(encoding="ascii") for end in ("crt", "key")))
 
     def _make_pki(self, settings: _Settings) -> None:
         """All of it or nothing: it is made beside its place, and moved there whole."""
         if self._pki.exists():
             return
+        # Most of what asks for a control plane needs no new certificates, and their library takes a twentieth of a second.
+        from model_factory.local.lab.certificates import Authority, KeyPair
+
         made = self.folder / "pki.new"
         shutil.rmtree(made, ignore_errors=True)
         take_private(made)
@@ -322,6 +337,8 @@ class ControlPlane:
         made.rename(self._pki)
 
     def _write_kubeconfigs(self, settings: _Settings) -> None:
+        from model_factory.local.lab.certificates import Issued
+
         for name in ("admin", _CONTROLLERS, _SCHEDULER):
             pair = ((self._pki / f"{name}.{end}").read_text(encoding="ascii") for end in ("crt", "key"))
             _write(self.folder / f"{name}.kubeconfig", self.kubeconfig(Issued(*pair)))
@@ -496,7 +513,15 @@ class ControlPlane:
         authority, etcd_authority = pki / "ca.crt", pki / "etcd-ca.crt"
         return [
             _Process(_ETCD, etcd, ports[_ETCD], "/readyz", etcd_authority, "etcd-client"),
-            _Process(_API_SERVER, tuple(api_server), ports[_API_SERVER], "/readyz", authority, "admin"),
+            _Process(
+                _API_SERVER,
+                tuple(api_server),
+                ports[_API_SERVER],
+                "/readyz",
+                authority,
+                "admin",
+                settings.authenticator_url,
+            ),
             _Process(_CONTROLLERS, controllers, ports[_CONTROLLERS], "/healthz", authority, "admin"),
             _Process(_SCHEDULER, scheduler, ports[_SCHEDULER], "/readyz", authority, "admin"),
         ]

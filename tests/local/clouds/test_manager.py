@@ -15,7 +15,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from model_factory.graph import loopback
 from model_factory.local.clouds import REFUSAL, manager
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.errors import LocalCloudError, NotRunningError, PortBusyError
@@ -54,16 +53,14 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A source tree whose `model_factory.local.clouds.fake` is the stand-in, beside the real `control`."""
     tree = tmp_path / "source"
     package = tree / "model_factory"
+    real = Path(manager.__file__).parents[2]
     clouds = package / "local" / "clouds"
     (clouds / "fake").mkdir(parents=True)
-    (package / "graph").mkdir()
-    for each in (package, package / "graph", package / "local", clouds, clouds / "fake"):
-        (each / "__init__.py").touch()
-    for name in ("__init__.py", "control.py"):
-        (clouds / name).write_text(Path(manager.__file__).with_name(name).read_text())
-    errors = Path(manager.__file__).parents[1] / "errors.py"
-    (clouds.parent / "errors.py").write_text(errors.read_text())
-    (package / "graph" / "loopback.py").write_text(Path(loopback.__file__).read_text())
+    for folder in (package, package / "local", clouds):
+        for each in (real / folder.relative_to(package)).iterdir():
+            if not (folder / each.name).exists():
+                (folder / each.name).symlink_to(each)
+    (clouds / "fake" / "__init__.py").touch()
     behave(tree)
     monkeypatch.setattr(manager, "SOURCE", tree)
     return tree

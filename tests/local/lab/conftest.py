@@ -11,6 +11,7 @@ from model_factory.local.lab.control_plane import ControlPlane
 from model_factory.local.lab.programs import Programs, programs_for
 
 MINOR = "1.35"
+NEXT_MINOR = "1.36"
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,16 @@ def programs() -> Programs:
         return programs_for(MINOR)
     except LabError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def next_minor(programs: Programs) -> str:
+    """The minor after `MINOR`, where its programs are built."""
+    try:
+        programs_for(NEXT_MINOR)
+    except LabError as error:
+        pytest.skip(str(error))
+    return NEXT_MINOR
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`python -m model_factory.local.clouds.aws --port N --data DIR [--transition-seconds S]`: the local AWS, on loopback only."""
+"""`python -m model_factory.local.clouds.aws --port N --data DIR [--transition-seconds S] [--kubernetes lab]`: the local AWS, on loopback only."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ def main() -> int:
         default=TRANSITION_SECONDS,
         help="how long CREATING and the like last",
     )
+    parser.add_argument(
+        "--kubernetes",
+        choices=("files", "lab"),
+        default="files",
+        help="whether clusters are only told of, or have a control plane on this machine",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # moto asks botocore for regions, and botocore must find neither the user's profile nor an instance's metadata.
@@ -41,13 +47,14 @@ def main() -> int:
     gc.disable()
     from werkzeug.serving import make_server
 
-    from model_factory.local.clouds import control
+    from model_factory.local.clouds import control, control_planes
     from model_factory.local.clouds.aws.app import AwsCloud, warm
     from model_factory.local.clouds.aws.request_handler import RequestHandler
     from model_factory.local.errors import CloudDataError
 
     try:
-        cloud = AwsCloud(arguments.data, transition_seconds=arguments.transition_seconds)
+        planes = control_planes.of(arguments.kubernetes, arguments.data, arguments.port)
+        cloud = AwsCloud(arguments.data, transition_seconds=arguments.transition_seconds, planes=planes)
         server = make_server(
             HOST,
             arguments.port,

@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from moto.moto_server.werkzeug_app import create_backend_app
 
-from model_factory.facts.aws import AWS
 from model_factory.facts.aws.services import SERVICES
 from model_factory.local.clouds import TRANSITION_SECONDS
-from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing, s3_access
+from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing
 from model_factory.local.clouds.aws.call_log import CallLog, Entry
 from model_factory.local.clouds.aws.clock import CLOCK
 from model_factory.local.clouds.aws.eks import Eks
@@ -35,7 +34,9 @@ from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereEr
 from model_factory.local.clouds.aws.moto_state import load
 from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import Controls, JsonObject
-from model_factory.local.errors import CloudDataError, ControlError
+from model_factory.local.clouds.control_planes import ClusterPrograms, ControlPlanes, Simulated
+from model_factory.local.errors import CloudDataError
+from model_factory.local.lab.control_plane import ControlPlane
 from model_factory.local.lab.nodes.fleets import Fleets, NodePrograms
 from model_factory.local.lab.nodes.pools import Pool
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 VERSION: Final = "1"
 _LOG: Final = logging.getLogger(__name__)
-_LINE_BYTES: Final = 1 << 20
 _DROPPED: Final = frozenset(
     {"HTTP_USER_AGENT", "HTTP_X_AMZ_USER_AGENT", "HTTP_AMZ_SDK_INVOCATION_ID", "HTTP_AMZ_SDK_REQUEST"}
 )
@@ -78,13 +78,20 @@ class AwsCloud:
     name = "aws"
     version = VERSION
 
-    def __init__(self, data: Path | None, *, transition_seconds: float = TRANSITION_SECONDS) -> None:
+    def __init__(
+        self,
+        data: Path | None,
+        *,
+        transition_seconds: float = TRANSITION_SECONDS,
+        planes: ControlPlanes = Simulated(),  # noqa: B008  it is frozen, and holds nothing
+    ) -> None:
         """`data` None keeps the state in memory. Raises CloudDataError where the recorded state cannot be used."""
         self.data = "" if data is None else str(data)
         self.controls = Controls(self, transition_seconds=transition_seconds)
         self._lock = threading.Lock()
         self._log = None if data is None else CallLog(data)
-        self._eks = Eks(CLOCK)
+        self._planes = planes
+        self._eks = Eks(CLOCK, planes)
         clock.take_over_backends()
         CLOCK.reset()
         self.restored_calls, self.differing_calls = self._restore()
@@ -121,11 +128,6 @@ class AwsCloud:
             self._eks.seed(document)
             self._append({"at": CLOCK.begin(time.time(), 0), "seeded": document})
 
-    def limit_machines(self, place: str, machine: str, available: int) -> None:
-        if place not in AWS.regions:
-            raise ControlError(f"AWS has no region {place!r}; name one such as us-east-1")
-        self.seed({"capacity": [{"region": place, "instanceType": machine, "available": available}]})
-
     @property
     def fleets(self) -> Fleets:
         return self._eks.fleets
@@ -144,6 +146,21 @@ class AwsCloud:
     def forget_nodes(self, region: str, name: str) -> None:
         """Leave the nodes of an EKS cluster as they are: its control plane stops, or is gone."""
         self.fleets.close(cluster_key(region, name))
+
+    def come(self, name: str, plane: ControlPlane, programs: ClusterPrograms) -> None:
+        """A cluster's control plane is ready: its nodes can come."""
+        region, _, cluster = name.partition(".")
+        self.look_after_nodes(region, cluster, plane.folder, plane.admin_kubeconfig, programs)
+
+    def go(self, name: str) -> None:
+        region, _, cluster = name.partition(".")
+        self.forget_nodes(region, cluster)
+
+    def authenticate(self, cluster: str, token: str) -> JsonObject | None:
+        """Whose token it is there; see `eks.authenticator`."""
+        with self._lock:
+            CLOCK.settle(time.time())
+            return self._eks.authenticate(cluster, token)
 
     def close(self) -> None:
         self.fleets.close_all()
@@ -188,18 +205,12 @@ class AwsCloud:
                     "transition": transition_seconds,
                     "call": call.name,
                     "environ": _kept(environ),
-                    **self._recorded_body(environ["wsgi.input"].getvalue()),
+                    "body": base64.b64encode(environ["wsgi.input"].getvalue()).decode(),
                     "answer": zlib.crc32(response.body),
                 }
             )
             self.fleets.poke()
         return response
-
-    def _recorded_body(self, body: bytes) -> Entry:
-        # Weights would make a line of the log that is read whole, and as text larger by a third.
-        if self._log is not None and len(body) > _LINE_BYTES:
-            return {"bodyIn": self._log.keep(body)}
-        return {"body": base64.b64encode(body).decode()}
 
     def _append(self, entry: Entry) -> None:
         if self._log is not None:
@@ -209,8 +220,6 @@ class AwsCloud:
         if call.service == "eks":
             return self._eks.answer(call)
         moto_patches.check(call, self._eks.users)
-        if call.service == "s3":
-            s3_access.check(call)
         response = added_operations.answer(call) or _ask_moto(call, environ)
         if response.status < 400:
             moto_patches.amend(call)
@@ -219,6 +228,7 @@ class AwsCloud:
     def _restore(self) -> tuple[int, int]:
         """Do the recorded calls again. Returns how many there were, and how many gave another answer."""
         if self._log is None:
+            self._planes.begin(self)
             return 0, 0
         entries = self._log.read()
         differing = 0
@@ -227,8 +237,7 @@ class AwsCloud:
                 CLOCK.begin(entry["at"], 0)
                 self._eks.seed(entry["seeded"])
                 continue
-            body = self._log.body(entry["bodyIn"]) if "bodyIn" in entry else base64.b64decode(entry["body"])
-            environ = _whole(entry["environ"] | {"wsgi.input": io.BytesIO(body)})
+            environ = _whole(entry["environ"] | {"wsgi.input": io.BytesIO(base64.b64decode(entry["body"]))})
             CLOCK.begin(entry["at"], entry["seed"], entry["transition"])
             try:
                 response = self._do(routing.resolve(environ), environ)
@@ -237,6 +246,8 @@ class AwsCloud:
             if zlib.crc32(response.body) != entry["answer"]:
                 differing += 1
                 _LOG.warning("%s gave another answer than when it was recorded", entry["call"])
+        # Before what is due by now: a cluster that was being made when the cloud ended is not ready for that.
+        self._planes.begin(self)
         CLOCK.settle(time.time())
         if entries and not self._counts():
             # Nothing is left of all that was done: forget the calls, keep the facts about the world.

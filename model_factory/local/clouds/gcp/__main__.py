@@ -1,4 +1,4 @@
-"""`python -m model_factory.local.clouds.gcp --port N --data DIR [--transition-seconds S] [--project ID …]`
+"""`python -m model_factory.local.clouds.gcp --port N --data DIR [--transition-seconds S] [--project ID …] [--kubernetes lab]`
 
 Serves until SIGTERM or SIGINT. Prints one line when it takes requests.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from model_factory.local.clouds import REFUSAL, TRANSITION_SECONDS
+from model_factory.local.clouds import REFUSAL, TRANSITION_SECONDS, control_planes
 from model_factory.local.clouds.gcp.app import create_app
 from model_factory.local.clouds.gcp.core import Cloud
 from model_factory.local.clouds.gcp.store import Store
@@ -49,6 +49,12 @@ def main() -> None:
         help="how long clusters and node pools take",
     )
     parser.add_argument("--project", action="append", default=[], help="a project that exists")
+    parser.add_argument(
+        "--kubernetes",
+        choices=("files", "lab"),
+        default="files",
+        help="whether clusters are only told of, or have a control plane on this machine",
+    )
     arguments = parser.parse_args()
     data: Path = arguments.data
     data.mkdir(parents=True, exist_ok=True)
@@ -61,6 +67,7 @@ def main() -> None:
         data,
         tuple(arguments.project),
         transition_seconds=arguments.transition_seconds,
+        planes=control_planes.of(arguments.kubernetes, data, arguments.port),
     )
     config = uvicorn.Config(
         create_app(cloud),

@@ -47,6 +47,7 @@ def create_app(cloud: Cloud) -> control.AsgiApplication:
     for found in pkgutil.iter_modules(gcp.__path__, f"{gcp.__name__}."):
         if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
+    importlib.import_module(f"{gcp.__name__}.container").begin_planes(cloud)
 
     async def endpoint(request: Request) -> Response:
         return await serve(cloud, request)

@@ -3,16 +3,18 @@
 # ruff: noqa: ARG001 - a handler may need nothing of its call
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Final
 
 from model_factory.facts.gcp.kubernetes import DEFAULT_FULL_VERSIONS, FULL_VERSIONS
+from model_factory.local.clouds.control_planes import Wanted
 from model_factory.local.clouds.gcp import catalogue, errors
 from model_factory.local.clouds.gcp.authority import cluster_authority
 from model_factory.local.clouds.gcp.bodies import Body, digest, merge_patch, numeric_id, timestamp, visible
-from model_factory.local.clouds.gcp.core import Call, Effect, handles
+from model_factory.local.clouds.gcp.core import Call, Cloud, Effect, handles
 from model_factory.local.clouds.gcp.node_pools import complete_pool, incompatible, shortage
 from model_factory.local.clouds.gcp.nodes import NODE_POOL, sizes
 from model_factory.local.clouds.gcp.operations import CONTAINER_ROOT, start_container
@@ -63,11 +65,14 @@ def create(call: Call) -> Body:
     cluster = _complete(call, key, project, location, dict(given))
     pools = _initial_pools(call, key, cluster)
     cluster["etag"] = digest(cluster)
+    wanted = wanted_plane(key, cluster)
+    _refuse_version(call, wanted)
     call.cloud.put(key, CLUSTER, cluster, ready=False)
     for pool in pools:
         call.cloud.put(f"{key}/nodePools/{pool['name']}", NODE_POOL, pool, ready=False)
     error = next((short for pool in pools if (short := shortage(call, pool, pool["initialNodeCount"]))), None)
     keys = [key, *(f"{key}/nodePools/{pool['name']}" for pool in pools)]
+    call.cloud.planes.want(plane_name(key), wanted)
     return start_container(
         call,
         "CREATE_CLUSTER",
@@ -75,7 +80,36 @@ def create(call: Call) -> Body:
         Effect(merge={each: {"status": "RUNNING"} for each in keys}),
         Effect(merge={each: {"status": "ERROR"} for each in keys}),
         error=error,
+        plane=plane_name(key),
     )
+
+
+def plane_name(key: str) -> str:
+    """The name of a cluster's control plane; none of its parts has a dot."""
+    _, _, project, _, location, _, name = key.split("/")
+    return f"{project}.{location}.{name}"
+
+
+def wanted_plane(key: str, cluster: Body) -> Wanted:
+    """The control plane that a cluster's document asks for; GKE's versions have a minor such as 1.35 and go on."""
+    minor = ".".join(cluster["currentMasterVersion"].split(".")[:2])
+    return Wanted(minor, cluster["servicesIpv4Cidr"], CONTAINER_ROOT + key.removeprefix("container/"))
+
+
+def begin_planes(cloud: Cloud) -> None:
+    """Find the clusters' control planes again once the cloud has its state."""
+    for stored in cloud.store.children("*", CLUSTER):
+        body = stored.body
+        for pending in cloud.store.pending(stored.key):
+            body = {**body, **pending.effect.merge.get(stored.key, {})}
+        if body["status"] != "STOPPING":
+            cloud.planes.want(plane_name(stored.key), wanted_plane(stored.key, body))
+    cloud.planes.begin(cloud)
+
+
+def _refuse_version(call: Call, wanted: Wanted) -> None:
+    if refusal := call.cloud.planes.refusal(wanted.version):
+        raise errors.precondition(refusal)
 
 
 def _complete(call: Call, key: str, project: str, location: str, cluster: Body) -> Body:
@@ -285,6 +319,11 @@ def shown(call: Call, key: str, body: Body) -> Body:
         result["nodePools"] = pools
         result["instanceGroupUrls"] = [url for pool in pools for url in pool["instanceGroupUrls"]]
         result["nodeConfig"] = pools[0]["config"]
+    plane = call.cloud.planes.plane(plane_name(key))
+    if plane is not None:
+        authority = base64.b64encode(plane.authority_pem.encode()).decode()
+        result["endpoint"] = plane.endpoint.removeprefix("https://")
+        result["masterAuth"] = {**result["masterAuth"], "clusterCaCertificate": authority}
     nodes = sum(sum(sizes(stored.body).values()) for stored in found)
     if nodes:
         result["currentNodeCount"] = nodes
@@ -317,21 +356,28 @@ def delete(call: Call) -> Body:
     call.cloud.require(key)
     _refuse_busy(call, key)
     call.cloud.merge(key, {"status": "STOPPING"})
-    return start_container(call, "DELETE_CLUSTER", key, Effect(remove=(key,)), Effect(merge={key: {"status": "ERROR"}}))
+    plane = plane_name(key)
+    call.cloud.planes.drop(plane)
+    failed = Effect(merge={key: {"status": "ERROR"}})
+    return start_container(call, "DELETE_CLUSTER", key, Effect(remove=(key,)), failed, plane=plane)
 
 
 def _start_change(call: Call, kind: str, changes: Mapping[str, Json]) -> Body:
     key = cluster_key(call)
     stored = call.cloud.require(key)
     _refuse_busy(call, key)
+    wanted = wanted_plane(key, {**stored.body, **changes})
+    _refuse_version(call, wanted)
     etag = digest({**stored.body, **changes})
     call.cloud.merge(key, {"status": "RECONCILING"})
+    call.cloud.planes.want(plane_name(key), wanted)
     return start_container(
         call,
         kind,
         key,
         Effect(merge={key: {**changes, "etag": etag, "status": "RUNNING"}}),
         Effect(merge={key: {"status": "ERROR"}}),
+        plane=plane_name(key),
     )
 
 

@@ -12,14 +12,14 @@ import hashlib
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from model_factory.facts.gcp import GCP
 from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.clouds.control import Controls, Fault
+from model_factory.local.clouds.control_planes import ClusterPrograms, ControlPlanes, Simulated
 from model_factory.local.clouds.gcp import errors
 from model_factory.local.clouds.gcp.autoscaler import Autoscaler
 from model_factory.local.clouds.gcp.bodies import Body, links, matches, not_found_message, timestamp, visible
@@ -28,6 +28,7 @@ from model_factory.local.clouds.gcp.routing import Match
 from model_factory.local.clouds.gcp.store import Effect, Store, Stored, StoredOperation
 from model_factory.local.discovery import Json
 from model_factory.local.errors import ControlError
+from model_factory.local.lab.control_plane import ControlPlane
 from model_factory.local.lab.nodes.fleets import Fleets, NodePrograms
 
 
@@ -46,6 +47,11 @@ class Wait:
     operation_key: str
     limit_seconds: float = 120.0
 
+
+TOKEN_PREFIX: Final = "ya29."  # noqa: S105  no token
+"""What Google's access tokens begin with."""
+ACCOUNT: Final = "local@model-factory.example"
+ADMINISTRATORS: Final = "system:masters"
 
 Answer = Body | Media | Wait | None
 
@@ -98,6 +104,7 @@ class Cloud:
     """Those that are there from the start; `seed` adds others."""
     clock: Callable[[], float] = time.time
     transition_seconds: InitVar[float] = TRANSITION_SECONDS
+    planes: ControlPlanes = field(default_factory=Simulated)
     controls: Controls = field(init=False)
     name: str = "gcp"
     fleets: Fleets = field(default_factory=Fleets)
@@ -108,6 +115,7 @@ class Cloud:
 
     def __post_init__(self, transition_seconds: float) -> None:
         self.controls = Controls(self, transition_seconds=transition_seconds)
+        self.waits.append(self._planned)
         self.waits.append(NodePools(self.store, self.fleets).finished)
         self._furnish()
 
@@ -125,7 +133,17 @@ class Cloud:
         self.settle()
         return self.store.counts()
 
+    def authenticate(self, cluster: str, token: str) -> Body | None:  # noqa: ARG002  Google's tokens are good for every cluster
+        """Whose token it is there: whoever has one of Google's form is the local account, which may do all.
+
+        As everywhere here, credentials are not checked. Others, such as a Pod's that has expired, are nobody's.
+        """
+        if not token.startswith(TOKEN_PREFIX):
+            return None
+        return {"username": ACCOUNT, "groups": [ADMINISTRATORS]}
+
     def reset(self) -> None:
+        self.planes.reset()
         self.store.clear()
         self._furnish()
 
@@ -144,13 +162,6 @@ class Cloud:
             for key in ("disabled_services", "quotas", "capacity", "autoscaler"):
                 if key in document:
                     self.store.put_setting(key, {**(self.store.setting(key) or {}), **document[key]})
-
-    def limit_machines(self, place: str, machine: str, available: int) -> None:
-        """The machine may be an accelerator, too."""
-        if GCP.region_of(place) == "":
-            raise ControlError(f"Google Cloud has no zone {place!r}; name one such as us-central1-a")
-        there: Mapping[str, Mapping[str, int]] = self.store.setting("capacity") or {}
-        self.seed({"capacity": {place: {**there.get(place, {}), machine: available}}})
 
     def _furnish(self) -> None:
         with self.store.transaction():
@@ -201,6 +212,13 @@ class Cloud:
             lambda: self.controls.transition_seconds,
             after=Autoscaler(self.store, cluster_key, self.merge, self.clock).look,
         )
+
+    def come(self, name: str, plane: ControlPlane, programs: ClusterPrograms) -> None:
+        """A cluster's control plane is ready: its nodes can come."""
+        self.look_after_nodes(_cluster_key(name), plane.folder, plane.admin_kubeconfig, programs)
+
+    def go(self, name: str) -> None:
+        self.fleets.close(_cluster_key(name))
 
     # Resources
 
@@ -262,9 +280,28 @@ class Cloud:
                 operation = wait(operation)
         return operation
 
+    def _planned(self, operation: StoredOperation) -> StoredOperation | None:
+        """The operation on a control plane, to be finished; None as long as that is not as it wants it, with its error where it cannot be."""
+        plane = operation.body.get("_plane")
+        if plane is None:
+            return operation
+        name = plane["name"]
+        if plane["goes"]:
+            return operation if self.planes.is_gone(name) else None
+        if problem := self.planes.problem(name):
+            error = {"code": 13, "reason": "INTERNAL", "message": problem, "http": 500}
+            return replace(operation, body={**operation.body, "_error": error}, effect=Effect(plane["failure"]))
+        return operation if self.planes.is_ready(name) else None
+
     def serial(self) -> str:
         """A name part that no other request of this process gets."""
         return f"{int(self.clock() * 1000)}-{next(self._serial):08x}"
+
+
+def _cluster_key(plane: str) -> str:
+    """The key of the cluster whose control plane has the name that `container.plane_name` gives."""
+    project, location, name = plane.split(".")
+    return f"container/projects/{project}/locations/{location}/clusters/{name}"
 
 
 def _finished(operation: StoredOperation, store: Store, now: str) -> Body:
@@ -272,6 +309,7 @@ def _finished(operation: StoredOperation, store: Store, now: str) -> Body:
     error: Body | None = body.pop("_error", None)
     response: str | None = body.pop("_response", None)
     type_: str = body.pop("_type", "")
+    body.pop("_plane", None)
     service = operation.key.partition("/")[0]
     if service in ("container", "compute"):
         body |= {"status": "DONE", "endTime": now}

@@ -48,9 +48,19 @@ def start_compute(call: Call, kind: str, target: str, effect: Effect, on_failure
 
 
 def start_container(
-    call: Call, kind: str, target: str, effect: Effect, on_failure: Effect, *, error: Body | None = None
+    call: Call,
+    kind: str,
+    target: str,
+    effect: Effect,
+    on_failure: Effect,
+    *,
+    error: Body | None = None,
+    plane: str = "",
 ) -> Body:
-    """A container operation on the cluster or node pool under key `target`. `error` is how it must end."""
+    """A container operation on the cluster or node pool under key `target`. `error` is how it must end.
+
+    With `plane` it lasts until the control plane of that name is as it is wanted, or gone where `target` goes, and fails where that fails.
+    """
     location = "/".join(target.split("/")[1:5])
     name = f"operation-{call.cloud.serial()}"
     place = location.rpartition("/")[2]
@@ -69,6 +79,8 @@ def start_container(
     if failed is not None:
         body["_error"] = failed
         effect = on_failure
+    elif plane:
+        body["_plane"] = {"name": plane, "goes": target in effect.remove, "failure": dict(on_failure.merge)}
     call.cloud.start(f"container/{location}/operations/{name}", target, body, effect)
     return visible(body)
 

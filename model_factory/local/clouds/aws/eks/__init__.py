@@ -17,6 +17,7 @@ from model_factory.local.clouds.aws.clock import Clock, uuid4
 from model_factory.local.clouds.aws.eks import (
     access,
     addons,
+    authenticator,
     cluster_updates,
     clusters,
     nodegroups,
@@ -29,6 +30,7 @@ from model_factory.local.clouds.aws.eks.state import Capacity, Cluster, Context,
 from model_factory.local.clouds.aws.errors import AwsError, NotImplementedHereError, Response, render
 from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import JsonObject
+from model_factory.local.clouds.control_planes import ControlPlanes
 from model_factory.local.errors import ControlError
 from model_factory.local.lab.nodes.fleets import Fleets
 from model_factory.local.lab.nodes.pools import Pool
@@ -40,10 +42,11 @@ _Handler = Callable[[Context, Document], Document]
 class Eks:
     """The state of EKS in every region. Not thread safe: its owner holds a lock."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, planes: ControlPlanes) -> None:
         self._clock = clock
         self.fleets = Fleets()
         """The nodes of its clusters, of those that are real."""
+        self._planes = planes
         self._regions: dict[str, dict[str, Cluster]] = {}
         self._capacities: list[Capacity] = []
 
@@ -53,7 +56,7 @@ class Eks:
         if handler is None:
             raise NotImplementedHereError(call.name)
         region = self._regions.setdefault(call.region, {})
-        context = Context(call.region, region, self._clock, self._capacities, self.fleets)
+        context = Context(call.region, region, self._clock, self._capacities, self.fleets, self._planes)
         try:
             answer = handler(context, parse(call))
         except NotImplementedHereError:
@@ -95,7 +98,14 @@ class Eks:
                 counter["eks:pod-identity-association"] += len(cluster.associations)
         return counter
 
+    def authenticate(self, plane: str, token: str) -> Document | None:
+        """Whose token it is in the cluster whose control plane has that name; None where nobody's."""
+        region, _, name = plane.partition(".")
+        cluster = self._regions.get(region, {}).get(name)
+        return None if cluster is None else authenticator.authenticate(cluster, token, self._clock)
+
     def reset(self) -> None:
+        self._planes.reset()
         self._regions.clear()
         self._capacities.clear()
 

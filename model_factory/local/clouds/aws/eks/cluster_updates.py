@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from model_factory.local.clouds.aws.eks import catalogue, references
@@ -22,6 +23,7 @@ from model_factory.local.clouds.aws.eks.state import (
     invalid_parameter,
     invalid_request,
 )
+from model_factory.local.clouds.control_planes import Wanted
 
 _AUTHENTICATION_ORDER: Final = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
 
@@ -43,12 +45,34 @@ def update_cluster_version(context: Context, parameters: Document) -> Document:
                 f"Nodegroup {nodegroup.document['nodegroupName']} at {nodes.name} must be updated before the cluster "
                 f"can be updated to {target.name}"
             )
+    if refusal := context.planes.refusal(target.name):
+        raise invalid_parameter(refusal)
+    plane, before = context.plane_name(cluster.name), _wanted(cluster)
+    context.planes.want(plane, replace(before, version=target.name))
+
+    def outcome() -> list[Document] | None:
+        if problem := context.planes.problem(plane):
+            # The control plane has gone back by itself.
+            context.planes.want(plane, before)
+            return [{"errorCode": "Unknown", "errorMessage": problem, "resourceIds": []}]
+        return [] if context.planes.is_ready(plane) else None
+
     params = [("Version", target.name), ("PlatformVersion", "eks.1")]
     return {
         "update": context.start_update(
-            cluster, "VersionUpdate", params, lambda: cluster.document.update(version=target.name)
+            cluster,
+            "VersionUpdate",
+            params,
+            lambda: cluster.document.update(version=target.name),
+            outcome=outcome,
         )
     }
+
+
+def _wanted(cluster: Cluster) -> Wanted:
+    document = cluster.document
+    service_range = document["kubernetesNetworkConfig"]["serviceIpv4Cidr"]
+    return Wanted(document["version"], service_range, document["identity"]["oidc"]["issuer"])
 
 
 def update_cluster_config(context: Context, parameters: Document) -> Document:

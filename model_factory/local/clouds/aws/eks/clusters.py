@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from ipaddress import IPv4Network
 from typing import Final
 
@@ -22,6 +23,7 @@ from model_factory.local.clouds.aws.eks.state import (
 )
 from model_factory.local.clouds.aws.errors import NotImplementedHereError
 from model_factory.local.clouds.aws.moto_state import Subnet
+from model_factory.local.clouds.control_planes import Wanted
 
 LOG_TYPES: Final = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _PRIVATE_NETWORKS: Final = tuple(IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
@@ -46,6 +48,8 @@ def create_cluster(context: Context, parameters: Document) -> Document:
     known = catalogue.version(version)
     if known is None or known.status(context.clock.datetime.date()) == "UNSUPPORTED":
         raise invalid_parameter(f"unsupported Kubernetes version {version}")
+    if refusal := context.planes.refusal(version):
+        raise invalid_parameter(refusal)
     references.role(parameters["roleArn"], "eks.amazonaws.com")
     subnets = zoned_subnets(context, parameters["resourcesVpcConfig"])
     encryption = parameters.get("encryptionConfig", [])
@@ -87,23 +91,34 @@ def create_cluster(context: Context, parameters: Document) -> Document:
     certificate = certificate_data(random_bits(255), random_bits(159), context.clock.datetime)
     access.add_creator(context, cluster)
     context.clusters[name] = cluster
+    plane, issuer = context.plane_name(name), f"https://oidc.eks.{context.region}.amazonaws.com/id/{cluster_hash}"
+    context.planes.want(plane, Wanted(version, cluster.document["kubernetesNetworkConfig"]["serviceIpv4Cidr"], issuer))
 
     def ready() -> None:
         if cluster.status != "CREATING":
             return
+        if problem := context.planes.problem(plane):
+            issue: Document = {"code": "InternalFailure", "message": problem, "resourceIds": []}
+            cluster.document |= {"status": "FAILED", "health": {"issues": [issue]}}
+            return
         cluster.document |= {
             "status": "ACTIVE",
             "endpoint": f"https://{cluster_hash}.gr7.{context.region}.eks.amazonaws.com",
-            "identity": {"oidc": {"issuer": f"https://oidc.eks.{context.region}.amazonaws.com/id/{cluster_hash}"}},
+            "identity": {"oidc": {"issuer": issuer}},
             "certificateAuthority": {"data": certificate},
         }
 
-    context.later(ready)
+    context.later(ready, once=lambda: context.planes.is_ready(plane) or bool(context.planes.problem(plane)))
     return {"cluster": cluster.document}
 
 
 def describe_cluster(context: Context, parameters: Document) -> Document:
-    return {"cluster": context.cluster(parameters["name"]).document}
+    cluster = context.cluster(parameters["name"])
+    plane = context.planes.plane(context.plane_name(cluster.name))
+    if plane is None or "endpoint" not in cluster.document:
+        return {"cluster": cluster.document}
+    authority = {"data": base64.b64encode(plane.authority_pem.encode()).decode()}
+    return {"cluster": {**cluster.document, "endpoint": plane.endpoint, "certificateAuthority": authority}}
 
 
 def list_clusters(context: Context, parameters: Document) -> Document:
@@ -121,6 +136,8 @@ def delete_cluster(context: Context, parameters: Document) -> Document:
     if cluster.document["deletionProtection"]:
         raise invalid_request("Cluster has deletion protection enabled; disable it before deleting the cluster")
     cluster.status = "DELETING"
+    plane = context.plane_name(cluster.name)
+    context.planes.drop(plane)
 
     def gone() -> None:
         if context.clusters.get(cluster.name) is cluster:
@@ -128,7 +145,7 @@ def delete_cluster(context: Context, parameters: Document) -> Document:
             group_id = cluster.document["resourcesVpcConfig"]["clusterSecurityGroupId"]
             moto_state.delete_cluster_security_group(context.region, group_id)
 
-    context.later(gone)
+    context.later(gone, once=lambda: context.planes.is_gone(plane))
     return {"cluster": cluster.document}
 
 

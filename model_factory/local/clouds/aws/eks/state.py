@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from model_factory.local.clouds.aws.clock import ACCOUNT, PARTITION, Clock, hexadecimal, uuid4
 from model_factory.local.clouds.aws.errors import AwsError
+from model_factory.local.clouds.control_planes import ControlPlanes
 from model_factory.local.lab.nodes.fleets import Fleets
 
 Document = dict[str, Any]
@@ -97,6 +98,7 @@ class Context:
     clock: Clock
     capacities: list[Capacity]
     fleets: Fleets
+    planes: ControlPlanes
 
     def cluster(self, name: str) -> Cluster:
         found = self.clusters.get(name)
@@ -125,6 +127,10 @@ class Context:
                 self.clock.again(due)
 
         self.clock.after(self.clock.transition_seconds, due)
+
+    def plane_name(self, cluster: str) -> str:
+        """The name of a cluster's control plane: cluster names are a region's own, and have no dots."""
+        return f"{self.region}.{cluster}"
 
     def arn(self, *path: str) -> str:
         return f"arn:{PARTITION}:eks:{self.region}:{ACCOUNT}:{'/'.join(path)}"
