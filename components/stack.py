@@ -11,6 +11,7 @@ import pulumi
 from components.kubernetes.nodes import LABEL_VALUE_LIMIT
 from components.kubernetes.weights.fetched import Fetching
 from model_factory.graph.names import fit
+from model_factory.planning.settings.clusters import Clusters
 from model_factory.planning.settings.sections import ModelSettings, Settings
 
 
@@ -18,13 +19,14 @@ from model_factory.planning.settings.sections import ModelSettings, Settings
 class StackTraits:
     """What every site of a stack is given alike.
 
-    `render_to` is the folder for clusters' objects, None where clusters are real; `fetching` how Pods copy their weights, None where
-    buckets are mounted; `disposable` lets stores be deleted with what is in
+    `clusters` says where Kubernetes objects go, `render_to` the folder for those that are rendered, None where clusters are real;
+    `fetching` how Pods copy their weights, None where buckets are mounted; `disposable` lets stores be deleted with what is in
     them; `protect` keeps what holds state from being deleted at all; `labels` are on everything that takes some. `identity` are those of
     them that tell whose a resource is: they stay while it lives, whatever the stack file says of labels.
     """
 
     stack: str
+    clusters: Clusters
     render_to: str | None
     fetching: Fetching | None
     disposable: bool
@@ -37,7 +39,8 @@ class StackTraits:
         """A stack's traits: the stack file's labels, and those that tell whose a resource is."""
         return cls(
             stack=settings.stack,
-            render_to=settings.local.render_to if settings.local else None,
+            clusters=settings.clusters,
+            render_to=settings.rendered_to,
             fetching=Fetching.of(settings),
             disposable=settings.environment == "dev",
             protect=settings.environment == "prod",

@@ -45,6 +45,7 @@ class EksClusterArgs(TypedDict):
     protect: bool
     tags: Mapping[str, str]
     machine_tags: Mapping[str, str]
+    tokens_are_local: bool
 
 
 class EksCluster(pulumi.ComponentResource):
@@ -193,7 +194,9 @@ class EksCluster(pulumi.ComponentResource):
         self.endpoint = cluster.endpoint
         self.node_role_arn = node_role.arn
         self.kubeconfig = pulumi.Output.all(cluster.name, cluster.endpoint, cluster.certificate_authority.data).apply(
-            lambda values: eks_kubeconfig(values[0], values[1], values[2], region=region)
+            lambda values: eks_kubeconfig(
+                values[0], values[1], values[2], region=region, tokens_are_local=args["tokens_are_local"]
+            )
         )
         self.register_outputs({"cluster_name": self.cluster_name, "endpoint": self.endpoint})
 
@@ -232,8 +235,12 @@ def key_statements(partition: str, account_id: str, region: str) -> list[dict[st
     ]
 
 
-def eks_kubeconfig(cluster_name: str, endpoint: str, ca_data: str, *, region: str) -> str:
-    """A kubeconfig that asks the AWS CLI for a token at each use: it holds no secret."""
+def eks_kubeconfig(
+    cluster_name: str, endpoint: str, ca_data: str, *, region: str, tokens_are_local: bool = False
+) -> str:
+    """A kubeconfig that asks the AWS CLI for a token at each use, or `factory` for one of the local AWS: it holds no secret."""
+    named = ["--cluster-name", cluster_name, "--region", region]
+    command = ["factory", "cluster-token", "aws", *named] if tokens_are_local else ["aws", "eks", "get-token", *named]
     return json.dumps(
         {
             "apiVersion": "v1",
@@ -249,8 +256,8 @@ def eks_kubeconfig(cluster_name: str, endpoint: str, ca_data: str, *, region: st
                     "user": {
                         "exec": {
                             "apiVersion": "client.authentication.k8s.io/v1beta1",
-                            "command": "aws",
-                            "args": ["eks", "get-token", "--cluster-name", cluster_name, "--region", region],
+                            "command": command[0],
+                            "args": command[1:],
                             "interactiveMode": "Never",
                         }
                     },

@@ -83,6 +83,7 @@ class AwsRegion(pulumi.ComponentResource):
                 "protect": traits.protect,
                 "tags": tags,
                 "machine_tags": traits.identity,
+                "tokens_are_local": traits.clusters.tokens_are_local,
             },
             # Nodes fetch their first images through gateways and routes that no input of theirs names.
             pulumi.ResourceOptions(parent=self, depends_on=[network]),
@@ -147,7 +148,7 @@ class AwsRegion(pulumi.ComponentResource):
             return ModelIdentity(made, {})
 
         site = ModelSite(
-            provider=cluster_provider(name, cluster.kubeconfig, traits.render_to, self, cluster),
+            provider=cluster_provider(name, f"aws/{region}", cluster.kubeconfig, traits, self, cluster),
             pools=pools,
             buckets=_buckets(bucket.bucket_name, region, traits.fetching),
             repository=lambda model: repositories[model.name].url,

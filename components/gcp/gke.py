@@ -28,6 +28,7 @@ class GkeClusterArgs(TypedDict):
     subnetwork_id: pulumi.Input[str]
     protect: bool
     labels: Mapping[str, str]
+    tokens_are_local: bool
 
 
 class GkeCluster(pulumi.ComponentResource):
@@ -137,7 +138,9 @@ class GkeCluster(pulumi.ComponentResource):
         self.node_service_account = nodes.email
         self.kubeconfig = pulumi.Output.all(
             cluster.name, cluster.endpoint, cluster.master_auth.cluster_ca_certificate
-        ).apply(lambda values: gke_kubeconfig(values[0], values[1], values[2]))
+        ).apply(
+            lambda values: gke_kubeconfig(values[0], values[1], values[2], tokens_are_local=args["tokens_are_local"])
+        )
         self.register_outputs({"cluster_name": self.cluster_name, "endpoint": self.endpoint})
 
 
@@ -146,8 +149,10 @@ def workload_pool(project: str) -> str:
     return f"{project}.svc.id.goog"
 
 
-def gke_kubeconfig(cluster_name: str, endpoint: str, ca_data: str) -> str:
-    """A kubeconfig that asks GKE's plugin for a token at each use: it holds no secret."""
+def gke_kubeconfig(cluster_name: str, endpoint: str, ca_data: str, *, tokens_are_local: bool = False) -> str:
+    """A kubeconfig that asks GKE's plugin for a token at each use, or `factory` for one of the local Google Cloud: it holds no secret."""
+    local = {"command": "factory", "args": ["cluster-token", "gcp"]}
+    plugin = local if tokens_are_local else {"command": "gke-gcloud-auth-plugin"}
     return json.dumps(
         {
             "apiVersion": "v1",
@@ -166,7 +171,7 @@ def gke_kubeconfig(cluster_name: str, endpoint: str, ca_data: str) -> str:
                     "user": {
                         "exec": {
                             "apiVersion": "client.authentication.k8s.io/v1beta1",
-                            "command": "gke-gcloud-auth-plugin",
+                            **plugin,
                             "interactiveMode": "Never",
                             "provideClusterInfo": True,
                         }

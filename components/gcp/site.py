@@ -57,6 +57,7 @@ class GcpRegion(pulumi.ComponentResource):
                 "subnetwork_id": args["subnetwork_id"],
                 "protect": traits.protect,
                 "labels": labels,
+                "tokens_are_local": traits.clusters.tokens_are_local,
             },
             child,
         )
@@ -115,7 +116,7 @@ class GcpRegion(pulumi.ComponentResource):
             return ModelIdentity(made, {"iam.gke.io/gcp-service-account": made.email})
 
         site = ModelSite(
-            provider=cluster_provider(name, cluster.kubeconfig, traits.render_to, self, cluster),
+            provider=cluster_provider(name, f"gcp/{region}", cluster.kubeconfig, traits, self, cluster),
             pools=pools,
             buckets=_buckets(bucket.bucket_name, traits.fetching),
             repository=lambda model: registry.url.apply(lambda url: f"{url}/{model.name}"),

@@ -85,7 +85,6 @@ class ModelService(pulumi.ComponentResource):
             volume=volume,
         )
         deadline_seconds = runtime.startup_seconds + NODE_AND_IMAGE_SECONDS
-        patience = pulumi.CustomTimeouts(create=f"{deadline_seconds}s", update=f"{deadline_seconds}s")
         revision = {REVISION: model.weights.revision} if model.weights.revision else {}
         deployment = kubernetes.apps.v1.Deployment(
             name,
@@ -110,7 +109,7 @@ class ModelService(pulumi.ComponentResource):
                 parent=self,
                 # Without it a Pod that starts first finds its traffic denied, and its weights out of reach.
                 depends_on=[policy],
-                custom_timeouts=patience,
+                custom_timeouts=pulumi.CustomTimeouts(create=f"{deadline_seconds}s", update=f"{deadline_seconds}s"),
             ),
         )
         service = kubernetes.core.v1.Service(
@@ -125,8 +124,7 @@ class ModelService(pulumi.ComponentResource):
                     for port_name, port in runtime.ports.items()
                 ],
             },
-            # It counts as made once the Pods behind it are ready.
-            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patience),
+            opts=child,
         )
         ModelScaling(
             name,

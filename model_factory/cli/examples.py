@@ -48,6 +48,8 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "request assistant --rate 5 --repeat 100",
     ),
     "schema": ("schema --file Pulumi.schema.json",),
+    "cluster-token aws": ("cluster-token aws --cluster-name dev-aws-us-east-1 --region us-east-1",),
+    "cluster-token gcp": ("cluster-token gcp",),
     "comment": ("comment --stack prod --measured prod.measured --markdown comment.md",),
     "stack ls": ("stack ls --json",),
     "stack export": ("stack export --file state.json",),
@@ -62,15 +64,6 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "clouds fault": ("clouds fault aws eks:CreateNodegroup --error ResourceLimitExceededException --status 400",),
     "clouds latency": ("clouds latency gcp 500 --operation 'container.*.create'",),
     "clouds clear": ("clouds clear",),
-    "clouds capacity": (
-        "clouds capacity aws g6.xlarge 0 --place us-east-1",
-        "clouds capacity gcp nvidia-l4 2 --place us-central1-a",
-    ),
-    "clouds nodes": ("clouds nodes", "clouds nodes --stack lab --json"),
-    "clouds node": (
-        "clouds node aws ip-10-0-1-23.ec2.internal notice --seconds 30",
-        "clouds node aws ip-10-0-1-23.ec2.internal recovery",
-    ),
     "lab build": ("lab build", "lab build --kubernetes 1.36"),
     "lab clean": ("lab clean",),
 }

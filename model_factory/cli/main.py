@@ -15,6 +15,7 @@ from rich.text import Text
 
 from model_factory.cli import (
     clouds,
+    cluster_token,
     comment,
     cost,
     diagram,
@@ -78,6 +79,7 @@ app = typer.Typer(
 )
 app.add_typer(clouds.app, name="clouds")
 app.add_typer(stack.app, name="stack")
+app.add_typer(cluster_token.app, name="cluster-token")
 app.add_typer(lab.app, name="lab")
 app.command("doctor")(doctor.doctor)
 app.command("comment")(comment.comment)

@@ -74,7 +74,7 @@ class Session:
             settings, plan = planned(reading, market(), lock)
         except SettingsError as error:
             raise BadInputError(str(error)) from error
-        if settings.local and (refusal := clusters_refusal(project.root, settings.local.render_to)):
+        if settings.rendered_to and (refusal := clusters_refusal(project.root, settings.rendered_to)):
             raise BadInputError(f"{file.name}: model-factory:local.renderTo: {refusal}")
         session = cls(project, stack, file, settings, plan, lock)
         if locked and (lacking := session.lock_lacks()):
@@ -191,16 +191,17 @@ class Session:
         gcp = self.settings.gcp
         project = gcp.project if gcp is not None else providers.told("gcp:project")
         arguments = {"gcp": ("--project", project) if project else ()}
+        kubernetes = ("--kubernetes", local.kubernetes.of_local_clouds)
         return [
-            CloudSpec(cloud, port, float(local.transition_seconds), arguments.get(cloud, ()))
+            CloudSpec(cloud, port, float(local.transition_seconds), (*arguments.get(cloud, ()), *kubernetes))
             for cloud, port in providers.ports.items()
         ]
 
     @property
     def rendered_clusters(self) -> Path | None:
         """The folder that this stack's Kubernetes objects are rendered to; None for real clusters."""
-        local = self.settings.local
-        return None if local is None else self.project.root / local.render_to
+        folder = self.settings.rendered_to
+        return None if folder is None else self.project.root / folder
 
     def describe(self) -> str:
         where = "local clouds" if self.is_local else "real accounts"

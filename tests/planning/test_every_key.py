@@ -100,6 +100,7 @@ CHANGES: dict[str, Change] = {
         {"fetcher": f"fetch@{DIGEST}", "cloudsHost": "clouds.lab.svc"},
         given=(IN_BUCKET,),
     ),
+    "local.kubernetes": to("model-factory:local", {"kubernetes": "lab"}),
     "models.runtime": to(f"{LLM}/runtime", "sglang"),
     "models.image": to(f"{LLM}/image", f"vllm/vllm-openai:v1@{DIGEST}"),
     "models.weights.uri": to(f"{LLM}/weights/uri", "hf://Qwen/other"),

@@ -213,4 +213,7 @@ def _local(
     elif local.right("render_to") and not _inside(PurePosixPath(folder)):
         message = f"{folder!r} leads out of the project, or is the project itself; write a folder inside"
         found.append(((_LOCAL, "renderTo"), message))
+    if local.right("kubernetes"):
+        sites = [f"{cloud}/{region}" for cloud, section in sections.items() for region in section.value.regions]
+        found += [((_LOCAL, "kubernetes", *key), text) for key, text in local.value.kubernetes.problems(sites)]
     return local.value

@@ -19,6 +19,7 @@ from model_factory.facts.machines import Architecture
 from model_factory.facts.offer import CapacityType
 from model_factory.planning.settings.aws import AwsSettings
 from model_factory.planning.settings.cloud import CloudSettings, Reservation, Value
+from model_factory.planning.settings.clusters import Clusters, Kubernetes, RenderedClusters
 from model_factory.planning.settings.fields import (
     LABELS,
     MANY,
@@ -168,6 +169,9 @@ class LocalSettings(Value, frozen=True):
 
     render_to: Text = ".factory/clouds/kubernetes"
     """Folder that gets each cluster's objects as YAML, one folder a cluster; relative to the project."""
+    kubernetes: Kubernetes = Field(default_factory=RenderedClusters)
+    """Where objects go: `files` (the folder of renderTo), `lab` (control planes on this machine), or clusters of one's own by their contexts
+    in the kubeconfig, one a site: {aws/us-east-1: kind-dev}."""
     transition_seconds: Annotated[Decimal, Between("0", "3600")] = Decimal("0.3")
     """How long the local clouds' resources stay in states such as CREATING; real, so that waiting is, and short."""
     fetcher: Image | None = None
@@ -203,6 +207,16 @@ class Settings:
     def is_local(self) -> bool:
         """Do all providers talk to clouds on loopback?"""
         return self.local is not None
+
+    @property
+    def clusters(self) -> Clusters:
+        """Where Kubernetes objects go."""
+        return Clusters() if self.local is None else self.local.kubernetes
+
+    @property
+    def rendered_to(self) -> str | None:
+        """The folder of rendered objects, relative to the project; None where clusters take them."""
+        return None if self.local is None else self.clusters.folder(self.local.render_to)
 
     @property
     def aws(self) -> AwsSettings | None:

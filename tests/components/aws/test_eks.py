@@ -20,6 +20,7 @@ ARGS: EksClusterArgs = {
     "protect": False,
     "tags": {"team": "a"},
     "machine_tags": {"stack": "dev"},
+    "tokens_are_local": False,
 }
 POOL = Pool("l4x1-spot", "aws", "us-east-1", "g6.xlarge", "l4", 1, "spot", max_nodes=4)
 
@@ -187,6 +188,11 @@ class TestKubeconfig:
         (user,) = config["users"]
         assert set(user["user"]) == {"exec"}
         assert user["user"]["exec"]["args"][-4:] == ["--cluster-name", "c", "--region", "us-east-1"]
+
+    def test_of_a_local_cloud_asks_the_factory_itself(self) -> None:
+        config = json.loads(eks_kubeconfig("c", "https://c", "Q0E=", region="us-east-1", tokens_are_local=True))
+        command = config["users"][0]["user"]["exec"]
+        assert [command["command"], *command["args"][:2]] == ["factory", "cluster-token", "aws"]
 
 
 class TestKeyPolicy:

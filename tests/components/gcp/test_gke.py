@@ -20,6 +20,7 @@ ARGS: GkeClusterArgs = {
     "network_id": "network",
     "subnetwork_id": "subnet",
     "protect": False,
+    "tokens_are_local": False,
     "labels": {"team": "a"},
 }
 
@@ -176,3 +177,8 @@ class TestKubeconfig:
         (user,) = json.loads(gke_kubeconfig("c", "10.0.0.2", "Q0E="))["users"]
         assert set(user["user"]) == {"exec"}
         assert user["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
+
+    def test_of_a_local_cloud_asks_the_factory_itself(self) -> None:
+        (user,) = json.loads(gke_kubeconfig("c", "127.0.0.1:6443", "Q0E=", tokens_are_local=True))["users"]
+        command = user["user"]["exec"]
+        assert [command["command"], *command["args"]] == ["factory", "cluster-token", "gcp"]

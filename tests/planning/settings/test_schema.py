@@ -28,6 +28,7 @@ CROSS_KEY = {
     "residency in an empty list", "spread over more than there is, of which some", "spread over one cloud, and fewer is none",
     "spread over one cloud", "spread wider than the stack", "spread with too few replicas",
     "GCP project", "GPU absent in the regions", "GPU machine for the system", "NaN", "NaN replicas", "bad CIDR", "branch of weights",
+    "site without a cluster", "cluster of no site",
     "cloud not set up", "cloud twice", "control plane range", "encrypted setting", "endpoint missing", "endpoint outside loopback", "folder elsewhere", "folder of the project", "endpoint read as two hosts",
     "floating weights", "folder outside", "home not among the regions", "host bits", "infinity", "label of the stack",
     "machine of another cloud", "machine without the GPUs", "machine without the memory", "min above max", "no GCP project", "no region",
