@@ -85,6 +85,7 @@ class ModelService(pulumi.ComponentResource):
             volume=volume,
         )
         deadline_seconds = runtime.startup_seconds + NODE_AND_IMAGE_SECONDS
+        patience = pulumi.CustomTimeouts(create=f"{deadline_seconds}s", update=f"{deadline_seconds}s")
         revision = {REVISION: model.weights.revision} if model.weights.revision else {}
         deployment = kubernetes.apps.v1.Deployment(
             name,
@@ -109,7 +110,7 @@ class ModelService(pulumi.ComponentResource):
                 parent=self,
                 # Without it a Pod that starts first finds its traffic denied, and its weights out of reach.
                 depends_on=[policy],
-                custom_timeouts=pulumi.CustomTimeouts(create=f"{deadline_seconds}s", update=f"{deadline_seconds}s"),
+                custom_timeouts=patience,
             ),
         )
         service = kubernetes.core.v1.Service(
@@ -124,7 +125,8 @@ class ModelService(pulumi.ComponentResource):
                     for port_name, port in runtime.ports.items()
                 ],
             },
-            opts=child,
+            # It counts as made once the Pods behind it are ready.
+            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patience),
         )
         ModelScaling(
             name,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -32,6 +32,20 @@ class Forward:
         import websocket
         from kubernetes.stream.ws_client import PortForward
 
+        class Closing(PortForward):
+            """The official one leaves its connection open where the other side goes first, and its errors to nobody."""
+
+            def _proxy(self) -> None:
+                try:
+                    super()._proxy()  # type: ignore[no-untyped-call]
+                except (OSError, ValueError, websocket.WebSocketException) as error:
+                    failed.append(str(error))
+                finally:
+                    for each in self.local_ports.values():
+                        each.python.close()
+                    stream.shutdown()
+
+        failed: list[str] = []
         operation = f"v1/Pod.portforward:{port}"
         header = [_PROTOCOL]
         if authorization := access.authorization():
@@ -39,16 +53,20 @@ class Forward:
         options: dict[str, Any] = {"context": access.tls} if access.tls is not None else {}
         stream = websocket.WebSocket(sslopt=options, skip_utf8_validation=False)
         url = f"ws{access.server.removeprefix('http')}{path}?ports={port}"
+        way: dict[str, Any] = {}
         try:
-            stream.connect(url, header=header, timeout=CONNECT_SECONDS, **_way(access))
+            way = _way(access)
+            stream.connect(url, header=header, timeout=CONNECT_SECONDS, **way)
             stream.settimeout(None)
         except websocket.WebSocketBadStatusException as error:
+            _end(stream, way)
             text = (error.resp_body or b"").decode(errors="replace")
             raise error_of(operation, error.status_code, parsed(text), text) from error
         except (websocket.WebSocketException, OSError) as error:
+            _end(stream, way)
             raise UnreachableError(operation, f"no stream through {access.server}: {error}", sent=False) from error
-        forward: Any = PortForward(stream, [port])
-        return cls(forward.socket(port), lambda: str(forward.error(port) or ""))
+        forward: Any = Closing(stream, [port])
+        return cls(forward.socket(port), lambda: str(forward.error(port) or "; ".join(failed)))
 
     def close(self) -> None:
         self.socket.close()
@@ -60,6 +78,13 @@ class Forward:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _end(stream: Any, way: Mapping[str, Any]) -> None:
+    """Of a stream that did not come about: it does not close a connection that it was given."""
+    stream.shutdown()
+    if "socket" in way:
+        way["socket"].close()
 
 
 def _way(access: Access) -> dict[str, Any]:

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.columns import Columns
 from rich.console import Console
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from model_factory.cli.engine import workplace
@@ -26,6 +27,7 @@ from model_factory.engines.pulumi import shell_environment
 from model_factory.local.clouds import manager
 from model_factory.local.clouds.kubernetes import control as kubernetes
 from model_factory.local.clouds.manager import CloudSpec, CloudStatus
+from model_factory.local.lab.nodes.pools import how_it_is
 from model_factory.local.providers import background
 from model_factory.preview.wording import count
 
@@ -34,7 +36,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+NodeFault = Literal["notice", "loss", "silence", "recovery"]
 CloudName = Annotated[str, typer.Argument(help="aws, gcp or kubernetes.", metavar="CLOUD")]
+MachineCloud = Annotated[str, typer.Argument(help="aws or gcp.", metavar="CLOUD")]
 
 
 def ensure_running(session: Session, console: Console, *, quiet: bool = False) -> None:
@@ -176,6 +180,67 @@ def latency(
 
 
 @app.command()
+def capacity(
+    cloud: MachineCloud,
+    machine: Annotated[str, typer.Argument(help="The machine type; on Google Cloud an accelerator, too.")],
+    available: Annotated[int, typer.Argument(min=0, help="How many there are.")],
+    place: Annotated[str, typer.Option(help="The region, on Google Cloud the zone.")],
+    stack: StackName = DEFAULT_STACK,
+    cwd: Cwd = Path(),
+) -> None:
+    """Say how many machines of a type a place has: what runs stays, more do not start."""
+    _, specs = _open(stack, cwd)
+    manager.call(
+        _spec(specs, cloud, "aws or gcp"),
+        "PUT",
+        "capacity",
+        {"place": place, "machine": machine, "available": available},
+    )
+    console_for(as_json=False).print(f"{cloud}: {place} has {available} {machine}.")
+
+
+@app.command()
+def nodes(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path(), as_json: Json = False) -> None:
+    """The simulated nodes of the clusters that have a control plane (`make lab`): machine, zone and how they are."""
+    _, specs = _open(stack, cwd)
+    found = {spec.name: manager.call(spec, "GET", "nodes") for spec in specs}
+    if as_json:
+        sys.stdout.write(json.dumps(found, indent=4) + "\n")
+        return
+    console = console_for(as_json=False)
+    table = Table("cloud", "node", "machine", "zone", "state", box=None, pad_edge=False)
+    for cloud, clusters in found.items():
+        for each in (node for nodes in clusters.values() for node in nodes):
+            labels = each["metadata"]["labels"]
+            machine, zone = labels["node.kubernetes.io/instance-type"], labels["topology.kubernetes.io/zone"]
+            table.add_row(cloud, each["metadata"]["name"], machine, zone, how_it_is(each))
+    console.print(table if table.row_count else "No simulated nodes.")
+
+
+@app.command()
+def node(
+    cloud: MachineCloud,
+    name: Annotated[str, typer.Argument(help="The node's name, from `factory clouds nodes`.")],
+    happens: Annotated[
+        NodeFault,
+        typer.Argument(
+            help="notice: its machine is taken back after --seconds; loss: it is gone at once; silence: its kubelet says nothing more; "
+            "recovery: it speaks again.",
+            metavar="FAULT",
+        ),
+    ],
+    seconds: Annotated[int | None, typer.Option(min=0, help="From a notice to the loss; 120 unless told.")] = None,
+    stack: StackName = DEFAULT_STACK,
+    cwd: Cwd = Path(),
+) -> None:
+    """Let something happen to a simulated node."""
+    _, specs = _open(stack, cwd)
+    given = {} if seconds is None else {"seconds": seconds}
+    manager.call(_spec(specs, cloud, "aws or gcp"), "POST", "nodes", {"node": name, "fault": happens, **given})
+    console_for(as_json=False).print(f"{cloud}: {name}: {happens}.")
+
+
+@app.command()
 def clear(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path()) -> None:
     """Remove every injected fault and latency."""
     session, specs = _open(stack, cwd)
@@ -198,11 +263,12 @@ def _open(stack: str, cwd: Path) -> tuple[Session, Sequence[CloudSpec]]:
     return session, specs
 
 
-def _spec(specs: Sequence[CloudSpec], cloud: str) -> CloudSpec:
+def _spec(specs: Sequence[CloudSpec], cloud: str, choices: str = "") -> CloudSpec:
     for spec in specs:
         if spec.name == cloud:
             return spec
-    raise BadInputError(f"no local cloud {cloud!r}; choose {', '.join(spec.name for spec in specs)} or kubernetes")
+    known = choices or f"{', '.join(spec.name for spec in specs)} or kubernetes"
+    raise BadInputError(f"no local cloud {cloud!r}; choose {known}")
 
 
 def _clusters(session: Session) -> Path:

@@ -64,6 +64,15 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "clouds fault": ("clouds fault aws eks:CreateNodegroup --error ResourceLimitExceededException --status 400",),
     "clouds latency": ("clouds latency gcp 500 --operation 'container.*.create'",),
     "clouds clear": ("clouds clear",),
+    "clouds capacity": (
+        "clouds capacity aws g6.xlarge 0 --place us-east-1",
+        "clouds capacity gcp nvidia-l4 2 --place us-central1-a",
+    ),
+    "clouds nodes": ("clouds nodes", "clouds nodes --stack lab --json"),
+    "clouds node": (
+        "clouds node aws ip-10-0-1-23.ec2.internal notice --seconds 30",
+        "clouds node aws ip-10-0-1-23.ec2.internal recovery",
+    ),
     "lab build": ("lab build", "lab build --kubernetes 1.36"),
     "lab clean": ("lab clean",),
 }

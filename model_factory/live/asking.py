@@ -32,8 +32,11 @@ class _Forwarded(HTTPConnection):
         super().__init__("localhost", timeout=ANSWER_SECONDS)
         self._open = open_stream
         self._stream: Forward | None = None
+        self.said = ""
+        """What the kubelet said of the last stream: that nobody listens there, for one."""
 
     def connect(self) -> None:
+        self.said = ""
         self._stream = self._open()
         self._stream.socket.settimeout(self.timeout)
         self.sock = self._stream.socket
@@ -41,13 +44,9 @@ class _Forwarded(HTTPConnection):
     def close(self) -> None:
         super().close()
         if self._stream is not None:
+            self.said = self._stream.error()
             self._stream.close()
             self._stream = None
-
-    @property
-    def said(self) -> str:
-        """What the kubelet said of the stream: that nobody listens there, for one."""
-        return self._stream.error() if self._stream is not None else ""
 
 
 def through_cluster(client: ClusterClient, namespace: str, pod: str, port: int) -> Connect:
@@ -85,8 +84,9 @@ class Asker:
         try:
             return self._ask(self._connection, call)
         except FAILURES as error:
-            said = getattr(self._connection, "said", "")
+            connection = self._connection
             self.close()
+            said = getattr(connection, "said", "").strip()
             raise ConnectionError(f"{str(error) or type(error).__name__}{f': {said}' if said else ''}") from error
 
     def close(self) -> None:

@@ -16,6 +16,8 @@ from model_factory.live.models import Replica, replica
 if TYPE_CHECKING:
     from model_factory.access.client import ClusterClient
 
+_LOST: Final = "unable to retrieve container logs for "
+"""What a kubelet writes in the place of a log that it has removed: it keeps one ended run of a container."""
 LOOK_SECONDS: Final = 2.0
 """How often a follower looks for replicas that have come."""
 
@@ -78,7 +80,7 @@ def lines(source: Source, wanted: Wanted, *, follow: bool = False) -> Generator[
     try:
         for text in found:
             none = False
-            yield Line(source, text)
+            yield Line(source, text, problem=text.startswith(_LOST))
         # Of a Pod that no node has the API server gives an empty log.
         if none and reason:
             yield Line(source, f"nothing is written yet ({reason})", problem=True)

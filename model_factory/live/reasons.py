@@ -12,11 +12,15 @@ from model_factory.graph.values import at, listed, mapping
 ENDING: Final = "ending"
 NO_POD: Final = "no Pod yet"
 _WORDS_MOST: Final = 160
+_DIGEST: Final = re.compile(r"\b(sha256:[0-9a-f]{12})[0-9a-f]{52}\b")
 _COUNTED: Final = re.compile(r"^(\d+) (.*)$")
 # What is true of every node of other pools, and says nothing of why none of its own has room.
 _ELSEWHERE: Final = re.compile(r"affinity|node selector|untolerated taint|didn't match|unschedulable", re.IGNORECASE)
 # kubelet's own wording around what it was told.
-_BACK_OFF: Final = re.compile(r"^Back-off pulling image \"[^\"]*\":?\s*(ErrImagePull:\s*)?")
+_BACK_OFF: Final = re.compile(
+    r"^Back-off pulling image \"[^\"]*\":?\s*|^ErrImagePull:\s*|rpc error: code = \w+ desc = "
+    r"|failed to (pull and unpack|resolve) (image|reference)( \"[^\"]*\")?:\s*"
+)
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing", ""})
 """Waiting that is no trouble by itself."""
 
@@ -103,7 +107,8 @@ def _waiting(status: Any, waiting: Mapping[str, Any]) -> str:
     if reason == "CrashLoopBackOff":
         ended = _ended(mapping(at(status, "lastState", "terminated")))
         return f"{reason}, last {ended}" if ended else reason
-    message = _BACK_OFF.sub("", message)
+    while (shorter := _BACK_OFF.sub("", message)) != message:
+        message = shorter
     return f"{reason}: {message}" if message else reason
 
 
@@ -163,5 +168,5 @@ def _condition_of(obj: Mapping[str, Any], kind: str, status: str) -> str | None:
 
 
 def _words(text: str) -> str:
-    line = " ".join(text.split())
+    line = _DIGEST.sub(r"\1", " ".join(text.split()))
     return line if len(line) <= _WORDS_MOST else f"{line[: _WORDS_MOST - 1].rstrip()}…"

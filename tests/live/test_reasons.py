@@ -9,6 +9,8 @@ import pytest
 
 from model_factory.live import reasons
 
+IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/model-factory-dev-aws-us-east-1-assistant@sha256:{'0' * 64}"
+
 
 def pod(*, conditions: Mapping[str, tuple[str, str]] | None = None, node: str = "n1", **status: Any) -> dict[str, Any]:
     """A Pod whose conditions are type → (status, message)."""
@@ -41,6 +43,14 @@ class TestPods:
             (
                 waiting("ImagePullBackOff", 'Back-off pulling image "r/x@sha256:0": ErrImagePull: not found'),
                 "ImagePullBackOff: not found",
+            ),
+            (
+                waiting(
+                    "ImagePullBackOff",
+                    f'Back-off pulling image "{IMAGE}": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image '
+                    f'"{IMAGE}": failed to resolve image: {IMAGE}: not found',
+                ),
+                f"ImagePullBackOff: {IMAGE[:-52]}: not found",
             ),
             (waiting("CreateContainerConfigError", 'configmap "c" not found'), 'CreateContainerConfigError: configmap "c" not found'),
             (waiting("ContainerCreating"), "starting"),

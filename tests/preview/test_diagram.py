@@ -141,6 +141,20 @@ class TestParts:
         (found,) = Architecture.of([region, model, deployment]).regions[0].models
         assert found.weights == ["llm:1.0"]
 
+    def test_a_model_without_gpus_shows_its_cpu(self) -> None:
+        root = "urn:pulumi:s::p::model-factory:region:AwsRegion"
+        region = Resource(f"{root}::r", "model-factory:region:AwsRegion", {})
+        model = Resource(f"{root}$S::m", "model-factory:serving:ModelService", {}, parent=region.urn)
+        server = {"image": "m:1", "resources": {"requests": {"cpu": "500m"}, "limits": {"memory": "1Gi"}}}
+        deployment = Resource(
+            f"{root}$D::m",
+            "kubernetes:apps/v1:Deployment",
+            {"metadata": {"name": "m"}, "spec": {"template": {"spec": {"containers": [server]}}}},
+            parent=model.urn,
+        )
+        (found,) = Architecture.of([region, model, deployment]).regions[0].models
+        assert (found.processors, found.memory) == ("500m CPU", "1Gi")
+
 
 class TestLegs:
     """A model that may use several pools, and one at two sites."""

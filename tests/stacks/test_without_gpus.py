@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 
 MODEL: dict[str, Any] = {
     "runtime": "triton-onnx",
-    "image": f"embeddings:1.0.0@sha256:{'2' * 64}",
-    "weights": {"uri": "bucket://embeddings", "revision": "1"},
+    "image": f"sentences:1.0.0@sha256:{'2' * 64}",
+    "weights": {"uri": "bucket://sentences", "revision": "1"},
     "gpusPerReplica": 0,
     "cpu": 2,
     "memoryGib": 3,
@@ -22,7 +22,7 @@ MODEL: dict[str, Any] = {
     "replicas": {"min": 1, "max": 3},
 }
 MODELS: dict[str, dict[str, Any]] = {
-    "embeddings": {**MODEL, "clouds": ["aws"], "spot": True, "cpuFeatures": ["amx"]},
+    "sentences": {**MODEL, "clouds": ["aws"], "spot": True, "cpuFeatures": ["amx"]},
     "labels": {**MODEL, "clouds": ["gcp"], "architecture": "arm64"},
 }
 
@@ -75,6 +75,11 @@ class TestModelsWithoutGpus:
                     assert "Resource" in [each["type"] for each in item["spec"]["metrics"]]
                     seen += 1
         assert seen == 2 * len(MODELS)
+
+    def test_stand_in_the_table_of_models_without_an_accelerator(self, up: LocalStack) -> None:
+        rows = {each["model"]: each for each in up.factory("stack", "output", "--json").json["models"]}
+        assert {rows[name]["accelerator"] for name in MODELS} == {""}
+        assert all(row["accelerator"] for name, row in rows.items() if name not in MODELS)
 
     def test_pay_for_their_nodes(self, up: LocalStack) -> None:
         bill = up.factory("cost", "--json").json

@@ -11,6 +11,7 @@ latency. What a cloud stores, and how it words an error, is the cloud's own busi
     GET, PUT /_cloud/latency     {milliseconds, operation?}; 0 milliseconds without an operation removes all of it
     GET, PUT /_cloud/transition  {seconds}
     GET  /_cloud/nodes       {cluster: [Node]}: the simulated nodes of real clusters
+    PUT  /_cloud/capacity    {place, machine, available}: how many machines of a type a place has; places are regions, on Google zones
     POST /_cloud/nodes       {node, fault: notice | loss | silence | recovery, seconds?}: what happens to one; seconds go with a notice
 
 A request that a web page makes a browser send is refused, whatever it asks for (`stranger`).
@@ -127,6 +128,10 @@ class Cloud(Protocol):
         ...
 
     def reset(self) -> None: ...
+
+    def limit_machines(self, place: str, machine: str, available: int) -> None:
+        """Say how many machines of a type a place has. Raises ControlError for a place that it does not know."""
+        ...
 
     def seed(self, document: JsonObject) -> None:
         """Take facts about the world. Raises ControlError naming what it does not understand."""
@@ -252,6 +257,9 @@ class Controls:
                 return {"seconds": self._transition_seconds}
             case "GET", "transition":
                 return {"seconds": self._transition_seconds}
+            case "PUT", "capacity":
+                self._set_capacity(_object(body))
+                return self._status()
             case "GET", "nodes":
                 return self._nodes()
             case "POST", "nodes":
@@ -264,8 +272,20 @@ class Controls:
             case _:
                 raise LookupError(
                     f"no control call {method} {PREFIX}{name}; there are GET status, POST reset, POST seed, "
-                    "GET and POST nodes, GET and PUT faults, latency, transition, POST authenticate/<cluster>"
+                    "PUT capacity, GET and POST nodes, GET and PUT faults, latency, transition, POST authenticate/<cluster>"
                 )
+
+    def _set_capacity(self, document: JsonObject) -> None:
+        asked = {key: document.get(key) for key in ("place", "machine", "available")}
+        if set(document) != set(asked):
+            raise ControlError(f"capacity has place, machine and available, not {', '.join(document) or 'nothing'}")
+        place, machine, available = asked.values()
+        if not isinstance(place, str) or not isinstance(machine, str):
+            raise ControlError(f"capacity of {machine!r} in {place!r}: give both as text")
+        if isinstance(available, bool) or not isinstance(available, int) or available < 0:
+            raise ControlError(f"capacity available is {available!r}; give a number of machines, 0 or more")
+        self._cloud.limit_machines(place, machine, available)
+        self._cloud.fleets.poke()
 
     def _nodes(self) -> JsonObject:
         try:

@@ -264,6 +264,14 @@ class TestDeployments:
     def test_wait_as_long_as_a_cold_start_takes(self, deployments: dict[str, Any]) -> None:
         assert deployments["assistant"].create_timeout == "3000s"
 
+    def test_a_service_waits_for_its_pods_as_long_as_their_deployment(
+        self, dev: Any, deployments: dict[str, Any]
+    ) -> None:
+        services = {each.inputs["metadata"]["name"]: each for each in dev.of("core/v1:Service")}
+        assert services.keys() == deployments.keys()
+        for name, service in services.items():
+            assert service.create_timeout == deployments[name].create_timeout
+
     @pytest.mark.parametrize(("surge", "rolling"), [(1, (1, 0)), (0, (0, 1))])
     def test_a_new_pod_comes_first_where_there_is_room_for_it(
         self, run: Any, surge: int, rolling: tuple[int, int]

@@ -35,6 +35,9 @@ class FakeCloud:
     def seed(self, document: dict[str, Any]) -> None:
         self.seeds.append(document)
 
+    def limit_machines(self, place: str, machine: str, available: int) -> None:
+        self.seeds.append({place: {machine: available}})
+
 
 def put(controls: Controls, name: str, document: object, method: str = "PUT") -> tuple[int, Any]:
     reply = controls.handle(method, f"/_cloud/{name}", json.dumps(document).encode())
@@ -164,6 +167,43 @@ class TestStatusAndReset:
 
     def test_a_body_that_is_not_json_is_refused(self, controls: Controls) -> None:
         assert controls.handle("PUT", "/_cloud/faults", b"{").status == 400
+
+
+class TestNodes:
+    def test_capacity_reaches_the_cloud_in_its_own_way(self, controls: Controls) -> None:
+        asked = {"place": "us-east-1", "machine": "g6.xlarge", "available": 0}
+        assert put(controls, "capacity", asked)[0] == 200
+        cloud: Any = controls._cloud
+        assert cloud.seeds == [{"us-east-1": {"g6.xlarge": 0}}]
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ({"place": "us-east-1", "machine": "g6.xlarge", "available": -1}, "0 or more"),
+            ({"place": "us-east-1", "machine": 3, "available": 1}, "as text"),
+            ({"machine": "g6.xlarge"}, "has place, machine and available"),
+        ],
+    )
+    def test_a_capacity_that_makes_no_sense_is_refused(self, controls: Controls, asked: Any, said: str) -> None:
+        status, answer = put(controls, "capacity", asked)
+        assert status == 400
+        assert said in answer["error"]
+
+    def test_a_cloud_without_real_clusters_has_no_nodes(self, controls: Controls) -> None:
+        assert get(controls, "nodes") == {}
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ({"node": "n", "fault": "loss"}, "there is no simulated node 'n'"),
+            ({"node": "n", "fault": "loss", "seconds": 3}, "seconds go with the fault notice"),
+            ({"node": "n", "why": 3}, "nodes have no field 'why'"),
+        ],
+    )
+    def test_a_fault_of_a_node_that_makes_no_sense_is_refused(self, controls: Controls, asked: Any, said: str) -> None:
+        status, answer = put(controls, "nodes", asked, method="POST")
+        assert status == 400
+        assert said in answer["error"]
 
 
 class TestAdapters:

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from moto.moto_server.werkzeug_app import create_backend_app
 
+from model_factory.facts.aws import AWS
 from model_factory.facts.aws.services import SERVICES
 from model_factory.local.clouds import TRANSITION_SECONDS
-from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing
+from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing, s3_access
 from model_factory.local.clouds.aws.call_log import CallLog, Entry
 from model_factory.local.clouds.aws.clock import CLOCK
 from model_factory.local.clouds.aws.eks import Eks
@@ -35,7 +36,7 @@ from model_factory.local.clouds.aws.moto_state import load
 from model_factory.local.clouds.aws.routing import Call
 from model_factory.local.clouds.control import Controls, JsonObject
 from model_factory.local.clouds.control_planes import ClusterPrograms, ControlPlanes, Simulated
-from model_factory.local.errors import CloudDataError
+from model_factory.local.errors import CloudDataError, ControlError
 from model_factory.local.lab.control_plane import ControlPlane
 from model_factory.local.lab.nodes.fleets import Fleets, NodePrograms
 from model_factory.local.lab.nodes.pools import Pool
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = "1"
 _LOG: Final = logging.getLogger(__name__)
+_LINE_BYTES: Final = 1 << 20
 _DROPPED: Final = frozenset(
     {"HTTP_USER_AGENT", "HTTP_X_AMZ_USER_AGENT", "HTTP_AMZ_SDK_INVOCATION_ID", "HTTP_AMZ_SDK_REQUEST"}
 )
@@ -128,6 +130,11 @@ class AwsCloud:
             self._eks.seed(document)
             self._append({"at": CLOCK.begin(time.time(), 0), "seeded": document})
 
+    def limit_machines(self, place: str, machine: str, available: int) -> None:
+        if place not in AWS.regions:
+            raise ControlError(f"AWS has no region {place!r}; name one such as us-east-1")
+        self.seed({"capacity": [{"region": place, "instanceType": machine, "available": available}]})
+
     @property
     def fleets(self) -> Fleets:
         return self._eks.fleets
@@ -205,12 +212,18 @@ class AwsCloud:
                     "transition": transition_seconds,
                     "call": call.name,
                     "environ": _kept(environ),
-                    "body": base64.b64encode(environ["wsgi.input"].getvalue()).decode(),
+                    **self._recorded_body(environ["wsgi.input"].getvalue()),
                     "answer": zlib.crc32(response.body),
                 }
             )
             self.fleets.poke()
         return response
+
+    def _recorded_body(self, body: bytes) -> Entry:
+        # Weights would make a line of the log that is read whole, and as text larger by a third.
+        if self._log is not None and len(body) > _LINE_BYTES:
+            return {"bodyIn": self._log.keep(body)}
+        return {"body": base64.b64encode(body).decode()}
 
     def _append(self, entry: Entry) -> None:
         if self._log is not None:
@@ -220,6 +233,8 @@ class AwsCloud:
         if call.service == "eks":
             return self._eks.answer(call)
         moto_patches.check(call, self._eks.users)
+        if call.service == "s3":
+            s3_access.check(call)
         response = added_operations.answer(call) or _ask_moto(call, environ)
         if response.status < 400:
             moto_patches.amend(call)
@@ -237,7 +252,8 @@ class AwsCloud:
                 CLOCK.begin(entry["at"], 0)
                 self._eks.seed(entry["seeded"])
                 continue
-            environ = _whole(entry["environ"] | {"wsgi.input": io.BytesIO(base64.b64decode(entry["body"]))})
+            body = self._log.body(entry["bodyIn"]) if "bodyIn" in entry else base64.b64decode(entry["body"])
+            environ = _whole(entry["environ"] | {"wsgi.input": io.BytesIO(body)})
             CLOCK.begin(entry["at"], entry["seed"], entry["transition"])
             try:
                 response = self._do(routing.resolve(environ), environ)

@@ -2,17 +2,19 @@
 
 A line is in the operating system's hands before the call is answered, so the state survives SIGKILL of the process; it is
 not flushed to the device, so a power cut may lose the last calls. A torn last line, left by a kill in the middle of a write,
-belongs to a call that was never answered and is cut off. Any other line that is missing, doubled, elsewhere or changed is an error with its
+belongs to a call that was never answered and is cut off. What is too large for a line lies in a file of its own, named by its SHA-256,
+below `bodies`. Any other line that is missing, doubled, elsewhere or changed is an error with its
 number, never skipped. A log of the format before, without checksums, is read as it is and written anew.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +38,7 @@ class CallLog:
         except OSError as error:
             os.close(self._lock)
             raise CloudDataError(f"another local AWS has {directory}; stop it, or take another directory") from error
+        self._bodies = directory / "bodies"
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._checksum = 0
 
@@ -98,7 +101,28 @@ class CallLog:
             raise
         self._checksum = checksum
 
-    def rewrite(self, entries: Iterable[Entry]) -> None:
+    def keep(self, body: bytes) -> str:
+        """Keeps a body in a file, whole or not at all; the name that `body` knows it by. Raises OSError (disk full)."""
+        name = hashlib.sha256(body).hexdigest()
+        path = self._bodies / name
+        if not path.is_file():
+            self._bodies.mkdir(mode=0o700, exist_ok=True)
+            half = path.with_suffix(".new")
+            half.write_bytes(body)
+            half.replace(path)
+        return name
+
+    def body(self, name: str) -> bytes:
+        """A body that was kept. Raises CloudDataError where it is not there any more, or another."""
+        path = self._bodies / name
+        body = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(body).hexdigest() != name:
+            raise CloudDataError(
+                f"{path}: it is not what was written there; remove {self.path} to start empty, and `factory refresh` then tells the stack what is gone"
+            )
+        return body
+
+    def rewrite(self, entries: Collection[Entry]) -> None:
         """Put these in place of all that was recorded, at once."""
         temporary = self.path.with_suffix(".new")
         data = _text({"format": FORMAT})
@@ -110,6 +134,10 @@ class CallLog:
         temporary.replace(self.path)
         os.close(self._file)
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
+        kept = {entry["bodyIn"] for entry in entries if "bodyIn" in entry}
+        for path in [*self._bodies.glob("*")] if self._bodies.is_dir() else []:
+            if path.name not in kept:
+                path.unlink()
 
     def close(self) -> None:
         os.close(self._file)

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from model_factory.facts.gcp import GCP
 from model_factory.local.clouds import TRANSITION_SECONDS
 from model_factory.local.clouds.control import Controls, Fault
 from model_factory.local.clouds.control_planes import ClusterPrograms, ControlPlanes, Simulated
@@ -162,6 +163,13 @@ class Cloud:
             for key in ("disabled_services", "quotas", "capacity", "autoscaler"):
                 if key in document:
                     self.store.put_setting(key, {**(self.store.setting(key) or {}), **document[key]})
+
+    def limit_machines(self, place: str, machine: str, available: int) -> None:
+        """The machine may be an accelerator, too."""
+        if GCP.region_of(place) == "":
+            raise ControlError(f"Google Cloud has no zone {place!r}; name one such as us-central1-a")
+        there: Mapping[str, Mapping[str, int]] = self.store.setting("capacity") or {}
+        self.seed({"capacity": {place: {**there.get(place, {}), machine: available}}})
 
     def _furnish(self) -> None:
         with self.store.transaction():

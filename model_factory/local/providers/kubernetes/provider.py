@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -26,6 +26,7 @@ from model_factory.local.clouds.kubernetes.place import cluster_refusal
 from model_factory.local.providers.base import Call, Function, ResourceType
 from model_factory.local.providers.diff import Change
 from model_factory.local.providers.errors import (
+    CloudError,
     ConfigurationError,
     Failure,
     ProviderError,
@@ -35,7 +36,7 @@ from model_factory.local.providers.kubernetes import objects, options
 from model_factory.local.providers.kubernetes.changes import differences, replacing_paths
 from model_factory.local.providers.kubernetes.folder import FolderStore
 from model_factory.local.providers.kubernetes.place import ACTIVE_CLUSTER_KEYS, active_cluster, unreachable
-from model_factory.local.providers.kubernetes.store import Kind, Manner, Store
+from model_factory.local.providers.kubernetes.store import FORGET_VARIABLE, UNREACHABLE, Kind, Manner, Store
 from model_factory.local.providers.kubernetes.tokens import is_published
 from model_factory.local.providers.provider import PROPERTY_KINDS, PartialError, Provider, type_token
 from model_factory.local.providers.values import flag, text
@@ -57,6 +58,7 @@ class Target:
     mutable_secrets: bool = False
     always_render: bool = False
     upsert: bool = False
+    forgets_unreachable: bool = False
 
 
 class KubernetesProvider(Provider[Target]):
@@ -110,6 +112,7 @@ class KubernetesProvider(Provider[Target]):
             mutable_secrets=_switch(config, "enableSecretMutable", "PULUMI_K8S_ENABLE_SECRET_MUTABLE"),
             always_render=flag(config, "alwaysRender"),
             upsert=_switch(config, "upsertExistingObjects", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"),
+            forgets_unreachable=_switch(config, "deleteUnreachable", FORGET_VARIABLE),
         )
 
     def _store(self, config: Properties) -> Store:
@@ -180,6 +183,9 @@ class KubernetesProvider(Provider[Target]):
             before = objects.normal(objects.pruned(live, old), self._checker)
             if Reference.of(new).name and Reference.of(live).name:
                 before["metadata"] = {**(before.get("metadata") or {}), "name": Reference.of(live).name}
+            if not target.store.is_namespaced(kind):
+                # Of a kind that was not there yet it was not known.
+                before, new = _outside(before), _outside(new)
             replacing = _IDENTITY if kind.is_patch else self._replacing(target, new)
             changes = [
                 change for change in differences(before, new, replacing) if not change.is_within(request.ignoreChanges)
@@ -212,7 +218,9 @@ class KubernetesProvider(Provider[Target]):
             reference = objects.reference_of(kind.api_version, kind.name, request.id)
             if not reference.namespace and target.store.is_namespaced(kind):
                 reference = replace(reference, namespace=target.namespace)
-            found = target.store.read(reference)
+            found = None
+            with _forgetting(target):
+                found = target.store.read(reference)
             if found is None:
                 return provider_pb2.ReadResponse()
             old_inputs, recorded = wire.decode(request.inputs), wire.decode(request.properties)
@@ -256,7 +264,8 @@ class KubernetesProvider(Provider[Target]):
             recorded = wire.decode(request.properties)
             inputs, _ = objects.parse_state(recorded, wire.decode(request.old_inputs))
             manner = self._manner(target, kind, inputs, request.urn, recorded)
-            target.store.delete(self._waiting(target, request, inputs), reference, inputs, manner)
+            with _forgetting(target):
+                target.store.delete(self._waiting(target, request, inputs), reference, inputs, manner)
             return empty_pb2.Empty()
 
         return self._guard(context, run)
@@ -376,6 +385,21 @@ def _diff_response(
 def _named(obj: objects.Object, name: str) -> objects.Object:
     metadata: objects.Object = obj.get("metadata") or {}
     return {**obj, "metadata": {**metadata, "name": name}} if name and not metadata.get("name") else obj
+
+
+@contextmanager
+def _forgetting(target: Target) -> Generator[None]:
+    """A cluster that does not answer is taken for gone, with all that was in it, where that is asked for."""
+    try:
+        yield
+    except CloudError as error:
+        if not (target.forgets_unreachable and error.code == UNREACHABLE):
+            raise
+
+
+def _outside(obj: objects.Object) -> objects.Object:
+    metadata: objects.Object = obj.get("metadata") or {}
+    return {**obj, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
 
 
 def _unnamed_patch(metadata: Mapping[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ from model_factory.local.providers.kubernetes.objects import object_id, pruned
 from model_factory.local.providers.kubernetes.ownership import managers, taken_over, without_ignored
 from model_factory.local.providers.kubernetes.readiness import Verdict
 from model_factory.local.providers.kubernetes.readiness.verdict import at, condition, told
-from model_factory.local.providers.kubernetes.store import Kind, Manner, Object
+from model_factory.local.providers.kubernetes.store import FORGET_VARIABLE, UNREACHABLE, Kind, Manner, Object
 from model_factory.local.providers.kubernetes.tokens import is_published, served_kind
 from model_factory.local.providers.retries import log
 
@@ -107,12 +107,13 @@ class ServerStore:
             return self._kept(obj, lambda: self._client.apply(obj, manager=manner.manager, force=force))
         try:
             # What it stands on (a namespace, the definition of its kind) may have been made a moment ago.
-            made = call.visible(lambda: self._kept(obj, lambda: self._client.create(obj, manager=manner.manager)))
+            made = call.visible(lambda: self._made(obj, manner.manager))
         except AnswerLostError as error:
             return self._found_or_made(obj, manner, error)
         return cast("Object", made)
 
     def update(self, call: Call[Any], obj: Object, manner: Manner) -> Object:
+        obj = self._placed(obj)
         reference = Reference.of(obj)
         live = self.read(reference)
         if live is None:
@@ -291,9 +292,21 @@ class ServerStore:
                 return found
             if not Reference.of(obj).name:
                 raise OutcomeUnknownError(f"{lost}; run again, which looks once more before it creates") from lost
-            return self._kept(obj, lambda: self._client.create(obj, manager=manner.manager))
+            return self._made(obj, manner.manager)
         except (AnswerLostError, BusyError) as error:
             raise OutcomeUnknownError(f"{lost}; and looking for what it made: {error}") from error
+
+    def _made(self, obj: Object, manager: str) -> Object:
+        placed = self._placed(obj)
+        return self._kept(placed, lambda: self._client.create(placed, manager=manager))
+
+    def _placed(self, obj: Object) -> Object:
+        """Without the namespace that an object got while its kind was not there yet, where the kind has none."""
+        metadata: Object = obj["metadata"]
+        kind = Kind(str(obj["apiVersion"]), str(obj["kind"]))
+        if "namespace" not in metadata or self.is_namespaced(kind):
+            return obj
+        return {**obj, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
 
     def _kept(self, obj: Object, write: Callable[[], Answer]) -> Object:
         answer = self._asked(write)
@@ -324,6 +337,8 @@ class ServerStore:
         found: type[CloudError]
         if isinstance(error, UnreachableError):
             found = AnswerLostError if error.sent else BusyError
+            reason = UNREACHABLE
+            message += f"; {FORGET_VARIABLE}=true takes for gone what is in a cluster that is gone for good"
         else:
             cause = CAUSES.cause((*quota, reason), status)
             gone = isinstance(error, NoKindError) or status == 404

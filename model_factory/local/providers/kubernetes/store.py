@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from model_factory.graph.paths import Path
 from model_factory.local.clouds.kubernetes.cluster import Reference
 from model_factory.local.providers.base import Call
 
 Object = dict[str, Any]
+
+UNREACHABLE: Final = "Unreachable"
+"""The code of a CloudError where no cluster answers."""
+FORGET_VARIABLE: Final = "PULUMI_K8S_DELETE_UNREACHABLE"
 
 
 @dataclass(frozen=True, slots=True)

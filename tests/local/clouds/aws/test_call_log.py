@@ -135,3 +135,29 @@ class TestWhatIsRefused:
         assert ended.returncode == 1
         assert ended.stderr.startswith(f"{REFUSAL}{tmp_path / 'calls.jsonl'}:2: it is not what was written there")
         assert ended.stderr.count("\n") == 1
+
+
+class TestBodies:
+    def test_that_were_kept_come_back_from_a_log_opened_again(self, tmp_path: Path) -> None:
+        with opened(tmp_path) as record:
+            record.read()
+            name = record.keep(b"weights")
+            record.append({"at": 1.0, "bodyIn": name})
+        with opened(tmp_path) as record:
+            assert [record.body(entry["bodyIn"]) for entry in record.read()] == [b"weights"]
+
+    def test_go_with_the_last_entry_that_names_them(self, tmp_path: Path) -> None:
+        with opened(tmp_path) as record:
+            record.read()
+            kept, gone = record.keep(b"a"), record.keep(b"b")
+            record.rewrite([{"at": 1.0, "bodyIn": kept}])
+            assert record.body(kept) == b"a"
+            with pytest.raises(CloudDataError, match=gone):
+                record.body(gone)
+
+    def test_that_were_changed_are_never_taken_for_what_was_written(self, tmp_path: Path) -> None:
+        with opened(tmp_path) as record:
+            name = record.keep(b"weights")
+            (tmp_path / "bodies" / name).write_bytes(b"others")
+            with pytest.raises(CloudDataError, match="factory refresh"):
+                record.body(name)

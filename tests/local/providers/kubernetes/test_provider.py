@@ -12,6 +12,7 @@ from model_factory.local import wire
 from model_factory.local.clouds.kubernetes import control
 from model_factory.local.providers.kubernetes.provider import KubernetesProvider
 from model_factory.local.wire import UNKNOWN, Secret
+from tests.local.providers.kubernetes.calls import Engine
 
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -392,6 +393,35 @@ class TestConfiguration:
         engine.provider = KubernetesProvider()
         with pytest.raises(aborted, match="before it was configured"):
             engine.checked(CONFIG_MAP, config_map())
+
+
+class TestAClusterThatDoesNotAnswer:
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("model_factory.access.transport._ATTEMPTS", 1)
+
+    def engine(self, tmp_path: Path, **config: Any) -> Engine:
+        # The discard port: nobody listens there.
+        return Engine(tmp_path, {"renderYamlToDirectory": "", "kubeconfig": kubeconfig("http://127.0.0.1:9"), **config})
+
+    def test_is_named_with_the_way_to_forget_it(self, tmp_path: Path, aborted: Any) -> None:
+        for ask in (
+            lambda engine: engine.create(CONFIG_MAP, engine.checked(CONFIG_MAP, config_map("x"))),
+            lambda engine: engine.read(CONFIG_MAP, "default/x"),
+            lambda engine: engine.delete(CONFIG_MAP, "default/x", config_map("x")),
+        ):
+            with pytest.raises(aborted, match=r"Unreachable: no answer from http://127\.0\.0\.1:9.*DELETE_UNREACHABLE"):
+                ask(self.engine(tmp_path))
+
+    def test_is_forgotten_with_what_is_in_it_where_that_is_asked_for(self, tmp_path: Path) -> None:
+        engine = self.engine(tmp_path, deleteUnreachable=True)
+        assert engine.read(CONFIG_MAP, "default/x")[0] == ""
+        engine.delete(CONFIG_MAP, "default/x", config_map("x"))
+
+    def test_keeps_no_preview_from_being_made(self, tmp_path: Path) -> None:
+        engine = self.engine(tmp_path)
+        inputs = engine.checked(CONFIG_MAP, config_map("x", a="b"))
+        assert engine.create(CONFIG_MAP, inputs, preview=True)[1]["data"] == {"a": "b"}
 
 
 class TestRefusedTypes:
