@@ -17,9 +17,9 @@ from model_factory.cli.options import DEFAULT_STACK, STACK_VARIABLE
 _NAME: Final = "factory"
 _TOLD: Final = re.compile(r"`factory (\S[^`]*)`")
 _WITH_ENGINE: Final = frozenset({"preview", "up", "refresh", "destroy"})
-_WITHOUT_STACK: Final = frozenset({"offers", "prices", "schema", "stack ls", "stack strip"})
+_WITHOUT_STACK: Final = frozenset({"offers", "prices", "schema", "stack ls", "stack strip", "lab build", "lab clean"})
 _WITHOUT_CWD: Final = _WITHOUT_STACK - {"stack ls"}
-_GROUPS: Final = frozenset({"stack", "clouds"})
+_GROUPS: Final = frozenset({"stack", "clouds", "lab"})
 
 
 def command(told: str) -> str:

@@ -87,11 +87,12 @@ def live_sites(session: Session, wanted: Sequence[str] | None = None) -> list[Si
 
 def _callable(reached: Site) -> Site:
     """With a credential plugin of ours as it can be called here, where no shell may have its folder on PATH."""
-    called = Path(sys.argv[0])
-    if not reached.kubeconfig or shutil.which(_PROGRAM) is not None or called.name != _PROGRAM:
+    if not reached.kubeconfig or shutil.which(_PROGRAM) is not None:
         return reached
+    called, beside = Path(sys.argv[0]), Path(sys.executable).with_name(_PROGRAM)
+    program = called.absolute() if called.name == _PROGRAM else beside
     try:
-        return replace(reached, kubeconfig=with_program(reached.kubeconfig, _PROGRAM, str(called.resolve())))
+        return replace(reached, kubeconfig=with_program(reached.kubeconfig, _PROGRAM, str(program)))
     except KubeconfigError as error:
         raise CommandError(f"{reached.name}: {error}") from error
 

@@ -97,6 +97,15 @@ class TestOurOwnPlugin:
         monkeypatch.setenv("PATH", "/nowhere")
         assert printed(project)["users"][0]["user"]["exec"]["command"] == str(program)
 
+    def test_has_the_way_to_the_one_beside_this_python_where_it_was_not_called_as_a_program(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bring_up(project, dev_aws_us_east_1={"kubeconfig": kubeconfig("east")})
+        monkeypatch.setattr(sys, "argv", ["pytest"])
+        monkeypatch.setenv("PATH", "/nowhere")
+        program = Path(sys.executable).with_name("factory")
+        assert printed(project)["users"][0]["user"]["exec"]["command"] == str(program)
+
     def test_is_called_by_name_where_one_does(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         bring_up(project, dev_aws_us_east_1={"kubeconfig": kubeconfig("east")})
         program = project / "bin" / "factory"
