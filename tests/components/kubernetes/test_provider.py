@@ -1,6 +1,19 @@
 from __future__ import annotations
 
+import copy
+import json
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.components.conftest import run_config
+from tests.planning.project import STACK
+
+
+def _providers(local: dict[str, object], folder: Path) -> list[Any]:
+    config = {**copy.deepcopy(STACK["config"]), "model-factory:local": local}
+    return list(run_config(config, "dev", folder).of("pulumi:providers:kubernetes"))
 
 
 class TestClusterProviders:
@@ -9,6 +22,23 @@ class TestClusterProviders:
         assert folders == {
             name: f".factory/clouds/kubernetes/{name}" for name in ("dev-aws-us-east-1", "dev-gcp-us-central1")
         }
+
+    @pytest.mark.slow
+    def test_of_the_lab_dial_the_clouds_clusters_with_tokens_of_our_own(self, tmp_path: Path) -> None:
+        for provider in _providers({"kubernetes": "lab"}, tmp_path):
+            (user,) = json.loads(provider.inputs["kubeconfig"])["users"]
+            assert user["user"]["exec"]["command"] == "factory"
+            assert "renderYamlToDirectory" not in provider.inputs
+
+    @pytest.mark.slow
+    def test_of_clusters_of_ones_own_name_their_context(self, tmp_path: Path) -> None:
+        contexts = {"aws/us-east-1": "kind-a", "gcp/us-central1": "kind-g"}
+        found = {each.name: each.inputs for each in _providers({"kubernetes": contexts}, tmp_path)}
+        assert {name: inputs["context"] for name, inputs in found.items()} == {
+            "dev-aws-us-east-1": "kind-a",
+            "dev-gcp-us-central1": "kind-g",
+        }
+        assert all("kubeconfig" not in inputs for inputs in found.values())
 
     def test_come_after_their_cluster(self, dev: Any) -> None:
         for provider in dev.of("pulumi:providers:kubernetes"):
