@@ -19,7 +19,7 @@ from model_factory.local.clouds.kubernetes.manifest import load
 from model_factory.local.lab.control_plane import ControlPlane
 from model_factory.local.providers.kubernetes.server import ServerStore
 from model_factory.local.providers.retries import log
-from model_factory.local.wire import is_unknown
+from model_factory.local.wire import Secret, is_unknown
 from tests.components.conftest import ran_stack
 from tests.local.providers.kubernetes.calls import PROJECT, AbortedError, Engine
 
@@ -445,3 +445,34 @@ class TestPatches:
         left = cluster.get("v1", "ConfigMap", "web", namespace=space)
         assert left is not None
         assert left["data"] == {"a": "b"}
+
+
+class TestReleases:
+    def test_a_release_is_recorded_and_said_to_be_no_more(
+        self, engine: Engine, cluster: ClusterClient, space: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        release = "kubernetes:helm.sh/v3:Release"
+        asked: dict[str, Any] = {
+            "chart": "karpenter",
+            "version": "1.14.3",
+            "namespace": space,
+            "repositoryOpts": {"repo": "https://charts.example.com", "password": Secret("hidden")},
+            "values": {"replicas": 2},
+        }
+        identity, inputs, state = made(engine, release, asked)
+        assert "recorded and not installed" in caplog.text
+        assert "hidden" not in caplog.text
+        assert state["status"]["status"] == "recorded"
+        assert is_same(engine, release, state, inputs)
+        assert engine.provider.adopt(release, f"{PROJECT}{release}::web", inputs) == identity
+        _, read_inputs, read = engine.read(release, identity, inputs, state)
+        assert read_inputs == inputs
+        more = engine.checked(release, {**asked, "values": {"replicas": 3}}, inputs)
+        assert list(engine.diff(release, read, more).detailedDiff) == ["values.replicas"]
+        update = engine.update(release, identity, read, more)
+        assert (update["values"], update["status"]["revision"]) == ({"replicas": 3}, 2)
+        with pytest.raises(AbortedError, match="AlreadyExists"):
+            engine.create(release, inputs)
+        engine.delete(release, identity, update)
+        assert engine.read(release, identity, more, update)[0] == ""
+        assert cluster.list("v1", "Secret", namespace=space) == ()

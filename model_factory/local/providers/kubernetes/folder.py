@@ -37,6 +37,10 @@ class FolderStore:
     def fills_in(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def keeps_releases(self) -> bool:
+        return False
+
     def kind(self, token: str) -> Kind:
         return published_kind(token)
 

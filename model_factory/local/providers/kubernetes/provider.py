@@ -36,6 +36,7 @@ from model_factory.local.providers.kubernetes import objects, options
 from model_factory.local.providers.kubernetes.changes import differences, replacing_paths
 from model_factory.local.providers.kubernetes.folder import FolderStore
 from model_factory.local.providers.kubernetes.place import ACTIVE_CLUSTER_KEYS, active_cluster, unreachable
+from model_factory.local.providers.kubernetes.releases import RELEASE, Releases
 from model_factory.local.providers.kubernetes.store import FORGET_VARIABLE, UNREACHABLE, Kind, Manner, Store
 from model_factory.local.providers.kubernetes.tokens import is_published
 from model_factory.local.providers.provider import PROPERTY_KINDS, PartialError, Provider, type_token
@@ -146,6 +147,8 @@ class KubernetesProvider(Provider[Target]):
 
     def Check(self, request: provider_pb2.CheckRequest, context: Any) -> provider_pb2.CheckResponse:
         def run() -> provider_pb2.CheckResponse:
+            if (releases := self._releases(type_token(request))) is not None:
+                return releases.check(request)
             target, kind = self._of(request)
             news = wire.decode(request.news)
             name = request.name or name_of(request.urn)
@@ -177,6 +180,8 @@ class KubernetesProvider(Provider[Target]):
 
     def Diff(self, request: provider_pb2.DiffRequest, context: Any) -> provider_pb2.DiffResponse:
         def run() -> provider_pb2.DiffResponse:
+            if (releases := self._releases(type_token(request))) is not None:
+                return releases.diff(request)
             target, kind = self._of(request)
             old, live = objects.parse_state(wire.decode(request.olds), wire.decode(request.old_inputs))
             new = objects.normal(objects.bare(wire.decode(request.news)), self._checker)
@@ -196,6 +201,8 @@ class KubernetesProvider(Provider[Target]):
 
     def Create(self, request: provider_pb2.CreateRequest, context: Any) -> provider_pb2.CreateResponse:
         def run() -> provider_pb2.CreateResponse:
+            if (releases := self._releases(type_token(request))) is not None:
+                return releases.create(self._waiting(self._configured(), request, {}), request)
             target, kind = self._of(request)
             inputs = wire.decode(request.properties)
             if request.preview:
@@ -214,6 +221,8 @@ class KubernetesProvider(Provider[Target]):
 
     def Read(self, request: provider_pb2.ReadRequest, context: Any) -> provider_pb2.ReadResponse:
         def run() -> provider_pb2.ReadResponse:
+            if (releases := self._releases(type_token(request))) is not None:
+                return releases.read(request)
             target, kind = self._of(request)
             reference = objects.reference_of(kind.api_version, kind.name, request.id)
             if not reference.namespace and target.store.is_namespaced(kind):
@@ -239,6 +248,8 @@ class KubernetesProvider(Provider[Target]):
 
     def Update(self, request: provider_pb2.UpdateRequest, context: Any) -> provider_pb2.UpdateResponse:
         def run() -> provider_pb2.UpdateResponse:
+            if (releases := self._releases(type_token(request))) is not None:
+                return releases.update(self._waiting(self._configured(), request, {}), request)
             target, kind = self._of(request)
             news, recorded = wire.decode(request.news), wire.decode(request.olds)
             if request.preview:
@@ -259,6 +270,9 @@ class KubernetesProvider(Provider[Target]):
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: Any) -> empty_pb2.Empty:
         def run() -> empty_pb2.Empty:
+            if (releases := self._releases(type_token(request))) is not None:
+                releases.delete(self._waiting(self._configured(), request, {}), request)
+                return empty_pb2.Empty()
             target, kind = self._of(request)
             reference = objects.reference_of(kind.api_version, kind.name, request.id)
             recorded = wire.decode(request.properties)
@@ -272,6 +286,8 @@ class KubernetesProvider(Provider[Target]):
 
     def adopt(self, type_token: str, urn: str, inputs: Properties, known: Collection[str] = ()) -> str | None:
         """The id of the object that a killed create with these inputs wrote, if it did."""
+        if (releases := self._releases(type_token)) is not None:
+            return releases.left_behind(urn, inputs, frozenset(known))
         target = self._configured()
         kind, obj = target.store.kind(type_token), self._known(inputs)
         if kind.is_patch:
@@ -291,6 +307,11 @@ class KubernetesProvider(Provider[Target]):
         )
 
     # Private
+
+    def _releases(self, token: str) -> Releases | None:
+        """What answers for releases; None for objects, and where the store keeps no releases."""
+        target = self._configured()
+        return Releases(target.store, target.namespace) if token == RELEASE and target.store.keeps_releases else None
 
     def _of(self, request: Any) -> tuple[Target, Kind]:
         target = self._configured()

@@ -71,6 +71,10 @@ class ServerStore:
     def fills_in(self) -> tuple[str, ...]:
         return ("name", "uid", "creationTimestamp", "resourceVersion", "generation")
 
+    @property
+    def keeps_releases(self) -> bool:
+        return True
+
     def kind(self, token: str) -> Kind:
         return served_kind(token)
 

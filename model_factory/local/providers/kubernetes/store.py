@@ -54,6 +54,11 @@ class Store(Protocol):
         """What of an object's metadata is known only once it is written."""
         ...
 
+    @property
+    def keeps_releases(self) -> bool:
+        """Whether Helm releases may be recorded here."""
+        ...
+
     def kind(self, token: str) -> Kind:
         """What a type token stands for. UnsupportedError, naming it, where its objects cannot be kept here."""
         ...
