@@ -19,6 +19,7 @@ from model_factory.cli.console import json_text
 from model_factory.cli.errors import EXIT_INTERRUPTED
 from model_factory.cli.options import Json, console_for
 from model_factory.cli.progress import LINE_EVERY_SECONDS
+from model_factory.cli.steps import duration
 from model_factory.local.lab import build as builds
 from model_factory.local.lab import cache
 from model_factory.local.lab.build import BuildStep
@@ -86,12 +87,6 @@ def build_programs(
     with ends_on_term(), _Told(console, quiet=quiet) as told:
         built = builds.build(modules, told.step, own_go_caches=not keep_go_caches, waits=told.waits)
     return [module.name for module in built]
-
-
-def duration(seconds: float) -> str:
-    """`42 s`, `6 min 4 s`."""
-    whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
 @contextmanager
