@@ -73,6 +73,9 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "clouds node aws ip-10-0-1-23.ec2.internal notice --seconds 30",
         "clouds node aws ip-10-0-1-23.ec2.internal recovery",
     ),
+    "lab up": ("lab up", "lab up --model llm --json"),
+    "lab down": ("lab down",),
+    "lab status": ("lab status --json",),
     "lab build": ("lab build", "lab build --kubernetes 1.36"),
     "lab clean": ("lab clean",),
 }

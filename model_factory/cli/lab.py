@@ -1,4 +1,4 @@
-"""`factory lab`: a real Kubernetes behind the local clouds, on this machine: build what it is made of, and see what there is of it."""
+"""`factory lab`: a real Kubernetes behind the local clouds, on this machine: from nothing to a model that answers, and back to nothing."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ import sys
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final, Self
 
 import typer
 from rich.console import Console
 from rich.status import Status
+from rich.table import Table
+from rich.text import Text
 
+from model_factory.cli import laboratory
+from model_factory.cli.called import command
+from model_factory.cli.clouds import ensure_running
 from model_factory.cli.console import json_text
 from model_factory.cli.errors import EXIT_INTERRUPTED
-from model_factory.cli.options import Json, console_for
+from model_factory.cli.options import Cwd, Json, console_for
 from model_factory.cli.progress import LINE_EVERY_SECONDS
-from model_factory.cli.steps import duration
+from model_factory.cli.project import find_project
+from model_factory.cli.session import LAB_PLACE, Session
+from model_factory.cli.steps import Steps, duration
 from model_factory.local.lab import build as builds
 from model_factory.local.lab import cache
 from model_factory.local.lab.build import BuildStep
@@ -32,6 +41,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+DEFAULT_LAB: Final = "lab"
+LabStack = Annotated[str, typer.Option("--stack", "-s", help="The stack whose clusters are the lab's.")]
 Minors = Annotated[
     list[str] | None,
     typer.Option("--kubernetes", help="A minor of Kubernetes, such as 1.36; can be repeated.", metavar="MINOR"),
@@ -67,12 +78,105 @@ def build(kubernetes: Minors = None, keep_go_caches: KeepGoCaches = False, as_js
 
 
 @app.command()
+def up(
+    stack_name: LabStack = DEFAULT_LAB,
+    model: Annotated[
+        str, typer.Option("--model", help="The model to ask in the end, instead of the first that needs no GPU.")
+    ] = "",
+    keep_go_caches: KeepGoCaches = False,
+    as_json: Json = False,
+    cwd: Cwd = Path(),
+) -> None:
+    """From nothing to an answer: build what is not built, start clouds and clusters, bring the stack up, ask a model.
+
+    Can be run again: what stands stays, and what was killed is mended. Without root there is no real node: Pods are then simulated, and no
+    model answers. --json has steps (seconds each), seconds, realNode, and of the answer model, site, latencyMs, answer.
+    """
+    session = Session.open(stack_name, cwd)
+    laboratory.require_lab(session)
+    asked = laboratory.model_to_ask(session, model)
+    console = console_for(as_json=as_json)
+    steps = Steps(console, quiet=as_json)
+    with ends_on_term():
+        with steps.step("machine", "looking what it has"):
+            obstacle = laboratory.prepare_machine(steps)
+        with steps.step("programs", "building what is not built yet"):
+            build_programs(session.kubernetes_minors, console, keep_go_caches=keep_go_caches, quiet=as_json)
+        with steps.step("models", "making images and weights that are not made yet"):
+            laboratory.make_models(steps)
+        with steps.step("clouds", "starting clouds and registry"):
+            registry_url = laboratory.registry(session.project).ensure()
+            ensure_running(session, console, quiet=True)
+        with steps.step("stack", f"bringing up {session.stack}"):
+            laboratory.bring_up(session, registry_url, steps, quiet=as_json)
+        answered = None
+        if not obstacle:
+            with steps.step("request", f"asking {asked}"):
+                answered = laboratory.ask(session, asked)
+    if as_json:
+        document = laboratory.document(steps, obstacle, asked, answered)
+        sys.stdout.write(json_text(json.dumps(document, indent=4, ensure_ascii=False)) + "\n")
+        return
+    if answered is not None:
+        console.print(Text(f"\n{asked}: {answered.answer}"), soft_wrap=True)
+        console.print(Text(f"{answered.figures.p50_ms:,.1f} ms at {answered.way.site}, {answered.protocol}\n", "dim"))
+    console.print(steps.sum())
+    if answered is not None:
+        console.print(f"\nAsk again: {command(f'request {asked} --stack {session.stack}')}")
+    console.print(f"Look at it: {command(f'status --stack {session.stack}')}; delete it: {command('lab down')}")
+
+
+@app.command()
+def down(stack_name: LabStack = DEFAULT_LAB, cwd: Cwd = Path()) -> None:
+    """Delete the lab: its stack, then every process, mount, namespace and file. What was built stays in the cache for the next time."""
+    console = console_for(as_json=False)
+    project = find_project(cwd.resolve())
+    with ends_on_term():
+        found = laboratory.take_down(project, stack_name, Steps(console))
+    for each in found:
+        console.print(f"Took away {each}.", soft_wrap=True)
+    console.print("Nothing of the lab is left.")
+
+
+@app.command()
+def status(as_json: Json = False, cwd: Cwd = Path()) -> None:
+    """What runs of the lab, and in how much memory. Exit code 1 where nothing does."""
+    project = find_project(cwd.resolve())
+    rows = laboratory.running(project.work_dir / LAB_PLACE)
+    if as_json:
+        document = {
+            "folder": str(project.work_dir / LAB_PLACE),
+            "cache": str(cache.root()),
+            "processes": [asdict(row) for row in rows],
+        }
+        sys.stdout.write(json_text(json.dumps(document, indent=4)) + "\n")
+    else:
+        _show_running(console_for(as_json=False), rows)
+    if not rows:
+        raise typer.Exit(1)
+
+
+@app.command()
 def clean() -> None:
     """Remove what was built for the lab from this user's cache: programs, images, weights. A lab that runs keeps running."""
     folder = cache.root()
     bytes_ = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     cache.remove(folder)
     console_for(as_json=False).print(f"Removed {folder}, {bytes_ / _MIB:,.0f} MiB." if bytes_ else "Nothing was built.")
+
+
+def _show_running(console: Console, rows: Sequence[laboratory.Running]) -> None:
+    if not rows:
+        console.print(f"Nothing of the lab runs; {command('lab up')} starts it.")
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("process")
+    table.add_column("pid", justify="right")
+    table.add_column("MiB", justify="right")
+    for row in rows:
+        table.add_row(Text(row.name), str(row.pid), f"{row.memory_mib:,.0f}")
+    table.add_row(Text("in all", "bold"), "", Text(f"{sum(row.memory_mib for row in rows):,.0f}", "bold"))
+    console.print(table)
 
 
 def build_programs(

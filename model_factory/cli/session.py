@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from model_factory.cli.errors import BadInputError
 from model_factory.cli.passphrase import find_passphrase
@@ -22,18 +23,22 @@ from model_factory.cli.project import (
 )
 from model_factory.cli.serving import serving
 from model_factory.local.clouds.kubernetes.place import clusters_refusal
-from model_factory.local.clouds.manager import CloudSpec
+from model_factory.local.clouds.manager import CLOUDS_PLACE, CloudSpec
 from model_factory.local.engine.errors import SecretsError
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
 from model_factory.planning.placing.lock import Lock, lock_file, read_lock, write_lock
 from model_factory.planning.placing.plan import Plan
 from model_factory.planning.planned import market, planned
+from model_factory.planning.settings.clusters import LAB
 from model_factory.planning.settings.load import read_files
 from model_factory.planning.settings.problems import SettingsError
 from model_factory.planning.settings.providers import Providers
 from model_factory.planning.settings.sections import Settings
 from model_factory.planning.settings.stackfile import StackFile, read_stack_file
+
+LAB_PLACE: Final = "lab"
+"""The folder of `.factory` in which all lies that runs of the lab: its clouds, their clusters, the real node."""
 
 
 class EngineName(StrEnum):
@@ -192,10 +197,21 @@ class Session:
         project = gcp.project if gcp is not None else providers.told("gcp:project")
         arguments = {"gcp": ("--project", project) if project else ()}
         kubernetes = ("--kubernetes", local.kubernetes.of_local_clouds)
+        place = LAB_PLACE if self.on_lab else CLOUDS_PLACE
         return [
-            CloudSpec(cloud, port, float(local.transition_seconds), (*arguments.get(cloud, ()), *kubernetes))
+            CloudSpec(cloud, port, float(local.transition_seconds), (*arguments.get(cloud, ()), *kubernetes), place)
             for cloud, port in providers.ports.items()
         ]
+
+    @property
+    def on_lab(self) -> bool:
+        """Are its clusters control planes on this machine?"""
+        return self.is_local and self.settings.clusters.of_local_clouds == LAB
+
+    @property
+    def kubernetes_minors(self) -> list[str]:
+        """The minors of Kubernetes of the stack's clusters, such as "1.35"."""
+        return list(dict.fromkeys(each.kubernetes_version for each in self.settings.sections.values()))
 
     @property
     def rendered_clusters(self) -> Path | None:

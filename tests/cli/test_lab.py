@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from model_factory.cli import lab
+from model_factory.cli import lab, laboratory
 from model_factory.cli.lab import _Told
 from model_factory.cli.main import app
+from model_factory.cli.request import Answered, Way
+from model_factory.live.load import Sample, figures
+from model_factory.local.errors import LabError
 from model_factory.local.lab import build as builds
 from model_factory.local.lab.build import BuildStep
 from model_factory.local.lab.modules import Module
@@ -50,6 +54,68 @@ class TestBuild:
     def test_json_is_all_that_is_on_stdout(self, asked: list[str], own_cache: Path) -> None:
         result = CliRunner().invoke(app, ["lab", "build", "--json"])
         assert json.loads(result.stdout) == {"built": ["v1.35"], "seconds": 0, "folder": str(own_cache)}
+
+
+class TestUp:
+    """What each step does is held elsewhere; here it only says that it was done."""
+
+    @pytest.fixture
+    def done(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        steps: list[str] = []
+        answered = Answered(
+            Way("aws/us-east-1", ("llm-0",), ()), "Chat", (), "Hello!", figures([Sample(0.25, None)], 1.0)
+        )
+
+        def does(name: str, result: object = None) -> Callable[..., object]:
+            return lambda *_, **__: steps.append(name) or result
+
+        monkeypatch.setattr(
+            lab.Session, "open", does("open", SimpleNamespace(stack="lab", kubernetes_minors=["1.35"], project=None))
+        )
+        monkeypatch.setattr(lab, "build_programs", does("programs"))
+        monkeypatch.setattr(
+            laboratory, "registry", does("registry", SimpleNamespace(ensure=lambda: "http://127.0.0.1:5000"))
+        )
+        monkeypatch.setattr(lab, "ensure_running", does("clouds"))
+        monkeypatch.setattr(laboratory, "require_lab", does("require"))
+        monkeypatch.setattr(laboratory, "model_to_ask", does("choose", "llm"))
+        monkeypatch.setattr(laboratory, "prepare_machine", does("machine", ""))
+        monkeypatch.setattr(laboratory, "make_models", does("models"))
+        monkeypatch.setattr(laboratory, "bring_up", does("stack"))
+        monkeypatch.setattr(laboratory, "ask", does("request", answered))
+        return steps
+
+    ORDER = ("open", "require", "choose", "machine", "programs", "models", "registry", "clouds", "stack", "request")
+
+    def test_it_ends_with_an_answer_its_latency_and_the_line_to_repeat_it(self, done: list[str]) -> None:
+        result = CliRunner().invoke(app, ["lab", "up"])
+        assert result.exit_code == 0, result.output
+        assert done == [*self.ORDER]
+        assert "llm: Hello!" in result.output
+        assert "250.0 ms at aws/us-east-1" in result.output
+        assert "request llm --stack lab" in result.output
+
+    def test_where_no_node_is_real_nobody_is_asked(self, done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(laboratory, "prepare_machine", lambda _: "needs root")
+        result = CliRunner().invoke(app, ["lab", "up", "--json"])
+        assert "request" not in done
+        document = json.loads(result.stdout)
+        assert (document["realNode"], document["answer"]) == ("needs root", None)
+
+    def test_json_is_for_machines_alone(self, done: list[str]) -> None:
+        document = json.loads(CliRunner().invoke(app, ["lab", "up", "--json"]).stdout)
+        assert document["latencyMs"] == 250.0
+        assert (document["model"], document["site"], document["answer"]) == ("llm", "aws/us-east-1", "Hello!")
+        assert list(document["steps"]) == ["machine", "programs", "models", "clouds", "stack", "request"]
+
+    def test_what_fails_ends_it(self, done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        def fails(*_: object, **__: object) -> None:
+            raise LabError("no images")
+
+        monkeypatch.setattr(laboratory, "make_models", fails)
+        result = CliRunner().invoke(app, ["lab", "up"])
+        assert isinstance(result.exception, LabError)
+        assert "stack" not in done
 
 
 class TestClean:

@@ -267,8 +267,8 @@ class TestCi:
         )
         assert targets
         assert [json.loads(each) for each in targets.groups()] == [
-            ["check", "test", "test-alone"],
-            ["check", "test-fast"],
+            ["check", "test", "test-alone", "lab-test"],
+            ["check", "test-fast", "lab-test"],
         ]
         assert job["steps"][-1]["run"] == 'make "$TARGET"'
 

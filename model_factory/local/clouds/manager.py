@@ -28,6 +28,7 @@ from model_factory.local.folders import private, take_private
 HOST: Final = "127.0.0.1"
 SOURCE: Final = Path(__file__).parents[3]
 """The directory that holds the package `local`: the clouds are started from this very code."""
+CLOUDS_PLACE: Final = "clouds"
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 30.0
@@ -45,7 +46,7 @@ class CloudSpec:
     transition_seconds: float = TRANSITION_SECONDS
     arguments: tuple[str, ...] = ()
     """What its program takes besides: the projects of a Google Cloud (`--project`, ID)."""
-    place: str = "clouds"
+    place: str = CLOUDS_PLACE
     """The folder of `.factory` that it keeps its files in: two stacks of one project that use the same share the clouds in it."""
 
     @property

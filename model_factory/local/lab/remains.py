@@ -32,6 +32,8 @@ class Remains:
     """Processes, deepest mounts first, and whether the folder is there."""
 
     processes: tuple[psutil.Process, ...]
+    names: tuple[str, ...]
+    """Those of the processes, in their order: one that ended has none any more."""
     mounts: tuple[Path, ...]
     folder: Path | None
 
@@ -40,7 +42,7 @@ class Remains:
 
     def described(self) -> list[str]:
         """Each in a few words."""
-        told = [f"process {process.pid} {_name(process)}" for process in self.processes]
+        told = [f"process {process.pid} {name}" for process, name in zip(self.processes, self.names, strict=True)]
         told += [f"mount {mount}" for mount in self.mounts]
         return told + ([f"folder {self.folder}"] if self.folder else [])
 
@@ -50,7 +52,8 @@ def find(folder: Path) -> Remains:
     folder = folder.resolve()
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     processes = [each for each in psutil.process_iter() if each.pid not in ours and _names(each, folder)]
-    return Remains(tuple(processes), tuple(_mounts(folder)), folder if folder.exists() else None)
+    names = tuple(_name(process) for process in processes)
+    return Remains(tuple(processes), names, tuple(_mounts(folder)), folder if folder.exists() else None)
 
 
 def sweep(folder: Path) -> Remains:
