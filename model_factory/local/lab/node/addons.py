@@ -25,18 +25,38 @@ DNS_LABEL: Final = "k8s-app=kube-dns"
 METRICS_API: Final = "v1beta1.metrics.k8s.io"
 
 
-def all_objects(
+def before_services(
     *, node: str, host: IPv4Address, address: IPv4Address, dns: IPv4Address, api_port: int, clouds: Mapping[str, int],
-    coredns_image: str, authority_pem: str,
+    coredns_image: str,
 ) -> list[Object]:  # fmt: skip
     """In an order in which they can be applied. `host` is the host's end of the node's link, `address` the node's."""
     return [
         *_service_elsewhere("kubernetes", "default", host, {"https": api_port}, has_service=True),
         *(_service_elsewhere(CLOUDS, SYSTEM, host, clouds) if clouds else ()),
         *_rights(),
-        *_metrics(address, authority_pem),
+        *_service_elsewhere("metrics-server", SYSTEM, address, {"https": METRICS_PORT}, port=443),
         *_dns(node, dns, coredns_image),
     ]
+
+
+def metrics_api(authority_pem: str, started: str) -> Object:
+    """The metrics API, for when metrics-server listens: a server that is not there is asked again only after half a minute.
+
+    `started` says when it did: a change, by which the API server asks at once after a restart, too.
+    """
+    return {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": METRICS_API, "annotations": {"model-factory-lab/started": started}},
+        "spec": {
+            "group": "metrics.k8s.io",
+            "version": "v1beta1",
+            "service": {"name": "metrics-server", "namespace": SYSTEM, "port": 443},
+            "caBundle": base64.b64encode(authority_pem.encode()).decode(),
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+        },
+    }
 
 
 def _service_elsewhere(
@@ -104,25 +124,6 @@ def _rights() -> list[Object]:
             f"rbac.authorization.k8s.io/aggregate-to-{role}": "true" for role in ("view", "edit", "admin")
         }),
     ]  # fmt: skip
-
-
-def _metrics(address: IPv4Address, authority_pem: str) -> list[Object]:
-    return [
-        *_service_elsewhere("metrics-server", SYSTEM, address, {"https": METRICS_PORT}, port=443),
-        {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": METRICS_API},
-            "spec": {
-                "group": "metrics.k8s.io",
-                "version": "v1beta1",
-                "service": {"name": "metrics-server", "namespace": SYSTEM, "port": 443},
-                "caBundle": base64.b64encode(authority_pem.encode()).decode(),
-                "groupPriorityMinimum": 100,
-                "versionPriority": 100,
-            },
-        },
-    ]
 
 
 def _dns(node: str, address: IPv4Address, image: str) -> list[Object]:

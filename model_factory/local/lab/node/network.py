@@ -26,6 +26,7 @@ _RANGE: Final = IPv4Network("10.208.0.0/12")
 """Where links come from: seldom used by offices, VPNs and Docker, which take 10.0, 10.8 and 172.16 to 172.31."""
 _PREFIX: Final = 30
 _TRIES: Final = 64
+_LISTENING: Final = "0A"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,20 @@ def disconnect(name: str) -> None:
 def exists(name: str) -> bool:
     """Whether the host has a link of this name."""
     return Path("/sys/class/net", name).exists()
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether something listens on the port in the network namespace of the process.
+
+    https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
+    """
+    with suppress(OSError):
+        for table in ("tcp", "tcp6"):
+            for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                if state == _LISTENING and int(local.rpartition(":")[2], 16) == port:
+                    return True
+    return False
 
 
 def inside(link: Link) -> list[Sequence[str]]:

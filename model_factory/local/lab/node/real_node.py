@@ -13,7 +13,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from model_factory.local import daemon
 from model_factory.local.errors import LabError
 from model_factory.local.folders import private, take_private
 from model_factory.local.lab.node import addons, configuration, control_groups, network, requirements
-from model_factory.local.lab.node.configuration import Folders, Names
+from model_factory.local.lab.node.configuration import METRICS_PORT, Folders, Names
 from model_factory.local.lab.node.images import Image
 
 MANAGER: Final = "model-factory-lab"
@@ -42,6 +42,7 @@ _DNS_INDEX: Final = 10
 """Clouds give the cluster's DNS the tenth address of the Services' range."""
 _SOURCE: Final = Path(__file__).parents[4]
 _UNSHARE: Final = ("unshare", "--fork", "--kill-child", "--pid", "--mount", "--net", "--uts", "--ipc", "--mount-proc")
+_FORWARD: Final = "model_factory.local.lab.forward"
 _NOT_OVERLAID: Final = frozenset({"overlay", "aufs", "fuse.fuse-overlayfs"})
 """File systems that cannot be the upper one of an overlay."""
 
@@ -106,12 +107,20 @@ class RealNode:
     """The node whose files lie in `folder`. Every call may be repeated; two processes that call at once wait for each other."""
 
     folder: Path
-    programs: NodePrograms
 
     def ensure(
-        self, spec: NodeSpec, cluster: Cluster, registry_url: str, *, timeout_seconds: float = READY_SECONDS
+        self,
+        spec: NodeSpec,
+        cluster: Cluster,
+        registry_url: str,
+        programs: NodePrograms,
+        *,
+        timeout_seconds: float = READY_SECONDS,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """Start what does not run as it should, and return when the cluster calls the node Ready, and its DNS and metrics API answer.
+
+        `wanted` is asked while it waits; once that says no, it is not waited for any more.
 
         Raises:
             LabError: the machine cannot be a node, or the node does not become Ready; with the remedy, or the end of its log.
@@ -126,17 +135,17 @@ class RealNode:
                 link = self._link()
                 names = self._names(spec, client)
                 ports = sorted({_port(cluster.endpoint), _port(registry_url), *spec.clouds.values()})
-                pause = Image("pause", self.programs.pause).push(registry_url, self._images)
-                coredns = Image("coredns", self.programs.coredns).push(registry_url, self._images)
-                self._configure(cluster, names, link, pause, registry_url)
+                pause = Image("pause", programs.pause).push(registry_url, self._images)
+                coredns = Image("coredns", programs.coredns).push(registry_url, self._images)
+                self._configure(cluster, names, link, pause, registry_url, programs)
                 self._ensure_forwarder(link, ports)
-                for each in addons.all_objects(
+                for each in addons.before_services(
                     node=spec.name, host=link.host, address=link.node, dns=names.dns, api_port=_port(cluster.endpoint),
-                    clouds=spec.clouds, coredns_image=coredns, authority_pem=cluster.authority_pem,
+                    clouds=spec.clouds, coredns_image=coredns,
                 ):  # fmt: skip
                     client.apply(each, manager=MANAGER, force=True)
                 self._ensure_supervisor(names, link)
-                self._await(client, spec, deadline)
+                self._await(client, spec, cluster, deadline, wanted)
             except AccessError as error:
                 raise LabError(f"the real node {spec.name} cannot join its cluster: {error}") from error
             finally:
@@ -261,14 +270,22 @@ class RealNode:
             group=network.name_of(self.folder),
         )
 
-    def _configure(self, cluster: Cluster, names: Names, link: network.Link, pause: str, registry_url: str) -> None:
+    def _configure(
+        self,
+        cluster: Cluster,
+        names: Names,
+        link: network.Link,
+        pause: str,
+        registry_url: str,
+        programs: NodePrograms,
+    ) -> None:
         folders = self._folders
         for each in (
             folders.configuration, folders.logs, folders.kubelet, folders.containerd, folders.kernel, folders.root / "var-log",
             folders.root / "pod-logs", folders.file("registries") / "_default", folders.file("cni"),
         ):  # fmt: skip
             each.mkdir(parents=True, exist_ok=True)
-        self._link_plugins()
+        self._link_plugins(programs.cni)
         overlaid = _file_system(folders.root) not in _NOT_OVERLAID
         registry = f"http://{link.host}:{_port(registry_url)}"
         texts = {
@@ -293,29 +310,29 @@ class RealNode:
         for name, text in texts.items():
             _write(folders.file(name), text)
         self._issue(cluster, names, link)
-        programs = {
-            "containerd": self.programs.containerd,
-            "kubelet": self.programs.kubelet,
-            "kube-proxy": self.programs.kube_proxy,
-            "kube-router": self.programs.kube_router,
-            "metrics-server": self.programs.metrics_server,
+        commands = {
+            "containerd": programs.containerd,
+            "kubelet": programs.kubelet,
+            "kube-proxy": programs.kube_proxy,
+            "kube-router": programs.kube_router,
+            "metrics-server": programs.metrics_server,
         }
         document = {
             "link": network.NODE_LINK,
             "pids": str(folders.pids),
             "setup": configuration.setup(folders, link),
-            "services": configuration.services(folders, names, link, programs),
+            "services": configuration.services(folders, names, link, commands),
         }
         _write(self._service_file, json.dumps(document, indent=1))
 
-    def _link_plugins(self) -> None:
+    def _link_plugins(self, plugins: Path) -> None:
         """The CNI plugins in a folder of their own, under the names that the network's configuration calls them by."""
         folder = self._folders.file("cni-programs")
         folder.mkdir(exist_ok=True)
         for name in ("bridge", "host-local", "loopback", "portmap"):
             link = folder / name
             link.unlink(missing_ok=True)
-            link.symlink_to(self.programs.cni.resolve() / name)
+            link.symlink_to(plugins.resolve() / name)
 
     def _issue(self, cluster: Cluster, names: Names, link: network.Link) -> None:
         """Certificates, made once a node and cluster: they are good for years, and a new one would restart every service."""
@@ -347,7 +364,7 @@ class RealNode:
             if running.facts.get("arguments") == arguments:
                 return
             daemon.stop(running.process, seconds=_STOP_SECONDS)
-        command = [sys.executable, "-m", "model_factory.local.lab.forward", *arguments]
+        command = [sys.executable, "-m", _FORWARD, *arguments]
         daemon.spawn(command, folder, source=_SOURCE, facts={"arguments": arguments})
 
     def _ensure_supervisor(self, names: Names, link: network.Link) -> None:
@@ -406,11 +423,13 @@ class RealNode:
 
     def _end_strays(self) -> None:
         """Processes of this node that no record names: their starter was killed before it wrote one."""
+        marks = [(_UNSHARE[0], str(self._service_file))]
+        with suppress(LabError):
+            marks.append((_FORWARD, str(self._recorded_link().host)))
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                command = process.cmdline()
-                ours = command[:1] == [_UNSHARE[0]] and str(self._service_file) in command
-                if ours:
+                words = process.cmdline()
+                if any(all(mark in words for mark in each) for each in marks):
                     daemon.stop(process, seconds=_STOP_SECONDS)
 
     def _clear_host(self) -> None:
@@ -420,23 +439,35 @@ class RealNode:
 
     # Its cluster
 
-    def _await(self, client: ClusterClient, spec: NodeSpec, deadline: float) -> None:
-        problem = "the cluster knows no such node yet"
-        while time.monotonic() < deadline:
+    def _await(
+        self, client: ClusterClient, spec: NodeSpec, cluster: Cluster, deadline: float, wanted: Callable[[], bool]
+    ) -> None:
+        served, problem = False, ""
+        while wanted() and time.monotonic() < deadline:
             running = daemon.recorded(self._folders.supervisor)
             if running is None:
                 raise LabError(f"the real node {spec.name} ended:\n{daemon.log_tail(self._folders.supervisor)}")
             # Kubernetes tells whole seconds.
             since = datetime.fromtimestamp(int(running.process.create_time()), UTC)
-            problem = _problem(client, spec.name, since)
+            if not served and self._serves_metrics():
+                api = addons.metrics_api(cluster.authority_pem, since.isoformat())
+                client.apply(api, manager=MANAGER, force=True)
+                served = True
+            problem = _problem(client, spec.name, since) or ("" if served else "metrics-server does not listen")
             if not problem:
                 client.patch("v1", "Node", spec.name, {"metadata": {"labels": dict(spec.labels)}}, manager=MANAGER)
                 return
             time.sleep(_POLL_SECONDS * 3)
+        if not wanted():
+            return
         raise LabError(
             f"the real node {spec.name} is not ready in time: {problem}; its logs are in {self._folders.logs}, and the kubelet's end with:\n"
             f"{_tail(self._folders.logs / 'kubelet.log')}"
         )
+
+    def _serves_metrics(self) -> bool:
+        found = self.processes.get("metrics-server")
+        return found is not None and network.listens(found.pid, METRICS_PORT)
 
     @contextmanager
     def _alone(self) -> Generator[None]:
