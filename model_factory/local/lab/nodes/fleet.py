@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from model_factory.access.errors import AccessError, ApiError
 from model_factory.local.errors import ControlError
+from model_factory.local.lab.node.join import ALL_SIMULATED, Machine
 from model_factory.local.lab.nodes.pools import (
     Drain,
     Keep,
@@ -68,13 +69,15 @@ class Fleet:
         *,
         clock: Callable[[], float] = time.time,
         after: Callable[[ClusterClient, Sequence[Pool], Sequence[Object]], None] = lambda _client, _pools, _nodes: None,
+        machine: Machine = ALL_SIMULATED,
     ) -> None:
-        """`after` is called after each look, with the pools and the Node objects: a cloud's own autoscaler."""
+        """`after` is called after each look, with the pools and the Node objects: a cloud's own autoscaler. `machine` stands behind some nodes."""
         self._client = client
         self._wanted = wanted
         self._launch_seconds = launch_seconds
         self._clock = clock
         self._after = after
+        self._machine = machine
         self._under_way: list[_UnderWay] = []
         self._states: Mapping[str, tuple[Pool, PoolState]] = {}
         self._wake = threading.Event()
@@ -161,6 +164,8 @@ class Fleet:
         """Compare what is there with what is wanted, and do the next steps. Returns whether something is under way."""
         pools = {pool.name: pool for pool in self._wanted()}
         nodes = self.nodes()
+        # Before new nodes are made: one that is not among these yet must not look like one that is gone.
+        self._machine.look(nodes)
         by_name = {node["metadata"]["name"]: node for node in nodes}
         found = of_pools(nodes)
         for name in found.keys() - pools.keys():
@@ -168,15 +173,15 @@ class Fleet:
                 self._client.delete("v1", "Node", node.name)
         self._trim(pools, found)
         states: dict[str, tuple[Pool, PoolState]] = {}
-        for name, pool in pools.items():
-            here = found.get(name, [])
+        for name, whole in pools.items():
+            here, pool = found.get(name, []), self._machine.limited(whole)
             for node in here:
                 self._give(by_name[node.name], pool)
             stuck = self._leave(pool, here)
             for step in next_steps(pool, here, self._launching(name)):
                 self._take(step, name)
             self._register(pool, set(by_name))
-            states[name] = pool, state(pool, here, self._launching(name), stuck)
+            states[name] = whole, state(pool, here, self._launching(name), stuck)
         self._states = states
         self._after(self._client, list(pools.values()), nodes)
         return not all(each.settled for _, each in states.values())
@@ -214,7 +219,7 @@ class Fleet:
         due = [each for each in self._under_way if each.pool == pool.name and each.due <= now]
         for each in due:
             node = pool.make(each.zone, taken)
-            self._client.create(node.body())
+            self._client.create(self._machine.body(pool, node))
             taken.add(node.name)
             self._under_way.remove(each)
 

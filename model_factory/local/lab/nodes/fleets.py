@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from model_factory.local.errors import ControlError
+from model_factory.local.lab.node.join import ALL_SIMULATED, Machine, Place, RealMachine
 from model_factory.local.lab.nodes.fleet import Fleet
 from model_factory.local.lab.nodes.kwok import Kwok
 from model_factory.local.lab.nodes.pools import Pool, PoolState
@@ -31,6 +32,7 @@ class NodePrograms(Protocol):
 class _Opened:
     fleet: Fleet
     kwok: Kwok
+    machine: Machine
 
 
 class Fleets:
@@ -41,7 +43,12 @@ class Fleets:
 
     def __init__(self) -> None:
         self._opened: dict[str, _Opened] = {}
+        self._place: Place | None = None
         self._lock = threading.Lock()
+
+    def join(self, place: Place) -> None:
+        """Let this machine be a node of clusters that are opened from now on; without, all nodes are simulated."""
+        self._place = place
 
     def open(
         self,
@@ -60,27 +67,35 @@ class Fleets:
         """
         # The official client takes a second and 40 MB that a cloud without real clusters need not have.
         from model_factory.access.client import ClusterClient
+        from model_factory.local.lab.programs import programs_for
 
         kwok = Kwok(folder / "kwok", programs.kwok, programs.stages, kubeconfig)
         kwok.ensure()
         with self._lock:
             if key in self._opened:
                 return
-            fleet = Fleet(ClusterClient.of(str(kubeconfig)), wanted, launch_seconds, after=after)
-            self._opened[key] = _Opened(fleet, kwok)
+            machine = ALL_SIMULATED if self._place is None else RealMachine(self._place, folder, programs_for)
+            fleet = Fleet(ClusterClient.of(str(kubeconfig)), wanted, launch_seconds, after=after, machine=machine)
+            self._opened[key] = _Opened(fleet, kwok, machine)
         fleet.start()
 
     def close(self, key: str) -> None:
-        """End kwok and leave the nodes as they are: the control plane stops, or is taken away."""
+        """The control plane is taken away: end kwok, and a real node. Raises LabError where that cannot be."""
+        if (opened := self._close(key)) is not None:
+            opened.machine.go()
+
+    def close_all(self) -> None:
+        """The cloud stops: end kwok everywhere, and leave the nodes as they are."""
+        for key in list(self._opened):
+            self._close(key)
+
+    def _close(self, key: str) -> _Opened | None:
         with self._lock:
             opened = self._opened.pop(key, None)
         if opened is not None:
             opened.fleet.close()
             opened.kwok.stop()
-
-    def close_all(self) -> None:
-        for key in list(self._opened):
-            self.close(key)
+        return opened
 
     def poke(self) -> None:
         """Look now, everywhere."""
