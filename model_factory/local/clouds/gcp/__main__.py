@@ -84,6 +84,7 @@ def main() -> None:
     try:
         _Server(config).run()
     finally:
+        cloud.fleets.close_all()
         cloud.store.close()
 
 

@@ -218,7 +218,7 @@ class Cloud:
             programs,
             lambda: pools.of_cluster(cluster_key),
             lambda: self.controls.transition_seconds,
-            after=Autoscaler(self.store, cluster_key, self.merge, self.clock).look,
+            after=Autoscaler(self.store, cluster_key, self._resize, self.clock).look,
         )
 
     def come(self, name: str, plane: ControlPlane, programs: ClusterPrograms) -> None:
@@ -227,6 +227,13 @@ class Cloud:
 
     def go(self, name: str) -> None:
         self.fleets.close(_cluster_key(name))
+
+    def _resize(self, key: str, changes: Mapping[str, Json]) -> None:
+        """What the autoscaler makes of a pool, unless a call changes that now."""
+        with self.store.transaction():
+            stored = self.store.get(key)
+            if stored is not None and stored.body["status"] == "RUNNING":
+                self.merge(key, changes)
 
     # Resources
 

@@ -30,6 +30,8 @@ GOING: Final = "_going"
 """Nodes that the autoscaler found empty: they go first."""
 DRAIN_SECONDS: Final = 3600.0
 """How long GKE lets a budget hold up the end of a node; then it ends."""
+REPAIR_SECONDS: Final = 600.0
+"""cloud.google.com/kubernetes-engine/docs/how-to/node-auto-repair: about ten minutes of silence, then the node is made anew."""
 _LONGEST_NAME: Final = 58
 _EFFECTS: Final = {
     "NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule",
@@ -93,6 +95,7 @@ class NodePools:
             rolling=_rolling(body),
             drain_seconds=DRAIN_SECONDS,
             drains_on_notice=False,
+            repair_seconds=REPAIR_SECONDS if body["management"]["autoRepair"] else None,
             room=self._room(body),
             first_to_go=frozenset(body.get(GOING) or ()),
         )

@@ -25,6 +25,7 @@ from model_factory.local.lab.nodes.pools import (
     PoolState,
     Seen,
     Step,
+    is_beyond_repair,
     next_steps,
     of_pools,
     state,
@@ -155,7 +156,8 @@ class Fleet:
                     _LOG.warning("nodes: %s", error)
                 told, busy = str(error), False
             except Exception:  # noqa: BLE001  a bug here must leave its trace, and the other nodes their keeper
-                _LOG.exception("nodes: the look failed")
+                if not self._closed.is_set():  # what a look asks may be closed before this is
+                    _LOG.exception("nodes: the look failed")
                 busy = False
             self._wake.wait(BUSY_SECONDS if busy else IDLE_SECONDS)
             self._wake.clear()
@@ -247,7 +249,7 @@ class Fleet:
         stuck: list[str] = []
         for node in nodes:
             now = self._clock()
-            if node.leaves_at is not None and now >= node.leaves_at:
+            if (node.leaves_at is not None and now >= node.leaves_at) or is_beyond_repair(pool, node, now):
                 self._client.delete("v1", "Node", node.name)
             elif node.draining_since is not None:
                 late = now >= node.draining_since + pool.drain_seconds

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from model_factory.local.lab.nodes.simulated import (
@@ -54,6 +55,8 @@ class Pool:
     """Whether a node that is replaced ends after that time, whatever is on it; else the replacement fails."""
     drains_on_notice: bool = True
     """Whether the cloud moves Pods away when it gives notice of taking a machine back; else the kubelet ends them at once."""
+    repair_seconds: float | None = None
+    """How long a machine may be silent before the cloud replaces it; None where it does not."""
     room: Mapping[str, int] = field(default_factory=dict[str, int])
     """How many machines of its type a zone has at most; zones that are not named have all that are asked for."""
     room_in_all: int | None = None
@@ -73,6 +76,8 @@ class Seen:
     leaves_at: float | None
     age_key: str = ""
     """When it was made; the youngest goes first."""
+    unready_since: float | None = None
+    """When it was Ready last, where it was."""
 
     @property
     def stays(self) -> bool:
@@ -145,6 +150,10 @@ def seen(node: Object) -> Seen:
     annotations: Mapping[str, str] = metadata.get("annotations", {})
     conditions = node.get("status", {}).get("conditions", [])
     since, leaves = annotations.get(DRAINING), annotations.get(LEAVING)
+    # False while it starts; Unknown, set by the node controller, once its heartbeats have stopped.
+    silent = [
+        each["lastTransitionTime"] for each in conditions if each["type"] == "Ready" and each["status"] == "Unknown"
+    ]
     return Seen(
         name=metadata["name"],
         revision=annotations.get(REVISION, ""),
@@ -153,6 +162,7 @@ def seen(node: Object) -> Seen:
         draining_since=None if since is None else float(since),
         leaves_at=None if leaves is None else float(leaves),
         age_key=metadata.get("creationTimestamp", ""),
+        unready_since=datetime.fromisoformat(silent[0]).timestamp() if silent else None,
     )
 
 
@@ -177,6 +187,12 @@ def spread(total: int, zones: Sequence[str]) -> dict[str, int]:
     """So many nodes over zones as evenly as goes, the first zones with the rest."""
     each, rest = divmod(total, len(zones))
     return {zone: each + (index < rest) for index, zone in enumerate(zones)}
+
+
+def is_beyond_repair(pool: Pool, node: Seen, now: float) -> bool:
+    """Whether the cloud replaces the machine for its silence."""
+    silent = node.unready_since is not None and pool.repair_seconds is not None
+    return silent and now >= (node.unready_since or 0.0) + (pool.repair_seconds or 0.0)
 
 
 def next_steps(pool: Pool, nodes: Sequence[Seen], launching: Mapping[str, int]) -> list[Step]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from model_factory.local.lab.nodes.pools import (
     Pool,
     Rolling,
     Seen,
+    is_beyond_repair,
     next_steps,
     seen,
     spread,
@@ -156,6 +158,26 @@ class TestNotices:
 
     def test_where_the_kubelet_ends_pods_itself_the_cloud_drains_nothing(self) -> None:
         assert next_steps(replace(POOL, drains_on_notice=False), self.LEAVING, {}) == [Launch("p", "b")]
+
+
+class TestRepair:
+    SILENT = replace(node("1"), ready=False, unready_since=100.0)
+
+    def test_a_machine_is_replaced_once_it_is_silent_for_too_long(self) -> None:
+        repaired = replace(POOL, repair_seconds=600.0)
+        assert not is_beyond_repair(repaired, self.SILENT, 699.0)
+        assert is_beyond_repair(repaired, self.SILENT, 700.0)
+
+    def test_where_the_cloud_repairs_nothing_it_stays(self) -> None:
+        assert not is_beyond_repair(POOL, self.SILENT, 1e9)
+
+    def test_a_node_that_starts_is_not_silent(self) -> None:
+        body = make("a", ()).body()
+        condition = {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        body["status"]["conditions"] = [condition]
+        assert seen(body).unready_since is None
+        condition["status"] = "Unknown"
+        assert seen(body).unready_since == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 class TestLabelsAndTaints:

@@ -22,6 +22,8 @@ from model_factory.local.lab.nodes.simulated import Shape, SimulatedNode, Taint
 
 DRAIN_SECONDS: Final = 900.0
 """How long EKS waits for the Pods of a node that it replaces."""
+REPAIR_SECONDS: Final = 1800.0
+"""…/node-health.html: a node that is not Ready so long is replaced, where repair is on."""
 DEFAULT_DISK_GIB: Final = 20
 _EFFECTS: Final = {
     "NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule",
@@ -65,6 +67,7 @@ def pool_of(region: str, nodegroup: Resource, capacities: Sequence[Capacity]) ->
         rolling=_rolling(document, len(zones)),
         drain_seconds=DRAIN_SECONDS,
         forced=nodegroup.forced,
+        repair_seconds=REPAIR_SECONDS if document["nodeRepairConfig"]["enabled"] else None,
         room_in_all=available(capacities, region, machine.name, capacity_type),
     )
 
