@@ -179,9 +179,11 @@ class Fleet:
             here, pool = found.get(name, []), self._machine.limited(whole)
             for node in here:
                 self._give(by_name[node.name], pool)
-            stuck = self._leave(pool, here)
-            for step in next_steps(pool, here, self._launching(name)):
+            steps = next_steps(pool, here, self._launching(name))
+            for step in steps:
                 self._take(step, name)
+            kept = {step.node for step in steps if isinstance(step, Keep)}
+            stuck = self._leave(pool, [node for node in here if node.name not in kept])
             self._register(pool, set(by_name))
             states[name] = whole, state(pool, here, self._launching(name), stuck)
         self._states = states
@@ -279,8 +281,9 @@ class Fleet:
         try:
             self._client.call("POST", path, body=body)
         except ApiError as error:
-            # A budget forbids it for now: asked again with the next look.
-            if error.status not in (_BLOCKED, _NOT_FOUND):
+            # A budget forbids it for now, or its namespace is about to take it away: seen again with the next look.
+            ends = any(cause.reason == "NamespaceTerminating" for cause in error.causes)
+            if error.status not in (_BLOCKED, _NOT_FOUND) and not ends:
                 raise
 
     def _end_pods(self, node: str) -> None:
