@@ -9,7 +9,7 @@ from pulumi_kubernetes.core.v1 import NodeAffinityArgsDict, NodeSelectorTermArgs
 from components.names import fit
 from model_factory.facts.offer import CapacityType, Offer
 from model_factory.graph.accelerators import NVIDIA
-from model_factory.graph.pods import POOL
+from model_factory.graph.pods import MODELS, POOL
 from model_factory.planning.placing.plan import Pool
 from model_factory.planning.settings.cloud import SYSTEM_GROWTH, Reservation
 
@@ -41,7 +41,7 @@ class Taint:
 # The key and value that GKE itself puts on nodes with GPUs, so that one toleration serves both clouds.
 GPU_TAINT = Taint(NVIDIA.resource, "present", "NoSchedule")
 # What needs no particular nodes goes to the system pool first, and models' Pods need not tolerate it.
-MODELS_TAINT = Taint("model-factory/models", "present", "PreferNoSchedule")
+MODELS_TAINT = Taint(MODELS, "present", "PreferNoSchedule")
 # GKE puts it on nodes of that architecture: https://cloud.google.com/kubernetes-engine/docs/how-to/prepare-arm-workloads-for-deployment
 ARM_TAINT = Taint("kubernetes.io/arch", "arm64", "NoSchedule")
 # What Kubernetes takes: 1 to 100.

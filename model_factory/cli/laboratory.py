@@ -38,6 +38,7 @@ from model_factory.local.errors import LocalError
 from model_factory.local.lab import remains
 from model_factory.local.lab.images.store import ImageStore
 from model_factory.local.lab.node import requirements
+from model_factory.local.lab.node.join import NODE
 from model_factory.local.lab.programs import programs_for
 from model_factory.local.lab.registry import Registry
 from model_factory.local.lab.weights.store import MODELS, WeightsStore
@@ -189,6 +190,8 @@ def take_down(project: Project, stack: str, steps: Steps) -> Sequence[str]:
         LabError: not all of it could be taken away.
         LockedError: another run holds the stack.
     """
+    from model_factory.local.lab.node.real_node import RealNode  # brings the client of clusters, a second of imports
+
     try:
         session = Session.open(stack, project.root)
     except BadInputError as error:
@@ -197,6 +200,8 @@ def take_down(project: Project, stack: str, steps: Steps) -> Sequence[str]:
         _destroy(session, steps)
         manager.stop(session.clouds(), project.root)
     background.stop(project.root)
+    # Its link and control groups are the machine's, not the folder's: they go by its name, whatever became of its files.
+    RealNode(project.work_dir / LAB_PLACE / NODE).remove()
     Registry(project.work_dir / LAB_PLACE / REGISTRY, Path()).stop()
     store = StackStore(project.work_dir / "stacks", project.name, stack, _no_crypter)
     if store.exists():

@@ -22,11 +22,13 @@ from model_factory.cli.project import (
     require_stack_file,
 )
 from model_factory.cli.serving import serving
+from model_factory.graph.pods import MODELS
 from model_factory.local.clouds.kubernetes.place import clusters_refusal
 from model_factory.local.clouds.manager import CLOUDS_PLACE, CloudSpec
 from model_factory.local.engine.errors import SecretsError
 from model_factory.local.engine.secrets import PassphraseCrypter, new_salt
 from model_factory.local.engine.store import StackStore
+from model_factory.local.lab.node import requirements
 from model_factory.planning.placing.lock import Lock, lock_file, read_lock, write_lock
 from model_factory.planning.placing.plan import Plan
 from model_factory.planning.planned import market, planned
@@ -196,12 +198,19 @@ class Session:
         gcp = self.settings.gcp
         project = gcp.project if gcp is not None else providers.told("gcp:project")
         arguments = {"gcp": ("--project", project) if project else ()}
-        kubernetes = ("--kubernetes", local.kubernetes.of_local_clouds)
+        kubernetes = ("--kubernetes", local.kubernetes.of_local_clouds, *self._real_node)
         place = LAB_PLACE if self.on_lab else CLOUDS_PLACE
         return [
             CloudSpec(cloud, port, float(local.transition_seconds), (*arguments.get(cloud, ()), *kubernetes), place)
             for cloud, port in providers.ports.items()
         ]
+
+    @property
+    def _real_node(self) -> tuple[str, ...]:
+        """What tells a local cloud that this machine can be a node."""
+        if not self.on_lab or requirements.obstacle():
+            return ()
+        return ("--real-node", str(self.project.work_dir / LAB_PLACE), "--real-node-taint", MODELS)
 
     @property
     def on_lab(self) -> bool:

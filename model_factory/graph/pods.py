@@ -38,6 +38,8 @@ MODEL: Final = "app.kubernetes.io/instance"
 """The label of a model's Deployment and Pods that has its name."""
 POOL: Final = "model-factory/pool"
 """The label of a node that has its pool's name."""
+MODELS: Final = "model-factory/models"
+"""The key of the taint on nodes for models that need no GPU."""
 SERVER_CONTAINER: Final = "server"
 """The container of a model's Pod that is its server."""
 

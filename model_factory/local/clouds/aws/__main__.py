@@ -1,4 +1,4 @@
-"""`python -m model_factory.local.clouds.aws --port N --data DIR [--transition-seconds S] [--kubernetes lab]`: the local AWS, on loopback only."""
+"""`python -m model_factory.local.clouds.aws --port N --data DIR [--transition-seconds S] [--kubernetes lab [--real-node DIR]]`: the local AWS, on loopback only."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def main() -> int:
         default="files",
         help="whether clusters are only told of, or have a control plane on this machine",
     )
+    parser.add_argument(
+        "--real-node",
+        type=Path,
+        metavar="FOLDER",
+        help="the lab's folder, where this machine is to be a node of a cluster, too",
+    )
+    parser.add_argument("--real-node-taint", default="", help="the key of a taint on the pools that it may be of")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # moto asks botocore for regions, and botocore must find neither the user's profile nor an instance's metadata.
@@ -51,10 +58,12 @@ def main() -> int:
     from model_factory.local.clouds.aws.app import AwsCloud, warm
     from model_factory.local.clouds.aws.request_handler import RequestHandler
     from model_factory.local.errors import CloudDataError
+    from model_factory.local.lab.node.join import place_of
 
     try:
         planes = control_planes.of(arguments.kubernetes, arguments.data, arguments.port)
-        cloud = AwsCloud(arguments.data, transition_seconds=arguments.transition_seconds, planes=planes)
+        place = place_of(arguments.real_node, arguments.real_node_taint, "aws", arguments.port)
+        cloud = AwsCloud(arguments.data, transition_seconds=arguments.transition_seconds, planes=planes, place=place)
         server = make_server(
             HOST,
             arguments.port,

@@ -38,6 +38,7 @@ from model_factory.local.clouds.control import Controls, JsonObject
 from model_factory.local.clouds.control_planes import ClusterPrograms, ControlPlanes, Simulated
 from model_factory.local.errors import CloudDataError, ControlError
 from model_factory.local.lab.control_plane import ControlPlane
+from model_factory.local.lab.node.join import Place
 from model_factory.local.lab.nodes.fleets import Fleets, NodePrograms
 from model_factory.local.lab.nodes.pools import Pool
 
@@ -86,14 +87,16 @@ class AwsCloud:
         *,
         transition_seconds: float = TRANSITION_SECONDS,
         planes: ControlPlanes = Simulated(),  # noqa: B008  it is frozen, and holds nothing
+        place: Place | None = None,
     ) -> None:
-        """`data` None keeps the state in memory. Raises CloudDataError where the recorded state cannot be used."""
+        """`data` None keeps the state in memory; with a `place` this machine is a node, too. Raises CloudDataError where the recorded state cannot be used."""
         self.data = "" if data is None else str(data)
         self.controls = Controls(self, transition_seconds=transition_seconds)
         self._lock = threading.Lock()
         self._log = None if data is None else CallLog(data)
         self._planes = planes
         self._eks = Eks(CLOCK, planes)
+        self._eks.fleets.join(place)
         clock.take_over_backends()
         CLOCK.reset()
         self.restored_calls, self.differing_calls = self._restore()

@@ -18,6 +18,7 @@ from model_factory.local.clouds.gcp.app import create_app
 from model_factory.local.clouds.gcp.core import Cloud
 from model_factory.local.clouds.gcp.store import Store
 from model_factory.local.errors import CloudDataError
+from model_factory.local.lab.node.join import place_of
 
 STATE_FILE = "gcp.sqlite"
 KEEP_ALIVE_SECONDS = 600
@@ -55,6 +56,13 @@ def main() -> None:
         default="files",
         help="whether clusters are only told of, or have a control plane on this machine",
     )
+    parser.add_argument(
+        "--real-node",
+        type=Path,
+        metavar="FOLDER",
+        help="the lab's folder, where this machine is to be a node of a cluster, too",
+    )
+    parser.add_argument("--real-node-taint", default="", help="the key of a taint on the pools that it may be of")
     arguments = parser.parse_args()
     data: Path = arguments.data
     data.mkdir(parents=True, exist_ok=True)
@@ -69,6 +77,7 @@ def main() -> None:
         transition_seconds=arguments.transition_seconds,
         planes=control_planes.of(arguments.kubernetes, data, arguments.port),
     )
+    cloud.fleets.join(place_of(arguments.real_node, arguments.real_node_taint, "gcp", arguments.port))
     config = uvicorn.Config(
         create_app(cloud),
         host="127.0.0.1",

@@ -120,6 +120,11 @@ class Place:
             yield
 
 
+def place_of(folder: Path | None, taint: str, cloud: str, port: int) -> Place | None:
+    """What a cloud's program was told; Pods reach it at its port. None where all nodes are simulated."""
+    return None if folder is None else Place(folder.resolve(), taint, {cloud: port})
+
+
 class RealMachine:
     """This machine, for the fleet of one cluster, whose control plane's files are in `cluster`. `programs` are asked when it starts."""
 

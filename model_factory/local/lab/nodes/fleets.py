@@ -46,8 +46,8 @@ class Fleets:
         self._place: Place | None = None
         self._lock = threading.Lock()
 
-    def join(self, place: Place) -> None:
-        """Let this machine be a node of clusters that are opened from now on; without, all nodes are simulated."""
+    def join(self, place: Place | None) -> None:
+        """Let this machine be a node of clusters that are opened from now on; None: all nodes are simulated."""
         self._place = place
 
     def open(
