@@ -149,11 +149,13 @@ class ServerStore:
         reference = Reference.of(live)
         pause = FIRST_WAIT_SECONDS
         said, say_at = "", time.monotonic() + _QUIET_SECONDS
+        verdict = self._judged(inputs, live)
+        # What stood there before this run is no answer to it: a rollout that stuck goes on once there is room.
+        known = verdict.failed if verdict.may_recover else ""
         while True:
-            verdict = self._judged(inputs, live)
             if verdict.is_ready:
                 return live
-            if verdict.failed:
+            if verdict.failed and verdict.failed != known:
                 raise WaitError(self._why(f"{reference}: {verdict.failed}", live))
             left = call.deadline - time.monotonic()
             if left <= 0:
@@ -175,6 +177,7 @@ class ServerStore:
             if found is None:
                 raise WaitError(f"{reference} was deleted while it was waited for; run again to create it anew")
             live = found
+            verdict = self._judged(inputs, live)
 
     def not_ready(self, inputs: Object, live: Object) -> str:
         if options.skips_await(inputs):

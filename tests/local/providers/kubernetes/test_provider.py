@@ -347,6 +347,17 @@ class TestConfiguration:
         assert not failures(kubeconfig=text)
         assert only_failure(kubeconfig=text, context="there").property == "context"
 
+    def test_a_context_of_the_users_own_kubeconfig_is_taken(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The SDK fills the path in beside the context that was asked for."""
+        file = tmp_path / "config"
+        file.write_text(kubeconfig("https://127.0.0.1:6443", there="https://198.51.100.7:6443"))
+        monkeypatch.setenv("KUBECONFIG", str(file))
+        assert not failures(context="here")
+        assert not failures(context="here", kubeconfig=str(file))
+        assert only_failure(context="there", kubeconfig=str(file)).property == "context"
+
     def test_a_context_that_is_not_there_is_named_beside_those_that_are(self) -> None:
         failure = only_failure(kubeconfig=kubeconfig("https://127.0.0.1:6443"), context="other")
         assert (failure.property, "'other'" in failure.reason, "here" in failure.reason) == ("context", True, True)

@@ -23,11 +23,13 @@ class Look(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`waits_for` says in a few words what is missing; `failed` why it never comes."""
+    """`waits_for` says in a few words what is missing; `failed` why it does not come, and `may_recover` whether it can all the same, once
+    what it lacks is there."""
 
     is_ready: bool = False
     failed: str = ""
     waits_for: str = ""
+    may_recover: bool = False
 
 
 READY = Verdict(is_ready=True)

@@ -36,7 +36,7 @@ def deployment(obj: Object, _look: Look) -> Verdict:
         return Verdict(waits_for="the controller to see the change")
     progressing = condition(obj, "Progressing")
     if progressing.get("reason") == "ProgressDeadlineExceeded":
-        return Verdict(failed=told(progressing))
+        return Verdict(failed=told(progressing), waits_for=told(progressing), may_recover=True)
     wanted = at(obj, "spec.replicas", 1)
     total, updated, available = (_count(obj, key) for key in ("replicas", "updatedReplicas", "availableReplicas"))
     if updated < wanted:
