@@ -77,12 +77,16 @@ def live_sites(session: Session, wanted: Sequence[str] | None = None) -> list[Si
             continue
         reached = site(name, logical[name], inputs)
         if reached is None:
-            raise BadInputError(
-                f"the clusters of stack {session.stack} are files: nothing runs in them; write model-factory:local: "
-                f"{{kubernetes: lab}} in {session.file.name} and run `factory up`, or try the stack lab: make lab"
-            )
+            raise BadInputError(_files(session))
         found.append(_callable(reached))
     return found
+
+
+def _files(session: Session) -> str:
+    return (
+        f"the clusters of stack {session.stack} are files: nothing runs in them; write model-factory:local: {{kubernetes: lab}} in "
+        f"{session.file.name} and run `factory up`, or try the stack lab: make lab"
+    )
 
 
 def _callable(reached: Site) -> Site:
@@ -113,6 +117,9 @@ def _resources(session: Session) -> list[tuple[str, str, Mapping[str, Any]]]:
             (str(each["urn"]), str(each["type"]), mapping(each.get("inputs"))) for each in exported(workplace(session))
         ]
     if not session.store.exists():
+        local = session.settings.local
+        if local is not None and session.settings.clusters.folder(local.render_to) is not None:
+            raise BadInputError(_files(session))
         raise CommandError(f"stack {session.stack} has no state here; `{command('up')}` makes it")
     return [
         (each.urn, each.type, plain(each.inputs, show_secrets=True))

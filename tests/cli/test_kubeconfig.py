@@ -152,6 +152,10 @@ class TestRefusals:
         assert "kubernetes: lab" in str(error)
 
     def test_a_stack_that_is_not_up_names_the_remedy(self, project: Path) -> None:
+        assert "are files" in str(factory(project, "kubeconfig").exception)
+        file = project / "Pulumi.dev.yaml"
+        text = file.read_text(encoding="utf-8").rstrip()
+        file.write_text(f"{text}\n  model-factory:local: {{kubernetes: lab}}\n", encoding="utf-8")
         error = factory(project, "kubeconfig").exception
         assert isinstance(error, CommandError)
         assert "factory up" in str(error)
