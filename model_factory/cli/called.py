@@ -17,9 +17,21 @@ from model_factory.cli.options import DEFAULT_STACK, STACK_VARIABLE
 _NAME: Final = "factory"
 _TOLD: Final = re.compile(r"`factory (\S[^`]*)`")
 _WITH_ENGINE: Final = frozenset({"preview", "up", "refresh", "destroy"})
-_WITHOUT_STACK: Final = frozenset({"offers", "prices", "schema", "stack ls", "stack strip", "lab build", "lab clean"})
+_WITHOUT_STACK: Final = frozenset(
+    {
+        "offers",
+        "prices",
+        "schema",
+        "stack ls",
+        "stack strip",
+        "lab build",
+        "lab clean",
+        "cluster-token aws",
+        "cluster-token gcp",
+    }
+)
 _WITHOUT_CWD: Final = _WITHOUT_STACK - {"stack ls"}
-_GROUPS: Final = frozenset({"stack", "clouds", "lab"})
+_GROUPS: Final = frozenset({"stack", "clouds", "lab", "cluster-token"})
 
 
 def command(told: str) -> str:
@@ -44,12 +56,20 @@ def program() -> str:
     if called.name != _NAME:
         # As a module, or by a test: nothing that could be typed.
         return _NAME
-    found = shutil.which(_NAME)
+    found = by_shell()
     if found is not None and Path(found).resolve() == called.resolve():
         return _NAME
     here = Path.cwd()
     typed = str(called.relative_to(here)) if called.is_relative_to(here) else str(called)
     return typed if os.sep in typed else f".{os.sep}{typed}"
+
+
+def by_shell() -> str | None:
+    """What the shell that called finds by our name. The folder that `entry` adds to PATH, last and for this process alone, is none of its."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if len(folders) > 1 and folders[-1] == str(Path(sys.argv[0]).resolve().parent):
+        folders.pop()
+    return shutil.which(_NAME, path=os.pathsep.join(folders))
 
 
 def _kept(name: str, words: list[str]) -> Iterator[str]:

@@ -184,12 +184,16 @@ class Reaching:
                 waits.append(f"{place.name}: {error}")
                 continue
             ready = [each for row in found for each in row.replicas if each.ready and _PORT in each.ports]
+            if ready and all(each.simulated for each in ready):
+                waits.append(f"{place.name}: its nodes are simulated, and run nothing")
+                continue
+            ready = [each for each in ready if not each.simulated]
             if ready:
                 connects = tuple(through_cluster(client, each.namespace, each.pod, each.ports[_PORT]) for each in ready)
                 return Way(place.name, tuple(each.pod for each in ready), connects)
             waits += [f"{row.site}: {reason}" for row in found for reason, _ in row.pending]
         why = f": {'; '.join(Masker().text(each) for each in waits)}" if waits else ""
-        raise CommandError(f"no replica of {model} is ready{why}; `factory status {model}` shows all of them")
+        raise CommandError(f"no replica of {model} can answer{why}; `factory status {model}` shows all of them")
 
 
 def _at(url: str) -> Way:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from model_factory.access.errors import KubeconfigError
-from model_factory.cli.called import command
+from model_factory.cli.called import by_shell, command
 from model_factory.cli.engine import workplace
 from model_factory.cli.errors import BadInputError, CommandError
 from model_factory.cli.held import held
@@ -91,7 +90,7 @@ def _files(session: Session) -> str:
 
 def _callable(reached: Site) -> Site:
     """With a credential plugin of ours as it can be called here, where no shell may have its folder on PATH."""
-    if not reached.kubeconfig or shutil.which(_PROGRAM) is not None:
+    if not reached.kubeconfig or by_shell() is not None:
         return reached
     called, beside = Path(sys.argv[0]), Path(sys.executable).with_name(_PROGRAM)
     program = called.absolute() if called.name == _PROGRAM else beside

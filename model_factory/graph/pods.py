@@ -40,6 +40,8 @@ POOL: Final = "model-factory/pool"
 """The label of a node that has its pool's name."""
 MODELS: Final = "model-factory/models"
 """The key of the taint on nodes for models that need no GPU."""
+SIMULATED: Final = "kwok.x-k8s.io/node"
+"""The annotation of a node that kwok keeps: its Pods become ready, and none of them runs. kwok.sigs.k8s.io/docs/user/configuration"""
 SERVER_CONTAINER: Final = "server"
 """The container of a model's Pod that is its server."""
 

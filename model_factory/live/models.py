@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from model_factory.graph.pods import KIND, MODEL, MODEL_SERVER, POOL, REVISION, SERVER_CONTAINER
+from model_factory.graph.pods import KIND, MODEL, MODEL_SERVER, POOL, REVISION, SERVER_CONTAINER, SIMULATED
 from model_factory.graph.values import at, listed, mapping
 from model_factory.live import reasons
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _DIGEST_LETTERS: Final = 12
 _NOT_DEPLOYED: Final = "not deployed"
+_SIMULATED_NOTE: Final = "on a simulated node, which runs nothing"
 _SCHEDULING: Final = "FailedScheduling"
 """An event of the time before a Pod had a node."""
 
@@ -35,6 +36,8 @@ class Replica:
     ports: Mapping[str, int]
     created: datetime | None
     containers: tuple[str, ...]
+    simulated: bool
+    """On a node that runs nothing: it is ready, and answers nobody."""
     restarts: Mapping[str, int]
     """How often each container was started anew."""
 
@@ -89,7 +92,7 @@ def read(client: ClusterClient, site: str, planned: Mapping[str, int], only: str
     pods: dict[str, list[Mapping[str, Any]]] = {}
     for each in client.list("v1", "Pod", labels=selector):
         pods.setdefault(_model(each), []).append(each)
-    pools = _pools(client) if pods else {}
+    nodes = {str(at(each, "metadata", "name")): each for each in client.list("v1", "Node")} if pods else {}
     names = sorted({*planned, *deployments, *pods})
     return [
         serving(
@@ -97,7 +100,7 @@ def read(client: ClusterClient, site: str, planned: Mapping[str, int], only: str
             site,
             planned.get(name),
             deployments.get(name),
-            [replica(each, pools, _warnings(client, each)) for each in pods.get(name, ())],
+            [replica(each, nodes, _warnings(client, each)) for each in pods.get(name, ())],
         )
         for name in names
         if not only or name == only
@@ -133,19 +136,23 @@ def serving(
     )
 
 
-def replica(pod: Mapping[str, Any], pools: Mapping[str, str] | None = None, warnings: Iterable[str] = ()) -> Replica:
-    """One Pod; `pools` has the pool of each node."""
+def replica(
+    pod: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]] | None = None, warnings: Iterable[str] = ()
+) -> Replica:
+    """One Pod; `nodes` are the cluster's by name."""
     reason = reasons.of_pod(pod, warnings)
     node = str(at(pod, "spec", "nodeName") or "")
-    server = _server(pod)
+    server, host = _server(pod), (nodes or {}).get(node, {})
+    simulated = at(host, "metadata", "annotations", SIMULATED) is not None
     return Replica(
         pod=str(at(pod, "metadata", "name")),
         namespace=str(at(pod, "metadata", "namespace")),
         node=node,
-        pool=(pools or {}).get(node, ""),
+        pool=str(at(host, "metadata", "labels", POOL) or ""),
+        simulated=simulated,
         ready=not reason,
         reason=reason,
-        note="" if reason else reasons.of_restarts(pod),
+        note="" if reason else _SIMULATED_NOTE if simulated else reasons.of_restarts(pod),
         ports={str(at(each, "name")): int(at(each, "containerPort")) for each in listed(at(server, "ports"))},
         created=_time(at(pod, "metadata", "creationTimestamp")),
         containers=tuple(
@@ -196,13 +203,6 @@ def _server(pod: Mapping[str, Any]) -> Any:
 
 def _image(deployment: Mapping[str, Any]) -> str:
     return str(at(_server(mapping(at(deployment, "spec", "template"))), "image") or "")
-
-
-def _pools(client: ClusterClient) -> dict[str, str]:
-    return {
-        str(at(each, "metadata", "name")): str(at(each, "metadata", "labels", POOL) or "")
-        for each in client.list("v1", "Node")
-    }
 
 
 def _warnings(client: ClusterClient, pod: Mapping[str, Any]) -> list[str]:

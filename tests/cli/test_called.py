@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import typer
 
 from model_factory.cli.called import command, pasteable
+from model_factory.cli.entry import _be_found
 from model_factory.cli.main import app
 
 
@@ -45,6 +47,14 @@ class TestProgram:
         assert command("up") == "factory up"
         monkeypatch.setattr(sys, "argv", [str(called)])
         assert command("up") == "factory up"
+
+    def test_is_the_way_to_it_where_this_process_alone_finds_it(
+        self, called: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", "/nowhere")
+        _be_found()
+        assert shutil.which("factory") == str(called)
+        assert command("up") == ".venv/bin/factory up"
 
     def test_is_the_way_to_it_where_the_shell_finds_none_or_another(
         self, called: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ import pytest
 
 from model_factory.access.forward import Forward
 from model_factory.cli.errors import BadInputError, CommandError
+from model_factory.graph.pods import SIMULATED
 from model_factory.live.protocols.protocol import Call, Reply
 from tests.cli.live import AWS, GCP, Cluster, Clusters, bring_up, deployment, factory, kubeconfig, pod
 from tests.live.conftest import server as server
@@ -142,7 +143,15 @@ class TestFailures:
     def test_a_model_that_is_not_ready_says_what_it_waits_for(self, project: Path) -> None:
         error = factory(project, "request", "embeddings").exception
         assert isinstance(error, CommandError)
-        assert f"no replica of embeddings is ready: {GCP}: ErrImagePull" in str(error)
+        assert f"no replica of embeddings can answer: {GCP}: ErrImagePull" in str(error)
+
+    def test_a_model_on_simulated_nodes_says_that_these_run_nothing(self, project: Path, cluster: Forwarding) -> None:
+        node = {"kind": "Node", "metadata": {"name": "n1", "annotations": {SIMULATED: "fake"}}}
+        cluster.objects = (*cluster.objects, node)
+        error = factory(project, "request", "assistant").exception
+        assert isinstance(error, CommandError)
+        assert f"{AWS}: its nodes are simulated, and run nothing" in str(error)
+        assert cluster.forwarded == []
 
     def test_a_server_that_refuses_from_the_start_is_quoted(self, project: Path) -> None:
         error = factory(project, "request", "assistant", "-d", "fail").exception

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_factory.graph.pods import REVISION
+from model_factory.graph.pods import POOL, REVISION, SIMULATED
 from model_factory.live.models import Serving, replica, serving, short_image, unreached
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+NODE = {"metadata": {"labels": {POOL: "g6-spot"}}}
 
 
 def pod(name: str, *, ready: bool = True, reason: str = "", node: str = "n1", **metadata: Any) -> dict[str, Any]:
@@ -30,7 +33,7 @@ def deployment(replicas: int, **status: Any) -> dict[str, Any]:
 
 
 def told(planned: int | None, found: dict[str, Any] | None, *pods: dict[str, Any]) -> Serving:
-    return serving("a", "aws/us-east-1", planned, found, [replica(each, {"n1": "g6-spot"}) for each in pods])
+    return serving("a", "aws/us-east-1", planned, found, [replica(each, {"n1": NODE}) for each in pods])
 
 
 class TestServing:
@@ -76,6 +79,10 @@ class TestServing:
 
 
 class TestReplicas:
+    def test_on_a_simulated_node_says_that_it_runs_nothing(self) -> None:
+        node = {"metadata": {"annotations": {SIMULATED: "fake"}}}
+        assert replica(pod("p1"), {"n1": node}).note == "on a simulated node, which runs nothing"
+
     def test_knows_the_ports_by_name(self) -> None:
         assert replica(pod("p1")).ports == {"http": 8000}
 
