@@ -110,7 +110,7 @@ def up(
         with steps.step("stack", f"bringing up {session.stack}"):
             laboratory.bring_up(session, registry_url, steps, quiet=as_json)
         answered = None
-        if not obstacle:
+        if asked is not None and not obstacle:
             with steps.step("request", f"asking {asked}"):
                 answered = laboratory.ask(session, asked)
     if as_json:

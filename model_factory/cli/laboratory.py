@@ -158,19 +158,21 @@ def ask(session: Session, model: str) -> Answered:
     return answered
 
 
-def model_to_ask(session: Session, named: str) -> str:
-    """The model that is named, or the first that needs no GPU: the others are simulated. BadInputError where there is none such."""
+def model_to_ask(session: Session, named: str) -> str | None:
+    """The model that is named, or the first that needs no GPU: the others are simulated. None where all are. BadInputError for a name
+    that is none of them."""
     models = [each.name for each in session.settings.models if not each.gpus_per_replica]
     if named and named not in models:
-        raise BadInputError(f"--model {named}: on the lab's node run {', '.join(models)}; name one of these")
-    if not models:
-        raise BadInputError(
-            f"no model of {session.file.name} has gpusPerReplica: 0, and the lab has no GPU; add one that has"
+        run = (
+            f"on the lab's node run {', '.join(models)}; name one of these"
+            if models
+            else "every model of the stack is simulated"
         )
-    return named or models[0]
+        raise BadInputError(f"--model {named}: {run}")
+    return named or next(iter(models), None)
 
 
-def document(steps: Steps, obstacle: str, model: str, answered: Answered | None) -> dict[str, Any]:
+def document(steps: Steps, obstacle: str, model: str | None, answered: Answered | None) -> dict[str, Any]:
     """What `lab up` did, for machines; what concerns an answer is null where nobody was asked."""
     return {
         "steps": {name: round(seconds, 1) for name, seconds in steps.seconds.items()},
