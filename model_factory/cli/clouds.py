@@ -247,9 +247,9 @@ def clear(stack: StackName = DEFAULT_STACK, cwd: Cwd = Path()) -> None:
     for spec in specs:
         manager.call(spec, "PUT", "faults", [])
         manager.call(spec, "PUT", "latency", {"milliseconds": 0})
-    clusters = _clusters(session)
-    kubernetes.set_faults(clusters, [])
-    kubernetes.set_latency(clusters, 0)
+    if (clusters := session.rendered_clusters) is not None:
+        kubernetes.set_faults(clusters, [])
+        kubernetes.set_latency(clusters, 0)
     console_for(as_json=False).print("No faults, no latency.")
 
 
@@ -274,13 +274,13 @@ def _spec(specs: Sequence[CloudSpec], cloud: str, choices: str = "") -> CloudSpe
 def _clusters(session: Session) -> Path:
     clusters = session.rendered_clusters
     if clusters is None:
-        raise BadInputError(f"stack {session.stack} renders no clusters")
+        raise BadInputError(f"stack {session.stack} renders no clusters; name aws or gcp, whose API servers are real")
     return clusters
 
 
 def _show(session: Session, clouds: Sequence[CloudStatus], *, as_json: bool) -> None:
-    clusters = _clusters(session)
-    rendered = kubernetes.status(clusters)
+    clusters = session.rendered_clusters
+    rendered = None if clusters is None else kubernetes.status(clusters)
     if as_json:
         document = {cloud.name: {**asdict(cloud), "url": cloud.url} for cloud in clouds} | {"kubernetes": rendered}
         sys.stdout.write(json.dumps(document, indent=4, default=str) + "\n")
@@ -291,8 +291,12 @@ def _show(session: Session, clouds: Sequence[CloudStatus], *, as_json: bool) -> 
         _show_one(console, cloud.name, f"{state}, {cloud.url}", cloud.resources or {}, len(cloud.faults))
         if cloud.problem:
             console.print(f"  it could not start: {cloud.problem}", markup=False, soft_wrap=True)
-    place = str(clusters.relative_to(session.project.root))
-    _show_one(console, "kubernetes", f"files, {place}", rendered["resources"], len(rendered["faults"]))
+        for cluster, problem in cloud.clusters.items():
+            told = f"does not run: {problem}" if problem else "is being started"
+            console.print(f"  cluster {cluster} {told}", markup=False, soft_wrap=True)
+    if clusters is not None and rendered is not None:
+        place = str(clusters.relative_to(session.project.root))
+        _show_one(console, "kubernetes", f"files, {place}", rendered["resources"], len(rendered["faults"]))
 
 
 def _show_one(console: Console, name: str, where: str, holds: Mapping[str, int], faults: int) -> None:

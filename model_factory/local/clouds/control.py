@@ -137,6 +137,10 @@ class Cloud(Protocol):
         """Take facts about the world. Raises ControlError naming what it does not understand."""
         ...
 
+    def lacking(self) -> Mapping[str, str]:
+        """The clusters whose control planes are not as they should be, and why; "" as long as they are being started."""
+        ...
+
     def authenticate(self, cluster: str, token: str) -> JsonObject | None:
         """Whose token it is, as a cluster's API server wants to know it: `username`, `groups`. None: nobody's there."""
         ...
@@ -339,6 +343,7 @@ class Controls:
             "faults": self._plans.fault_list(),
             "latency_ms": self._plans.milliseconds,
             "transition_seconds": self._transition_seconds,
+            "clusters": dict(self._cloud.lacking()),
         }
 
 

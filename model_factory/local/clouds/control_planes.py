@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -82,6 +82,10 @@ class ControlPlanes(Protocol):
 
     def is_gone(self, name: str) -> bool: ...
 
+    def lacking(self) -> Mapping[str, str]:
+        """Those that are not as they should be, and why; "" as long as it is tried."""
+        ...
+
     def plane(self, name: str) -> ControlPlane | None:
         """None where there is none, or nothing of it yet that could be reached."""
         ...
@@ -114,6 +118,9 @@ class Simulated:
 
     def is_gone(self, name: str) -> bool:  # noqa: ARG002
         return True
+
+    def lacking(self) -> Mapping[str, str]:
+        return {}
 
     def plane(self, name: str) -> ControlPlane | None:  # noqa: ARG002
         return None
@@ -178,6 +185,11 @@ class Real:
             busy = name in self._working or name in self._wanted
         return self._companions is None or (not busy and not self._plane(name).folder.exists())
 
+    def lacking(self) -> Mapping[str, str]:
+        with self._lock:
+            lacking = [name for name, wanted in self._wanted.items() if self._done.get(name) != wanted]
+            return {name: self._problems[name][0] if name in self._problems else "" for name in lacking}
+
     def plane(self, name: str) -> ControlPlane | None:
         found = self._plane(name)
         return found if found.exists and found.admin_kubeconfig.exists() else None
@@ -215,6 +227,7 @@ class Real:
                 self._working.discard(name)
                 if problem:
                     self._problems[name] = (problem, time.monotonic())
+                    self._done.pop(name, None)
                 elif wanted is not None:
                     self._done[name] = wanted
                     self._problems.pop(name, None)
@@ -267,9 +280,10 @@ def of(kubernetes: str, data: Path, port: int) -> ControlPlanes:
     return Real(data.resolve() / CLUSTERS, programs_for, lambda name: f"{url}{name}")
 
 
-def stop_all(data: Path) -> None:
-    """Stop the control planes of a cloud that does not run, whose data lies there. What they hold stays."""
-    threads = [threading.Thread(target=_stop, args=(folder,)) for folder in _folders(data / CLUSTERS)]
+def stop_all(data: Iterable[Path]) -> None:
+    """Stop the control planes of clouds that do not run, whose data lies there. What they hold stays."""
+    clusters = [folder for each in data for folder in _folders(each / CLUSTERS)]
+    threads = [threading.Thread(target=_stop, args=(folder,)) for folder in clusters]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ SOURCE: Final = Path(__file__).parents[3]
 CLOUDS_PLACE: Final = "clouds"
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
+CLUSTERS_SECONDS: Final = 120.0
 CALL_SECONDS: Final = 30.0
 ASK_SECONDS: Final = 3.0
 """A cloud that loads its state answers later than that; a program that is no cloud may never answer."""
@@ -77,6 +78,8 @@ class CloudStatus:
     data: str = ""
     problem: str = ""
     """Why it could not start last time, where it does not run because of what it has stored."""
+    clusters: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Those whose control planes are not as they should be, and why; "" as long as they are being started."""
 
     @property
     def url(self) -> str:
@@ -101,16 +104,20 @@ def start(specs: Sequence[CloudSpec], root: Path, *, timeout_seconds: float = ST
                     processes[spec.name] = _spawn(spec, root)
                     spawned.append(spec)
             deadline = time.monotonic() + timeout_seconds
-            return [_wait_ready(spec, root, processes[spec.name], deadline) for spec in specs]
+            found = [_wait_ready(spec, root, processes[spec.name], deadline) for spec in specs]
+            deadline = time.monotonic() + CLUSTERS_SECONDS
+            return [_wait_clusters(spec, status, deadline) for spec, status in zip(specs, found, strict=True)]
         except BaseException:
-            for spec in spawned:
-                _stop_process(spec, root)
+            stop(spawned, root)
             raise
 
 
 def stop(specs: Sequence[CloudSpec], root: Path) -> list[str]:
     """Stop those that run, and return their names. State is kept. A cloud that ignores SIGTERM for 5 s is killed."""
-    return [spec.name for spec in specs if _stop_process(spec, root)]
+    stopped = [spec.name for spec in specs if _stop_process(spec, root)]
+    # After the clouds, which would start them again; also where those were killed and could not.
+    control_planes.stop_all([spec.data(root) for spec in specs])
+    return stopped
 
 
 def status(specs: Sequence[CloudSpec], root: Path) -> list[CloudStatus]:
@@ -172,6 +179,7 @@ def _status(spec: CloudSpec, answer: Mapping[str, Any]) -> CloudStatus:
         latency_ms=answer["latency_ms"],
         transition_seconds=answer["transition_seconds"],
         data=answer.get("data", ""),
+        clusters=answer.get("clusters", {}),
     )
 
 
@@ -256,6 +264,14 @@ def _wait_ready(spec: CloudSpec, root: Path, process: psutil.Process | None, dea
     raise LocalCloudError(f"local cloud {spec.name} ended while starting:\n{daemon.log_tail(spec.directory(root))}")
 
 
+def _wait_clusters(spec: CloudSpec, status: CloudStatus, deadline: float) -> CloudStatus:
+    """Wait for the control planes of a cloud that has just been started, so that the next command finds them. It tells of those that do not come."""
+    while "" in status.clusters.values() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS * 5)
+        status = _ask(spec) or status
+    return status
+
+
 def _refusal(spec: CloudSpec, root: Path) -> str:
     """Why it would not start, which is then the last thing it said; or empty."""
     try:
@@ -271,8 +287,6 @@ def _stop_process(spec: CloudSpec, root: Path) -> bool:
     if process is not None:
         daemon.stop(process, seconds=STOP_SECONDS)
     daemon.forget(spec.directory(root))
-    # After the cloud, which would start them again; also where it was killed and they were not.
-    control_planes.stop_all(spec.data(root))
     return process is not None
 
 

@@ -29,6 +29,12 @@ class FakeCloud:
     def counts(self) -> Mapping[str, int]:
         return self.resources
 
+    def lacking(self) -> Mapping[str, str]:
+        return {}
+
+    def authenticate(self, cluster: str, token: str) -> dict[str, Any] | None:
+        return {"username": f"{token}@{cluster}", "groups": []} if token else None
+
     def reset(self) -> None:
         self.resources = {}
 
@@ -292,3 +298,14 @@ class TestStrangers:
 
 def test_a_fault_is_a_value() -> None:
     assert Fault("a", "b") == Fault("a", "b")
+
+
+class TestTokens:
+    def test_an_api_server_is_told_whose_a_token_is(self, controls: Controls) -> None:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "ann"}}
+        status, answer = put(controls, "authenticate/east.models", review, "POST")
+        assert (status, answer["kind"], answer["apiVersion"]) == (200, "TokenReview", review["apiVersion"])
+        assert answer["status"] == {"authenticated": True, "user": {"username": "ann@east.models", "groups": []}}
+
+    def test_or_that_it_is_nobodys(self, controls: Controls) -> None:
+        assert put(controls, "authenticate/east.models", {"spec": {}}, "POST")[1]["status"] == {"authenticated": False}

@@ -31,6 +31,7 @@ class Cloud:
     name, version = "fake", "1"
     def __init__(self, data): self.data = data
     def counts(self): return {}
+    def lacking(self): return {}
     def reset(self): pass
     def seed(self, document): pass
 

@@ -166,6 +166,9 @@ class AwsCloud:
         region, _, cluster = name.partition(".")
         self.forget_nodes(region, cluster)
 
+    def lacking(self) -> Mapping[str, str]:
+        return self._planes.lacking()
+
     def authenticate(self, cluster: str, token: str) -> JsonObject | None:
         """Whose token it is there; see `eks.authenticator`."""
         with self._lock:

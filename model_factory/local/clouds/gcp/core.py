@@ -134,6 +134,9 @@ class Cloud:
         self.settle()
         return self.store.counts()
 
+    def lacking(self) -> Mapping[str, str]:
+        return self.planes.lacking()
+
     def authenticate(self, cluster: str, token: str) -> Body | None:  # noqa: ARG002  Google's tokens are good for every cluster
         """Whose token it is there: whoever has one of Google's form is the local account, which may do all.
 
