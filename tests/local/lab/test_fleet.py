@@ -147,5 +147,4 @@ class TestRepair:
         (old,) = kept.names()
         kept.pool = replace(kept.pool, repair_seconds=1)
         kept.fleet.silence(old)
-        until(lambda: kept.fleet.look() or old not in kept.names(), "the machine stays")
-        kept.looked(lambda state: state.settled and old not in kept.names(), "no other comes")
+        kept.looked(lambda state: state.settled and old not in kept.names(), "the machine stays")

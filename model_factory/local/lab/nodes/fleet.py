@@ -188,7 +188,7 @@ class Fleet:
             states[name] = whole, state(pool, here, self._launching(name), stuck)
         self._states = states
         self._after(self._client, list(pools.values()), nodes)
-        return not all(each.settled for _, each in states.values())
+        return not all(each.ended for _, each in states.values())
 
     def _take(self, step: Step, pool: str) -> None:
         match step:

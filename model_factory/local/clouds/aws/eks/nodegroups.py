@@ -201,10 +201,11 @@ def tell_health(nodegroup: Resource, state: PoolState | None) -> None:
     document = nodegroup.document
     others = [each for each in document["health"]["issues"] if each["code"] != _LAUNCHES]
     was_short = others != document["health"]["issues"]
-    if state is None or nodegroup.status not in {"ACTIVE", "DEGRADED"} or bool(state.short) == was_short:
+    changes = state is not None and (state.settled if was_short else bool(state.short))
+    if not changes or nodegroup.status not in {"ACTIVE", "DEGRADED"}:
         return
     types = document.get("instanceTypes") or ["requested"]
-    document["health"] = {"issues": [*others, nodes.launch_failure(document, types)] if state.short else others}
+    document["health"] = {"issues": others if was_short else [*others, nodes.launch_failure(document, types)]}
     nodegroup.status = "DEGRADED" if document["health"]["issues"] else "ACTIVE"
 
 
