@@ -35,6 +35,8 @@ EXCEPTIONS = {
     "model_factory/local/clouds/aws/eks/catalogue.py": "add-ons of the local EKS, in the form of real ones; their versions are made up",
     "model_factory/local/clouds/gcp/catalogue.py": "shared-core machines that the local Google Cloud lists and nobody prices",
     "model_factory/local/clouds/kubernetes/schema.py": "the version of the schemas that come with the package",
+    "model_factory/local/lab/images/lock.py": "versions of packages of PyPI, which look like one",
+    "model_factory/local/lab/modules.py": "what go.mod beside it pins, and is built",
     "model_factory/local/providers/aws/types/eks_cluster.py": "an example in an error's text",
 }
 

@@ -34,6 +34,7 @@ import psutil
 from model_factory.local import daemon
 from model_factory.local.errors import LabError
 from model_factory.local.folders import private, take_private
+from model_factory.local.lab.modules import DEFAULT_MINOR
 
 if TYPE_CHECKING:
     from model_factory.local.lab.certificates import Authority, Issued
@@ -605,7 +606,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("action", choices=("up", "down"))
     parser.add_argument("--programs", type=Path, required=True, help="the folder with the four programs")
-    parser.add_argument("--version", default="1.35", help="the Kubernetes minor that they are")
+    parser.add_argument("--version", default=DEFAULT_MINOR, help="the Kubernetes minor that they are")
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()
     plane = ControlPlane(folder, lambda _version: FolderPrograms(arguments.programs.resolve()))
