@@ -166,10 +166,10 @@ def _dns(node: str, address: IPv4Address, image: str) -> list[Object]:
         },
         {
             "apiVersion": "apps/v1",
-            "kind": "Deployment",
+            # A Deployment, as clouds have it, would come back to its one node for ever, and so keep a drain from ending.
+            "kind": "DaemonSet",
             "metadata": {**metadata, "labels": labels},
             "spec": {
-                "replicas": 1,
                 "selector": {"matchLabels": labels},
                 "template": {"metadata": {"labels": labels}, "spec": _dns_pod(node, image)},
             },
