@@ -18,14 +18,19 @@ from components.kubernetes.model_service import model_namespace, service_account
 from components.kubernetes.models import ModelIdentity, ModelSite, serve_models
 from components.kubernetes.nodes import model_pool_shape
 from components.kubernetes.provider import cluster_provider
-from components.kubernetes.weights.fetched import FetchedBuckets, Fetching
-from components.kubernetes.weights.route import Buckets, Folder
+from components.kubernetes.weights.fetched import FetchedBuckets
+from components.kubernetes.weights.route import Buckets, Folder, PodToken
 from components.kubernetes.weights.s3 import S3Buckets
 from components.stack import StackTraits
 from model_factory.cost import nodes_for
 from model_factory.planning.placing.plan import Placement, Plan, Pool, to_pack
 from model_factory.planning.settings.aws import AwsSettings
 from model_factory.planning.settings.sections import ModelSettings, Settings
+
+# docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html: what EKS's webhook adds to Pods.
+POD_IDENTITY_TOKEN = PodToken(
+    "pods.eks.amazonaws.com", "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount", "eks-pod-identity-token"
+)
 
 
 class AwsRegionArgs(TypedDict):
@@ -150,7 +155,7 @@ class AwsRegion(pulumi.ComponentResource):
         site = ModelSite(
             provider=cluster_provider(name, f"aws/{region}", cluster.kubeconfig, traits, self, cluster),
             pools=pools,
-            buckets=_buckets(bucket.bucket_name, region, traits.fetching),
+            buckets=_buckets(bucket.bucket_name, region, cluster.cluster_name, traits),
             repository=lambda model: repositories[model.name].url,
             identity=identity,
             labels=traits.labels_of,
@@ -162,11 +167,21 @@ class AwsRegion(pulumi.ComponentResource):
         self.register_outputs({"endpoint": self.endpoint, "bucket": self.bucket})
 
 
-def _buckets(own: pulumi.Input[str], region: str, fetching: Fetching | None) -> Buckets:
+def _buckets(own: pulumi.Input[str], region: str, cluster_name: pulumi.Input[str], traits: StackTraits) -> Buckets:
+    fetching = traits.fetching
     if fetching is None:
         return S3Buckets(own, region)
-    env = {"AWS_ENDPOINT_URL_S3": fetching.url("aws"), "AWS_REGION": region}
-    return FetchedBuckets("s3", own, fetching.image, env, fetching.ports["aws"])
+    url = fetching.url("aws")
+    env: dict[str, pulumi.Input[str]] = {"AWS_ENDPOINT_URL_S3": url, "AWS_REGION": region}
+    token = None
+    if traits.clusters.tokens_are_local:
+        # On AWS a webhook of EKS adds this to each Pod that has an association, and an agent on its node answers.
+        token = POD_IDENTITY_TOKEN
+        env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = pulumi.Output.concat(
+            f"{url}/v1/credentials/{region}.", cluster_name
+        )
+        env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = f"{token.folder}/{token.file}"
+    return FetchedBuckets("s3", own, fetching.image, env, fetching.ports["aws"], token)
 
 
 def nodes_at_rest(pool: Pool, placements: Sequence[Placement]) -> int:

@@ -15,6 +15,7 @@ from pulumi_kubernetes.core.v1 import (
     TopologySpreadConstraintArgsDict,
     VolumeArgsDict,
     VolumeMountArgsDict,
+    VolumeProjectionArgsDict,
 )
 
 from components.kubernetes.nodes import pool_labels, pools_by_rank, tolerated
@@ -32,6 +33,8 @@ SERVER_USER = 1000
 SERVER_NAME = "model-server"
 # Endpoints take some seconds to leave every load balancer after a Pod is told to stop.
 PRE_STOP_SECONDS = 10
+_TOKEN = "pod-identity"  # noqa: S105 (a volume's name)
+_TOKEN_SECONDS = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def pod_spec(
         ],
         "termination_grace_period_seconds": PRE_STOP_SECONDS + runtime.drain_seconds,
         "containers": [_container(model, placement.first.share, runtime, weights, parts)],
-        "volumes": _volumes(model, runtime, parts),
+        "volumes": [*_volumes(model, runtime, parts), *_token_volumes(weights)],
     }
     if weights.fetch is not None and parts.fetcher is not None:
         spec["init_containers"] = [_fetcher(model, weights.fetch, parts.fetcher, runtime)]
@@ -158,8 +161,20 @@ def _fetcher(model: ModelSettings, fetch: Fetch, image: pulumi.Input[str], runti
             "limits": {"memory": "256Mi"},
         },
         "security_context": _container_security(),
-        "volume_mounts": [{"name": VOLUME, "mount_path": at}],
+        "volume_mounts": [
+            {"name": VOLUME, "mount_path": at},
+            *([{"name": _TOKEN, "mount_path": fetch.token.folder, "read_only": True}] if fetch.token else []),
+        ],
     }
+
+
+def _token_volumes(weights: PodWeights) -> list[VolumeArgsDict]:
+    if weights.fetch is None or (token := weights.fetch.token) is None:
+        return []
+    source: VolumeProjectionArgsDict = {
+        "service_account_token": {"audience": token.audience, "path": token.file, "expiration_seconds": _TOKEN_SECONDS}
+    }
+    return [{"name": _TOKEN, "projected": {"sources": [source]}}]
 
 
 def _http_probe(runtime: Runtime, path: str) -> ProbeArgsDict:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import pulumi
 
 from components.kubernetes.network_policy import to_port
-from components.kubernetes.weights.route import VOLUME, Fetch, Folder, PodWeights, mount_path
+from components.kubernetes.weights.route import VOLUME, Fetch, Folder, PodToken, PodWeights, mount_path
 from model_factory.facts.clouds import Cloud
 from model_factory.planning.settings.sections import ModelSettings, Settings
 
@@ -46,8 +46,9 @@ class FetchedBuckets:
     scheme: Literal["s3", "gs"]
     own: pulumi.Input[str]
     image: str
-    env: Mapping[str, str]
+    env: Mapping[str, pulumi.Input[str]]
     port: int
+    token: PodToken | None = None
 
     def weights(self, model: ModelSettings, folder: Folder) -> PodWeights:
         """A folder as a model's weights, read with the Pod's identity where it has one."""
@@ -56,7 +57,7 @@ class FetchedBuckets:
         return PodWeights(
             argument=mount_path(model),
             volume=lambda _: {"name": VOLUME, "empty_dir": {"size_limit": f"{size_gib}Gi"}},
-            fetch=Fetch(image=self.image, args=(place,), env=self.env, size_gib=size_gib),
+            fetch=Fetch(image=self.image, args=(place,), env=self.env, token=self.token, size_gib=size_gib),
             egress=(to_port(self.port),),
             reads=folder,
         )

@@ -50,13 +50,24 @@ class Mounting:
     opts: pulumi.ResourceOptions
 
 
+@dataclass(frozen=True, slots=True)
+class PodToken:
+    """A token of the Pod's service account for somebody who is not the API server, as a file that the kubelet keeps fresh."""
+
+    audience: str
+    folder: str
+    file: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
     """What fills the volume of weights before the server starts, where nothing mounts it full."""
 
     image: str
     args: tuple[pulumi.Input[str], ...]
-    env: Mapping[str, str]
+    env: Mapping[str, pulumi.Input[str]]
+    token: PodToken | None
+    """By which it says who the Pod is. None where nobody asks."""
     size_gib: int
     """Of the node's disk, for a copy."""
 

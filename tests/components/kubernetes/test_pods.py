@@ -21,6 +21,7 @@ from components.kubernetes.runtimes.runtime import filled
 from components.kubernetes.weights import ROUTES, weights_of
 from components.kubernetes.weights.fetched import FetchedBuckets
 from components.kubernetes.weights.gcs import GcsBuckets
+from components.kubernetes.weights.route import PodToken
 from components.kubernetes.weights.s3 import S3Buckets
 from model_factory.graph.pods import requests_of
 from model_factory.planning.placing.plan import Placement
@@ -372,6 +373,20 @@ class TestFetchedWeights:
         policies = run(lambda: served(model, buckets=self.BUCKETS)).of(":NetworkPolicy")
         ways = [rule for each in policies for rule in each.inputs["spec"].get("egress", [])]
         assert [port["port"] for rule in ways for port in rule["ports"]] == [53, 53, 4620]
+
+    def test_are_read_with_a_token_of_the_pods_own_where_somebody_asks_for_one(self, run: Any) -> None:
+        asked = replace(self.BUCKETS, token=PodToken("pods.eks.amazonaws.com", "/var/run/token", "token"))
+        spec = (
+            run(lambda: served(a_model(weights={"uri": "bucket://m"}), buckets=asked)).one("apps/v1:Deployment").inputs
+        )
+        spec = spec["spec"]["template"]["spec"]
+        (fetcher,), (server,) = spec["initContainers"], spec["containers"]
+        (volume,) = [each for each in spec["volumes"] if "projected" in each]
+        assert volume["projected"]["sources"][0]["serviceAccountToken"]["audience"] == "pods.eks.amazonaws.com"
+        assert [each["mountPath"] for each in fetcher["volumeMounts"] if each["name"] == volume["name"]] == [
+            "/var/run/token"
+        ]
+        assert all(each["name"] != volume["name"] for each in server["volumeMounts"])
 
     def test_meet_the_restricted_standard_while_they_are_fetched(self, deployment: Any) -> None:
         (fetcher,) = deployment["spec"]["template"]["spec"]["initContainers"]

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 import requests
 
+from components.aws.identity import read_statements
 from model_factory.access.client import ClusterClient
 from model_factory.live.asking import through_cluster
-from model_factory.local.clouds import manager
+from model_factory.local.clouds import control_planes
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.lab.control_plane import ControlPlane
 from model_factory.local.lab.images.store import ImageStore
@@ -31,10 +32,12 @@ from model_factory.local.lab.weights.served.embeddings.encode import Encoder
 from model_factory.local.lab.weights.served.file_types.recognise import Recogniser
 from model_factory.local.lab.weights.store import MODELS, WeightsStore
 from tests.components.conftest import Recorder, Registered, ran_stack
+from tests.local.lab.test_eks_nodes import LabAws
 from tests.stacks.harness import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.lab, pytest.mark.realnode]
 SITE = "lab-aws-us-east-1"
+CLUSTER = f"{SITE}-0000000"
 PORT = 4620
 """Of the local AWS in the stack's file."""
 ANSWER_SECONDS = 300
@@ -87,45 +90,49 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(
-    programs: Programs, control_plane: ControlPlane, cluster: ClusterClient, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Lab]:
+def lab(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     root = tmp_path_factory.mktemp("answers")
-    aws = CloudSpec("aws", free_ports(1)[0])
+    aws = LabAws(CloudSpec("aws", free_ports(1)[0], 0.05, ("--kubernetes", "lab")), root)
     registry, node = Registry(root / "registry", programs.registry), RealNode(root / "node", programs)
     declared = ran_stack("lab")
     try:
-        manager.start([aws], root)
+        aws.start()
+        aws.cluster(CLUSTER, version="1.35", accessConfig={"authenticationMode": "API"})
+        folder = aws.spec.data(root) / control_planes.CLUSTERS / f"us-east-1.{CLUSTER}"
+        plane = ControlPlane(folder, lambda _minor: programs)
         url = registry.ensure()
-        _seed(LocalAws(aws.url, "us-east-1"), url, aws.url)
+        _seed(aws, url)
         labels = {"model-factory/pool": "cpu-on-demand"}
-        spec = NodeSpec("answers", IPv4Network("10.99.0.0/24"), labels=labels, clouds={"aws": aws.port})
-        node.ensure(spec, control_plane, url)
-        for each in _objects(declared, aws.port):
-            cluster.apply(each, manager="tests", force=True)
-        made = Lab(cluster)
+        spec = NodeSpec("answers", IPv4Network("10.99.0.0/24"), labels=labels, clouds={"aws": aws.spec.port})
+        node.ensure(spec, plane, url, timeout_seconds=ANSWER_SECONDS)
+        client = ClusterClient.of(str(plane.admin_kubeconfig))
+        for each in _objects(declared, aws.spec.port):
+            client.apply(each, manager="tests", force=True)
+        made = Lab(client)
         made.await_ready()
         yield made
+        client.close()
     finally:
-        for model in MODELS:
-            cluster.delete("v1", "Namespace", f"model-{model}")
         node.remove()
         registry.remove()
-        manager.stop([aws], root)
+        aws.stop()
 
 
-def _seed(store: LocalAws, registry_url: str, url: str) -> None:
-    """Images and weights where the stack's program says that they are, by the names that its mocks make up."""
+def _seed(aws: LabAws, registry_url: str) -> None:
+    """Images, weights and identities where the stack's program says that they are, by the names that its mocks make up."""
     bucket, images, weights = f"{SITE}-weights-0000000", ImageStore().images(), WeightsStore()
-    scope = "Credential=lab/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-    with requests.Session() as session:
-        session.trust_env = False
-        signed = {"Authorization": f"AWS4-HMAC-SHA256 {scope}"}
-        session.put(f"{url}/{bucket}", headers=signed, timeout=30).raise_for_status()
+    store = LocalAws(aws.spec.url, "us-east-1")
+    aws.s3.create_bucket(Bucket=bucket)
     for model, image in MODELS.items():
         images[image].push(registry_url, f"{SITE}-{model}", "1.0.0")
         images["fetch"].push(registry_url, f"{SITE}-{model}", "fetch-1.0.0")
         upload(store, bucket, f"{model}/1.0.0/", weights.weights(model))
+        role = aws.role("pods.eks.amazonaws.com", model)
+        reads = {"Version": "2012-10-17", "Statement": read_statements(f"arn:aws:s3:::{bucket}", f"{model}/", None)}
+        aws.iam.put_role_policy(RoleName=model, PolicyName="read", PolicyDocument=json.dumps(reads))
+        aws.eks.create_pod_identity_association(
+            clusterName=CLUSTER, namespace=f"model-{model}", serviceAccount=model, roleArn=role
+        )
 
 
 def _objects(declared: Recorder, port: int) -> Iterator[Mapping[str, Any]]:

@@ -18,6 +18,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,15 @@ from moto.moto_server.werkzeug_app import create_backend_app
 from model_factory.facts.aws import AWS
 from model_factory.facts.aws.services import SERVICES
 from model_factory.local.clouds import TRANSITION_SECONDS
-from model_factory.local.clouds.aws import added_operations, clock, moto_patches, resource_counts, routing, s3_access
+from model_factory.local.clouds.aws import (
+    added_operations,
+    clock,
+    moto_patches,
+    pod_identity,
+    resource_counts,
+    routing,
+    s3_access,
+)
 from model_factory.local.clouds.aws.call_log import CallLog, Entry
 from model_factory.local.clouds.aws.clock import CLOCK
 from model_factory.local.clouds.aws.eks import Eks
@@ -102,13 +111,34 @@ class AwsCloud:
         self.restored_calls, self.differing_calls = self._restore()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        response = self._answer(_whole(environ))
+        if environ["PATH_INFO"].startswith(pod_identity.PATH):
+            response = self._credentials(environ["PATH_INFO"].removeprefix(pod_identity.PATH), environ)
+        else:
+            response = self._answer(_whole(environ))
         headers = list(response.headers)
         # An answer to HEAD has no body, but the length of the object it tells of.
         if not any(key.lower() == "content-length" for key, _ in headers):
             headers.append(("Content-Length", str(len(response.body))))
         start_response(f"{response.status} {'OK' if response.status < 300 else 'Answer'}", headers)
         return [response.body]
+
+    def _credentials(self, name: str, environ: WSGIEnvironment) -> Response:
+        """What a Pod of a cluster gets for its token: see `pod_identity`."""
+        region = name.partition(".")[0]
+        plane = self._planes.plane(name)
+        if plane is None:
+            return pod_identity.answer({"message": f"no cluster {name} runs here"}, HTTPStatus.NOT_FOUND)
+        try:
+            # Not under the lock: the API server may ask back whose the token is.
+            account = pod_identity.account_of(plane, environ.get("HTTP_AUTHORIZATION", ""))
+            with self._lock:
+                CLOCK.settle(time.time())
+                association = self._eks.association(name, *account)
+                if association is None:
+                    raise pod_identity.RefusedError(f"no association is for {':'.join(account)}")
+                return pod_identity.answer(pod_identity.credentials(association, region))
+        except pod_identity.RefusedError as error:
+            return pod_identity.answer({"message": str(error)}, HTTPStatus.FORBIDDEN)
 
     def counts(self) -> Mapping[str, int]:
         with self._lock:

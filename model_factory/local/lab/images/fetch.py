@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -197,6 +198,7 @@ def _s3(
     return _call(endpoint, method, f"{path}?{asked}" if asked else path, {**signed, **(headers or {})})
 
 
+@cache
 def _aws_identity() -> dict[str, str]:
     """As the SDKs get it from EKS Pod Identity: docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html."""
     uri = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")

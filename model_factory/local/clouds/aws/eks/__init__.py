@@ -104,6 +104,14 @@ class Eks:
         cluster = self._regions.get(region, {}).get(name)
         return None if cluster is None else authenticator.authenticate(cluster, token, self._clock)
 
+    def association(self, plane: str, namespace: str, service_account: str) -> Document | None:
+        """The pod identity association of a service account in the cluster whose control plane has that name; None without one."""
+        region, _, name = plane.partition(".")
+        cluster = self._regions.get(region, {}).get(name)
+        of_whom = (namespace, service_account)
+        found = cluster.associations.values() if cluster is not None else ()
+        return next((each for each in found if (each["namespace"], each["serviceAccount"]) == of_whom), None)
+
     def reset(self) -> None:
         self._planes.reset()
         self._regions.clear()
