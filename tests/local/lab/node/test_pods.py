@@ -133,7 +133,8 @@ class TestNetworkPolicy:
         policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
         apply({**policy, "metadata": {"name": "names-only"}, "spec": spec})
         until(lambda: not pods.call("client", "http://server/").ok)
-        assert pods.run("client", "/probe", "resolve", f"server.{pods.namespace}.svc.cluster.local").ok
+        name = f"server.{pods.namespace}.svc.cluster.local"
+        until(lambda: pods.run("client", "/probe", "resolve", name).ok)
 
 
 class TestMetrics:
