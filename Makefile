@@ -57,6 +57,7 @@ lab-down: setup ## Delete all that `make lab` started: processes, mounts, namesp
 	@$(FACTORY) lab down
 
 lab-test: setup ## Run the tests that need a real control plane, and a real node where this machine can be one
+	@$(FACTORY) lab machine || true
 	@$(FACTORY) lab build
 	@$(VENV)/bin/python -m pytest -m "lab or realnode"
 

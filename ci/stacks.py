@@ -3,7 +3,8 @@
 
     ci/stacks.py [--sound]
 
-`all` are those that have a file. `local` are on local clouds and `real` in real accounts; of the real ones `prod` are of the environment
+`all` are those that have a file. `local` are on local clouds with rendered clusters (the lab has tests of its own, and clusters of one's
+own are not in CI), and `real` in real accounts; of the real ones `prod` are of the environment
 prod, and `before-prod` of the others. With --sound it fails where a file is wrong; without, such a stack is in `all` alone, so that its
 preview can say what is wrong. A stack is added to every workflow by adding its file.
 """
@@ -38,7 +39,7 @@ def main() -> None:
     real = [each for each in found if each.get("local") is False]
     lists = {
         "all": found,
-        "local": [each for each in found if each.get("local")],
+        "local": [each for each in found if each.get("local") and each["rendered"]],
         "real": real,
         "before-prod": [each for each in real if each["environment"] != "prod"],
         "prod": [each for each in real if each["environment"] == "prod"],

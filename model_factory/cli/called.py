@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from model_factory.cli.options import DEFAULT_STACK, STACK_VARIABLE
+from model_factory.cli.options import DEFAULT_LAB, DEFAULT_STACK, STACK_VARIABLE
 
 _NAME: Final = "factory"
+_LAB: Final = "lab "
 _TOLD: Final = re.compile(r"`factory (\S[^`]*)`")
 _WITH_ENGINE: Final = frozenset({"preview", "up", "refresh", "destroy"})
 _WITHOUT_STACK: Final = frozenset(
@@ -25,12 +26,14 @@ _WITHOUT_STACK: Final = frozenset(
         "stack ls",
         "stack strip",
         "lab build",
+        "lab machine",
+        "lab status",
         "lab clean",
         "cluster-token aws",
         "cluster-token gcp",
     }
 )
-_WITHOUT_CWD: Final = _WITHOUT_STACK - {"stack ls"}
+_WITHOUT_CWD: Final = _WITHOUT_STACK - {"stack ls", "lab status"}
 _GROUPS: Final = frozenset({"stack", "clouds", "lab", "cluster-token"})
 
 
@@ -75,9 +78,10 @@ def by_shell() -> str | None:
 def _kept(name: str, words: list[str]) -> Iterator[str]:
     given = _given()
     usual = os.environ.get(STACK_VARIABLE)
-    stack = given.stack or usual
+    stack = given.stack or usual or given.default
+    default = DEFAULT_LAB if name.startswith(_LAB) else DEFAULT_STACK
     # What a variable said may have been said to this one command alone.
-    if stack and (stack != DEFAULT_STACK or usual) and "--stack" not in words and name not in _WITHOUT_STACK:
+    if stack and (stack != default or usual) and "--stack" not in words and name not in _WITHOUT_STACK:
         yield from ("--stack", stack)
     if given.engine and "--engine" not in words and name in _WITH_ENGINE:
         yield from ("--engine", given.engine)
@@ -92,4 +96,7 @@ def _given() -> argparse.Namespace:
     parser.add_argument("-C", "--cwd")
     parser.add_argument("-y", action="store_true")  # so that -ys dev is taken apart
     arguments = sys.argv[1:] if Path(sys.argv[0]).name == _NAME else []
-    return parser.parse_known_args(arguments)[0]
+    given = parser.parse_known_args(arguments)[0]
+    # The commands of the lab have a stack of their own where none is named.
+    given.default = DEFAULT_LAB if arguments[:1] == [_LAB.strip()] else DEFAULT_STACK
+    return given

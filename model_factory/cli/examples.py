@@ -77,6 +77,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "lab down": ("lab down",),
     "lab status": ("lab status --json",),
     "lab build": ("lab build", "lab build --kubernetes 1.36"),
+    "lab machine": ("lab machine",),
     "lab clean": ("lab clean",),
 }
 _CODES: Final[Mapping[str, str]] = {

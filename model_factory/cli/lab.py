@@ -24,7 +24,7 @@ from model_factory.cli.called import command
 from model_factory.cli.clouds import ensure_running
 from model_factory.cli.console import json_text
 from model_factory.cli.errors import EXIT_INTERRUPTED
-from model_factory.cli.options import Cwd, Json, console_for
+from model_factory.cli.options import DEFAULT_LAB, Cwd, Json, console_for
 from model_factory.cli.progress import LINE_EVERY_SECONDS
 from model_factory.cli.project import find_project
 from model_factory.cli.session import LAB_PLACE, Session
@@ -41,7 +41,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-DEFAULT_LAB: Final = "lab"
 LabStack = Annotated[str, typer.Option("--stack", "-s", help="The stack whose clusters are the lab's.")]
 Minors = Annotated[
     list[str] | None,
@@ -75,6 +74,15 @@ def build(kubernetes: Minors = None, keep_go_caches: KeepGoCaches = False, as_js
         console.print(f"Built {', '.join(built)} in {duration(seconds)}, kept in {cache.root()}.")
     else:
         console.print(f"All is built, in {cache.root()}.")
+
+
+@app.command()
+def machine() -> None:
+    """Install what a real node needs of this machine (root, Debian), and say what stands against one. Exit code 1 where something does."""
+    console = console_for(as_json=False)
+    if laboratory.prepare_machine(Steps(console)):
+        raise typer.Exit(1)
+    console.print("This machine can be a node.")
 
 
 @app.command()

@@ -7,7 +7,6 @@ import io
 import os
 import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
@@ -35,7 +34,7 @@ from model_factory.local.engine.request import DEFAULT_PARALLEL, Request
 from model_factory.local.engine.secrets import Crypter
 from model_factory.local.engine.store import StackStore
 from model_factory.local.errors import LocalError
-from model_factory.local.lab import remains
+from model_factory.local.lab import apt, remains
 from model_factory.local.lab.images.store import ImageStore
 from model_factory.local.lab.node import requirements
 from model_factory.local.lab.node.join import NODE
@@ -45,7 +44,6 @@ from model_factory.local.lab.weights.store import MODELS, WeightsStore
 from model_factory.local.providers import background
 
 REGISTRY: Final = "registry"
-_INSTALL: Final = ("install", "--yes", "--no-install-recommends")
 _MIB: Final = 1024**2
 
 
@@ -70,15 +68,13 @@ def require_lab(session: Session) -> None:
 def prepare_machine(steps: Steps) -> str:
     """Install what a real node needs where that can be done, and return why there is none; empty where this machine can be one."""
     missing = requirements.missing_programs()
-    if missing and os.geteuid() == 0 and (apt := shutil.which("apt-get")) is not None:
-        install = [apt, *_INSTALL, *requirements.packages_of(missing)]
-        steps.say(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: {' '.join(install)}")
-        done = subprocess.run(
-            install, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )  # fmt: skip
-        if done.returncode:
-            steps.say("\n".join(done.stdout.splitlines()[-5:]))
+    if missing and os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        packages = requirements.packages_of(missing)
+        steps.say(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; apt-get installs {', '.join(packages)}"
+        )
+        if failed := apt.install(packages):
+            steps.say(failed)
     if obstacle := requirements.obstacle():
         steps.say(f"No model runs for real: {obstacle}. All else does; Pods are simulated.")
     return obstacle

@@ -13,6 +13,8 @@ from model_factory.cli.console import SafeConsole
 from model_factory.cli.session import EngineName
 
 DEFAULT_STACK: Final = "dev"
+DEFAULT_LAB: Final = "lab"
+"""The stack of `factory lab …` where none is named."""
 STACK_VARIABLE: Final = "FACTORY_STACK"
 
 StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack to work on.", envvar=STACK_VARIABLE)]

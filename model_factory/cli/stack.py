@@ -66,7 +66,11 @@ def _what_for(stack: str, project: Project) -> dict[str, Any]:
         session = Session.open(stack, project.root)
     except BadInputError:
         return {}
-    told: dict[str, Any] = {"environment": session.settings.environment, "local": session.is_local}
+    told: dict[str, Any] = {
+        "environment": session.settings.environment,
+        "local": session.is_local,
+        "rendered": session.rendered_clusters is not None,
+    }
     with suppress(CommandError, LocalError):  # a state that cannot be read is there all the same
         if session.store.exists():
             told["resources"] = _standing(session.store.load())

@@ -90,6 +90,8 @@ class TestOptions:
             ("up -ys prod", " --stack prod"),
             ("up --engine pulumi --commit x", " --engine pulumi"),
             ("up -C there -s prod --engine=local", " --stack prod --engine local --cwd there"),
+            ("lab up", " --stack lab"),
+            ("lab down -s other", " --stack other"),
         ],
     )
     @pytest.mark.usefixtures("called")

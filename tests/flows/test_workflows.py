@@ -158,7 +158,7 @@ class TestListOfStacks:
         assert set(found) == set(LISTS)
         assert found == {
             "all": ["dev", "lab", "prod", "prod-eu", "staging"],
-            "local": ["dev", "lab"],
+            "local": ["dev"],
             "real": ["prod", "prod-eu", "staging"],
             "before-prod": ["staging"],
             "prod": ["prod", "prod-eu"],
@@ -169,7 +169,7 @@ class TestListOfStacks:
         ended = self.listed(root)
         assert ended.returncode == 0, ended.stderr
         assert 'all=["dev", "lab", "prod", "staging"]' in ended.stdout
-        assert 'local=["lab"]' in ended.stdout
+        assert 'local=[]' in ended.stdout
         shutil.rmtree(root / "ci")
         ended = self.listed(root, "--sound")
         assert ended.returncode == 1

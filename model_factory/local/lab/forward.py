@@ -3,7 +3,8 @@
 Those listen on loopback alone, and a node in a network namespace has a loopback of its own. Only the node's address is let in: a Linux machine
 answers for all of its addresses on each of its networks, so who else calls is closed at once. Nothing is read or changed of what passes.
 
-`python -m model_factory.local.lab.forward ADDRESS PEER PORT…` runs until SIGTERM.
+`python -m model_factory.local.lab.forward FOLDER ADDRESS PEER PORT…` runs until SIGTERM. FOLDER is the node's: by it the process is found where
+its record is lost.
 """
 
 from __future__ import annotations
@@ -78,4 +79,4 @@ async def _until_told(address: str, peer: str, ports: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_until_told(sys.argv[1], sys.argv[2], [int(each) for each in sys.argv[3:]]))
+    asyncio.run(_until_told(sys.argv[2], sys.argv[3], [int(each) for each in sys.argv[4:]]))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from model_factory.local.errors import LabError
+from model_factory.local.lab import apt
 from model_factory.local.lab.images.layers import Entry, File, Link, merged
 
 LOCK: Final = Path(__file__).with_name("debian.csv")
@@ -79,21 +78,12 @@ def entries(deb: Path) -> Iterator[Entry]:
                 yield File(path, file.read(), bool(info.mode & 0o100))
 
 
-def program(name: str) -> str:
-    """The path of one of apt's programs. LabError where there is none."""
-    if (path := shutil.which(name)) is not None:
-        return path
-    raise LabError(f"{name} is not on PATH, and the lab's images are made of Debian's packages; run it on Debian 12")
-
-
 def _download(packages: Sequence[Package], folder: Path) -> None:
     asked = [f"{each.name}={each.version}" for each in packages]
-    done = subprocess.run(
-        [program("apt-get"), "download", "-q", *asked], cwd=folder, capture_output=True, text=True, check=False
-    )
+    said = apt.download(asked, folder)
     for each in packages:
         if not (path := folder / each.file_name).is_file():
-            reason = next((line for line in done.stderr.splitlines() if line.startswith("E:")), "it brought no file")
+            reason = next((line for line in said.splitlines() if line.startswith("E:")), "it brought no file")
             message = (
                 f"apt-get does not bring {each.name} {each.version} ({reason.removeprefix('E:').strip()}); run apt-get update, "
                 "and where the version has gone python -m model_factory.local.lab.images.lock, which takes today's"

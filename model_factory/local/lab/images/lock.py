@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from model_factory.local.errors import LabError
+from model_factory.local.lab import apt
 from model_factory.local.lab.images import debian, wheels
 from model_factory.local.lab.images.debian import Package
 from model_factory.local.lab.images.wheels import Wheel
@@ -51,14 +52,14 @@ def renew() -> None:
 
 def _package(name: str, folder: Path) -> tuple[str, ...]:
     known = subprocess.run(
-        [debian.program("apt-cache"), "madison", name], capture_output=True, text=True, check=True
+        [apt.program("apt-cache"), "madison", name], capture_output=True, text=True, check=True
     ).stdout
     versions = [line.split("|")[1].strip() for line in known.splitlines() if "bookworm/main" in line]
     if not versions:
         raise LabError(f"apt knows no {name} in bookworm/main; run apt-get update on Debian 12")
     # The archive's own versions stay for years; those of its security updates go with the next one.
     subprocess.run(
-        [debian.program("apt-get"), "download", "-q", f"{name}={versions[0]}"],
+        [apt.program("apt-get"), "download", "-q", f"{name}={versions[0]}"],
         cwd=folder,
         capture_output=True,
         check=True,

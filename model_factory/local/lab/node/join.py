@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from model_factory.access.errors import AccessError
+from model_factory.graph.pods import SIMULATED
 from model_factory.local.errors import LabError
 from model_factory.local.folders import private, take_private
-from model_factory.local.lab.nodes.simulated import SIMULATED, Object, SimulatedNode
+from model_factory.local.lab.nodes.simulated import Object, SimulatedNode
 
 if TYPE_CHECKING:
     from model_factory.local.lab.nodes.pools import Pool

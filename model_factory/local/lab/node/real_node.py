@@ -358,8 +358,8 @@ class RealNode:
     # Its processes
 
     def _ensure_forwarder(self, link: network.Link, ports: Sequence[int]) -> None:
-        arguments = [str(link.host), str(link.node), *map(str, ports)]
         folder = self._folders.forwarder
+        arguments = [str(folder), str(link.host), str(link.node), *map(str, ports)]
         if (running := daemon.recorded(folder)) is not None:
             if running.facts.get("arguments") == arguments:
                 return

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from model_factory.graph.pods import SIMULATED
 from model_factory.local import daemon
 from model_factory.local.errors import LabError
 from model_factory.local.folders import take_private
-from model_factory.local.lab.nodes.simulated import SIMULATED
 
 STAGES: Final = (
     "node/fast/node-initialize.yaml",

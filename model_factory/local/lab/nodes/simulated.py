@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-SIMULATED: Final = "kwok.x-k8s.io/node"
-"""The annotation by which kwok knows its nodes. A node without it is silent: nobody sends its heartbeats."""
+from model_factory.graph.pods import SIMULATED
+
 POOL: Final = "simulated-node/pool"
 REVISION: Final = "simulated-node/revision"
 GIVEN: Final = "simulated-node/given"
