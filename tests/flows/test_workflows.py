@@ -169,7 +169,7 @@ class TestListOfStacks:
         ended = self.listed(root)
         assert ended.returncode == 0, ended.stderr
         assert 'all=["dev", "lab", "prod", "staging"]' in ended.stdout
-        assert 'local=[]' in ended.stdout
+        assert "local=[]" in ended.stdout
         shutil.rmtree(root / "ci")
         ended = self.listed(root, "--sound")
         assert ended.returncode == 1

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
+from model_factory.access.client import ClusterClient
 from model_factory.cli import laboratory
 from model_factory.cli.session import LAB_PLACE
 from model_factory.local.lab import cache, remains
@@ -26,6 +27,7 @@ from tests.stacks.harness import FACTORY, ROOT, Ended, free_ports
 
 PORTS = ("4620", "4621")
 LIMIT_SECONDS = 540
+CONNECTS = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
 
 
 class LabStack:
@@ -74,6 +76,22 @@ class LabStack:
                 psutil.Process(each.pid).kill()
         return len(found)
 
+    def reached_from(self, program: str) -> set[str]:
+        """The Services of the cluster on AWS that take a connection from where the program of a Pod runs."""
+        (server,) = [each for each in laboratory.running(self.lab) if each.name == program]
+        (kubeconfig,) = self.lab.glob("aws/data/clusters/*/admin.kubeconfig")
+        with closing(ClusterClient.of(str(kubeconfig))) as client:
+            services = {
+                each["metadata"]["name"]: (each["spec"]["clusterIP"], str(each["spec"]["ports"][0]["port"]))
+                for each in client.list("v1", "Service")
+            }
+        inside = ["nsenter", f"--net=/proc/{server.pid}/ns/net", sys.executable, "-c", CONNECTS]
+        return {
+            name
+            for name, address in services.items()
+            if subprocess.run([*inside, *address], capture_output=True, check=False).returncode == 0
+        }
+
 
 def traces(lab: Path) -> dict[str, Any]:
     """What a lab in this folder could leave on the machine."""
@@ -105,6 +123,9 @@ class TestLab:
     def test_it_comes_up_mends_what_was_killed_and_leaves_nothing(self, lab: LabStack) -> None:
         first = lab.up()
         assert (first["answer"] is not None) == (first["model"] is not None)
+        if first["answer"]:
+            # Names and the clouds are let through; its neighbours, and whoever else is in the cluster, are not.
+            assert lab.reached_from("llama-server") == {"kube-dns", "local-clouds"}
 
         assert lab.kill("kube-apiserver", "kwok") >= 3
         assert lab.up()["answer"] == first["answer"]
