@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model_factory.access.client import ClusterClient
+from model_factory.access.errors import UnreachableError
 from model_factory.local.clouds import control_planes
 from model_factory.local.clouds.manager import CloudSpec
 from model_factory.local.lab.nodes.simulated import POOL
 from model_factory.local.lab.programs import Programs
 from tests.local.clouds.aws.conftest import REGION, Aws
+from tests.local.lab.workload import budget, deployment, namespace, ready
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 LONG_SECONDS = 120
@@ -234,3 +238,43 @@ class TestWithoutMachines:
         site.aws.wait_nodegroup(status="ACTIVE")
         assert site.health() == []
         assert len(site.names()) == 2
+
+
+class TestUpgrade:
+    def test_of_the_control_plane_and_then_of_its_nodes_keeps_to_the_budget(self, site: Site, next_minor: str) -> None:
+        site.group(count=3, labels={"team": "x"})
+        before = site.names()
+        space = namespace(site.client, "upgrade")
+        site.client.apply(deployment("model", space, 3), manager="test")
+        site.client.apply(budget("model", space), manager="test")
+        until(lambda: ready(site.client, "model", space) == 3, "replicas do not run")
+        seen: list[int] = []
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.1):
+                # Of a control plane that starts anew nothing can be asked; what runs on nodes runs on.
+                with suppress(UnreachableError):
+                    seen.append(ready(site.client, "model", space))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            site.aws.eks.update_cluster_version(name="models", version=next_minor)
+            site.aws.wait(lambda: site.aws.eks.describe_cluster(name="models")["cluster"], "ACTIVE")
+            assert site.names() == before
+            versions = {"clusterName": "models", "nodegroupName": "gpu", "version": next_minor}
+            update = site.finished(site.aws.eks.update_nodegroup_version(**versions)["update"])
+        finally:
+            over.set()
+            watcher.join()
+        assert update["status"] == "Successful"
+        version = site.client.version()
+        assert f"{version['major']}.{version['minor']}" == next_minor
+        nodes = site.nodes()
+        assert all(node["status"]["nodeInfo"]["kubeletVersion"].startswith(f"v{next_minor}.") for node in nodes)
+        assert not before & site.names()
+        assert min(seen) >= 2
+        until(lambda: ready(site.client, "model", space) == 3, "a replica does not come back")
+        # Its budget would keep the drain of the group's nodes open.
+        site.client.delete("v1", "Namespace", space)

@@ -18,6 +18,7 @@ from model_factory.local.lab.nodes.simulated import POOL
 from model_factory.local.lab.programs import Programs
 from tests.local.clouds.gcp.conftest import PROJECT, World
 from tests.local.gcp_server import gcp_server
+from tests.local.lab.workload import budget, deployment, namespace, ready
 
 pytestmark = pytest.mark.lab
 PARENT = f"projects/{PROJECT}/locations/us-central1/clusters/c"
@@ -103,48 +104,6 @@ def site(cloud: World, cluster: ClusterClient) -> Iterator[Site]:
             site.remove(pool["name"])
 
 
-def namespace(client: ClusterClient, name: str) -> str:
-    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="test")
-    return name
-
-
-def deployment(name: str, space: str, replicas: int, *, gpus: int = 1, seconds: int = 300) -> dict[str, Any]:
-    """Replicas that ask for GPUs of the pool, and leave a silent node after so many seconds."""
-    labels = {"app": name}
-    container = {
-        "name": "server", "image": "test", "resources": {"limits": {"nvidia.com/gpu": str(gpus)}} if gpus else {},
-    }  # fmt: skip
-    tolerations = [
-        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
-        *(
-            {
-                "key": f"node.kubernetes.io/{key}",
-                "operator": "Exists",
-                "effect": "NoExecute",
-                "tolerationSeconds": seconds,
-            }
-            for key in ("not-ready", "unreachable")
-        ),
-    ]
-    spec = {"containers": [container], "tolerations": tolerations, "nodeSelector": {"team": "x"}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": space},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
-        },
-    }
-
-
-def ready(client: ClusterClient, name: str, space: str) -> int:
-    found = client.get("apps/v1", "Deployment", name, namespace=space)
-    return 0 if found is None else found["status"].get("readyReplicas", 0)
-
-
 def pods(client: ClusterClient, space: str) -> list[dict[str, Any]]:
     return [pod for pod in client.list("v1", "Pod", namespace=space) if "deletionTimestamp" not in pod["metadata"]]
 
@@ -207,11 +166,7 @@ class TestReplacement:
         site.pool(count=3, config={}, version="1.34.9-gke.1655001")
         space = namespace(site.client, "upgrade")
         site.client.apply(deployment("model", space, 3), manager="test")
-        budget = {
-            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "model", "namespace": space},
-            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "model"}}},
-        }  # fmt: skip
-        site.client.apply(budget, manager="test")
+        site.client.apply(budget("model", space), manager="test")
         until(lambda: ready(site.client, "model", space) == 3, "replicas do not run")
         before = site.names()
         operation = site.pools.update(name=f"{PARENT}/nodePools/gpu", body={"nodeVersion": "-"}).execute()
