@@ -54,6 +54,7 @@ class Running:
     name: str
     pid: int
     memory_mib: float
+    """Its part of what it holds: a page that several processes share, as those of a program that runs twice, is divided among them."""
 
 
 def require_lab(session: Session) -> None:
@@ -241,10 +242,15 @@ def running(folder: Path) -> list[Running]:
     rows: list[Running] = []
     for process in found.values():
         try:
-            rows.append(Running(_described(process), process.pid, process.memory_info().rss / _MIB))
+            rows.append(Running(_described(process), process.pid, _own_bytes(process) / _MIB))
         except psutil.Error:
             continue
     return sorted(rows, key=lambda each: (-each.memory_mib, each.pid))
+
+
+def _own_bytes(process: psutil.Process) -> int:
+    full = process.memory_full_info()
+    return full.pss if psutil.LINUX else full.uss
 
 
 def _described(process: psutil.Process) -> str:

@@ -115,18 +115,22 @@ class TestBeside:
 class TestPrepareMachine:
     @pytest.fixture
     def installed(self, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-        """What apt-get was asked for, by root; it installs."""
+        """What apt-get was asked for, by root; it installs once it has lists of packages."""
         asked: list[list[str]] = []
         missing = ["ipset", "nft"]
 
         def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+            has_lists = any(each[1] == "update" for each in asked)
             asked.append(command)
-            missing.clear()
-            return subprocess.CompletedProcess(command, 0, "")
+            if command[1] == "install" and has_lists:
+                missing.clear()
+            return subprocess.CompletedProcess(
+                command, int(command[1] == "install" and not has_lists), "", "E: no list"
+            )
 
         monkeypatch.setattr(laboratory.requirements, "missing_programs", lambda: list(missing))
         monkeypatch.setattr(laboratory.requirements, "obstacle", lambda: f"lacks {missing}" if missing else "")
-        monkeypatch.setattr(laboratory.subprocess, "run", run)
+        monkeypatch.setattr(laboratory.apt.subprocess, "run", run)
         monkeypatch.setattr(laboratory.shutil, "which", lambda name: f"/usr/bin/{name}")
         monkeypatch.setattr(laboratory.os, "geteuid", lambda: 0)
         return asked
@@ -134,8 +138,8 @@ class TestPrepareMachine:
     def test_what_is_missing_is_installed_and_told(self, installed: list[list[str]], steps: Steps) -> None:
         assert prepare_machine(steps) == ""
         command = "/usr/bin/apt-get install --yes --no-install-recommends ipset nftables"
-        assert [" ".join(each) for each in installed] == [command]
-        assert f"ipset, nft are missing: {command}" in said(steps)
+        assert [" ".join(each) for each in installed] == [command, "/usr/bin/apt-get update -q", command]
+        assert "ipset, nft are missing; apt-get installs ipset, nftables" in said(steps)
 
     def test_without_root_nothing_is_installed_and_it_says_what_is_left_out(
         self, installed: list[list[str]], monkeypatch: pytest.MonkeyPatch, steps: Steps
