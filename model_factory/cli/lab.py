@@ -71,9 +71,9 @@ def build(kubernetes: Minors = None, keep_go_caches: KeepGoCaches = False, as_js
         document = {"built": built, "seconds": seconds, "folder": str(cache.root())}
         sys.stdout.write(json_text(json.dumps(document, indent=4)) + "\n")
     elif built:
-        console.print(f"Built {', '.join(built)} in {duration(seconds)}, kept in {cache.root()}.")
+        console.print(f"Built {', '.join(built)} in {duration(seconds)}, kept in {cache.root()}.", soft_wrap=True)
     else:
-        console.print(f"All is built, in {cache.root()}.")
+        console.print(f"All is built, in {cache.root()}.", soft_wrap=True)
 
 
 @app.command()
@@ -130,8 +130,10 @@ def up(
         console.print(Text(f"{answered.figures.p50_ms:,.1f} ms at {answered.way.site}, {answered.protocol}\n", "dim"))
     console.print(steps.sum())
     if answered is not None:
-        console.print(f"\nAsk again: {command(f'request {asked} --stack {session.stack}')}")
-    console.print(f"Look at it: {command(f'status --stack {session.stack}')}; delete it: {command('lab down')}")
+        console.print(f"\nAsk again: {command(f'request {asked} --stack {session.stack}')}", soft_wrap=True)
+    console.print(
+        f"Look at it: {command(f'status --stack {session.stack}')}; delete it: {command('lab down')}", soft_wrap=True
+    )
 
 
 @app.command()
@@ -170,12 +172,13 @@ def clean() -> None:
     folder = cache.root()
     bytes_ = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     cache.remove(folder)
-    console_for(as_json=False).print(f"Removed {folder}, {bytes_ / _MIB:,.0f} MiB." if bytes_ else "Nothing was built.")
+    said = f"Removed {folder}, {bytes_ / _MIB:,.0f} MiB." if bytes_ else "Nothing was built."
+    console_for(as_json=False).print(said, soft_wrap=True)
 
 
 def _show_running(console: Console, rows: Sequence[laboratory.Running]) -> None:
     if not rows:
-        console.print(f"Nothing of the lab runs; {command('lab up')} starts it.")
+        console.print(f"Nothing of the lab runs; {command('lab up')} starts it.", soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("process")

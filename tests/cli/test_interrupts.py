@@ -176,6 +176,7 @@ class TestElsewhere:
                 if fullname == "model_factory.cli.main":
                     raise KeyboardInterrupt
 
+        monkeypatch.setenv("PATH", os.defpath)  # which the command adds its own folder to
         monkeypatch.delitem(sys.modules, "model_factory.cli.main")
         monkeypatch.setattr(sys, "meta_path", [Pressed(), *sys.meta_path])
         with pytest.raises(SystemExit) as caught:
