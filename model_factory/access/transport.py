@@ -225,4 +225,6 @@ def _is_final(error: Exception) -> bool:
 
 
 def _told(error: Exception, server: str) -> str:
-    return f"no answer from {server}: {error}; is the cluster running, and is this its address?"
+    # Before its reason urllib3 names the connection's class.
+    reason = str(error).partition("): ")[2] or str(error)
+    return f"no answer from {server}: {reason}; is the cluster running, and is this its address?"

@@ -120,7 +120,7 @@ def up(
         answered = None
         if asked is not None and not obstacle:
             with steps.step("request", f"asking {asked}"):
-                answered = laboratory.ask(session, asked)
+                answered = laboratory.ask(session, asked, steps)
     if as_json:
         document = laboratory.document(steps, obstacle, asked, answered)
         sys.stdout.write(json_text(json.dumps(document, indent=4, ensure_ascii=False)) + "\n")

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from model_factory.cli.errors import EXIT_INTERRUPTED, BadInputError, CommandErr
 from model_factory.cli.held import held
 from model_factory.cli.operations import Runner
 from model_factory.cli.project import Project
-from model_factory.cli.request import Answered, Reaching
+from model_factory.cli.request import Answered, NoReplicaError, Reaching
 from model_factory.cli.seeding import seed_stack
 from model_factory.cli.session import LAB_PLACE, EngineName, Session
 from model_factory.cli.steps import Steps
@@ -45,6 +46,8 @@ from model_factory.local.providers import background
 
 REGISTRY: Final = "registry"
 _MIB: Final = 1024**2
+_READY_SECONDS: Final = 180.0
+_LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +145,31 @@ def make_models(steps: Steps) -> None:
         store.weights(model)
 
 
-def ask(session: Session, model: str) -> Answered:
-    """One answer of a model.
+def ask(session: Session, model: str, steps: Steps) -> Answered:
+    """One answer of a model, once a replica is ready: after a node was killed, its Pods start anew while all resources are unchanged.
 
     Raises:
         CommandError: it does not answer, or refuses.
     """
     with closing(Reaching(session)) as reaching:
-        answered = reaching.ask(model)
+        answered = _asked(reaching, model, steps)
     if answered.figures.failures:
         raise CommandError(f"{model} did not answer: {answered.figures.problems[0][0]}")
     return answered
+
+
+def _asked(reaching: Reaching, model: str, steps: Steps) -> Answered:
+    deadline, told = time.monotonic() + _READY_SECONDS, ""
+    while True:
+        try:
+            return reaching.ask(model)
+        except NoReplicaError as error:
+            if time.monotonic() > deadline:
+                raise
+            if told != str(error):
+                told = str(error)
+                steps.say(f"waiting: {told}")
+        time.sleep(_LOOK_SECONDS)
 
 
 def model_to_ask(session: Session, named: str) -> str | None:

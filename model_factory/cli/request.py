@@ -21,13 +21,14 @@ from model_factory.cli.errors import BadInputError, CommandError
 from model_factory.cli.options import DEFAULT_STACK, Cwd, Json, StackName, console_for
 from model_factory.cli.serving import protocol_of
 from model_factory.cli.session import Session
-from model_factory.cli.sites import OneSite, chosen_sites, live_sites, require_model
+from model_factory.cli.sites import OneSite, all_sites, chosen_sites, live_sites, require_model
 from model_factory.graph.masking import Masker
 from model_factory.live.asking import FAILURES, Asker, Connect, at_address, through_cluster
 from model_factory.live.load import Figures, Sample, arriving, figures, one, one_after_another
 from model_factory.live.models import read
 from model_factory.live.protocols import PROTOCOLS
 from model_factory.live.protocols.protocol import ModelProtocol, RefusedError, ServerError
+from model_factory.planning.placing.plan import site_of
 
 if TYPE_CHECKING:
     from model_factory.access.client import ClusterClient
@@ -110,6 +111,10 @@ def request(
         raise CommandError(f"{failures} of {answered.figures.requests} requests failed: {problem}")
 
 
+class NoReplicaError(CommandError):
+    """Nothing of a model can answer now."""
+
+
 class Reaching:
     """The models of a session's stack, to be asked; closes what it has opened."""
 
@@ -135,7 +140,7 @@ class Reaching:
 
         Raises:
             BadInputError: the data is nothing for this model.
-            CommandError: no replica is ready, or the server is not reached at all.
+            CommandError: `NoReplicaError` where no replica is ready; else the server is not reached at all.
         """
         protocol = self._protocol(model)
         way = _at(url) if url else self._way(model, site)
@@ -193,7 +198,14 @@ class Reaching:
                 return Way(place.name, tuple(each.pod for each in ready), connects)
             waits += [f"{row.site}: {reason}" for row in found for reason, _ in row.pending]
         why = f": {'; '.join(Masker().text(each) for each in waits)}" if waits else ""
-        raise CommandError(f"no replica of {model} can answer{why}; `factory status {model}` shows all of them")
+        runs = [place for place in all_sites(self._session) if model in self._planned_at(place)]
+        if site and runs and site not in runs:
+            raise BadInputError(f"{model} does not run at {site}; it runs at {', '.join(runs)}")
+        raise NoReplicaError(f"no replica of {model} can answer{why}; `factory status {model}` shows all of them")
+
+    def _planned_at(self, site: str) -> set[str]:
+        place = site_of(site)
+        return {each.model.name for each in self._session.plan.placements_of(place.cloud, place.region)}
 
 
 def _at(url: str) -> Way:

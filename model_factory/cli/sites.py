@@ -21,6 +21,7 @@ from model_factory.engines.values import plain
 from model_factory.graph.urn import name_of
 from model_factory.graph.values import mapping
 from model_factory.live.sites import PROVIDER, Site, site, with_program
+from model_factory.local.clouds import manager
 from model_factory.planning.settings.problems import instead
 
 _PROGRAM: Final = "factory"
@@ -69,6 +70,7 @@ def live_sites(session: Session, wanted: Sequence[str] | None = None) -> list[Si
     providers = _providers(session)
     if not any(logical[name] in providers for name in names):
         raise CommandError(f"stack {session.stack} has no cluster at {', '.join(names)}; `factory up` makes it")
+    _require_clouds(session)
     found: list[Site] = []
     for name in names:
         inputs = providers.get(logical[name])
@@ -79,6 +81,18 @@ def live_sites(session: Session, wanted: Sequence[str] | None = None) -> list[Si
             raise BadInputError(_files(session))
         found.append(_callable(reached))
     return found
+
+
+def _require_clouds(session: Session) -> None:
+    """The local clouds vouch for the tokens of their clusters: without them an API server takes none, and says no more than that."""
+    if not session.settings.clusters.tokens_are_local:
+        return
+    missing = [each.name for each in manager.status(session.clouds(), session.project.root) if not each.running]
+    if missing:
+        raise CommandError(
+            f"the local {' and '.join(missing)} of stack {session.stack} {'does' if len(missing) == 1 else 'do'} not run, and with it no cluster "
+            f"lets anyone in; `factory clouds start --stack {session.stack}` starts what is missing"
+        )
 
 
 def _files(session: Session) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from model_factory.access.errors import AccessError, ApiError
 from model_factory.graph.pods import KIND, MODEL, MODEL_SERVER, SERVER_CONTAINER
+from model_factory.graph.values import at
 from model_factory.live.models import Replica, replica
 
 if TYPE_CHECKING:
@@ -58,16 +59,21 @@ class Line:
 def sources(clients: Sequence[tuple[str, ClusterClient]], model: str) -> list[Source]:
     """The replicas of a model at sites, by name. Raises AccessError."""
     selector = f"{KIND}={MODEL_SERVER},{MODEL}={model}"
-    return [
-        Source(site, client, found, found.pod)
-        for site, client in clients
-        for found in sorted(map(replica, client.list("v1", "Pod", labels=selector)), key=lambda each: each.pod)
-    ]
+    found: list[Source] = []
+    for site, client in clients:
+        pods = client.list("v1", "Pod", labels=selector)
+        nodes = {str(at(each, "metadata", "name")): each for each in client.list("v1", "Node")} if pods else {}
+        each_one = sorted((replica(pod, nodes) for pod in pods), key=lambda each: each.pod)
+        found += [Source(site, client, each, each.pod) for each in each_one]
+    return found
 
 
 def lines(source: Source, wanted: Wanted, *, follow: bool = False) -> Generator[Line]:
     """The lines of one source; where it has none yet, one that says why."""
     container = wanted.of(source.replica)
+    if source.replica.simulated:
+        yield Line(source, "its node is simulated, and runs nothing", problem=True)
+        return
     found = source.client.logs(
         source.pod,
         namespace=source.replica.namespace,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -121,7 +121,7 @@ def serving(
     ready = sum(each.ready for each in replicas)
     updated = int(at(deployment, "status", "updatedReplicas") or 0)
     if updated < len([each for each in replicas if not each.ends]):
-        notes.append(f"rolling out: {updated} of {wanted} are new")
+        notes.append(", ".join([f"rolling out: {updated} of {wanted} are new", *_waiting(replicas)]))
     notes += sorted({each.note for each in replicas if each.note})
     return Serving(
         model,
@@ -134,6 +134,12 @@ def serving(
         _image(deployment),
         tuple(sorted(replicas, key=lambda each: each.pod)),
     )
+
+
+def _waiting(replicas: Sequence[Replica]) -> Iterator[str]:
+    """What replicas wait for that are not ready, and how many do: those that are may hide them."""
+    reasons_of = Counter(each.reason for each in replicas if not each.ready and not each.ends)
+    return (f"{count} not ready: {reason}" for reason, count in reasons_of.items())
 
 
 def replica(

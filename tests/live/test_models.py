@@ -59,7 +59,7 @@ class TestServing:
     def test_a_new_pod_that_waits_beside_enough_old_ones_is_a_rollout_and_no_lack(self) -> None:
         row = told(1, deployment(1, updatedReplicas=1), pod("p1"), pod("p2", reason="ContainerCreating"))
         assert row.is_served
-        assert row.notes == ("rolling out: 1 of 1 are new",)
+        assert row.notes == ("rolling out: 1 of 1 are new, 1 not ready: starting",)
 
     def test_a_pod_that_ends_is_no_replica(self) -> None:
         row = told(1, deployment(1), pod("p1", deletionTimestamp="2026-01-01T00:00:00Z"))

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -233,13 +234,19 @@ def _holder(port: int) -> str | None:
     except psutil.AccessDenied:  # macOS shows other users' sockets to root alone
         connections = []
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and _keeps(connection.laddr, port):
             with suppress(psutil.Error):
                 if connection.pid:
                     process = psutil.Process(connection.pid)
                     return f"process {connection.pid} ({' '.join(process.cmdline()[:4]) or process.name()})"
             return "another user's process"
     return None
+
+
+def _keeps(address: Any, port: int) -> bool:
+    """Whether nobody else can listen on the port at HOST while somebody does at this address. The lab's forwarder does at another one."""
+    listens = ip_address(address.ip)
+    return address.port == port and (listens.is_unspecified or str(listens) == HOST)
 
 
 def _spawn(spec: CloudSpec, root: Path) -> psutil.Process:

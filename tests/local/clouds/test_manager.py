@@ -141,6 +141,13 @@ class TestStart:
 
 
 class TestPorts:
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of this machine")
+    def test_who_listens_at_another_address_holds_no_port(self) -> None:
+        with socket.create_server(("127.0.0.2", 0)) as other:
+            assert manager._holder(other.getsockname()[1]) is None
+        with socket.create_server(("0.0.0.0", 0)) as every:
+            assert manager._holder(every.getsockname()[1])
+
     def test_a_port_that_another_program_holds_is_named_with_its_holder(self, spec: CloudSpec, tmp_path: Path) -> None:
         with (
             socket.create_server(("127.0.0.1", spec.port)),
