@@ -80,6 +80,7 @@ class Progress:
         self._ended: list[_Row] = []
         self._failed: list[_Row] = []
         self._reasons: dict[str, str] = {}
+        self._waits: dict[str, str] = {}
         self._started = time.monotonic()
         self._height = 0
         self._live: Live | None = None
@@ -126,8 +127,12 @@ class Progress:
         self._enter_phase(event)
         if isinstance(told, Step):
             self._count(told)
-        elif isinstance(told, Diagnostic) and told.severity == "error" and told.urn:
-            self._reasons.setdefault(told.urn, next(iter(told.message.strip().splitlines()), ""))
+        elif isinstance(told, Diagnostic) and told.urn:
+            said = next(iter(told.message.strip().splitlines()), "")
+            if told.severity == "error":
+                self._reasons.setdefault(told.urn, said)
+            elif told.severity == "info":
+                self._waits[told.urn] = said
 
     def _enter_phase(self, event: EngineEvent) -> None:
         if "policyLoadEvent" in event:
@@ -171,6 +176,8 @@ class Progress:
         line, running = self._head(), self._under_way()
         if running:
             line.append(f"; waiting {time.monotonic() - running[0].since:.0f} s for {_first_of(running)}")
+            if why := self._waits.get(running[0].urn):
+                line.append(f": {why}")
         return line
 
     def _block(self) -> RenderableType:
@@ -222,6 +229,8 @@ class Progress:
         what = Text(f"{kind} ").append(name, "" if row.ended else "cyan")
         if row.failed and row.urn in self._reasons:
             what.append(f": {self._reasons[row.urn]}", "red")
+        elif not row.ended and row.urn in self._waits:
+            what.append(f": {self._waits[row.urn]}", "dim")
         what.truncate(max(between, 1), overflow="ellipsis", pad=True)
         if row.ended and not row.failed:
             what.stylize("dim")

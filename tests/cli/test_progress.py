@@ -196,5 +196,15 @@ class TestLog:
             "Updating dev: 1 of 9 done, 2 under way, _ s; waiting _ s for aws:s3:Bucket slow and 1 more"
         )
 
+    def test_has_what_is_waited_for_as_its_provider_last_told_it(self) -> None:
+        event = began("slow")
+        urn = event["resourcePreEvent"]["metadata"]["urn"]
+        told = [
+            {"diagnosticEvent": {"urn": urn, "severity": "info", "message": f"{count} of 2 replicas are available\n"}}
+            for count in (0, 1)
+        ]
+        lines = in_log(event, *told, lines=3)
+        assert lines[-1].endswith(" s for aws:s3:Bucket slow: 1 of 2 replicas are available")
+
     def test_has_no_control_character(self) -> None:
         assert "\x1b" not in "".join(in_log(began("a")))
