@@ -41,7 +41,7 @@ _POLL_SECONDS: Final = 0.1
 _DNS_INDEX: Final = 10
 """Clouds give the cluster's DNS the tenth address of the Services' range."""
 _SOURCE: Final = Path(__file__).parents[4]
-_UNSHARE: Final = ("unshare", "--fork", "--kill-child", "--pid", "--mount", "--net", "--uts", "--ipc", "--mount-proc")
+_UNSHARE: Final = ("--fork", "--kill-child", "--pid", "--mount", "--net", "--uts", "--ipc", "--mount-proc")
 _FORWARD: Final = "model_factory.local.lab.forward"
 _NOT_OVERLAID: Final = frozenset({"overlay", "aufs", "fuse.fuse-overlayfs"})
 """File systems that cannot be the upper one of an overlay."""
@@ -377,7 +377,8 @@ class RealNode:
         # As after a start of a machine: groups of containers that are gone would be taken for running ones.
         control_groups.remove(names.group)
         control_groups.make(names.group)
-        command = [*_UNSHARE, sys.executable, "-m", "model_factory.local.lab.node.supervisor", str(self._service_file)]
+        module = ["-m", "model_factory.local.lab.node.supervisor", str(self._service_file)]
+        command = [requirements.path_of("unshare"), *_UNSHARE, sys.executable, *module]
         started = daemon.spawn(command, folder, source=_SOURCE, facts={"digest": digest})
         network.connect(link, self._child_of(started.process).pid)
 
@@ -423,7 +424,7 @@ class RealNode:
 
     def _end_strays(self) -> None:
         """Processes of this node that no record names: their starter was killed before it wrote one."""
-        marks = [(_UNSHARE[0], str(self._service_file))]
+        marks = [(_UNSHARE[-1], str(self._service_file))]
         with suppress(LabError):
             marks.append((_FORWARD, str(self._recorded_link().host)))
         for process in psutil.process_iter():

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from model_factory.local.lab.node import requirements
+
 LINK_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 4.0
 POLL_SECONDS: Final = 0.05
@@ -146,5 +148,5 @@ class Supervisor:
 if __name__ == "__main__":
     os.umask(0o022)  # what containers see of their file systems is made by services here
     # Services start programs of administration: mount, iptables, runc.
-    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+    os.environ["PATH"] = requirements.search_path()
     Supervisor(json.loads(Path(sys.argv[1]).read_text())).run()
