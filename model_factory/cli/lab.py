@@ -23,7 +23,7 @@ from model_factory.cli import laboratory
 from model_factory.cli.called import command
 from model_factory.cli.clouds import ensure_running
 from model_factory.cli.console import json_text
-from model_factory.cli.errors import EXIT_INTERRUPTED
+from model_factory.cli.errors import EXIT_INTERRUPTED, BadInputError
 from model_factory.cli.options import DEFAULT_LAB, Cwd, Json, console_for
 from model_factory.cli.progress import LINE_EVERY_SECONDS
 from model_factory.cli.project import find_project
@@ -32,8 +32,9 @@ from model_factory.cli.steps import Steps, duration
 from model_factory.local.lab import build as builds
 from model_factory.local.lab import cache
 from model_factory.local.lab.build import BuildStep
-from model_factory.local.lab.modules import DEFAULT_MINOR
+from model_factory.local.lab.modules import DEFAULT_MINOR, MINORS
 from model_factory.local.lab.programs import modules_of
+from model_factory.planning.settings.problems import instead
 from model_factory.preview.wording import count
 
 app = typer.Typer(
@@ -65,6 +66,9 @@ def build(kubernetes: Minors = None, keep_go_caches: KeepGoCaches = False, as_js
     """
     console = console_for(as_json=as_json)
     began = time.monotonic()
+    for minor in kubernetes or ():
+        if minor not in MINORS:
+            raise BadInputError(f"--kubernetes {minor}: the lab has no such minor; {instead(minor, list(MINORS))}")
     built = build_programs(kubernetes or [DEFAULT_MINOR], console, keep_go_caches=keep_go_caches, quiet=as_json)
     seconds = round(time.monotonic() - began)
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from model_factory.access.client import ClusterClient
 
 _RATE_SECONDS: Final = 10
+_FILE_NAME: Final = re.compile(r"\S+\.[A-Za-z]\w{0,4}")
+"""What may be the name of a file, and seldom is a text."""
 """How long requests arrive where nobody says how many."""
 _PORT: Final = "http"
 _DATA_BYTES_MAX: Final = 64 << 20
@@ -234,6 +237,8 @@ def _given(data: str | None) -> bytes | None:
             return file.read_bytes()
     except (OSError, ValueError):
         pass
+    if _FILE_NAME.fullmatch(data):
+        console_for(as_json=True).print(f"no file is named {data}: it is taken as text", style="yellow", soft_wrap=True)
     return data.encode(errors="surrogateescape")
 
 

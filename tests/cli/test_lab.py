@@ -11,6 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from model_factory.cli import lab, laboratory
+from model_factory.cli.errors import BadInputError
 from model_factory.cli.lab import _Told
 from model_factory.cli.main import app
 from model_factory.cli.request import Answered, Way
@@ -116,6 +117,13 @@ class TestUp:
         result = CliRunner().invoke(app, ["lab", "up"])
         assert isinstance(result.exception, LabError)
         assert "stack" not in done
+
+
+class TestMinors:
+    def test_a_minor_that_the_lab_has_not_is_bad_input(self) -> None:
+        result = CliRunner().invoke(app, ["lab", "build", "--kubernetes", "1.2"])
+        assert isinstance(result.exception, BadInputError)
+        assert "choose from 1.35, 1.36" in str(result.exception)
 
 
 class TestClean:

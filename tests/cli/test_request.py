@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from model_factory.access.forward import Forward
+from model_factory.cli import request
 from model_factory.cli.errors import BadInputError, CommandError
 from model_factory.graph.pods import SIMULATED
 from model_factory.live.protocols.protocol import Call, Reply
@@ -187,3 +188,13 @@ class TestInterrupted:
         assert result.exit_code == 130
         assert "You said hello" in result.stdout
         assert "0 failed" in result.stdout
+
+
+class TestData:
+    def test_that_looks_like_a_file_which_is_not_there_is_said_to_be_text(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert request._given("notes.md") == b"notes.md"
+        assert "no file is named notes.md: it is taken as text" in capsys.readouterr().err
+        assert request._given("a text, with an end.") == b"a text, with an end."
+        assert capsys.readouterr().err == ""
