@@ -371,7 +371,12 @@ class RealNode:
         digest = self._digest()
         folder = self._folders.supervisor
         running = daemon.recorded(folder)
-        if running is not None and running.facts.get("digest") == digest and network.exists(link.name):
+        if (
+            running is not None
+            and running.facts.get("digest") == digest
+            and network.exists(link.name)
+            and _has_child(running.process)
+        ):
             return
         self._end_supervisor()
         # As after a start of a machine: groups of containers that are gone would be taken for running ones.
@@ -516,6 +521,14 @@ def _false_condition(found: Object, kind: str) -> str:
     if condition is None:
         return f"{about} has no condition {kind} yet"
     return "" if condition["status"] == "True" else f"{about}: {condition.get('message') or condition.get('reason')}"
+
+
+def _has_child(unshared: psutil.Process) -> bool:
+    """Whether the supervisor still runs: `unshare` outlives it by a moment."""
+    try:
+        return any(map(daemon.is_alive, unshared.children()))
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _port(url: str) -> int:

@@ -61,10 +61,12 @@ class TestTheWholeNode:
     def test_all_of_it_killed_at_once_is_mended(
         self, running: RealNode, control_plane: ControlPlane, registry: Registry, programs: Programs
     ) -> None:
-        for process in running.processes.values():
+        killed = list(running.processes.values())
+        for process in killed:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        until(lambda: not running.runs)
+        # A namespace ends when all in it have: until then there is somebody to be found.
+        psutil.wait_procs(killed)
         running.ensure(SPEC, control_plane, registry.ensure(), programs)
         assert {*SERVICES, "supervisor", "forwarder"} == set(running.processes)
 
