@@ -184,7 +184,12 @@ class TestInterrupted:
             return llm(call)
 
         serving = server(interrupting)
-        result = factory(project, "request", "assistant", "-d", "hello", "-n", "100000", "--url", serving.url)
+        # Who runs tests in the background has them ignore it.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            result = factory(project, "request", "assistant", "-d", "hello", "-n", "100000", "--url", serving.url)
+        finally:
+            signal.signal(signal.SIGINT, before)
         assert result.exit_code == 130
         assert "You said hello" in result.stdout
         assert "0 failed" in result.stdout
