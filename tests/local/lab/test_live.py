@@ -146,7 +146,8 @@ class TestStatus:
         cluster.patch("apps/v1", "Deployment", "rolled", change, namespace="model-rolled")
         rolling = until(cluster, "rolled", lambda found: len(found.replicas) == 2)
         assert rolling.is_served
-        assert rolling.notes == ("rolling out: 1 of 1 are new",)
+        (note,) = rolling.notes
+        assert note.startswith("rolling out: 1 of 1 are new, 1 not ready: ")
 
 
 class TestLogs:
