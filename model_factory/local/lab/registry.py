@@ -54,13 +54,19 @@ class Registry:
         take_private(self.folder)
         with self._alone():
             running = daemon.recorded(self.folder / _PROCESS)
-            if running is None:
-                port = self._port()
-                self._configure(port)
-                command = [str(self.program), "serve", str(self._configuration)]
-                running = daemon.spawn(command, self.folder / _PROCESS, source=_SOURCE, facts={"port": port})
-            url = _url(running.facts["port"])
-            self._await(url)
+            # One that was killed a moment ago may still be found, and answers no more.
+            if running is not None and self._answers(url := _url(running.facts["port"])):
+                return url
+            if running is not None:
+                daemon.stop(running.process, seconds=_STOP_SECONDS)
+            port = self._port()
+            self._configure(port)
+            command = [str(self.program), "serve", str(self._configuration)]
+            daemon.spawn(command, self.folder / _PROCESS, source=_SOURCE, facts={"port": port})
+            if not self._answers(url := _url(port)):
+                raise LabError(
+                    f"the lab's registry does not answer at {url}; the end of its log:\n{daemon.log_tail(self.folder / _PROCESS)}"
+                )
             return url
 
     @property
@@ -89,11 +95,14 @@ class Registry:
         return self.folder / "config.yml"
 
     def _port(self) -> int:
-        """The one it had, where that is free: nodes are told of it."""
+        """The one it had, where that gets free: nodes are told of it, and of a process that was killed threads still hold it for a moment."""
         with suppress(OSError, ValueError):
             port = int((self.folder / "port").read_text())
-            if _is_free(port):
-                return port
+            deadline = time.monotonic() + _STOP_SECONDS
+            while time.monotonic() < deadline:
+                if _is_free(port):
+                    return port
+                time.sleep(_POLL_SECONDS)
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             port = probe.getsockname()[1]
@@ -111,16 +120,15 @@ class Registry:
         with open(self._configuration, "w", encoding="utf-8", opener=private) as file:
             json.dump(document, file, indent=1)
 
-    def _await(self, url: str) -> None:
+    def _answers(self, url: str) -> bool:
+        """Whether it does before it ends, and in time."""
         deadline = time.monotonic() + _START_SECONDS
         while True:
             with suppress(OSError, http.client.HTTPException):
                 if _call(url, "GET", "/v2/")[0] == http.client.OK:
-                    return
+                    return True
             if daemon.recorded(self.folder / _PROCESS) is None or time.monotonic() > deadline:
-                raise LabError(
-                    f"the lab's registry does not answer at {url}; the end of its log:\n{daemon.log_tail(self.folder / _PROCESS)}"
-                )
+                return False
             time.sleep(_POLL_SECONDS)
 
     @contextmanager
